@@ -1,4 +1,26 @@
 //! OpenLedger's AI plane: Llama-architecture models, LoRA and data attribution, with one
 //! arithmetic that gives the same bits on every machine. Knows nothing of chains or JavaScript.
+//!
+//! Reading order: `math` (exp, log, PRNG, SIMD dispatch) -> `gemm` -> `ops` -> `model` -> `lora` ->
+//! `train` -> `generate` -> `attribution`.
+//!
+//! The canonical arithmetic, in short: every sum is a chain of fused multiply-adds in ascending
+//! index order inside blocks of 256 (64 over attention keys), block sums added in ascending order;
+//! vectors and threads run over outputs, never along a sum.
 
 pub mod attribution;
+pub mod error;
+pub mod gemm;
+pub mod generate;
+pub mod gradients;
+pub mod lora;
+pub mod math;
+pub mod model;
+pub mod ops;
+pub mod pool;
+pub mod train;
+
+pub use error::{EngineError, ErrorCode, Result};
+
+/// Version of the arithmetic. Any change that can move one output bit raises it.
+pub const KERNEL_SET: u32 = 1;

@@ -1,0 +1,35 @@
+/**
+ * Fixed addresses of the L2: the OP Stack predeploys whose ABI we keep, our own predeploys, and the
+ * precompiles. Our range starts with the ASCII bytes of "OPEN" so that it cannot be mistaken for
+ * anybody else's. Addresses are lower-case hex everywhere inside the node.
+ */
+export type Hex = `0x${string}`
+
+/** OP Stack predeploys (specs: predeploys.md). */
+export const OP = {
+  gasPriceOracle: '0x420000000000000000000000000000000000000f',
+  sequencerFeeVault: '0x4200000000000000000000000000000000000011',
+  l1Block: '0x4200000000000000000000000000000000000015',
+  l2ToL1MessagePasser: '0x4200000000000000000000000000000000000016',
+  baseFeeVault: '0x4200000000000000000000000000000000000019',
+  l1FeeVault: '0x420000000000000000000000000000000000001a',
+} as const satisfies Record<string, Hex>
+
+/** The account without a key that sends the L1 attributes deposit (specs: deposits.md). */
+export const L1_ATTRIBUTES_DEPOSITOR: Hex = '0xdeaddeaddeaddeaddeaddeaddeaddeaddead0001'
+
+/** The payable-AI predeploys, in the order of `genesis/README.md`. */
+export const OPENLEDGER = {
+  datanetRegistry: '0x4f50454e00000000000000000000000000000001',
+  modelRegistry: '0x4f50454e00000000000000000000000000000002',
+  inferenceEscrow: '0x4f50454e00000000000000000000000000000005',
+  receiptRegistry: '0x4f50454e00000000000000000000000000000006',
+  rewardDistributor: '0x4f50454e00000000000000000000000000000007',
+  splitPolicy: '0x4f50454e00000000000000000000000000000008',
+} as const satisfies Record<string, Hex>
+
+/** EVM extensions of `precompiles/`. */
+export const PRECOMPILE = {
+  model: '0x0000000000000000000000000000000000000a01',
+  attribute: '0x0000000000000000000000000000000000000a02',
+} as const satisfies Record<string, Hex>

@@ -1,0 +1,24 @@
+/**
+ * Every consensus limit, unit in its name. Changing one of these forks the chain; limits a node may
+ * choose for itself live in the room's own `options.ts`.
+ */
+
+/** Frame data of one frame (specs: derivation.md). */
+export const FRAME_DATA_BYTES_MAX = 1_000_000
+/** Decompressed bytes of one channel (Fjord). */
+export const CHANNEL_RLP_BYTES_MAX = 100_000_000
+/** Usable bytes of one blob under blob codec v0 (Ecotone). */
+export const BLOB_DATA_BYTES_MAX = 130_044
+
+/** MODEL: bytes of one artefact chunk, tag included: a contract's code limit (EIP-170). */
+export const MODEL_CHUNK_BYTES_MAX = 24_576
+/** MODEL: chunks of one sealed table: 4 MiB of code. */
+export const MODEL_CHUNKS_MAX = 176
+/** ATTRIBUTE: entries of one query sketch, and columns of a table. */
+export const SKETCH_ENTRIES_MAX = 4_096
+/** ATTRIBUTE: rows of a table. */
+export const CONTRIBUTORS_MAX = 4_096
+/** ATTRIBUTE: contributors paid by one receipt. */
+export const PAID_CONTRIBUTORS_MAX = 64
+/** ATTRIBUTE: receipts of one `scoreBatch`. */
+export const SCORE_BATCH_MAX = 64

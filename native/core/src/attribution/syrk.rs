@@ -1,0 +1,120 @@
+//! Symmetric sums in f64: C += sum_t x_t x_t^T, the accumulator of covariances and of the Gram matrix.
+//!
+//! Each entry is one chain over t, ascending. The inputs are f32 values held in f64, so every product
+//! is exact (24 + 24 bits < 53) and a fused multiply-add rounds exactly like a multiply and an add:
+//! machines with and without FMA give the same bits.
+
+use super::parallel::for_each_chunk;
+use super::simd::{Level, multiversion};
+
+const ROWS: usize = 4;
+const COLS: usize = 8;
+
+/// A growing symmetric sum of dimension d; rows are padded to `stride`, a multiple of 8.
+pub struct SymmetricSum {
+    d: usize,
+    stride: usize,
+    data: Vec<f64>,
+}
+
+/// Vectors x_t widened to f64 with zero padding, row-major [count, stride].
+#[derive(Default)]
+pub struct Widened {
+    stride: usize,
+    data: Vec<f64>,
+}
+
+pub fn padded(d: usize) -> usize {
+    d.next_multiple_of(COLS)
+}
+
+impl Widened {
+    /// Replaces the content by `x`, row-major [count, d].
+    pub fn fill_rows(&mut self, x: &[f32], d: usize) {
+        let stride = padded(d);
+        self.reset(stride, if d == 0 { 0 } else { x.len() / d });
+        for (out, row) in self.data.chunks_exact_mut(stride).zip(x.chunks_exact(d)) {
+            for (out, value) in out.iter_mut().zip(row) {
+                *out = f64::from(*value);
+            }
+        }
+    }
+
+    /// Replaces the content by columns [from, to) of `w`, row-major [n, width]: x_t is column from+t.
+    pub fn fill_columns(&mut self, w: &[f32], width: usize, (from, to): (usize, usize)) {
+        let n = w.len() / width;
+        let stride = padded(n);
+        self.reset(stride, to - from);
+        for (i, row) in w.chunks_exact(width).enumerate() {
+            for (t, value) in row[from..to].iter().enumerate() {
+                self.data[t * stride + i] = f64::from(*value);
+            }
+        }
+    }
+
+    fn reset(&mut self, stride: usize, count: usize) {
+        self.stride = stride;
+        self.data.clear();
+        self.data.resize(count * stride, 0.0);
+    }
+}
+
+impl SymmetricSum {
+    pub fn new(d: usize) -> Self {
+        let stride = padded(d);
+        Self { d, stride, data: vec![0.0; stride * stride] }
+    }
+
+    /// Adds every x_t of `x` in order.
+    pub fn add(&mut self, level: Level, threads: usize, x: &Widened) {
+        assert_eq!(self.stride, x.stride, "vectors of another dimension");
+        let stride = self.stride;
+        for_each_chunk(threads, &mut self.data, ROWS * stride, |block, rows| {
+            add_rows(level, &x.data, stride, block * ROWS, rows);
+        });
+    }
+
+    /// The full matrix divided by `count`, row-major [d, d], bit-symmetric.
+    pub fn mean(&self, count: f64) -> Vec<f64> {
+        let d = self.d;
+        let mut out = vec![0.0; d * d];
+        for i in 0..d {
+            for j in i..d {
+                let value = self.data[i * self.stride + j] / count;
+                out[i * d + j] = value;
+                out[j * d + i] = value;
+            }
+        }
+        out
+    }
+}
+
+// x [count, stride]; rows: ROWS rows of the sum from row i0, of which columns >= i0 are kept up.
+multiversion! {
+    fn add_rows(x: &[f64], stride: usize, i0: usize, rows: &mut [f64]) = body::<NATIVE_FMA>, body::<true>
+}
+/// Only where the baseline has it in hardware: software FMA would be slow, and the bits are equal.
+const NATIVE_FMA: bool = cfg!(target_arch = "aarch64");
+
+#[inline(always)]
+fn body<const FUSED: bool>(x: &[f64], stride: usize, i0: usize, rows: &mut [f64]) {
+    for j0 in (i0 / COLS * COLS..stride).step_by(COLS) {
+        let mut sums = [[0.0f64; COLS]; ROWS];
+        for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
+            sums.copy_from_slice(&row[j0..j0 + COLS]);
+        }
+        for vector in x.chunks_exact(stride) {
+            let mut right = [0.0f64; COLS];
+            right.copy_from_slice(&vector[j0..j0 + COLS]);
+            let left = &vector[i0..i0 + ROWS];
+            for (sums, left) in sums.iter_mut().zip(left) {
+                for (sum, right) in sums.iter_mut().zip(&right) {
+                    *sum = if FUSED { left.mul_add(*right, *sum) } else { left * right + *sum };
+                }
+            }
+        }
+        for (sums, row) in sums.iter().zip(rows.chunks_exact_mut(stride)) {
+            row[j0..j0 + COLS].copy_from_slice(sums);
+        }
+    }
+}

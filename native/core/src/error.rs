@@ -1,0 +1,73 @@
+//! One error type for the engine. The code tells the caller what to do; the message says what was
+//! wrong, with the value, and what was expected.
+
+use std::fmt;
+
+/// What kind of failure it is; the door hands it to JavaScript as `error.code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// A file or directory could not be read or written.
+    Io,
+    /// The model directory is not a model this engine can run exactly.
+    BadModel,
+    /// The adapter directory is malformed or does not fit the model.
+    BadAdapter,
+    /// A well-formed request for something this engine does not do.
+    Unsupported,
+    /// An argument is out of range or inconsistent.
+    BadInput,
+    /// The attribution artefact or its inputs are malformed.
+    BadIndex,
+    /// The caller asked to stop.
+    Cancelled,
+    /// The run itself failed: numbers left the finite range.
+    Diverged,
+    /// A bug in the engine, caught at the border.
+    Internal,
+}
+
+impl ErrorCode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorCode::Io => "NATIVE_IO",
+            ErrorCode::BadModel => "NATIVE_BAD_MODEL",
+            ErrorCode::BadAdapter => "NATIVE_BAD_ADAPTER",
+            ErrorCode::Unsupported => "NATIVE_UNSUPPORTED",
+            ErrorCode::BadInput => "NATIVE_BAD_INPUT",
+            ErrorCode::BadIndex => "NATIVE_BAD_INDEX",
+            ErrorCode::Cancelled => "NATIVE_CANCELLED",
+            ErrorCode::Diverged => "NATIVE_DIVERGED",
+            ErrorCode::Internal => "NATIVE_INTERNAL",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineError {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+impl EngineError {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// `bail!(BadModel, "tensor {name} ...")` returns an error with that code.
+#[macro_export]
+macro_rules! bail {
+    ($code:ident, $($arg:tt)*) => {
+        return Err($crate::EngineError::new($crate::ErrorCode::$code, format!($($arg)*)))
+    };
+}

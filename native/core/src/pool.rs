@@ -1,0 +1,95 @@
+//! The engine's own threads. They start with the IEEE default floating-point environment
+//! (round to nearest, subnormals kept) whatever another native library in the process has set,
+//! and every computation enters through `install`.
+
+use std::sync::OnceLock;
+
+/// Puts the calling thread's floating-point control word back to the IEEE default.
+pub fn reset_float_environment() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let control: u32 = 0x1f80;
+        // SAFETY: loads a valid control word: all exceptions masked, nearest, FTZ and DAZ off.
+        unsafe {
+            std::arch::asm!("ldmxcsr [{0}]", in(reg) &control, options(nostack, readonly));
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        // SAFETY: zero is the architectural default of FPCR.
+        unsafe { std::arch::asm!("msr fpcr, xzr", options(nomem, nostack)) };
+    }
+}
+
+/// True when the calling thread rounds to nearest and keeps subnormals.
+pub fn float_environment_is_default() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut control: u32 = 0;
+        // SAFETY: stores the control word into a local.
+        unsafe { std::arch::asm!("stmxcsr [{0}]", in(reg) &mut control, options(nostack)) };
+        // FTZ bit 15, rounding bits 13-14, DAZ bit 6
+        control & 0xe040 == 0
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let control: u64;
+        // SAFETY: reads a register.
+        unsafe { std::arch::asm!("mrs {0}, fpcr", out(reg) control, options(nomem, nostack)) };
+        control & 0x01c8_0000 == 0
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        true
+    }
+}
+
+/// A pool of `threads` (0: one per core).
+pub fn build(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("openledger-{i}"))
+        .start_handler(|_| reset_float_environment())
+        .build()
+        .expect("the operating system starts threads")
+}
+
+fn shared() -> &'static rayon::ThreadPool {
+    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
+    POOL.get_or_init(|| build(0))
+}
+
+/// Number of threads computations may use.
+pub fn threads() -> usize {
+    shared().current_num_threads()
+}
+
+/// Runs `job` on the engine's threads and waits for it.
+pub fn install<T: Send>(job: impl FnOnce() -> T + Send) -> T {
+    shared().install(|| {
+        assert!(float_environment_is_default(), "the float environment changed under the engine");
+        job()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn pool_threads_keep_subnormals_even_when_the_starter_flushes_them() {
+        std::thread::spawn(|| {
+            let control: u32 = 0x1f80 | 0x8040;
+            // SAFETY: a valid control word, on a thread of this test's own.
+            unsafe {
+                std::arch::asm!("ldmxcsr [{0}]", in(reg) &control, options(nostack, readonly));
+            }
+            assert!(!float_environment_is_default());
+            let pool = build(2);
+            assert!(pool.install(float_environment_is_default));
+        })
+        .join()
+        .expect("the test thread ends well");
+    }
+}

@@ -1,0 +1,86 @@
+/**
+ * What `npm start` and `npm test` begin with: dependencies, then the native addon, and nothing when
+ * nothing changed. Plain JavaScript for any Node >= 20, because it runs before anything of ours is
+ * installed. Each step leaves a stamp: the hash of what it was made from.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const stamps = join(root, 'node_modules', '.openledger')
+
+if (process.argv.includes('--help')) {
+  console.log('usage: npm run setup\n\nInstalls dependencies and builds the native addon if they changed.')
+  process.exit(0)
+}
+
+requireTool('cargo', ['--version'], 'a Rust toolchain (https://rustup.rs)')
+step('dependencies', 'npm packages', hashOf(['package-lock.json', '.npmrc']), installPackages)
+step(
+  'native',
+  'native addon (Rust, release)',
+  hashOf(['native/Cargo.toml', 'native/Cargo.lock', ...sources('native/core'), ...sources('native/bind')]),
+  buildNative,
+  existsSync(join(root, 'native/build')),
+)
+
+function installPackages() {
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+  // Only one package's own install step is wanted: the Node that runs TypeScript as it is.
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major < 22 || (major === 22 && minor < 18) || !existsSync(join(root, 'node_modules/node/bin/node'))) {
+    run(process.execPath, ['installArchSpecificPackage'], join(root, 'node_modules/node'))
+  }
+}
+
+function buildNative() {
+  run('npm', ['run', '--silent', 'build:native'])
+}
+
+/** Runs `work` unless its stamp says that it was done for exactly this input. */
+function step(name, title, hash, work, present = true) {
+  const stamp = join(stamps, name)
+  if (present && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return
+  const started = Date.now()
+  console.log(`setup: ${title} ...`)
+  work()
+  mkdirSync(stamps, { recursive: true })
+  writeFileSync(stamp, hash)
+  console.log(`setup: ${title} done in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+}
+
+function run(command, args, cwd = root) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit' })
+  if (status === 0) return
+  console.error(`setup: '${command} ${args.join(' ')}' failed${error ? `: ${error.message}` : ''}`)
+  process.exit(status || 1)
+}
+
+function requireTool(command, args, what) {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+  } catch {
+    console.error(`setup: '${command}' was not found. Install ${what} and run this again.`)
+    process.exit(1)
+  }
+}
+
+function hashOf(files) {
+  const hash = createHash('sha256')
+  for (const file of files.filter((name) => existsSync(join(root, name)))) {
+    hash.update(`${file}\0`).update(readFileSync(join(root, file)))
+  }
+  return hash.digest('hex')
+}
+
+/** Rust sources and manifests below a folder, in a fixed order. */
+function sources(folder) {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { recursive: true })
+    .map((name) => join(folder, String(name)))
+    .filter((name) => /\.(rs|toml)$/.test(name) && !name.includes('target'))
+    .sort()
+}
