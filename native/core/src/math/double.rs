@@ -1,8 +1,9 @@
 //! exp, ln, sin and cos in f64 for tables computed once (RoPE, learning-rate curve): basic IEEE
 //! operations only. Not fast, not needed to be.
 
-const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fefa_0000);
-const LN2_LO: f64 = 5.497_923_018_708_371e-14;
+/// ln 2 in two parts; the high one has 21 trailing zero bits.
+const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
+const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
 /// pi/2 in three parts of about 33 bits, so that n * PART is exact for |n| < 2^20.
 const PIO2_1: f64 = f64::from_bits(0x3ff9_21fb_5440_0000);
 const PIO2_2: f64 = f64::from_bits(0x3dd0_b461_1a60_0000);

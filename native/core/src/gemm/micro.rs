@@ -1,0 +1,183 @@
+//! The loops of the product. For each block of k and each group of panels, tiles of up to six rows keep
+//! their accumulators in registers; C takes the first block's sum as it is and adds the others.
+
+use super::lanes::Lanes;
+use super::pack::PANEL;
+
+/// One product, panels `first..last` of it.
+pub struct Job {
+    pub a: *const f32,
+    pub row: usize,
+    pub col: usize,
+    pub m: usize,
+    pub b: *const f32,
+    pub stride: usize,
+    pub n: usize,
+    pub k: usize,
+    pub c: *mut f32,
+    pub ldc: usize,
+    pub block: usize,
+    pub first: usize,
+    pub last: usize,
+}
+
+/// M rows by P panels over `k` steps; writes or adds `cols` columns.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn tile<L: Lanes, const M: usize, const P: usize>(
+    job: &Job,
+    a: *const f32,
+    b: *const f32,
+    k: usize,
+    c: *mut f32,
+    cols: usize,
+    first_block: bool,
+) {
+    let (row, col, stride) = (job.row, job.col, job.stride);
+    // SAFETY: `gemm` checked that A, B and C hold everything addressed here; partial panels go
+    // through a local buffer.
+    unsafe {
+        let mut acc = [[L::zero(); P]; M];
+        let (mut ak, mut bk) = (a, b);
+        for _ in 0..k {
+            let mut lanes = [L::zero(); P];
+            for p in 0..P {
+                lanes[p] = L::load(bk.add(p * stride));
+            }
+            for r in 0..M {
+                let x = L::splat(*ak.add(r * row));
+                for p in 0..P {
+                    acc[r][p] = x.fma(lanes[p], acc[r][p]);
+                }
+            }
+            ak = ak.wrapping_add(col);
+            bk = bk.add(PANEL);
+        }
+        for r in 0..M {
+            for p in 0..P {
+                let to = c.add(r * job.ldc + p * PANEL);
+                let width = cols - p * PANEL;
+                if width >= PANEL {
+                    let sum = if first_block { acc[r][p] } else { L::load(to).add(acc[r][p]) };
+                    sum.store(to);
+                } else {
+                    let mut sums = [0f32; PANEL];
+                    acc[r][p].store(sums.as_mut_ptr());
+                    for (j, sum) in sums.iter().enumerate().take(width) {
+                        *to.add(j) = if first_block { *sum } else { *to.add(j) + *sum };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All rows of one group of P panels in one block of k.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn rows<L: Lanes, const M: usize, const P: usize>(
+    job: &Job,
+    from: usize,
+    panel: usize,
+    k0: usize,
+    k: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let a = job.a.add(from * job.row + k0 * job.col);
+        let b = job.b.add(panel * job.stride + k0 * PANEL);
+        let c = job.c.add(from * job.ldc + panel * PANEL);
+        tile::<L, M, P>(job, a, b, k, c, job.n - panel * PANEL, k0 == 0);
+    }
+}
+
+#[inline(always)]
+unsafe fn group<L: Lanes, const M: usize, const P: usize>(job: &Job, from: usize, k0: usize, k: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut panel = job.first;
+        while panel + P <= job.last {
+            rows::<L, M, P>(job, from, panel, k0, k);
+            panel += P;
+        }
+        while panel < job.last {
+            rows::<L, M, 1>(job, from, panel, k0, k);
+            panel += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn product<L: Lanes>(job: &Job) {
+    let mut k0 = 0;
+    while k0 < job.k {
+        let k = job.block.min(job.k - k0);
+        // SAFETY: the caller's promise.
+        unsafe {
+            // Full six-row tiles, panel by panel so that a panel's block stays in the first cache.
+            let full = job.m / 6 * 6;
+            if full > 0 {
+                let step = if L::WIDE { 2 } else { 1 };
+                let mut panel = job.first;
+                while panel < job.last {
+                    let two = step == 2 && panel + 2 <= job.last;
+                    for from in (0..full).step_by(6) {
+                        if two {
+                            rows::<L, 6, 2>(job, from, panel, k0, k);
+                        } else {
+                            rows::<L, 6, 1>(job, from, panel, k0, k);
+                        }
+                    }
+                    panel += if two { 2 } else { 1 };
+                }
+            }
+            match (job.m - full, L::WIDE) {
+                (1, false) => group::<L, 1, 4>(job, full, k0, k),
+                (2, false) => group::<L, 2, 2>(job, full, k0, k),
+                (3, false) => group::<L, 3, 2>(job, full, k0, k),
+                (4, false) => group::<L, 4, 1>(job, full, k0, k),
+                (5, false) => group::<L, 5, 1>(job, full, k0, k),
+                (1, true) => group::<L, 1, 8>(job, full, k0, k),
+                (2, true) => group::<L, 2, 4>(job, full, k0, k),
+                (3, true) => group::<L, 3, 4>(job, full, k0, k),
+                (4, true) => group::<L, 4, 2>(job, full, k0, k),
+                (5, true) => group::<L, 5, 2>(job, full, k0, k),
+                _ => {}
+            }
+        }
+        k0 += k;
+    }
+}
+
+/// # Safety
+/// The pointers of `job` cover the product.
+pub unsafe fn scalar(job: &Job) {
+    // SAFETY: the caller's promise.
+    unsafe { product::<super::lanes::Plain>(job) }
+}
+
+/// # Safety
+/// As `scalar`, and the machine has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+pub unsafe fn avx2(job: &Job) {
+    // SAFETY: the caller's promise.
+    unsafe { product::<super::lanes::x86::Avx2>(job) }
+}
+
+/// # Safety
+/// As `scalar`, and the machine has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub unsafe fn avx512(job: &Job) {
+    // SAFETY: the caller's promise.
+    unsafe { product::<super::lanes::x86::Avx512>(job) }
+}
+
+/// # Safety
+/// As `scalar`.
+#[cfg(target_arch = "aarch64")]
+pub unsafe fn neon(job: &Job) {
+    // SAFETY: the caller's promise.
+    unsafe { product::<super::lanes::arm::Neon>(job) }
+}
