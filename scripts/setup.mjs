@@ -34,6 +34,8 @@ function installPackages() {
   if (major < 22 || (major === 22 && minor < 18) || !existsSync(join(root, 'node_modules/node/bin/node'))) {
     run(process.execPath, ['installArchSpecificPackage'], join(root, 'node_modules/node'))
   }
+  // tap generates its test class from the plugins that package.json names.
+  run(join(root, 'node_modules/node/bin/node'), [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'build'])
 }
 
 function buildNative() {

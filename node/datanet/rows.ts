@@ -1,0 +1,65 @@
+/**
+ * Rows: the unit of contribution, attribution and proof. A row is one JSON object on one line of a
+ * contribution file (JSONL); its identity is keccak256 of its canonical bytes. A contribution's root
+ * is the Merkle root over its rows, and that is what a contributor commits to before showing it.
+ *
+ *   contribution root = merkle over leaf(row bytes)
+ *   version root      = merkle over leaf(contributor 20 || keccak256(row bytes)), in version order
+ */
+import { concatBytes, fromHex, type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
+import { canonicalJson, type Json } from '../base/canonical.ts'
+import { userError } from '../base/errors.ts'
+import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
+
+/** One row of text with whatever its author says about it. */
+export type Row = { readonly text: string; readonly meta?: { readonly [key: string]: Json } }
+
+export const ROW_BYTES_MAX = 64 * 1024
+export const ROWS_PER_CONTRIBUTION_MAX = 100_000
+
+export function encodeRow(row: Row): Uint8Array {
+  return utf8(canonicalJson({ text: row.text, meta: row.meta }))
+}
+
+/** The JSONL file of a contribution; rows keep their order. */
+export function encodeRows(rows: readonly Row[]): Uint8Array {
+  return concatBytes(...rows.map((row) => concatBytes(encodeRow(row), Uint8Array.of(10))))
+}
+
+/** @throws NodeError `datanet-rows` naming the first bad line (counted from 1) and what is wrong. */
+export function decodeRows(file: Uint8Array): Row[] {
+  const lines = new TextDecoder('utf-8', { fatal: false }).decode(file).split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  if (lines.length > ROWS_PER_CONTRIBUTION_MAX) {
+    throw userError('datanet-rows', `${lines.length} rows; at most ${ROWS_PER_CONTRIBUTION_MAX}`)
+  }
+  return lines.map((line, i) => decodeRow(line, i + 1))
+}
+
+export function rowsRoot(rows: readonly Row[]): Hex {
+  return toHex(merkleRoot(rows.map((row) => merkleLeaf(encodeRow(row)))))
+}
+
+/** The leaf of a row inside a Datanet version: binds the row to who contributed it. */
+export function versionLeaf(contributor: Hex, row: Row): Uint8Array {
+  return merkleLeaf(concatBytes(fromHex(contributor), keccak(encodeRow(row))))
+}
+
+function decodeRow(line: string, number: number): Row {
+  const bad = (why: string): Error => userError('datanet-rows', `row ${number}: ${why}`, { number })
+  if (line.length > ROW_BYTES_MAX) throw bad(`${line.length} characters; at most ${ROW_BYTES_MAX}`)
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    throw bad('is not JSON')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('is not an object')
+  const { text, meta, ...rest } = value as Record<string, unknown>
+  if (typeof text !== 'string' || text.length === 0) throw bad("needs a non-empty string 'text'")
+  const unknown = Object.keys(rest)[0]
+  if (unknown !== undefined) throw bad(`unknown field '${unknown}'`)
+  if (meta === undefined) return { text }
+  if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) throw bad("'meta' is not an object")
+  return { text, meta: meta as { [key: string]: Json } }
+}
