@@ -25,9 +25,23 @@ const ROOMS: Record<string, readonly string[]> = {
 const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
   { match: /^(level|classic-level)$/, places: ['node/store'] },
   { match: /^(libp2p|@libp2p\/|@chainsafe\/libp2p|@multiformats\/)/, places: ['node/p2p'] },
-  { match: /^@ethereumjs\/(vm|evm|statemanager|mpt)$/, places: ['node/chain', 'node/l1', 'precompiles'] },
+  {
+    match: /^@ethereumjs\/(vm|evm|statemanager|mpt)$/,
+    places: ['node/chain', 'node/l1', 'precompiles'],
+  },
   { match: /^msgpackr$/, places: ['node/p2p', 'node/store', 'node/model', 'sequencer/batcher'] },
-  { match: /^viem/, places: ['scripts', 'sequencer', 'prover', 'node/l1', 'node/model', 'node/rpc'] },
+  {
+    match: /^viem/,
+    places: [
+      'scripts',
+      'sequencer',
+      'prover',
+      'node/l1',
+      'node/model',
+      'node/attribution',
+      'node/rpc',
+    ],
+  },
   { match: /^ws$/, places: ['node/rpc'] },
 ]
 
@@ -35,14 +49,16 @@ const sources = Object.keys(ROOMS).flatMap((room) =>
   readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
     .map((name) => join(room, name))
     .filter((name) => /\.(ts|mjs)$/.test(name))
-    .filter((name) => !/(^|\/)(target|build|core|bind)\//.test(name) && !/\.generated\.ts$/.test(name)),
+    .filter(
+      (name) => !/(^|\/)(target|build|core|bind)\//.test(name) && !/\.generated\.ts$/.test(name),
+    ),
 )
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/^(?:import|export)\s[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm)].map(
-    (match) => (match[1] ?? match[2]) as string,
-  )
+  return [
+    ...text.matchAll(/^(?:import|export)\s[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm),
+  ].map((match) => (match[1] ?? match[2]) as string)
 }
 
 t.test('a room imports only the rooms its door-plate allows', async (t) => {
@@ -53,7 +69,9 @@ t.test('a room imports only the rooms its door-plate allows', async (t) => {
       const path = relative(root, resolve(root, dirname(file), target))
       const other = path.split('/')[0] as string
       if (other !== room && !ROOMS[room]?.includes(other)) {
-        broken.push(`${file} imports ${path}: ${room} may import ${ROOMS[room]?.join(', ') || 'nothing of ours'}`)
+        broken.push(
+          `${file} imports ${path}: ${room} may import ${ROOMS[room]?.join(', ') || 'nothing of ours'}`,
+        )
       }
       if (other === 'native' && room !== 'native' && path !== 'native/index.ts') {
         broken.push(`${file} imports ${path}: native has one door, native/index.ts`)
@@ -69,7 +87,8 @@ t.test('a package is used where it belongs', async (t) => {
     for (const name of importsOf(file).filter((target) => !target.startsWith('.'))) {
       const builtin = name.startsWith('node:')
       if (!builtin && builtinModules.includes(name)) broken.push(`${file}: write 'node:${name}'`)
-      if (!builtin && file.startsWith('genesis/')) broken.push(`${file} imports ${name}: genesis is data only`)
+      if (!builtin && file.startsWith('genesis/'))
+        broken.push(`${file} imports ${name}: genesis is data only`)
       const rule = PACKAGES.find(({ match }) => match.test(name))
       if (rule && !rule.places.some((place) => file.startsWith(place))) {
         broken.push(`${file} imports ${name}: it belongs to ${rule.places.join(', ')}`)

@@ -14,7 +14,7 @@ import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
 /** One row of text with whatever its author says about it. */
 export type Row = { readonly text: string; readonly meta?: { readonly [key: string]: Json } }
 
-export const ROW_BYTES_MAX = 64 * 1024
+export const ROW_BYTES_MAX: number = 64 * 1024
 export const ROWS_PER_CONTRIBUTION_MAX = 100_000
 
 export function encodeRow(row: Row): Uint8Array {
@@ -54,12 +54,14 @@ function decodeRow(line: string, number: number): Row {
   } catch {
     throw bad('is not JSON')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('is not an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw bad('is not an object')
   const { text, meta, ...rest } = value as Record<string, unknown>
   if (typeof text !== 'string' || text.length === 0) throw bad("needs a non-empty string 'text'")
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined) throw bad(`unknown field '${unknown}'`)
   if (meta === undefined) return { text }
-  if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) throw bad("'meta' is not an object")
+  if (typeof meta !== 'object' || meta === null || Array.isArray(meta))
+    throw bad("'meta' is not an object")
   return { text, meta: meta as { [key: string]: Json } }
 }

@@ -17,12 +17,15 @@ export type Contribution = {
   readonly file: Hex
 }
 
-export type VersionManifest = { readonly version: 1; readonly contributions: readonly Contribution[] }
+export type VersionManifest = {
+  readonly version: 1
+  readonly contributions: readonly Contribution[]
+}
 
 /** A row with who gave it: what training and attribution see. */
 export type OwnedRow = { readonly contributor: Hex; readonly row: Row }
 
-export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024
+export const MANIFEST_BYTES_MAX: number = 8 * 1024 * 1024
 
 export function encodeVersionManifest(manifest: VersionManifest): Uint8Array {
   return utf8(canonicalJson(manifest))
@@ -66,5 +69,9 @@ function decodeManifest(bytes: Uint8Array, hash: Hex): VersionManifest {
 }
 
 function mismatch(what: string, expected: Hex, got: Hex): Error {
-  return new NodeError('datanet-content', 'user', `${what} has root ${got}, the chain says ${expected}`)
+  return new NodeError(
+    'datanet-content',
+    'user',
+    `${what} has root ${got}, the chain says ${expected}`,
+  )
 }

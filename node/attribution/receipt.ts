@@ -1,0 +1,132 @@
+/**
+ * InferenceReceipt (DESIGN section 8) as EIP-712 data: what was asked, by whom, of which model, what
+ * came out, what it costs and whose data shaped it. The provider signs it; ReceiptRegistry checks it.
+ * Field order is the contract's struct order.
+ */
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { hashTypedData } from 'viem'
+import { bytesToBigint, concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
+
+export type InferenceReceipt = {
+  readonly requestId: Hex
+  readonly payer: Hex
+  readonly provider: Hex
+  readonly modelId: Hex
+  readonly baseHash: Hex
+  readonly adapterHash: Hex
+  readonly tokenizerHash: Hex
+  readonly promptCommit: Hex
+  readonly outputCommit: Hex
+  readonly tokensIn: number
+  readonly tokensOut: number
+  readonly seed: bigint
+  readonly samplerHash: Hex
+  readonly traceRoot: Hex
+  readonly policyId: number
+  readonly sketchHash: Hex
+  readonly attributionRoot: Hex
+  /** wei of OPEN. */
+  readonly fee: bigint
+  /** Unix seconds; informative, nothing depends on them. */
+  readonly startedAt: bigint
+  readonly finishedAt: bigint
+  readonly parentAction: Hex
+}
+
+export const RECEIPT_TYPES = {
+  InferenceReceipt: [
+    { name: 'requestId', type: 'bytes32' },
+    { name: 'payer', type: 'address' },
+    { name: 'provider', type: 'address' },
+    { name: 'modelId', type: 'bytes32' },
+    { name: 'baseHash', type: 'bytes32' },
+    { name: 'adapterHash', type: 'bytes32' },
+    { name: 'tokenizerHash', type: 'bytes32' },
+    { name: 'promptCommit', type: 'bytes32' },
+    { name: 'outputCommit', type: 'bytes32' },
+    { name: 'tokensIn', type: 'uint32' },
+    { name: 'tokensOut', type: 'uint32' },
+    { name: 'seed', type: 'uint64' },
+    { name: 'samplerHash', type: 'bytes32' },
+    { name: 'traceRoot', type: 'bytes32' },
+    { name: 'policyId', type: 'uint32' },
+    { name: 'sketchHash', type: 'bytes32' },
+    { name: 'attributionRoot', type: 'bytes32' },
+    { name: 'fee', type: 'uint256' },
+    { name: 'startedAt', type: 'uint64' },
+    { name: 'finishedAt', type: 'uint64' },
+    { name: 'parentAction', type: 'bytes32' },
+  ],
+} as const
+
+export const VOUCHER_TYPES = {
+  Voucher: [
+    { name: 'payer', type: 'address' },
+    { name: 'provider', type: 'address' },
+    { name: 'cumulative', type: 'uint256' },
+  ],
+} as const
+
+/** A payer's promise: the provider may have charged up to `cumulative` wei in all. */
+export type Voucher = { readonly payer: Hex; readonly provider: Hex; readonly cumulative: bigint }
+
+export type SigningDomain = { readonly chainId: number; readonly verifyingContract: Hex }
+
+export function receiptHash(receipt: InferenceReceipt, domain: SigningDomain): Hex {
+  return hashTypedData({
+    domain: { name: 'OpenLedger', version: '1', ...domain },
+    types: RECEIPT_TYPES,
+    primaryType: 'InferenceReceipt',
+    message: receipt,
+  })
+}
+
+export function voucherHash(voucher: Voucher, domain: SigningDomain): Hex {
+  return hashTypedData({
+    domain: { name: 'OpenLedger', version: '1', ...domain },
+    types: VOUCHER_TYPES,
+    primaryType: 'Voucher',
+    message: voucher,
+  })
+}
+
+/** 65 bytes r || s || v, v = 27 or 28, as contracts expect. */
+export function signHash(hash: Hex, privateKey: Uint8Array): Hex {
+  const signature = secp256k1.sign(fromHex(hash), privateKey, {
+    prehash: false,
+    format: 'recovered',
+  })
+  return toHex(concatBytes(signature.slice(1), Uint8Array.of(27 + (signature[0] as number))))
+}
+
+/** The signer's address, or null when the signature is malformed. */
+export function recoverSigner(hash: Hex, signature: Hex): Hex | null {
+  try {
+    const bytes = fromHex(signature)
+    const v = bytes[64] ?? 0
+    if (bytes.length !== 65 || (v !== 27 && v !== 28)) return null
+    const recovered = concatBytes(Uint8Array.of(v - 27), bytes.slice(0, 64))
+    const key = secp256k1.recoverPublicKey(recovered, fromHex(hash), { prehash: false })
+    return addressOf(secp256k1.Point.fromBytes(key).toBytes(false))
+  } catch {
+    return null
+  }
+}
+
+export function addressOfKey(privateKey: Uint8Array): Hex {
+  return addressOf(secp256k1.getPublicKey(privateKey, false))
+}
+
+/** A 32-byte key of the curve, or an error that says what is wrong. */
+export function parsePrivateKey(hex: string): Uint8Array {
+  const bytes = fromHex(hex)
+  const scalar = bytesToBigint(bytes)
+  if (bytes.length !== 32 || scalar === 0n || scalar >= secp256k1.Point.Fn.ORDER) {
+    throw new RangeError('a private key is 32 bytes, above zero and below the order of secp256k1')
+  }
+  return bytes
+}
+
+function addressOf(uncompressed: Uint8Array): Hex {
+  return toHex(keccak(uncompressed.slice(1)).slice(12))
+}

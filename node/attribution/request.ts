@@ -1,0 +1,68 @@
+/**
+ * An inference request in canonical form: everything that decides the answer's bytes. Its hash is the
+ * receipt's `requestId`, so anyone who holds a receipt can ask the network for the request by content
+ * hash and run it again.
+ */
+import { concatBytes, type Hex, keccakHex, utf8 } from '../base/bytes.ts'
+import { canonicalHash, canonicalJson } from '../base/canonical.ts'
+import { userError } from '../base/errors.ts'
+
+export type Sampler = {
+  readonly maxTokens: number
+  /** 0 is greedy. */
+  readonly temperature: number
+  readonly topP: number
+  readonly stop: readonly number[]
+}
+
+export type InferenceRequest = {
+  readonly modelId: Hex
+  /** Token ids of the whole prompt, chat template applied. */
+  readonly prompt: readonly number[]
+  readonly sampler: Sampler
+  /** u64, decimal. */
+  readonly seed: string
+  /** Makes two equal questions two requests. */
+  readonly nonce: Hex
+}
+
+export const PROMPT_TOKENS_MAX = 8_192
+
+export function encodeRequest(request: InferenceRequest): Uint8Array {
+  const { modelId, prompt, sampler, seed, nonce } = request
+  return utf8(canonicalJson({ modelId, prompt, sampler: { ...sampler }, seed, nonce }))
+}
+
+/** @throws NodeError `inference-request` when the bytes are not a canonical request. */
+export function decodeRequest(bytes: Uint8Array): InferenceRequest {
+  const bad = (why: string): Error =>
+    userError('inference-request', `not an inference request: ${why}`)
+  let value: InferenceRequest
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes)) as InferenceRequest
+  } catch {
+    throw bad('not JSON')
+  }
+  if (!Array.isArray(value?.prompt) || value.prompt.length > PROMPT_TOKENS_MAX) throw bad('prompt')
+  if (!value.prompt.every((id) => Number.isInteger(id) && id >= 0)) throw bad('prompt token')
+  if (typeof value.seed !== 'string' || !/^\d{1,20}$/.test(value.seed)) throw bad('seed')
+  if (keccakHex(encodeRequest(value)) !== keccakHex(bytes)) throw bad('not in canonical form')
+  return value
+}
+
+export function requestIdOf(request: InferenceRequest): Hex {
+  return keccakHex(encodeRequest(request))
+}
+
+export function samplerHash(sampler: Sampler): Hex {
+  return canonicalHash({ ...sampler })
+}
+
+/** u32 little-endian ids: the form whose hash is `promptCommit` and `outputCommit`. */
+export function tokenBytes(tokens: Iterable<number>): Uint8Array {
+  return concatBytes(...[...tokens].map((id) => new Uint8Array(Uint32Array.of(id).buffer)))
+}
+
+export function tokensCommit(tokens: Iterable<number>): Hex {
+  return keccakHex(tokenBytes(tokens))
+}
