@@ -1,0 +1,96 @@
+/**
+ * Channel compression (specs: derivation.md, Fjord): the first byte says which. Low nibble 8 or 15 is
+ * a zlib stream that begins with this byte; 0x01 is followed by a brotli stream.
+ *
+ * A decompressor that streams would hand over what it has when it meets an error; one call does not.
+ * The rule here says the same without depending on how a decoder buffers: **the output is that of the
+ * longest prefix of the input which is a prefix of some valid stream**, cut at
+ * CHANNEL_RLP_BYTES_MAX. A stream that merely ends early (batchers finish with a sync flush, no
+ * trailer) is such a prefix itself, so honest channels take one pass; only a corrupt or oversized one
+ * is searched, in about log2(bytes) passes.
+ */
+import {
+  brotliCompressSync,
+  brotliDecompressSync,
+  constants,
+  deflateSync,
+  inflateSync,
+} from 'node:zlib'
+import { CHANNEL_RLP_BYTES_MAX } from '../../genesis/limits.ts'
+import { concatBytes } from '../base/bytes.ts'
+
+const CHANNEL_VERSION_BROTLI = 0x01
+/** One more byte of input can complete at most one brotli meta-block (2^24 bytes) or one deflate byte
+ * of matches (1,032 bytes). */
+const STEP_OUTPUT_BYTES_MAX = 2 ** 24 + 4096
+
+export type Compression = 'zlib' | 'brotli'
+
+/** Null when the first byte names no known compression. */
+export function decompressChannel(
+  channel: Uint8Array,
+  limitBytes: number = CHANNEL_RLP_BYTES_MAX,
+): Uint8Array | null {
+  const compression = compressionOf(channel[0])
+  if (!compression) return null
+  const stream = compression === 'zlib' ? channel : channel.subarray(1)
+  const whole = decompressPrefix(compression, stream, limitBytes)
+  return whole ?? longestPrefix(compression, stream, limitBytes)
+}
+
+export function compressChannel(data: Uint8Array, compression: Compression): Uint8Array {
+  if (compression === 'zlib') return deflateSync(data, { level: 9 })
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: 10,
+    [constants.BROTLI_PARAM_SIZE_HINT]: data.length,
+  }
+  return concatBytes(Uint8Array.of(CHANNEL_VERSION_BROTLI), brotliCompressSync(data, { params }))
+}
+
+function compressionOf(first: number | undefined): Compression | null {
+  if (first === undefined) return null
+  if (first === CHANNEL_VERSION_BROTLI) return 'brotli'
+  return (first & 0x0f) === 8 || (first & 0x0f) === 15 ? 'zlib' : null
+}
+
+/** Binary search: an empty prefix always decompresses, and once a prefix fails all longer ones do. */
+function longestPrefix(
+  compression: Compression,
+  stream: Uint8Array,
+  limitBytes: number,
+): Uint8Array {
+  let [good, bad] = [0, stream.length]
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1
+    if (decompressPrefix(compression, stream.subarray(0, middle), limitBytes)) good = middle
+    else bad = middle
+  }
+  // The byte that fails may be valid and only carry the output over the limit.
+  const over = decompressPrefix(
+    compression,
+    stream.subarray(0, bad),
+    limitBytes + STEP_OUTPUT_BYTES_MAX,
+  )
+  if (over) return over.subarray(0, limitBytes)
+  return decompressPrefix(compression, stream.subarray(0, good), limitBytes) ?? new Uint8Array()
+}
+
+/** Null when the stream is corrupt or gives more than `maxOutputLength` bytes. */
+function decompressPrefix(
+  compression: Compression,
+  stream: Uint8Array,
+  maxOutputLength: number,
+): Uint8Array | null {
+  try {
+    const out =
+      compression === 'zlib'
+        ? inflateSync(stream, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength })
+        : brotliDecompressSync(stream, {
+            finishFlush: constants.BROTLI_OPERATION_FLUSH,
+            maxOutputLength,
+          })
+    return new Uint8Array(out.buffer, out.byteOffset, out.length)
+  } catch {
+    return null
+  }
+}
