@@ -13,7 +13,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const stamps = join(root, 'node_modules', '.openledger')
 
 if (process.argv.includes('--help')) {
-  console.log('usage: npm run setup\n\nInstalls dependencies and builds the native addon if they changed.')
+  console.log(
+    'usage: npm run setup\n\nInstalls dependencies and builds the native addon if they changed.',
+  )
   process.exit(0)
 }
 
@@ -22,7 +24,12 @@ step('dependencies', 'npm packages', hashOf(['package-lock.json', '.npmrc']), in
 step(
   'native',
   'native addon (Rust, release)',
-  hashOf(['native/Cargo.toml', 'native/Cargo.lock', ...sources('native/core'), ...sources('native/bind')]),
+  hashOf([
+    'native/Cargo.toml',
+    'native/Cargo.lock',
+    ...sources('native/core'),
+    ...sources('native/bind'),
+  ]),
   buildNative,
   existsSync(join(root, 'native/build')),
 )
@@ -31,11 +38,18 @@ function installPackages() {
   run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
   // Only one package's own install step is wanted: the Node that runs TypeScript as it is.
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  if (major < 22 || (major === 22 && minor < 18) || !existsSync(join(root, 'node_modules/node/bin/node'))) {
+  if (
+    major < 22 ||
+    (major === 22 && minor < 18) ||
+    !existsSync(join(root, 'node_modules/node/bin/node'))
+  ) {
     run(process.execPath, ['installArchSpecificPackage'], join(root, 'node_modules/node'))
   }
   // tap generates its test class from the plugins that package.json names.
-  run(join(root, 'node_modules/node/bin/node'), [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'build'])
+  run(join(root, 'node_modules/node/bin/node'), [
+    join(root, 'node_modules/tap/dist/esm/run.mjs'),
+    'build',
+  ])
 }
 
 function buildNative() {

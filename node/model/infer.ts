@@ -1,0 +1,76 @@
+/**
+ * The one inference: request in, tokens, trace and query sketch out. The provider runs it to answer,
+ * the prover runs it again to compare; both call this function with the same bytes and get the same
+ * bytes (DESIGN section 6).
+ */
+import {
+  type Adapter,
+  type AttributionIndex,
+  generate,
+  type Model,
+  sketchQuery,
+} from '../../native/index.ts'
+import type { InferenceRequest } from '../attribution/request.ts'
+import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
+import { merkleRoot } from '../base/merkle.ts'
+
+/** A model ready to answer: the resident base, one adapter, its attribution index. */
+export type LoadedModel = {
+  readonly base: Model
+  readonly adapter: Adapter
+  readonly index: AttributionIndex
+}
+
+export type Inference = {
+  readonly tokens: Uint32Array
+  /** One keccak256 leaf a generated token: position, token, logits. */
+  readonly trace: readonly Uint8Array[]
+  /** int8 entries. */
+  readonly sketch: Int8Array
+}
+
+/** @throws NodeError `inference-request` when the request does not fit the model. */
+export async function runInference(
+  model: LoadedModel,
+  request: InferenceRequest,
+  onToken?: (token: number) => void,
+  signal?: AbortSignal,
+): Promise<Inference> {
+  checkFits(model.base, request)
+  const prompt = Uint32Array.from(request.prompt)
+  const { maxTokens, temperature, topP, stop } = request.sampler
+  const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
+  const { tokens, trace } = await generate(model.base, model.adapter, { prompt, ...sampling }, onToken, signal)
+  const sketch =
+    tokens.length === 0
+      ? new Int8Array(model.index.k)
+      : await sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens })
+  return { tokens, trace, sketch }
+}
+
+export function sketchBytes(sketch: Int8Array): Uint8Array {
+  return new Uint8Array(sketch.buffer, sketch.byteOffset, sketch.length)
+}
+
+export function sketchHash(sketch: Int8Array): Hex {
+  return keccakHex(sketchBytes(sketch))
+}
+
+export function traceRoot(trace: readonly Uint8Array[]): Hex {
+  return toHex(merkleRoot(trace))
+}
+
+function checkFits(base: Model, request: InferenceRequest): void {
+  const { vocabSize, maxPositions } = base.config
+  const need = request.prompt.length + request.sampler.maxTokens
+  if (request.prompt.length === 0) throw userError('inference-request', 'the prompt is empty')
+  if (need > maxPositions) {
+    throw userError(
+      'inference-request',
+      `${request.prompt.length} prompt tokens and max_tokens ${request.sampler.maxTokens} exceed the context of ${maxPositions}`,
+    )
+  }
+  const bad = request.prompt.find((id) => id >= vocabSize)
+  if (bad !== undefined) throw userError('inference-request', `token ${bad} is outside the vocabulary of ${vocabSize}`)
+}
