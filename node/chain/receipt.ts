@@ -1,0 +1,124 @@
+/**
+ * Receipts: the consensus encoding that `receiptsRoot` commits to, and our own storage encoding that
+ * keeps everything a receipt says without running the block again. A deposit's consensus receipt ends
+ * with its nonce and version 1 (Canyon), any other has the four Ethereum fields behind its type byte.
+ */
+import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { bloomOf } from './bloom.ts'
+import { DEPOSIT_TYPE } from './deposit.ts'
+import {
+  bytesOf,
+  decodeRlp,
+  encodeRlp,
+  hexOf,
+  integer,
+  integerOf,
+  listOf,
+  type RlpItem,
+} from './rlp.ts'
+import { orderedRoot } from './trie.ts'
+import type { L1Fee, Log, Receipt } from './types.ts'
+
+const DEPOSIT_RECEIPT_VERSION = 1
+
+export function encodeReceipt(receipt: Receipt): Uint8Array {
+  const fields: RlpItem[] = [
+    integer(receipt.status),
+    integer(receipt.cumulativeGasUsed),
+    receipt.logsBloom,
+    receipt.logs.map(logItem),
+  ]
+  if (receipt.type === DEPOSIT_TYPE) {
+    fields.push(integer(receipt.depositNonce ?? 0n), integer(DEPOSIT_RECEIPT_VERSION))
+  }
+  const body = encodeRlp(fields)
+  return receipt.type === 0 ? body : concatBytes(Uint8Array.of(receipt.type), body)
+}
+
+export function receiptsRoot(receipts: readonly Receipt[]): Hex {
+  return toHex(orderedRoot(receipts.map(encodeReceipt)))
+}
+
+/** All receipts of one block, for the store. What can be computed again (blooms, cumulative gas) is not kept. */
+export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
+  return encodeRlp(
+    receipts.map((receipt) => [
+      integer(receipt.type),
+      fromHex(receipt.transactionHash),
+      fromHex(receipt.from),
+      optionalHex(receipt.to),
+      integer(receipt.status),
+      integer(receipt.gasUsed),
+      receipt.logs.map(logItem),
+      optionalHex(receipt.contractAddress),
+      integer(receipt.effectiveGasPrice),
+      receipt.l1Fee ? l1FeeItem(receipt.l1Fee) : [],
+      receipt.depositNonce === undefined ? [] : [integer(receipt.depositNonce)],
+    ]),
+  )
+}
+
+export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
+  let cumulativeGasUsed = 0n
+  return listOf(decodeRlp(bytes), 'receipts').map((item) => {
+    const f = listOf(item, 'receipt', 11)
+    const logs = listOf(f[6], 'logs').map(logOf)
+    const gasUsed = integerOf(f[5], 'gas used', 8)
+    cumulativeGasUsed += gasUsed
+    const l1Fee = listOf(f[9], 'l1 fee')
+    const nonce = listOf(f[10], 'deposit nonce')
+    return {
+      type: Number(integerOf(f[0], 'type', 1)),
+      transactionHash: hexOf(f[1], 'transaction hash', 32),
+      from: hexOf(f[2], 'from', 20),
+      to: optionalAddress(f[3], 'to'),
+      status: integerOf(f[4], 'status', 1) === 1n ? 1 : 0,
+      gasUsed,
+      cumulativeGasUsed,
+      logs,
+      logsBloom: bloomOf(logs),
+      contractAddress: optionalAddress(f[7], 'contract address'),
+      effectiveGasPrice: integerOf(f[8], 'effective gas price'),
+      ...(l1Fee.length ? { l1Fee: l1FeeOfItem(l1Fee) } : {}),
+      ...(nonce.length ? { depositNonce: integerOf(nonce[0], 'deposit nonce', 8) } : {}),
+    }
+  })
+}
+
+function logItem(log: Log): RlpItem {
+  return [fromHex(log.address), log.topics.map(fromHex), log.data]
+}
+
+function logOf(item: RlpItem): Log {
+  const fields = listOf(item, 'log', 3)
+  return {
+    address: hexOf(fields[0], 'log address', 20),
+    topics: listOf(fields[1], 'topics').map((topic) => hexOf(topic, 'topic', 32)),
+    data: bytesOf(fields[2], 'log data'),
+  }
+}
+
+function l1FeeItem(l1: L1Fee): RlpItem {
+  const { fee, gasUsed, gasPrice, baseFeeScalar, blobBaseFee, blobBaseFeeScalar } = l1
+  return [fee, gasUsed, gasPrice, baseFeeScalar, blobBaseFee, blobBaseFeeScalar].map(integer)
+}
+
+function l1FeeOfItem(item: RlpItem[]): L1Fee {
+  const at = (i: number) => integerOf(item[i], 'l1 fee field')
+  return {
+    fee: at(0),
+    gasUsed: at(1),
+    gasPrice: at(2),
+    baseFeeScalar: Number(at(3)),
+    blobBaseFee: at(4),
+    blobBaseFeeScalar: Number(at(5)),
+  }
+}
+
+function optionalHex(hex: Hex | null): Uint8Array {
+  return hex === null ? new Uint8Array(0) : fromHex(hex)
+}
+
+function optionalAddress(item: RlpItem | undefined, name: string): Hex | null {
+  return bytesOf(item, name).length ? hexOf(item, name, 20) : null
+}
