@@ -8,7 +8,7 @@
  *   opaqueData = mint 32 || value 32 || gasLimit 8 || isCreation 1 || data
  */
 import { bytesToBigint, type Hex } from '../base/bytes.ts'
-import { encodeDeposit, userDepositSourceHash } from '../chain/deposit.ts'
+import { encodeDepositTx, userDepositSourceHash } from '../chain/deposit.ts'
 import type { L1Log } from '../l1/types.ts'
 import type { TraceEntry } from './types.ts'
 
@@ -55,8 +55,8 @@ export function decodeDepositLog(log: L1Log, l1BlockHash: Hex): Uint8Array | Dep
   if (opaque.length < OPAQUE_HEADER_BYTES) return 'opaque data too short'
   const creation = opaque[72] as number
   if (creation > 1) return 'isCreation is neither 0 nor 1'
-  return encodeDeposit({
-    sourceHash: userDepositSourceHash(l1BlockHash, BigInt(log.logIndex)),
+  return encodeDepositTx({
+    sourceHash: userDepositSourceHash(l1BlockHash, log.logIndex),
     from,
     to: creation ? null : to,
     mint: bytesToBigint(opaque.subarray(0, 32)),

@@ -114,7 +114,8 @@ function stepL1(state: DeriverState, block: L1BlockData): DeriverStep {
   if (last && block.parentHash !== last.hash) return reorg(state, last, block)
   const { safe } = state
   for (const known of [safe.l1Origin, state.resumed]) {
-    if (block.number === known.number && block.hash !== known.hash) return reorg(state, known, block)
+    if (block.number === known.number && block.hash !== known.hash)
+      return reorg(state, known, block)
   }
   const trace: TraceEntry[] = []
   const { inbox, ...origin } = block

@@ -8,6 +8,7 @@
  *   drop       invalid; the rest of its channel goes with it
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
+import { isDeposit } from '../chain/deposit.ts'
 import type { L1Origin } from '../l1/types.ts'
 import type { SingularBatch } from './batch.ts'
 import type { L2Ref } from './types.ts'
@@ -41,8 +42,6 @@ export type BatchContext = {
   readonly inclusion: bigint
 }
 
-const DEPOSIT_TYPE = 0x7e
-
 export function judgeBatch(batch: SingularBatch, context: BatchContext): Verdict {
   const { config, safe, epoch, nextEpoch } = context
   const next = safe.timestamp + config.blockTime
@@ -63,7 +62,7 @@ export function judgeBatch(batch: SingularBatch, context: BatchContext): Verdict
   if (drift) return drift
   for (const transaction of batch.transactions) {
     if (transaction.length === 0) return drop('empty transaction')
-    if (transaction[0] === DEPOSIT_TYPE) return drop('deposit transaction in a batch')
+    if (isDeposit(transaction)) return drop('deposit transaction in a batch')
   }
   return { kind: 'accept', origin }
 }

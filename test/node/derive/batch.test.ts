@@ -17,13 +17,16 @@ import { opMainnetBatcherTx, vectors } from './vectors.ts'
 
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(toHex)
 const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
-const batches: fc.Arbitrary<SingularBatch> = fc.record({
-  parentHash: hash,
-  epochNumber: uint64,
-  epochHash: hash,
-  timestamp: uint64,
-  transactions: fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 5 }),
-})
+const batches: fc.Arbitrary<SingularBatch> = fc.record(
+  {
+    parentHash: hash,
+    epochNumber: uint64,
+    epochHash: hash,
+    timestamp: uint64,
+    transactions: fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 5 }),
+  },
+  { noNullPrototype: true },
+)
 
 /** Everything a channel's content holds, and why reading stopped. */
 function readAll(bytes: Uint8Array): { batches: SingularBatch[]; end: string } {

@@ -12,12 +12,15 @@ import {
 import { vectors } from './vectors.ts'
 
 const frames = fc.array(
-  fc.record({
-    channelId: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(toHex),
-    number: fc.nat(0xffff),
-    data: fc.uint8Array({ maxLength: 300 }),
-    isLast: fc.boolean(),
-  }),
+  fc.record(
+    {
+      channelId: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(toHex),
+      number: fc.nat(0xffff),
+      data: fc.uint8Array({ maxLength: 300 }),
+      isLast: fc.boolean(),
+    },
+    { noNullPrototype: true },
+  ),
   { minLength: 1, maxLength: 5 },
 )
 
