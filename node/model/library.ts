@@ -1,0 +1,104 @@
+/**
+ * Models at hand: one resident base, adapters and their attribution indexes loaded on first use and
+ * let go least-recently-used first. What is loaded is checked against the hash the chain committed,
+ * unless a test of dishonest providers says otherwise.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Adapter, AttributionIndex, Model } from '../../native/index.ts'
+import type { Hex } from '../base/bytes.ts'
+import { NodeError, userError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { hashDirectory, materialise } from '../content/directory.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { LoadedModel } from './infer.ts'
+import type { ModelRecord } from './registry.ts'
+
+export type LibraryOptions = {
+  readonly baseDir: string
+  /** Where adapters are laid out as directories, one per content hash. */
+  readonly cacheDir: string
+  readonly adaptersMax: number
+  /** Off only to play a provider that cheats: an altered adapter is then served as if it were true. */
+  readonly verifyArtefacts: boolean
+}
+
+export type FetchContent = (hash: Hex) => Promise<Uint8Array>
+
+export class ModelLibrary {
+  readonly base: Model
+  readonly baseHash: Hex
+  readonly #options: LibraryOptions
+  readonly #content: ContentStore
+  readonly #fetch: FetchContent
+  readonly #log: Log
+  /** Insertion order is order of use. */
+  readonly #loaded = new Map<Hex, Promise<LoadedModel>>()
+
+  static async open(
+    options: LibraryOptions,
+    modules: { content: ContentStore; fetch: FetchContent; log: Log },
+  ): Promise<ModelLibrary> {
+    await mkdir(options.cacheDir, { recursive: true })
+    const [base, baseHash] = await Promise.all([Model.load(options.baseDir), hashDirectory(options.baseDir)])
+    return new ModelLibrary(options, modules, base, baseHash)
+  }
+
+  private constructor(
+    options: LibraryOptions,
+    modules: { content: ContentStore; fetch: FetchContent; log: Log },
+    base: Model,
+    baseHash: Hex,
+  ) {
+    this.#options = options
+    this.#content = modules.content
+    this.#fetch = modules.fetch
+    this.#log = modules.log
+    this.base = base
+    this.baseHash = baseHash
+  }
+
+  /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when a
+   * file is not what the chain committed. */
+  load(record: ModelRecord): Promise<LoadedModel> {
+    const known = this.#loaded.get(record.id)
+    const model = known ?? this.#open(record)
+    this.#loaded.delete(record.id)
+    this.#loaded.set(record.id, model)
+    if (!known) {
+      model.catch(() => this.#loaded.delete(record.id))
+      const oldest = this.#loaded.keys().next().value
+      if (this.#loaded.size > this.#options.adaptersMax && oldest) this.#loaded.delete(oldest)
+    }
+    return model
+  }
+
+  async #open(record: ModelRecord): Promise<LoadedModel> {
+    if (record.baseHash !== this.baseHash) {
+      throw userError('model-base', `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.baseHash}`)
+    }
+    const dir = await this.#adapterDirectory(record.adapterHash)
+    const adapter = await Adapter.load(this.base, dir)
+    const artefact = (await this.#content.has(record.artefactHash))
+      ? await this.#content.get(record.artefactHash)
+      : await this.#fetch(record.artefactHash)
+    const index = await AttributionIndex.load(artefact)
+    this.#log.info('model loaded', { id: record.id, name: record.name })
+    return { base: this.base, adapter, index }
+  }
+
+  async #adapterDirectory(hash: Hex): Promise<string> {
+    const dir = join(this.#options.cacheDir, hash.slice(2))
+    const found = await hashDirectory(dir).catch(() => null)
+    if (found === hash) return dir
+    if (found && !this.#options.verifyArtefacts) {
+      this.#log.warn('serving an adapter that is not the one registered', { expected: hash, found })
+      return dir
+    }
+    await rm(dir, { recursive: true, force: true })
+    await materialise(this.#content, hash, dir, this.#fetch)
+    const laid = await hashDirectory(dir)
+    if (laid === hash) return dir
+    throw new NodeError('model-artefact', 'user', `adapter directory has hash ${laid}, the chain committed ${hash}`)
+  }
+}

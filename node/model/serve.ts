@@ -1,0 +1,242 @@
+/**
+ * Serving: a question comes in, an answer and its signed receipt go out, and the receipt waits for
+ * settlement before the user sees the answer. One request runs at a time; a few wait; more are told
+ * so at once.
+ *
+ *   answer -> model by name -> payment covers the worst case? -> runInference (tokens, trace, sketch)
+ *          -> whose data: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
+ */
+import {
+  encodeRequest,
+  type InferenceRequest,
+  requestIdOf,
+  type Sampler,
+  samplerHash,
+  tokenBytes,
+  tokensCommit,
+} from '../attribution/request.ts'
+import {
+  addressOfKey,
+  type InferenceReceipt,
+  receiptHash,
+  type SigningDomain,
+  signHash,
+  voucherHash,
+} from '../attribution/receipt.ts'
+import { concatBytes, type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
+import { NodeError, userError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { ContentStore } from '../content/store.ts'
+import { type Inference, runInference, sketchBytes, sketchHash, traceRoot } from './infer.ts'
+import type { ModelLibrary } from './library.ts'
+import { checkPayment, feeOf, type Payment, refuse } from './payment.ts'
+import type { ModelRecord, Registry } from './registry.ts'
+import type { Settler } from './settle.ts'
+
+export type ServeOptions = {
+  readonly providerKey: Uint8Array
+  /** Pays for requests that bring no payment; for devnets and free tiers. */
+  readonly sponsorKey: Uint8Array | null
+  readonly policyId: number
+  readonly waitingMax: number
+}
+
+export type Question = {
+  /** Name or id of a registered model. */
+  readonly model: string
+  readonly text: string
+  readonly sampler: Sampler
+  readonly seed?: bigint
+  readonly payment?: Payment
+}
+
+export type Answer = {
+  readonly text: string
+  readonly finish: 'stop' | 'length'
+  readonly tokensIn: number
+  readonly tokensOut: number
+  readonly receiptHash: Hex
+  /** The receipt and its signatures, as JSON. */
+  readonly record: Readonly<Record<string, unknown>>
+}
+
+export type ServeModules = {
+  readonly library: ModelLibrary
+  readonly registry: Registry
+  readonly settler: Settler
+  readonly content: ContentStore
+  readonly domains: { readonly receipts: SigningDomain; readonly escrow: SigningDomain }
+  readonly log: Log
+  now(): number
+  randomBytes(size: number): Uint8Array
+  /** Tells the network where the evidence of a receipt is. */
+  announce(receiptHash: Hex, trace: Hex): Promise<void>
+}
+
+export class InferenceService {
+  readonly #options: ServeOptions
+  readonly #modules: ServeModules
+  readonly provider: Hex
+  #waiting = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ServeOptions, modules: ServeModules) {
+    this.#options = options
+    this.#modules = modules
+    this.provider = addressOfKey(options.providerKey)
+  }
+
+  get chatTemplate(): string {
+    return this.#modules.library.base.chatTemplate
+  }
+
+  get stopTokens(): readonly number[] {
+    return this.#modules.library.base.stopTokens
+  }
+
+  unixSeconds(): number {
+    return Math.floor(this.#modules.now() / 1000)
+  }
+
+  models(): Promise<readonly ModelRecord[]> {
+    return this.#modules.registry.models()
+  }
+
+  /** @throws NodeError `model-unknown`, `payment-required`, `queue-full`, `inference-request`. */
+  answer(question: Question, onText?: (text: string) => void, signal?: AbortSignal): Promise<Answer> {
+    if (this.#waiting >= this.#options.waitingMax) {
+      throw new NodeError('queue-full', 'retry', `${this.#waiting} requests are waiting; try again soon`)
+    }
+    this.#waiting++
+    const turn = this.#turn
+      .catch(() => {})
+      .then(() => this.#answer(question, onText, signal))
+      .finally(() => {
+        this.#waiting--
+      })
+    this.#turn = turn
+    return turn
+  }
+
+  async #answer(question: Question, onText?: (text: string) => void, signal?: AbortSignal): Promise<Answer> {
+    const { library, registry, now } = this.#modules
+    const record = await registry.find(question.model)
+    if (!record) throw userError('model-unknown', `no model '${question.model}' is registered; see /v1/models`)
+    const prompt = [...library.base.encode(question.text)]
+    const request: InferenceRequest = {
+      modelId: record.id,
+      prompt,
+      sampler: question.sampler,
+      seed: (question.seed ?? 0n).toString(),
+      nonce: toHex(this.#modules.randomBytes(32)),
+    }
+    const feeMax = feeOf(record, prompt.length, question.sampler.maxTokens)
+    const payer = await this.#payer(question.payment, feeMax)
+    const model = await library.load(record)
+    const startedAt = BigInt(this.unixSeconds())
+    const decoder = onText ? incremental((ids) => library.base.decode(ids), onText) : undefined
+    const inference = await runInference(model, request, decoder, signal)
+    const finishedAt = BigInt(Math.floor(now() / 1000))
+    return this.#settle(record, request, inference, { payer, startedAt, finishedAt })
+  }
+
+  /** Who pays; for a sponsored request the voucher is signed when the fee is known. */
+  async #payer(payment: Payment | undefined, feeMax: bigint): Promise<{ address: Hex; payment: Payment | null }> {
+    const { sponsorKey } = this.#options
+    const address = payment?.payer ?? (sponsorKey ? addressOfKey(sponsorKey) : null)
+    if (!address) throw refuse('send a payment in x-openledger-payment; this node sponsors nobody')
+    const escrow = await this.#modules.registry.escrow(address, this.provider)
+    const owed = this.#modules.settler.owedBy(address)
+    if (payment) {
+      checkPayment(payment, { provider: this.provider, escrow, owed, feeMax, domain: this.#modules.domains.escrow })
+    } else if (escrow.balance < owed + feeMax) {
+      throw refuse(`the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`)
+    }
+    return { address, payment: payment ?? null }
+  }
+
+  async #settle(
+    record: ModelRecord,
+    request: InferenceRequest,
+    inference: Inference,
+    context: { payer: { address: Hex; payment: Payment | null }; startedAt: bigint; finishedAt: bigint },
+  ): Promise<Answer> {
+    const { registry, settler, domains, library } = this.#modules
+    const { payer, startedAt, finishedAt } = context
+    const tokens = [...inference.tokens]
+    const fee = feeOf(record, request.prompt.length, tokens.length)
+    const receipt: InferenceReceipt = {
+      requestId: requestIdOf(request),
+      payer: payer.address,
+      provider: this.provider,
+      modelId: record.id,
+      baseHash: record.baseHash,
+      adapterHash: record.adapterHash,
+      tokenizerHash: library.base.tokenizerHash,
+      promptCommit: tokensCommit(request.prompt),
+      outputCommit: tokensCommit(tokens),
+      tokensIn: request.prompt.length,
+      tokensOut: tokens.length,
+      seed: BigInt(request.seed),
+      samplerHash: samplerHash(request.sampler),
+      traceRoot: traceRoot(inference.trace),
+      policyId: this.#options.policyId,
+      sketchHash: sketchHash(inference.sketch),
+      attributionRoot: (await registry.score(record.id, inference.sketch)).attributionRoot,
+      fee,
+      startedAt,
+      finishedAt,
+      parentAction: ZERO_HASH,
+    }
+    const hash = receiptHash(receipt, domains.receipts)
+    const providerSignature = signHash(hash, this.#options.providerKey)
+    const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
+    const trace = await this.#publish(request, tokens, inference)
+    await settler.add({ hash, receipt, providerSignature, payment, sketch: sketchBytes(inference.sketch).slice() })
+    await this.#modules.announce(hash, trace)
+    const last = tokens.at(-1)
+    return {
+      text: library.base.decode(inference.tokens),
+      finish: last !== undefined && request.sampler.stop.includes(last) ? 'stop' : 'length',
+      tokensIn: receipt.tokensIn,
+      tokensOut: receipt.tokensOut,
+      receiptHash: hash,
+      record: { receiptHash: hash, receipt: plain(receipt), providerSignature },
+    }
+  }
+
+  async #sponsor(address: Hex, fee: bigint): Promise<Payment> {
+    const { registry, settler, domains } = this.#modules
+    const escrow = await registry.escrow(address, this.provider)
+    const cumulative = escrow.charged + settler.owedBy(address) + fee
+    const hash = voucherHash({ payer: address, provider: this.provider, cumulative }, domains.escrow)
+    return { payer: address, cumulative, signature: signHash(hash, this.#options.sponsorKey as Uint8Array) }
+  }
+
+  /** Evidence anyone may fetch by hash: the request, the answer's tokens, the trace. */
+  async #publish(request: InferenceRequest, tokens: readonly number[], inference: Inference): Promise<Hex> {
+    const { content } = this.#modules
+    await content.put(encodeRequest(request))
+    await content.put(tokenBytes(tokens))
+    return content.put(concatBytes(...inference.trace))
+  }
+}
+
+/** Turns token ids into text as they come: a character may need several tokens. */
+function incremental(decode: (ids: Uint32Array) => string, onText: (text: string) => void): (id: number) => void {
+  const ids: number[] = []
+  let shown = 0
+  return (id) => {
+    ids.push(id)
+    const text = decode(Uint32Array.from(ids))
+    if (text.endsWith('\ufffd')) return
+    onText(text.slice(shown))
+    shown = text.length
+  }
+}
+
+function plain(receipt: InferenceReceipt): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(receipt).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
+  )
+}

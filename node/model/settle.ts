@@ -1,0 +1,163 @@
+/**
+ * Answered but not yet settled: receipts wait here, on disk, until ReceiptRegistry has taken them. A
+ * receipt is written before its answer is shown, so a crash loses none; a restart sends what is left.
+ *
+ *   waiting --send--> sent(tx) --included--> gone
+ *                        \--reverted--> refused (kept, logged, owed no more)
+ */
+import { pack, unpack } from 'msgpackr'
+import type { InferenceReceipt } from '../attribution/receipt.ts'
+import type { Hex } from '../base/bytes.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Payment } from './payment.ts'
+
+export type Settlement = {
+  readonly hash: Hex
+  readonly receipt: InferenceReceipt
+  readonly providerSignature: Hex
+  readonly payment: Payment
+  /** int8 entries as bytes. */
+  readonly sketch: Uint8Array
+}
+
+export type SettlerOptions = {
+  readonly intervalMs: number
+  /** Receipts of one transaction. */
+  readonly batchMax: number
+  readonly waitingMax: number
+}
+
+export const SETTLER_DEFAULTS: SettlerOptions = { intervalMs: 500, batchMax: 16, waitingMax: 4_096 }
+
+/** A key-value table that survives a crash. */
+export type Table = {
+  put(key: string, value: Uint8Array): Promise<void>
+  del(key: string): Promise<void>
+  entries(): AsyncIterable<[string, Uint8Array]>
+}
+
+export type SettlerModules = {
+  readonly table: Table
+  readonly log: Log
+  /** Sends one `settle` call; the transaction's hash. */
+  send(batch: readonly Settlement[]): Promise<Hex>
+  /** null while it is not in a block. */
+  status(transaction: Hex): Promise<'success' | 'reverted' | null>
+  /** Whether the chain already holds the receipt, from an earlier life. */
+  isSettled(receipt: Hex): Promise<boolean>
+}
+
+export class Settler {
+  readonly #options: SettlerOptions
+  readonly #modules: SettlerModules
+  readonly #waiting: Map<Hex, Settlement>
+  #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
+  #timer: NodeJS.Timeout | null = null
+  #turn: Promise<void> | null = null
+
+  static async open(options: SettlerOptions, modules: SettlerModules): Promise<Settler> {
+    const waiting = new Map<Hex, Settlement>()
+    for await (const [key, value] of modules.table.entries()) {
+      const settlement = unpack(value) as Settlement
+      if (await modules.isSettled(settlement.hash)) await modules.table.del(key)
+      else waiting.set(settlement.hash, revive(settlement))
+    }
+    if (waiting.size > 0) modules.log.info('receipts of an earlier run wait', { count: waiting.size })
+    return new Settler(options, modules, waiting)
+  }
+
+  private constructor(options: SettlerOptions, modules: SettlerModules, waiting: Map<Hex, Settlement>) {
+    this.#options = options
+    this.#modules = modules
+    this.#waiting = waiting
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => {
+      this.#turn ??= this.#work().finally(() => {
+        this.#turn = null
+      })
+    }, this.#options.intervalMs)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+    await this.#turn
+  }
+
+  /** Durable when it returns. @throws NodeError `queue-full`. */
+  async add(settlement: Settlement): Promise<void> {
+    if (this.#waiting.size >= this.#options.waitingMax) {
+      throw new NodeError('queue-full', 'retry', `${this.#waiting.size} receipts wait for settlement; try again soon`)
+    }
+    await this.#modules.table.put(settlement.hash, pack(settlement))
+    this.#waiting.set(settlement.hash, settlement)
+  }
+
+  /** Fees of one payer that are answered and not yet on chain, wei. */
+  owedBy(payer: Hex): bigint {
+    let owed = 0n
+    for (const { receipt } of this.#waiting.values()) if (receipt.payer === payer) owed += receipt.fee
+    return owed
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  async #work(): Promise<void> {
+    try {
+      if (this.#sent) await this.#confirm(this.#sent)
+      if (this.#sent || this.#waiting.size === 0) return
+      const batch = [...this.#waiting.values()].slice(0, this.#options.batchMax)
+      this.#sent = { transaction: await this.#modules.send(batch), batch }
+    } catch (error) {
+      this.#modules.log.warn('settlement waits', { error: messageOf(error), waiting: this.#waiting.size })
+      await this.#dropRefused(error)
+    }
+  }
+
+  async #confirm(sent: { transaction: Hex; batch: readonly Settlement[] }): Promise<void> {
+    const status = await this.#modules.status(sent.transaction)
+    if (status === null) return
+    this.#sent = null
+    for (const { hash } of sent.batch) {
+      if (status === 'reverted' && !(await this.#modules.isSettled(hash))) {
+        this.#modules.log.error('the chain refused a receipt', { hash, transaction: sent.transaction })
+      }
+      await this.#forget(hash)
+    }
+    this.#modules.log.info('receipts settled', { count: sent.batch.length, transaction: sent.transaction, status })
+  }
+
+  /** One receipt that can never settle must not hold up the others. */
+  async #dropRefused(error: unknown): Promise<void> {
+    const first = this.#waiting.values().next().value
+    if (!first || !(error instanceof NodeError) || error.code !== 'settlement-refused') return
+    this.#modules.log.error('the chain refuses a receipt', { hash: first.hash, error: error.message })
+    await this.#forget(first.hash)
+  }
+
+  async #forget(hash: Hex): Promise<void> {
+    this.#waiting.delete(hash)
+    await this.#modules.table.del(hash)
+  }
+}
+
+/** msgpack reads small bigints as numbers. */
+function revive(settlement: Settlement): Settlement {
+  const { receipt, payment } = settlement
+  return {
+    ...settlement,
+    receipt: {
+      ...receipt,
+      seed: BigInt(receipt.seed),
+      fee: BigInt(receipt.fee),
+      startedAt: BigInt(receipt.startedAt),
+      finishedAt: BigInt(receipt.finishedAt),
+    },
+    payment: { ...payment, cumulative: BigInt(payment.cumulative) },
+  }
+}

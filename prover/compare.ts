@@ -1,0 +1,118 @@
+/**
+ * What the provider claimed against what came out here, in the order the computation runs: prompt,
+ * tokens, trace, sketch, attribution, payouts. The first difference is the verdict. Pure.
+ */
+import type { InferenceReceipt } from '../node/attribution/receipt.ts'
+import { type InferenceRequest, requestIdOf, samplerHash, tokensCommit } from '../node/attribution/request.ts'
+import { type Hex, toHex } from '../node/base/bytes.ts'
+import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
+
+/** Where the first difference lies; `index` counts tokens, sketch entries or payouts from 0. */
+export type Difference = {
+  readonly stage: 'request' | 'model' | 'trace' | 'tokens' | 'sketch' | 'attribution' | 'payout'
+  readonly field: string
+  readonly index?: number
+  readonly claimed: string
+  readonly found: string
+}
+
+/** What the provider showed beyond the hashes in the receipt; each piece is checked before use. */
+export type Evidence = {
+  readonly tokens: readonly number[] | null
+  readonly trace: readonly Uint8Array[] | null
+  /** From the settlement's calldata. */
+  readonly sketch: Int8Array
+}
+
+export type Payout = { readonly account: Hex; readonly amount: bigint }
+
+/** The receipt must speak of this request and of the model that the registry holds. */
+export function compareRequest(
+  receipt: InferenceReceipt,
+  request: InferenceRequest,
+  model: { baseHash: Hex; adapterHash: Hex; tokenizerHash: Hex },
+): Difference | null {
+  return first([
+    field('request', 'requestId', receipt.requestId, requestIdOf(request)),
+    field('request', 'modelId', receipt.modelId, request.modelId),
+    field('request', 'promptCommit', receipt.promptCommit, tokensCommit(request.prompt)),
+    field('request', 'tokensIn', receipt.tokensIn, request.prompt.length),
+    field('request', 'seed', receipt.seed, BigInt(request.seed)),
+    field('request', 'samplerHash', receipt.samplerHash, samplerHash(request.sampler)),
+    field('model', 'baseHash', receipt.baseHash, model.baseHash),
+    field('model', 'adapterHash', receipt.adapterHash, model.adapterHash),
+    field('model', 'tokenizerHash', receipt.tokenizerHash, model.tokenizerHash),
+  ])
+}
+
+/** Token by token, so that a wrong answer is named at the step where it went wrong. */
+export function compareInference(receipt: InferenceReceipt, evidence: Evidence, ours: Inference): Difference | null {
+  const tokens = [...ours.tokens]
+  const root = traceRoot(ours.trace)
+  if (receipt.traceRoot !== root || receipt.outputCommit !== tokensCommit(tokens)) {
+    return (
+      firstLeaf(evidence.trace, ours.trace) ??
+      firstToken(evidence.tokens, tokens) ??
+      field('trace', 'traceRoot', receipt.traceRoot, root) ??
+      field('tokens', 'outputCommit', receipt.outputCommit, tokensCommit(tokens))
+    )
+  }
+  const counted = field('tokens', 'tokensOut', receipt.tokensOut, tokens.length)
+  return counted ?? compareSketch(receipt, evidence.sketch, ours.sketch)
+}
+
+/** Payouts as the chain accrued them against payouts recomputed here, in order. */
+export function comparePayouts(claimed: readonly Payout[], found: readonly Payout[]): Difference | null {
+  for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
+    const [left, right] = [claimed[index], found[index]]
+    if (left?.account === right?.account && left?.amount === right?.amount) continue
+    return { stage: 'payout', field: 'amount', index, claimed: show(left), found: show(right) }
+  }
+  return null
+}
+
+export function field(
+  stage: Difference['stage'],
+  name: string,
+  claimed: Hex | number | bigint,
+  found: Hex | number | bigint,
+): Difference | null {
+  if (claimed === found) return null
+  return { stage, field: name, claimed: String(claimed), found: String(found) }
+}
+
+function compareSketch(receipt: InferenceReceipt, claimed: Int8Array, found: Int8Array): Difference | null {
+  if (receipt.sketchHash === sketchHash(found)) return null
+  const index = found.findIndex((entry, i) => claimed[i] !== entry)
+  const entry = (sketch: Int8Array): string => String(sketch[index] ?? 'nothing')
+  if (index < 0) return field('sketch', 'sketchHash', receipt.sketchHash, sketchHash(found))
+  return { stage: 'sketch', field: 'entry', index, claimed: entry(claimed), found: entry(found) }
+}
+
+function firstLeaf(claimed: readonly Uint8Array[] | null, found: readonly Uint8Array[]): Difference | null {
+  if (!claimed) return null
+  for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
+    const [left, right] = [claimed[index], found[index]]
+    const [a, b] = [left ? toHex(left) : 'nothing', right ? toHex(right) : 'nothing']
+    if (a !== b) return { stage: 'trace', field: 'logits', index, claimed: a, found: b }
+  }
+  return null
+}
+
+function firstToken(claimed: readonly number[] | null, found: readonly number[]): Difference | null {
+  if (!claimed) return null
+  for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
+    if (claimed[index] === found[index]) continue
+    const show = (token: number | undefined): string => (token === undefined ? 'nothing' : String(token))
+    return { stage: 'tokens', field: 'token', index, claimed: show(claimed[index]), found: show(found[index]) }
+  }
+  return null
+}
+
+function first(differences: readonly (Difference | null)[]): Difference | null {
+  return differences.find((difference) => difference !== null) ?? null
+}
+
+function show(payout: Payout | undefined): string {
+  return payout ? `${payout.amount} wei to ${payout.account}` : 'nothing'
+}
