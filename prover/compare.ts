@@ -3,7 +3,12 @@
  * tokens, trace, sketch, attribution, payouts. The first difference is the verdict. Pure.
  */
 import type { InferenceReceipt } from '../node/attribution/receipt.ts'
-import { type InferenceRequest, requestIdOf, samplerHash, tokensCommit } from '../node/attribution/request.ts'
+import {
+  type InferenceRequest,
+  requestIdOf,
+  samplerHash,
+  tokensCommit,
+} from '../node/attribution/request.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
 
@@ -46,7 +51,11 @@ export function compareRequest(
 }
 
 /** Token by token, so that a wrong answer is named at the step where it went wrong. */
-export function compareInference(receipt: InferenceReceipt, evidence: Evidence, ours: Inference): Difference | null {
+export function compareInference(
+  receipt: InferenceReceipt,
+  evidence: Evidence,
+  ours: Inference,
+): Difference | null {
   const tokens = [...ours.tokens]
   const root = traceRoot(ours.trace)
   if (receipt.traceRoot !== root || receipt.outputCommit !== tokensCommit(tokens)) {
@@ -62,7 +71,10 @@ export function compareInference(receipt: InferenceReceipt, evidence: Evidence, 
 }
 
 /** Payouts as the chain accrued them against payouts recomputed here, in order. */
-export function comparePayouts(claimed: readonly Payout[], found: readonly Payout[]): Difference | null {
+export function comparePayouts(
+  claimed: readonly Payout[],
+  found: readonly Payout[],
+): Difference | null {
   for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
     const [left, right] = [claimed[index], found[index]]
     if (left?.account === right?.account && left?.amount === right?.amount) continue
@@ -81,7 +93,11 @@ export function field(
   return { stage, field: name, claimed: String(claimed), found: String(found) }
 }
 
-function compareSketch(receipt: InferenceReceipt, claimed: Int8Array, found: Int8Array): Difference | null {
+function compareSketch(
+  receipt: InferenceReceipt,
+  claimed: Int8Array,
+  found: Int8Array,
+): Difference | null {
   if (receipt.sketchHash === sketchHash(found)) return null
   const index = found.findIndex((entry, i) => claimed[i] !== entry)
   const entry = (sketch: Int8Array): string => String(sketch[index] ?? 'nothing')
@@ -89,7 +105,10 @@ function compareSketch(receipt: InferenceReceipt, claimed: Int8Array, found: Int
   return { stage: 'sketch', field: 'entry', index, claimed: entry(claimed), found: entry(found) }
 }
 
-function firstLeaf(claimed: readonly Uint8Array[] | null, found: readonly Uint8Array[]): Difference | null {
+function firstLeaf(
+  claimed: readonly Uint8Array[] | null,
+  found: readonly Uint8Array[],
+): Difference | null {
   if (!claimed) return null
   for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
     const [left, right] = [claimed[index], found[index]]
@@ -99,12 +118,22 @@ function firstLeaf(claimed: readonly Uint8Array[] | null, found: readonly Uint8A
   return null
 }
 
-function firstToken(claimed: readonly number[] | null, found: readonly number[]): Difference | null {
+function firstToken(
+  claimed: readonly number[] | null,
+  found: readonly number[],
+): Difference | null {
   if (!claimed) return null
   for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
     if (claimed[index] === found[index]) continue
-    const show = (token: number | undefined): string => (token === undefined ? 'nothing' : String(token))
-    return { stage: 'tokens', field: 'token', index, claimed: show(claimed[index]), found: show(found[index]) }
+    const show = (token: number | undefined): string =>
+      token === undefined ? 'nothing' : String(token)
+    return {
+      stage: 'tokens',
+      field: 'token',
+      index,
+      claimed: show(claimed[index]),
+      found: show(found[index]),
+    }
   }
   return null
 }

@@ -31,14 +31,22 @@ export async function chooseOrigin(
 ): Promise<OriginChoice> {
   const current = await l1.origin(parent.l1Origin.number)
   if (!current || current.hash !== parent.l1Origin.hash) {
-    throw new NodeError('l1-origin', 'reset', `L1 block ${parent.l1Origin.number} is no longer canonical`)
+    throw new NodeError(
+      'l1-origin',
+      'reset',
+      `L1 block ${parent.l1Origin.number} is no longer canonical`,
+    )
   }
   const timestamp = parent.timestamp + config.blockTime
   const drifted = timestamp > current.timestamp + config.maxSequencerDrift
   const deepEnough = parent.l1Origin.number + 1n + confirmations <= (await l1.head())
   const next = deepEnough || drifted ? await l1.origin(parent.l1Origin.number + 1n) : null
   if (next && next.parentHash !== current.hash) {
-    throw new NodeError('l1-origin', 'reset', `L1 block ${next.number} does not follow ${current.hash}`)
+    throw new NodeError(
+      'l1-origin',
+      'reset',
+      `L1 block ${next.number} does not follow ${current.hash}`,
+    )
   }
   if (next && next.timestamp <= timestamp) {
     return { origin: next, depositsOnly: timestamp > next.timestamp + config.maxSequencerDrift }

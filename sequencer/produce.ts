@@ -34,7 +34,10 @@ export const PRODUCER_DEFAULTS: ProducerOptions = {
 }
 
 /** What one built block is to the producer; the chain's own type carries more. */
-export type Built = { readonly block: Block; readonly skipped: readonly { hash: Hex; reason: string }[] }
+export type Built = {
+  readonly block: Block
+  readonly skipped: readonly { hash: Hex; reason: string }[]
+}
 
 export type ProducerModules<B extends Built> = {
   readonly config: ChainConfig
@@ -97,7 +100,10 @@ export class Producer<B extends Built> {
       this.#schedule(waitMs)
     } catch (error) {
       const fatal = error instanceof NodeError && error.severity === 'fatal'
-      log.error('block not produced', { error: messageOf(error), retryMs: fatal ? null : this.#delayMs })
+      log.error('block not produced', {
+        error: messageOf(error),
+        retryMs: fatal ? null : this.#delayMs,
+      })
       if (fatal) throw error
       this.#schedule(this.#delayMs)
       this.#delayMs = Math.min(this.#delayMs * 2, this.#options.retryDelayMsMax)
@@ -117,7 +123,12 @@ export class Producer<B extends Built> {
   /** The timestamp of the block made. */
   async #produce(parent: L2Ref): Promise<bigint> {
     const { config, l1, log } = this.#modules
-    const { origin, depositsOnly } = await chooseOrigin(config, parent, l1, this.#options.l1Confirmations)
+    const { origin, depositsOnly } = await chooseOrigin(
+      config,
+      parent,
+      l1,
+      this.#options.l1Confirmations,
+    )
     const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
     const candidates = depositsOnly ? [] : this.#modules.candidates(this.#options.candidatesMax)
     const startedMs = this.#modules.now()

@@ -41,7 +41,13 @@ export async function runInference(
   const prompt = Uint32Array.from(request.prompt)
   const { maxTokens, temperature, topP, stop } = request.sampler
   const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
-  const { tokens, trace } = await generate(model.base, model.adapter, { prompt, ...sampling }, onToken, signal)
+  const { tokens, trace } = await generate(
+    model.base,
+    model.adapter,
+    { prompt, ...sampling },
+    onToken,
+    signal,
+  )
   const sketch =
     tokens.length === 0
       ? new Int8Array(model.index.k)
@@ -72,5 +78,6 @@ function checkFits(base: Model, request: InferenceRequest): void {
     )
   }
   const bad = request.prompt.find((id) => id >= vocabSize)
-  if (bad !== undefined) throw userError('inference-request', `token ${bad} is outside the vocabulary of ${vocabSize}`)
+  if (bad !== undefined)
+    throw userError('inference-request', `token ${bad} is outside the vocabulary of ${vocabSize}`)
 }

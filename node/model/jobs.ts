@@ -19,7 +19,11 @@ export type JobState =
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'cancelled' }
 
-export type Job = { readonly id: Hex; readonly manifest: TrainingManifest; readonly state: JobState }
+export type Job = {
+  readonly id: Hex
+  readonly manifest: TrainingManifest
+  readonly state: JobState
+}
 
 export type JobRunner = (
   manifest: TrainingManifest,
@@ -50,7 +54,11 @@ export class JobQueue {
     if (known && known.state.kind !== 'failed' && known.state.kind !== 'cancelled') return id
     const waiting = [...this.#jobs.values()].filter((job) => job.state.kind === 'queued').length
     if (waiting >= JOBS_WAITING_MAX) {
-      throw new NodeError('jobs-full', 'retry', `${waiting} jobs are waiting; try again when one has finished`)
+      throw new NodeError(
+        'jobs-full',
+        'retry',
+        `${waiting} jobs are waiting; try again when one has finished`,
+      )
     }
     this.#jobs.delete(id)
     this.#set({ id, manifest, state: { kind: 'queued' } })
@@ -102,7 +110,9 @@ export class JobQueue {
       this.#set({ ...job, state: { kind: 'done', result } })
       this.#log.info('job done', { id: job.id, adapter: result.adapterHash })
     } catch (error) {
-      const state: JobState = signal.aborted ? { kind: 'cancelled' } : { kind: 'failed', error: messageOf(error) }
+      const state: JobState = signal.aborted
+        ? { kind: 'cancelled' }
+        : { kind: 'failed', error: messageOf(error) }
       this.#set({ ...job, state })
       this.#log.warn('job ended', { id: job.id, ...state })
     }

@@ -40,7 +40,10 @@ export class ModelLibrary {
     modules: { content: ContentStore; fetch: FetchContent; log: Log },
   ): Promise<ModelLibrary> {
     await mkdir(options.cacheDir, { recursive: true })
-    const [base, baseHash] = await Promise.all([Model.load(options.baseDir), hashDirectory(options.baseDir)])
+    const [base, baseHash] = await Promise.all([
+      Model.load(options.baseDir),
+      hashDirectory(options.baseDir),
+    ])
     return new ModelLibrary(options, modules, base, baseHash)
   }
 
@@ -75,7 +78,10 @@ export class ModelLibrary {
 
   async #open(record: ModelRecord): Promise<LoadedModel> {
     if (record.baseHash !== this.baseHash) {
-      throw userError('model-base', `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.baseHash}`)
+      throw userError(
+        'model-base',
+        `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.baseHash}`,
+      )
     }
     const dir = await this.#adapterDirectory(record.adapterHash)
     const adapter = await Adapter.load(this.base, dir)
@@ -99,6 +105,10 @@ export class ModelLibrary {
     await materialise(this.#content, hash, dir, this.#fetch)
     const laid = await hashDirectory(dir)
     if (laid === hash) return dir
-    throw new NodeError('model-artefact', 'user', `adapter directory has hash ${laid}, the chain committed ${hash}`)
+    throw new NodeError(
+      'model-artefact',
+      'user',
+      `adapter directory has hash ${laid}, the chain committed ${hash}`,
+    )
   }
 }

@@ -110,5 +110,8 @@ function positive(field: string, value: unknown): void {
 }
 
 function bad(field: string, value: unknown, want: string): Error {
-  return userError('training-manifest', `manifest field ${field} is ${JSON.stringify(value)}; it must be ${want}`)
+  return userError(
+    'training-manifest',
+    `manifest field ${field} is ${JSON.stringify(value)}; it must be ${want}`,
+  )
 }

@@ -33,29 +33,48 @@ export function createOpenAiHandler(
   }
 }
 
-async function route(req: IncomingMessage, res: ServerResponse, modules: Modules, options: OpenAiOptions): Promise<void> {
+async function route(
+  req: IncomingMessage,
+  res: ServerResponse,
+  modules: Modules,
+  options: OpenAiOptions,
+): Promise<void> {
   const path = new URL(req.url ?? '/', 'http://node').pathname
   const { service } = modules
-  if (path === '/v1/models' && req.method === 'GET') return sendJson(res, 200, await listModels(service))
+  if (path === '/v1/models' && req.method === 'GET')
+    return sendJson(res, 200, await listModels(service))
   const chat = path === '/v1/chat/completions'
   if (!chat && path !== '/v1/completions') {
-    throw userError('not-found', `no such path: ${path}; there are /v1/models, /v1/completions and /v1/chat/completions`)
+    throw userError(
+      'not-found',
+      `no such path: ${path}; there are /v1/models, /v1/completions and /v1/chat/completions`,
+    )
   }
   if (req.method !== 'POST') throw userError('method', `use POST for ${path}`)
   const body = await readBody(req, options.bodyBytesMax)
-  const text = chat ? renderChat(body['messages'], service.chatTemplate) : stringField(body, 'prompt')
+  const text = chat ? renderChat(body.messages, service.chatTemplate) : stringField(body, 'prompt')
   await complete(req, res, { service, body, chat, text, options })
 }
 
-type Completion = { service: InferenceService; body: Body; chat: boolean; text: string; options: OpenAiOptions }
+type Completion = {
+  service: InferenceService
+  body: Body
+  chat: boolean
+  text: string
+  options: OpenAiOptions
+}
 
-async function complete(req: IncomingMessage, res: ServerResponse, completion: Completion): Promise<void> {
+async function complete(
+  req: IncomingMessage,
+  res: ServerResponse,
+  completion: Completion,
+): Promise<void> {
   const { service, body, chat, text, options } = completion
   const abort = new AbortController()
   res.once('close', () => {
     if (!res.writableFinished) abort.abort()
   })
-  const stream = body['stream'] === true
+  const stream = body.stream === true
   const id = { model: stringField(body, 'model'), created: service.unixSeconds() }
   const write = stream ? eventWriter(res, id, chat) : null
   const payment = paymentOf(req)
@@ -74,7 +93,11 @@ async function complete(req: IncomingMessage, res: ServerResponse, completion: C
   else sendJson(res, 200, plainAnswer(answer, id, chat))
 }
 
-function plainAnswer(answer: Answer, id: { model: string; created: number }, chat: boolean): object {
+function plainAnswer(
+  answer: Answer,
+  id: { model: string; created: number },
+  chat: boolean,
+): object {
   const finish_reason = answer.finish
   return {
     id: answer.receiptHash,
@@ -93,26 +116,40 @@ function plainAnswer(answer: Answer, id: { model: string; created: number }, cha
 function eventWriter(res: ServerResponse, id: { model: string; created: number }, chat: boolean) {
   let begun = false
   const send = (data: object): void => {
-    if (!begun) res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+    if (!begun)
+      res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
     begun = true
     res.write(`data: ${JSON.stringify(data)}\n\n`)
   }
   const chunk = (text: string, finish_reason: string | null): object => ({
     object: chat ? 'chat.completion.chunk' : 'text_completion',
     ...id,
-    choices: [chat ? { index: 0, delta: { content: text }, finish_reason } : { index: 0, text, finish_reason }],
+    choices: [
+      chat
+        ? { index: 0, delta: { content: text }, finish_reason }
+        : { index: 0, text, finish_reason },
+    ],
   })
   return {
     token: (text: string): void => send(chunk(text, null)),
     end: (answer: Answer): void => {
-      send({ ...chunk('', answer.finish), id: answer.receiptHash, usage: usageOf(answer), openledger: answer.record })
+      send({
+        ...chunk('', answer.finish),
+        id: answer.receiptHash,
+        usage: usageOf(answer),
+        openledger: answer.record,
+      })
       res.end('data: [DONE]\n\n')
     },
   }
 }
 
 function usageOf({ tokensIn, tokensOut }: Answer): object {
-  return { prompt_tokens: tokensIn, completion_tokens: tokensOut, total_tokens: tokensIn + tokensOut }
+  return {
+    prompt_tokens: tokensIn,
+    completion_tokens: tokensOut,
+    total_tokens: tokensIn + tokensOut,
+  }
 }
 
 async function listModels(service: InferenceService): Promise<object> {
@@ -122,7 +159,11 @@ async function listModels(service: InferenceService): Promise<object> {
     owned_by: model.owner,
     root: model.id,
     parent: model.parent,
-    price: { input: model.rateIn.toString(), output: model.rateOut.toString(), unit: 'wei of OPEN per token' },
+    price: {
+      input: model.rateIn.toString(),
+      output: model.rateOut.toString(),
+      unit: 'wei of OPEN per token',
+    },
   }))
   return { object: 'list', data }
 }
@@ -142,7 +183,14 @@ function renderChat(messages: unknown, template: string): string {
 
 function samplerOf(body: Body, options: OpenAiOptions, stop: readonly number[]): Sampler {
   return {
-    maxTokens: numberField(body, body['max_completion_tokens'] === undefined ? 'max_tokens' : 'max_completion_tokens', options.maxTokensDefault, 1, 4_096, true),
+    maxTokens: numberField(
+      body,
+      body.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+      options.maxTokensDefault,
+      1,
+      4_096,
+      true,
+    ),
     temperature: numberField(body, 'temperature', 0, 0, 10, false),
     topP: numberField(body, 'top_p', 1, 0, 1, false),
     stop,
@@ -150,7 +198,7 @@ function samplerOf(body: Body, options: OpenAiOptions, stop: readonly number[]):
 }
 
 function seedOf(body: Body): { seed?: bigint } {
-  if (body['seed'] === undefined || body['seed'] === null) return {}
+  if (body.seed === undefined || body.seed === null) return {}
   return { seed: BigInt(numberField(body, 'seed', 0, 0, Number.MAX_SAFE_INTEGER, true)) }
 }
 
@@ -158,11 +206,17 @@ function paymentOf(req: IncomingMessage): Payment | undefined {
   const header = req.headers['x-openledger-payment']
   if (typeof header !== 'string') return undefined
   try {
-    const { payer, cumulative, signature } = JSON.parse(Buffer.from(header, 'base64').toString('utf8'))
-    if (!/^0x[0-9a-fA-F]{40}$/.test(payer) || !/^0x[0-9a-fA-F]{130}$/.test(signature)) throw new Error()
+    const { payer, cumulative, signature } = JSON.parse(
+      Buffer.from(header, 'base64').toString('utf8'),
+    )
+    if (!/^0x[0-9a-fA-F]{40}$/.test(payer) || !/^0x[0-9a-fA-F]{130}$/.test(signature))
+      throw new Error()
     return { payer: payer.toLowerCase(), cumulative: BigInt(cumulative), signature }
   } catch {
-    throw userError('payment', "the header x-openledger-payment must be base64 of {payer, cumulative, signature}")
+    throw userError(
+      'payment',
+      'the header x-openledger-payment must be base64 of {payer, cumulative, signature}',
+    )
   }
 }
 
@@ -172,11 +226,25 @@ function stringField(body: Body, name: string): string {
   throw userError(name, `'${name}' must be a non-empty string`)
 }
 
-function numberField(body: Body, name: string, fallback: number, least: number, most: number, whole: boolean): number {
+function numberField(
+  body: Body,
+  name: string,
+  fallback: number,
+  least: number,
+  most: number,
+  whole: boolean,
+): number {
   const value = body[name] ?? fallback
-  const ok = typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value))
+  const ok =
+    typeof value === 'number' &&
+    value >= least &&
+    value <= most &&
+    (!whole || Number.isInteger(value))
   if (ok) return value
-  throw userError(name, `'${name}' is ${JSON.stringify(value)}; it must be ${whole ? 'an integer' : 'a number'} from ${least} to ${most}`)
+  throw userError(
+    name,
+    `'${name}' is ${JSON.stringify(value)}; it must be ${whole ? 'an integer' : 'a number'} from ${least} to ${most}`,
+  )
 }
 
 async function readBody(req: IncomingMessage, bytesMax: number): Promise<Body> {
@@ -210,7 +278,9 @@ function sendError(res: ServerResponse, error: unknown, log: Log): void {
   const code = error instanceof NodeError ? error.code : 'internal'
   if (status >= 500) log.error('inference failed', { error: messageOf(error), code })
   const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
-  const body = { error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', code } }
+  const body = {
+    error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', code },
+  }
   if (res.headersSent) {
     res.end(`data: ${JSON.stringify(body)}\n\n`)
     return

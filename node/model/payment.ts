@@ -26,17 +26,30 @@ export function feeOf(rates: Rates, tokensIn: number, tokensOut: number): bigint
  */
 export function checkPayment(
   payment: Payment,
-  context: { provider: Hex; escrow: EscrowView; owed: bigint; feeMax: bigint; domain: SigningDomain },
+  context: {
+    provider: Hex
+    escrow: EscrowView
+    owed: bigint
+    feeMax: bigint
+    domain: SigningDomain
+  },
 ): void {
   const { escrow, owed, feeMax, provider, domain } = context
-  const hash = voucherHash({ payer: payment.payer, provider, cumulative: payment.cumulative }, domain)
+  const hash = voucherHash(
+    { payer: payment.payer, provider, cumulative: payment.cumulative },
+    domain,
+  )
   const signer = recoverSigner(hash, payment.signature)
   if (signer !== payment.payer) {
-    throw refuse(`the voucher is signed by ${signer ?? 'nobody'}, not by its payer ${payment.payer}`)
+    throw refuse(
+      `the voucher is signed by ${signer ?? 'nobody'}, not by its payer ${payment.payer}`,
+    )
   }
   const need = escrow.charged + owed + feeMax
   if (payment.cumulative < need) {
-    throw refuse(`the voucher allows ${payment.cumulative} wei in all; ${need} wei are needed`, { need })
+    throw refuse(`the voucher allows ${payment.cumulative} wei in all; ${need} wei are needed`, {
+      need,
+    })
   }
   if (escrow.balance < owed + feeMax) {
     throw refuse(`the escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`)

@@ -6,6 +6,15 @@
  *   answer -> model by name -> payment covers the worst case? -> runInference (tokens, trace, sketch)
  *          -> whose data: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  */
+
+import {
+  addressOfKey,
+  type InferenceReceipt,
+  receiptHash,
+  type SigningDomain,
+  signHash,
+  voucherHash,
+} from '../attribution/receipt.ts'
 import {
   encodeRequest,
   type InferenceRequest,
@@ -15,14 +24,6 @@ import {
   tokenBytes,
   tokensCommit,
 } from '../attribution/request.ts'
-import {
-  addressOfKey,
-  type InferenceReceipt,
-  receiptHash,
-  type SigningDomain,
-  signHash,
-  voucherHash,
-} from '../attribution/receipt.ts'
 import { concatBytes, type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -103,9 +104,17 @@ export class InferenceService {
   }
 
   /** @throws NodeError `model-unknown`, `payment-required`, `queue-full`, `inference-request`. */
-  answer(question: Question, onText?: (text: string) => void, signal?: AbortSignal): Promise<Answer> {
+  answer(
+    question: Question,
+    onText?: (text: string) => void,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     if (this.#waiting >= this.#options.waitingMax) {
-      throw new NodeError('queue-full', 'retry', `${this.#waiting} requests are waiting; try again soon`)
+      throw new NodeError(
+        'queue-full',
+        'retry',
+        `${this.#waiting} requests are waiting; try again soon`,
+      )
     }
     this.#waiting++
     const turn = this.#turn
@@ -118,10 +127,15 @@ export class InferenceService {
     return turn
   }
 
-  async #answer(question: Question, onText?: (text: string) => void, signal?: AbortSignal): Promise<Answer> {
+  async #answer(
+    question: Question,
+    onText?: (text: string) => void,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const { library, registry, now } = this.#modules
     const record = await registry.find(question.model)
-    if (!record) throw userError('model-unknown', `no model '${question.model}' is registered; see /v1/models`)
+    if (!record)
+      throw userError('model-unknown', `no model '${question.model}' is registered; see /v1/models`)
     const prompt = [...library.base.encode(question.text)]
     const request: InferenceRequest = {
       modelId: record.id,
@@ -141,16 +155,27 @@ export class InferenceService {
   }
 
   /** Who pays; for a sponsored request the voucher is signed when the fee is known. */
-  async #payer(payment: Payment | undefined, feeMax: bigint): Promise<{ address: Hex; payment: Payment | null }> {
+  async #payer(
+    payment: Payment | undefined,
+    feeMax: bigint,
+  ): Promise<{ address: Hex; payment: Payment | null }> {
     const { sponsorKey } = this.#options
     const address = payment?.payer ?? (sponsorKey ? addressOfKey(sponsorKey) : null)
     if (!address) throw refuse('send a payment in x-openledger-payment; this node sponsors nobody')
     const escrow = await this.#modules.registry.escrow(address, this.provider)
     const owed = this.#modules.settler.owedBy(address)
     if (payment) {
-      checkPayment(payment, { provider: this.provider, escrow, owed, feeMax, domain: this.#modules.domains.escrow })
+      checkPayment(payment, {
+        provider: this.provider,
+        escrow,
+        owed,
+        feeMax,
+        domain: this.#modules.domains.escrow,
+      })
     } else if (escrow.balance < owed + feeMax) {
-      throw refuse(`the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`)
+      throw refuse(
+        `the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`,
+      )
     }
     return { address, payment: payment ?? null }
   }
@@ -159,7 +184,11 @@ export class InferenceService {
     record: ModelRecord,
     request: InferenceRequest,
     inference: Inference,
-    context: { payer: { address: Hex; payment: Payment | null }; startedAt: bigint; finishedAt: bigint },
+    context: {
+      payer: { address: Hex; payment: Payment | null }
+      startedAt: bigint
+      finishedAt: bigint
+    },
   ): Promise<Answer> {
     const { registry, settler, domains, library } = this.#modules
     const { payer, startedAt, finishedAt } = context
@@ -192,7 +221,13 @@ export class InferenceService {
     const providerSignature = signHash(hash, this.#options.providerKey)
     const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
     const trace = await this.#publish(request, tokens, inference)
-    await settler.add({ hash, receipt, providerSignature, payment, sketch: sketchBytes(inference.sketch).slice() })
+    await settler.add({
+      hash,
+      receipt,
+      providerSignature,
+      payment,
+      sketch: sketchBytes(inference.sketch).slice(),
+    })
     await this.#modules.announce(hash, trace)
     const last = tokens.at(-1)
     return {
@@ -209,12 +244,23 @@ export class InferenceService {
     const { registry, settler, domains } = this.#modules
     const escrow = await registry.escrow(address, this.provider)
     const cumulative = escrow.charged + settler.owedBy(address) + fee
-    const hash = voucherHash({ payer: address, provider: this.provider, cumulative }, domains.escrow)
-    return { payer: address, cumulative, signature: signHash(hash, this.#options.sponsorKey as Uint8Array) }
+    const hash = voucherHash(
+      { payer: address, provider: this.provider, cumulative },
+      domains.escrow,
+    )
+    return {
+      payer: address,
+      cumulative,
+      signature: signHash(hash, this.#options.sponsorKey as Uint8Array),
+    }
   }
 
   /** Evidence anyone may fetch by hash: the request, the answer's tokens, the trace. */
-  async #publish(request: InferenceRequest, tokens: readonly number[], inference: Inference): Promise<Hex> {
+  async #publish(
+    request: InferenceRequest,
+    tokens: readonly number[],
+    inference: Inference,
+  ): Promise<Hex> {
     const { content } = this.#modules
     await content.put(encodeRequest(request))
     await content.put(tokenBytes(tokens))
@@ -223,7 +269,10 @@ export class InferenceService {
 }
 
 /** Turns token ids into text as they come: a character may need several tokens. */
-function incremental(decode: (ids: Uint32Array) => string, onText: (text: string) => void): (id: number) => void {
+function incremental(
+  decode: (ids: Uint32Array) => string,
+  onText: (text: string) => void,
+): (id: number) => void {
   const ids: number[] = []
   let shown = 0
   return (id) => {
@@ -237,6 +286,9 @@ function incremental(decode: (ids: Uint32Array) => string, onText: (text: string
 
 function plain(receipt: InferenceReceipt): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(receipt).map(([key, value]) => [key, typeof value === 'bigint' ? value.toString() : value]),
+    Object.entries(receipt).map(([key, value]) => [
+      key,
+      typeof value === 'bigint' ? value.toString() : value,
+    ]),
   )
 }

@@ -63,11 +63,16 @@ export class Settler {
       if (await modules.isSettled(settlement.hash)) await modules.table.del(key)
       else waiting.set(settlement.hash, revive(settlement))
     }
-    if (waiting.size > 0) modules.log.info('receipts of an earlier run wait', { count: waiting.size })
+    if (waiting.size > 0)
+      modules.log.info('receipts of an earlier run wait', { count: waiting.size })
     return new Settler(options, modules, waiting)
   }
 
-  private constructor(options: SettlerOptions, modules: SettlerModules, waiting: Map<Hex, Settlement>) {
+  private constructor(
+    options: SettlerOptions,
+    modules: SettlerModules,
+    waiting: Map<Hex, Settlement>,
+  ) {
     this.#options = options
     this.#modules = modules
     this.#waiting = waiting
@@ -90,7 +95,11 @@ export class Settler {
   /** Durable when it returns. @throws NodeError `queue-full`. */
   async add(settlement: Settlement): Promise<void> {
     if (this.#waiting.size >= this.#options.waitingMax) {
-      throw new NodeError('queue-full', 'retry', `${this.#waiting.size} receipts wait for settlement; try again soon`)
+      throw new NodeError(
+        'queue-full',
+        'retry',
+        `${this.#waiting.size} receipts wait for settlement; try again soon`,
+      )
     }
     await this.#modules.table.put(settlement.hash, pack(settlement))
     this.#waiting.set(settlement.hash, settlement)
@@ -99,7 +108,8 @@ export class Settler {
   /** Fees of one payer that are answered and not yet on chain, wei. */
   owedBy(payer: Hex): bigint {
     let owed = 0n
-    for (const { receipt } of this.#waiting.values()) if (receipt.payer === payer) owed += receipt.fee
+    for (const { receipt } of this.#waiting.values())
+      if (receipt.payer === payer) owed += receipt.fee
     return owed
   }
 
@@ -114,7 +124,10 @@ export class Settler {
       const batch = [...this.#waiting.values()].slice(0, this.#options.batchMax)
       this.#sent = { transaction: await this.#modules.send(batch), batch }
     } catch (error) {
-      this.#modules.log.warn('settlement waits', { error: messageOf(error), waiting: this.#waiting.size })
+      this.#modules.log.warn('settlement waits', {
+        error: messageOf(error),
+        waiting: this.#waiting.size,
+      })
       await this.#dropRefused(error)
     }
   }
@@ -125,18 +138,28 @@ export class Settler {
     this.#sent = null
     for (const { hash } of sent.batch) {
       if (status === 'reverted' && !(await this.#modules.isSettled(hash))) {
-        this.#modules.log.error('the chain refused a receipt', { hash, transaction: sent.transaction })
+        this.#modules.log.error('the chain refused a receipt', {
+          hash,
+          transaction: sent.transaction,
+        })
       }
       await this.#forget(hash)
     }
-    this.#modules.log.info('receipts settled', { count: sent.batch.length, transaction: sent.transaction, status })
+    this.#modules.log.info('receipts settled', {
+      count: sent.batch.length,
+      transaction: sent.transaction,
+      status,
+    })
   }
 
   /** One receipt that can never settle must not hold up the others. */
   async #dropRefused(error: unknown): Promise<void> {
     const first = this.#waiting.values().next().value
     if (!first || !(error instanceof NodeError) || error.code !== 'settlement-refused') return
-    this.#modules.log.error('the chain refuses a receipt', { hash: first.hash, error: error.message })
+    this.#modules.log.error('the chain refuses a receipt', {
+      hash: first.hash,
+      error: error.message,
+    })
     await this.#forget(first.hash)
   }
 

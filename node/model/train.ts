@@ -27,7 +27,12 @@ export type TrainingProgress =
       readonly gradNorm: number
       readonly tokensPerSecond: number
     }
-  | { readonly phase: 'index'; readonly stage: string; readonly step: number; readonly steps: number }
+  | {
+      readonly phase: 'index'
+      readonly stage: string
+      readonly step: number
+      readonly steps: number
+    }
 
 export type TrainingResult = {
   readonly manifestHash: Hex
@@ -58,7 +63,15 @@ export async function runTraining(
   const adapterDir = join(input.workDir, 'adapter')
   const { losses } = await trainLora(
     base,
-    { samples, config: { ...manifest.lora, ...manifest.training, targets: [...manifest.lora.targets], seed: manifest.seed } },
+    {
+      samples,
+      config: {
+        ...manifest.lora,
+        ...manifest.training,
+        targets: [...manifest.lora.targets],
+        seed: manifest.seed,
+      },
+    },
     adapterDir,
     (progress) => onProgress({ phase: 'train', ...progress }),
     signal,
@@ -70,12 +83,22 @@ export async function runTraining(
   const built = await buildIndex(
     base,
     adapter,
-    { samples, contributors: owners, contributorCount: contributors.length, k, damping, labelDraws, seed: manifest.seed },
+    {
+      samples,
+      contributors: owners,
+      contributorCount: contributors.length,
+      k,
+      damping,
+      labelDraws,
+      seed: manifest.seed,
+    },
     ({ stage, step, steps }) => onProgress({ phase: 'index', stage, step, steps }),
     signal,
   )
   const artefactHash = await content.put(built.artefact)
-  const leavesRoot = toHex(merkleRoot(rows.map((owned, i) => leafOf(i, owners[i] as number, owned, built.sketches, k))))
+  const leavesRoot = toHex(
+    merkleRoot(rows.map((owned, i) => leafOf(i, owners[i] as number, owned, built.sketches, k))),
+  )
   const table = {
     contributors: contributors.map((account) => ({ account, multiplier: MULTIPLIER_ONE })),
     k,
@@ -92,7 +115,15 @@ export async function runTraining(
     manifestHash: hash,
     kernelSet: manifest.kernelSet,
   })
-  return { manifestHash: hash, adapterHash, artefactHash, leavesRoot, losses, contributors, ...sealed }
+  return {
+    manifestHash: hash,
+    adapterHash,
+    artefactHash,
+    leavesRoot,
+    losses,
+    contributors,
+    ...sealed,
+  }
 }
 
 /** Tokens of each row with the contributor's index; contributors in order of first appearance. */
@@ -103,7 +134,11 @@ function samplesOf(base: Model, rows: readonly OwnedRow[], manifest: TrainingMan
     if (!index.has(contributor)) index.set(contributor, index.size)
     owners[i] = index.get(contributor) as number
     const tokens = base.encode(row.text).slice(0, manifest.training.maxTokens)
-    if (tokens.length < 2) throw userError('training-rows', `row ${i} has ${tokens.length} tokens; at least 2 are needed`)
+    if (tokens.length < 2)
+      throw userError(
+        'training-rows',
+        `row ${i} has ${tokens.length} tokens; at least 2 are needed`,
+      )
     return { tokens, lossFrom: 1 }
   })
   if (index.size > manifest.attribution.k) {
@@ -116,7 +151,13 @@ function samplesOf(base: Model, rows: readonly OwnedRow[], manifest: TrainingMan
 }
 
 /** leaf(sample u32le || contributor u32le || content hash || t_i as int16le) (DESIGN 7.1). */
-function leafOf(sample: number, contributor: number, owned: OwnedRow, sketches: Int16Array, k: number): Uint8Array {
+function leafOf(
+  sample: number,
+  contributor: number,
+  owned: OwnedRow,
+  sketches: Int16Array,
+  k: number,
+): Uint8Array {
   const head = new Uint8Array(Uint32Array.of(sample, contributor).buffer)
   const sketch = sketches.slice(sample * k, (sample + 1) * k)
   return merkleLeaf(concatBytes(head, keccak(encodeRow(owned.row)), new Uint8Array(sketch.buffer)))
@@ -125,6 +166,8 @@ function leafOf(sample: number, contributor: number, owned: OwnedRow, sketches: 
 function checkKernelSet(wanted: number): void {
   const { kernelSet } = capabilities()
   if (wanted === kernelSet) return
-  throw userError('training-manifest', `the manifest wants kernel set ${wanted}; this node has ${kernelSet}`)
+  throw userError(
+    'training-manifest',
+    `the manifest wants kernel set ${wanted}; this node has ${kernelSet}`,
+  )
 }
-

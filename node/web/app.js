@@ -148,7 +148,10 @@ async function refresh() {
     const head = await showHeads()
     await Promise.all([showBlocks(head), showReceipts(), showModels()])
   } catch (error) {
-    $('heads').replaceChildren(element('dt', 'Error'), element('dd', error.message, { class: 'error' }))
+    $('heads').replaceChildren(
+      element('dt', 'Error'),
+      element('dd', error.message, { class: 'error' }),
+    )
   }
   setTimeout(refresh, REFRESH_MS)
 }

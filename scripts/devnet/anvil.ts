@@ -28,7 +28,13 @@ export async function startAnvil(options: { port: number; blockTime: number }): 
 /** Through node's resolution, so that it is found wherever the package is installed. */
 function anvilBinary(): string {
   const require = createRequire(import.meta.url)
-  return join(dirname(require.resolve('@foundry-rs/anvil/package.json')), '..', '..', '.bin', 'anvil')
+  return join(
+    dirname(require.resolve('@foundry-rs/anvil/package.json')),
+    '..',
+    '..',
+    '.bin',
+    'anvil',
+  )
 }
 
 function listening(child: ChildProcess): Promise<number> {
@@ -43,7 +49,9 @@ function listening(child: ChildProcess): Promise<number> {
       if (output.length < 64 * 1024) output += chunk
     })
     child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`anvil ended with status ${code}: ${output.slice(-500)}`)))
+    child.once('exit', (code) =>
+      reject(new Error(`anvil ended with status ${code}: ${output.slice(-500)}`)),
+    )
   })
 }
 

@@ -30,7 +30,12 @@ export function loadAuthors(rowsPerAuthor: number): Author[] {
   }
   return [...byName].map(([name, rows]) => {
     const key = keccak(utf8(`openledger devnet contributor: ${name}`))
-    return { name, address: addressOfKey(key), privateKey: toHex(key), rows: sample(rows, rowsPerAuthor) }
+    return {
+      name,
+      address: addressOfKey(key),
+      privateKey: toHex(key),
+      rows: sample(rows, rowsPerAuthor),
+    }
   })
 }
 
@@ -48,7 +53,10 @@ function loadSpeeches(): Speech[] {
 function paragraphs(text: string): string[] {
   const out: string[] = []
   let current = ''
-  for (const sentence of text.replace(/\s+/g, ' ').trim().split(/(?<=[.!?]) (?=[A-Z])/)) {
+  for (const sentence of text
+    .replace(/\s+/g, ' ')
+    .trim()
+    .split(/(?<=[.!?]) (?=[A-Z])/)) {
     current = current ? `${current} ${sentence}` : sentence
     if (current.length < PARAGRAPH_CHARACTERS) continue
     out.push(current)

@@ -1,0 +1,86 @@
+import t from 'tap'
+import type { InferenceReceipt } from '../../node/attribution/receipt.ts'
+import { tokensCommit } from '../../node/attribution/request.ts'
+import { type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { type Inference, sketchHash, traceRoot } from '../../node/model/infer.ts'
+import { compareInference, comparePayouts } from '../../prover/compare.ts'
+
+const leaves = (...names: string[]): Uint8Array[] => names.map((name) => keccak(utf8(name)))
+const honest: Inference = {
+  tokens: Uint32Array.of(7, 8, 9),
+  trace: leaves('a', 'b', 'c'),
+  sketch: Int8Array.of(1, -2, 127),
+}
+
+/** The receipt of a provider that computed `run`; fields that these comparisons do not read are left out. */
+function claimOf(run: Inference): InferenceReceipt {
+  return {
+    outputCommit: tokensCommit(run.tokens),
+    tokensOut: run.tokens.length,
+    traceRoot: traceRoot(run.trace),
+    sketchHash: sketchHash(run.sketch),
+  } as InferenceReceipt
+}
+const evidenceOf = (run: Inference) => ({
+  tokens: [...run.tokens],
+  trace: run.trace,
+  sketch: run.sketch,
+})
+
+t.test('an honest receipt differs nowhere', async (t) => {
+  t.equal(compareInference(claimOf(honest), evidenceOf(honest), honest), null)
+})
+
+t.test('the first differing step is named by its logits', async (t) => {
+  const cheat = { ...honest, tokens: Uint32Array.of(7, 1, 9), trace: leaves('a', 'x', 'c') }
+  t.match(compareInference(claimOf(cheat), evidenceOf(cheat), honest), {
+    stage: 'trace',
+    field: 'logits',
+    index: 1,
+    found: toHex(keccak(utf8('b'))),
+  })
+})
+
+t.test('without the trace the first differing token is named', async (t) => {
+  const cheat = { ...honest, tokens: Uint32Array.of(7, 8), trace: leaves('a', 'b') }
+  const evidence = { ...evidenceOf(cheat), trace: null }
+  t.same(compareInference(claimOf(cheat), evidence, honest), {
+    stage: 'tokens',
+    field: 'token',
+    index: 2,
+    claimed: 'nothing',
+    found: '9',
+  })
+})
+
+t.test('evidence that agrees does not excuse a root that does not', async (t) => {
+  const receipt = { ...claimOf(honest), traceRoot: toHex(keccak(utf8('forged'))) }
+  t.match(compareInference(receipt, evidenceOf(honest), honest), {
+    stage: 'trace',
+    field: 'traceRoot',
+  })
+})
+
+t.test('a sketch bent towards somebody is named by entry', async (t) => {
+  const cheat = { ...honest, sketch: Int8Array.of(1, -2, 126) }
+  t.same(compareInference(claimOf(cheat), evidenceOf(cheat), honest), {
+    stage: 'sketch',
+    field: 'entry',
+    index: 2,
+    claimed: '126',
+    found: '127',
+  })
+})
+
+t.test('a payout that is missing, short or to another account is named', async (t) => {
+  const account: Hex = `0x${'11'.repeat(20)}`
+  const paid = [{ account, amount: 5n }]
+  t.equal(comparePayouts(paid, paid), null)
+  t.match(comparePayouts([], paid), {
+    stage: 'payout',
+    index: 0,
+    claimed: 'nothing',
+    found: `5 wei to ${account}`,
+  })
+  t.match(comparePayouts([{ account, amount: 4n }], paid), { claimed: `4 wei to ${account}` })
+})
