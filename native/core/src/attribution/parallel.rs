@@ -54,3 +54,30 @@ pub fn for_each_chunk<T: Send>(
         for_each(threads, data.chunks_mut(chunk_len.max(1)), work);
     }
 }
+
+/// `for_each` for work that can fail: everything is tried, the error of the lowest index is returned,
+/// so that the outcome does not depend on which worker was first.
+pub fn try_for_each<T, I, E>(
+    threads: usize,
+    items: I,
+    work: impl Fn(usize, T) -> Result<(), E> + Sync,
+) -> Result<(), E>
+where
+    T: Send,
+    I: ExactSizeIterator<Item = T> + Send,
+    E: Send,
+{
+    let first: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    for_each(threads, items, |index, item| {
+        if let Err(error) = work(index, item)
+            && let Ok(mut first) = first.lock()
+            && first.as_ref().is_none_or(|(lowest, _)| index < *lowest)
+        {
+            *first = Some((index, error));
+        }
+    });
+    match first.into_inner() {
+        Ok(Some((_, error))) => Err(error),
+        _ => Ok(()),
+    }
+}

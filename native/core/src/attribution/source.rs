@@ -16,15 +16,13 @@ pub enum Labels {
     Sampled { seed: u64, draw: u32 },
 }
 
+/// Receives (factor, tokens, a [tokens, in_dim], s [tokens, out_dim]).
+pub type GradientSink<'a> = dyn FnMut(usize, usize, &[f32], &[f32]) + 'a;
+
 pub trait GradientSource: Sync {
     /// Fixed order: module by module, A before B.
     fn factors(&self) -> &[FactorShape];
     fn sample_count(&self) -> usize;
     /// Token-summed cross-entropy of sample i; calls sink(factor, tokens, a [tokens, in_dim], s [tokens, out_dim]) once per factor in order. Deterministic.
-    fn visit(
-        &self,
-        sample: usize,
-        labels: Labels,
-        sink: &mut dyn FnMut(usize, usize, &[f32], &[f32]),
-    );
+    fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>);
 }

@@ -32,7 +32,7 @@ impl Widened {
     /// Replaces the content by `x`, row-major [count, d].
     pub fn fill_rows(&mut self, x: &[f32], d: usize) {
         let stride = padded(d);
-        self.reset(stride, if d == 0 { 0 } else { x.len() / d });
+        self.reset(stride, x.len().checked_div(d).unwrap_or(0));
         for (out, row) in self.data.chunks_exact_mut(stride).zip(x.chunks_exact(d)) {
             for (out, value) in out.iter_mut().zip(row) {
                 *out = f64::from(*value);

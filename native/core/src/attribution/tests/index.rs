@@ -1,0 +1,434 @@
+//! The built index: exactness of contributor scores, determinism, rounding bounds, refusals.
+
+use super::synthetic::{Random, Synthetic, shape};
+use crate::attribution::basis::{coefficients, directions};
+use crate::attribution::error::AttributionError;
+use crate::attribution::index::{
+    BuiltIndex, IndexConfig, Phase, Progress, STORAGE, Storage, build_index, build_index_with,
+    whiten_all,
+};
+use crate::attribution::packed::Width;
+use crate::attribution::score::raw_scores;
+use crate::attribution::simd::Level;
+use crate::attribution::sketch::{quantise_query, quantise_training, sketch_query, sketch_values};
+use crate::attribution::{FactorShape, GradientSink, GradientSource, Labels};
+
+const EXACT: Storage = Storage { eigenbasis: Width::Bits16, directions: Width::Bits16 };
+
+fn config<'a>(source: &Synthetic, owners: &'a [u32], k: usize) -> IndexConfig<'a> {
+    IndexConfig {
+        contributors: owners,
+        contributor_count: source.contributors,
+        k,
+        damping: 0.1,
+        label_draws: 2,
+        seed: 7,
+    }
+}
+
+fn built(source: &Synthetic, k: usize, storage: Storage) -> BuiltIndex {
+    let owners = source.owners();
+    build_index_with(
+        Level::detect(),
+        2,
+        storage,
+        source,
+        &config(source, &owners, k),
+        &mut |_, _, _| true,
+    )
+    .unwrap()
+}
+
+fn whitened(source: &Synthetic, built: &BuiltIndex) -> Vec<f32> {
+    let mut go_on = |_, _, _| true;
+    whiten_all(Level::detect(), 1, &built.index, source, &mut Progress(&mut go_on)).unwrap()
+}
+
+fn dot(x: &[f32], y: &[f32]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+}
+
+#[test]
+fn directions_are_orthonormal_and_span_the_contributor_sums() {
+    let source = Synthetic::small();
+    let any = built(&source, 12, EXACT);
+    let w = whitened(&source, &any);
+    let (n, k, width) = (source.samples, 12, any.index.parameters());
+    let mut go_on = |_, _, _| true;
+    let owners = source.owners();
+    let b =
+        coefficients(Level::detect(), 1, &w, (&owners, 5), k, &mut Progress(&mut go_on)).unwrap();
+    let e = directions(Level::detect(), (&w, n), (&b, k), (0, width));
+    let column = |j: usize| -> Vec<f64> { (0..width).map(|p| e[p * k + j]).collect() };
+    for i in 0..k {
+        for j in 0..k {
+            let inner: f64 = column(i).iter().zip(column(j)).map(|(x, y)| x * y).sum();
+            assert!((inner - f64::from(u8::from(i == j))).abs() < 1e-10, "{i},{j}: {inner}");
+        }
+    }
+    for c in 0..5u32 {
+        let mut sum = vec![0.0f64; width];
+        for i in (0..n).filter(|i| owners[*i] == c) {
+            sum.iter_mut().zip(&w[i * width..]).for_each(|(s, w)| *s += f64::from(*w));
+        }
+        let length: f64 = sum.iter().map(|x| x * x).sum();
+        let inside: f64 = (0..5)
+            .map(|j| column(j).iter().zip(&sum).map(|(x, y)| x * y).sum::<f64>().powi(2))
+            .sum();
+        assert!((inside / length - 1.0).abs() < 1e-10, "contributor {c}: {inside} of {length}");
+    }
+}
+
+#[test]
+fn later_directions_are_the_principal_ones_of_the_residuals() {
+    // With one contributor whose sum is removed, direction 1 must catch more of the residual energy
+    // than any other direction of a full basis, direction 2 the next, and so on.
+    let source = Synthetic { contributors: 1, ..Synthetic::small() };
+    let any = built(&source, 24, EXACT);
+    let w = whitened(&source, &any);
+    let (n, k, width) = (source.samples, 24, any.index.parameters());
+    let mut go_on = |_, _, _| true;
+    let b =
+        coefficients(Level::detect(), 1, &w, (&source.owners(), 1), k, &mut Progress(&mut go_on))
+            .unwrap();
+    let e = directions(Level::detect(), (&w, n), (&b, k), (0, width));
+    let energy = |j: usize| -> f64 {
+        (0..n)
+            .map(|i| {
+                (0..width).map(|p| e[p * k + j] * f64::from(w[i * width + p])).sum::<f64>().powi(2)
+            })
+            .sum()
+    };
+    let energies: Vec<f64> = (1..k).map(energy).collect();
+    assert!(energies.is_sorted_by(|x, y| *x >= y * (1.0 - 1e-9)), "{energies:?}");
+    let total: f64 = dot(&w, &w);
+    let caught: f64 = energies.iter().sum::<f64>() + energy(0);
+    assert!(
+        (caught / total - 1.0).abs() < 1e-9,
+        "24 directions span 24 samples: {caught} of {total}"
+    );
+}
+
+#[test]
+fn contributor_scores_through_the_basis_equal_the_full_space() {
+    let source = Synthetic::small();
+    // k = the number of contributors: nothing but their span.
+    let built = built(&source, 5, EXACT);
+    let w = whitened(&source, &built);
+    let width = built.index.parameters();
+    let queries = Synthetic { seed: 99, ..Synthetic::small() };
+    let q = whitened(&queries, &built);
+    for query in 0..6 {
+        let row = &q[query * width..(query + 1) * width];
+        let sketch = sketch_values(Level::detect(), &built.index, &queries, query).unwrap();
+        for c in 0..5 {
+            let full: f64 = (0..24)
+                .filter(|i| i % 5 == c)
+                .map(|i| dot(row, &w[i * width..(i + 1) * width]))
+                .sum();
+            let sums = &built.sums[c * 5..(c + 1) * 5];
+            let short: f64 = sketch
+                .iter()
+                .zip(sums)
+                .map(|(x, s)| f64::from(*x) * f64::from(*s) * f64::from(built.scale))
+                .sum();
+            let size = dot(row, row).sqrt() * built.scale as f64 * 32767.0;
+            assert!(
+                (full - short).abs() < 3e-4 * size,
+                "query {query}, {c}: {full} {short} of {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn contributor_scores_add_up_to_the_scores_of_their_samples() {
+    let source = Synthetic::small();
+    let built = built(&source, 9, STORAGE);
+    let query =
+        sketch_query(&built.index, &Synthetic { seed: 4, ..Synthetic::small() }, 2).unwrap();
+    let samples: Vec<i32> = built.sketches.iter().map(|x| i32::from(*x)).collect();
+    let by_sample = raw_scores(Level::detect(), &samples, &query);
+    let by_contributor = raw_scores(Level::detect(), &built.sums, &query);
+    for (c, score) in by_contributor.iter().enumerate() {
+        let own: i64 = by_sample.iter().skip(c).step_by(5).sum();
+        assert_eq!(*score, own, "contributor {c}");
+    }
+    assert!(by_contributor.iter().any(|s| *s != 0));
+}
+
+#[test]
+fn splitting_an_account_does_not_change_the_sum_of_its_scores() {
+    let source = Synthetic::small();
+    let mut split = source.owners();
+    // Contributor 0's later samples go to a new account, 5.
+    split.iter_mut().skip(10).filter(|c| **c == 0).for_each(|c| *c = 5);
+    let one = built(&source, 8, STORAGE);
+    let sums = crate::attribution::index::contributor_sums(&one.sketches, 8, (&split, 6)).unwrap();
+    for j in 0..8 {
+        assert_eq!(sums[j] + sums[5 * 8 + j], one.sums[j]);
+    }
+}
+
+#[test]
+fn level_and_thread_count_do_not_change_a_byte() {
+    let source = Synthetic::small();
+    let owners = source.owners();
+    let run = |level, threads| {
+        let config = config(&source, &owners, 10);
+        let b = build_index_with(level, threads, STORAGE, &source, &config, &mut |_, _, _| true)
+            .unwrap();
+        (b.index.to_bytes(), b.scale.to_bits(), b.sketches, b.sums)
+    };
+    let reference = run(Level::portable(), 1);
+    assert_eq!(run(Level::detect(), 1), reference);
+    assert_eq!(run(Level::detect(), 3), reference);
+    assert_eq!(run(Level::portable(), 4), reference);
+}
+
+#[test]
+fn the_seed_and_the_labels_it_draws_matter() {
+    let source = Synthetic::small();
+    let owners = source.owners();
+    let run = |seed| {
+        let config = IndexConfig { seed, ..config(&source, &owners, 6) };
+        build_index(&source, &config, &mut |_, _, _| true).unwrap().index.to_bytes()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn training_sketches_are_within_half_a_step_and_use_the_whole_range() {
+    let source = Synthetic::small();
+    let built = built(&source, 12, STORAGE);
+    assert_eq!(built.sketches.iter().map(|x| x.unsigned_abs()).max(), Some(32767));
+    for sample in 0..source.samples {
+        let values = sketch_values(Level::detect(), &built.index, &source, sample).unwrap();
+        for (value, code) in values.iter().zip(&built.sketches[sample * 12..]) {
+            let error = f64::from(*value) - f64::from(*code) * f64::from(built.scale);
+            assert!(
+                error.abs() <= f64::from(built.scale) * 0.501,
+                "{error} at scale {}",
+                built.scale
+            );
+        }
+    }
+}
+
+#[test]
+fn rounding_is_half_to_even_on_both_sides() {
+    assert_eq!(quantise_query(&[127.0, 2.5, 3.5, -0.5, -1.5]), [127, 2, 4, 0, -2]);
+    assert_eq!(quantise_query(&[-2.0, 1.0]), [-127, 64]);
+    assert_eq!(quantise_training(&[2.5, -3.5, 1e9, -1e9], 1.0), [2, -4, 32767, -32767]);
+    assert_eq!(quantise_training(&[0.0, 0.0], 0.0), [0, 0]);
+}
+
+#[test]
+fn stored_codes_cost_little_against_the_full_space() {
+    // A small adapter is the worst case: rounding noise falls as 1 / sqrt(P), and P is 7000 here.
+    let factors = vec![shape(8, 128), shape(128, 8), shape(8, 344), shape(344, 8)];
+    let source = Synthetic { factors, samples: 60, tokens: 16, contributors: 6, seed: 3 };
+    let queries = Synthetic { seed: 1003, samples: 20, factors: source.factors.clone(), ..source };
+    let reference = built(&source, 24, EXACT);
+    let small = built(&source, 24, STORAGE);
+    assert!(small.index.to_bytes().len() * 2 < reference.index.to_bytes().len());
+    let correlation = |x: &[f64], y: &[f64]| {
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        let (mx, my) = (mean(x), mean(y));
+        let cov = |a: &[f64], ma: f64, b: &[f64], mb: f64| -> f64 {
+            a.iter().zip(b).map(|(p, q)| (p - ma) * (q - mb)).sum()
+        };
+        cov(x, mx, y, my) / (cov(x, mx, x, mx) * cov(y, my, y, my)).sqrt()
+    };
+    let width = reference.index.parameters();
+    let (w, q) = (whitened(&source, &reference), whitened(&queries, &reference));
+    for query in 0..queries.samples {
+        let full: Vec<f64> = (0..6)
+            .map(|c| {
+                let own = (0..60).filter(|i| i % 6 == c);
+                own.map(|i| {
+                    dot(&q[query * width..(query + 1) * width], &w[i * width..(i + 1) * width])
+                })
+                .sum()
+            })
+            .collect();
+        let sketch = sketch_query(&small.index, &queries, query).unwrap();
+        let scores: Vec<f64> =
+            raw_scores(Level::detect(), &small.sums, &sketch).iter().map(|s| *s as f64).collect();
+        let r = correlation(&full, &scores);
+        assert!(r > 0.995, "query {query}: correlation {r}");
+    }
+}
+
+#[test]
+fn directions_beyond_the_span_of_the_data_are_zero() {
+    let source = Synthetic { samples: 6, ..Synthetic::small() };
+    let built = built(&source, 11, STORAGE);
+    for sketch in built.sketches.chunks_exact(11) {
+        assert!(sketch[6..].iter().all(|x| *x == 0), "{sketch:?}");
+        assert!(sketch[..6].iter().any(|x| *x != 0));
+    }
+}
+
+/// Gradients of nothing, as of an adapter that was never trained.
+struct Silent(Vec<FactorShape>);
+
+impl GradientSource for Silent {
+    fn factors(&self) -> &[FactorShape] {
+        &self.0
+    }
+    fn sample_count(&self) -> usize {
+        3
+    }
+    fn visit(&self, _: usize, _: Labels, sink: &mut GradientSink<'_>) {
+        for (f, s) in self.0.iter().enumerate() {
+            sink(f, 2, &vec![0.0; 2 * s.in_dim], &vec![0.0; 2 * s.out_dim]);
+        }
+    }
+}
+
+#[test]
+fn a_source_without_gradient_gives_zeros_everywhere() {
+    let source = Silent(vec![shape(2, 9), shape(5, 2)]);
+    let owners = [0, 1, 0];
+    let config = IndexConfig {
+        contributors: &owners,
+        contributor_count: 2,
+        k: 4,
+        damping: 0.1,
+        label_draws: 1,
+        seed: 0,
+    };
+    let built = build_index(&source, &config, &mut |_, _, _| true).unwrap();
+    assert_eq!(built.scale, 0.0);
+    assert!(built.sketches.iter().all(|x| *x == 0) && built.sums.iter().all(|x| *x == 0));
+    assert_eq!(sketch_query(&built.index, &source, 0).unwrap(), [0; 4]);
+}
+
+#[test]
+fn a_contributor_without_samples_has_a_zero_row() {
+    let source = Synthetic::small();
+    let owners: Vec<u32> = source.owners().iter().map(|c| if *c == 2 { 1 } else { *c }).collect();
+    let built = build_index(&source, &config(&source, &owners, 8), &mut |_, _, _| true).unwrap();
+    assert!(built.sums[16..24].iter().all(|x| *x == 0));
+    assert!(built.sums[..16].iter().any(|x| *x != 0));
+}
+
+#[test]
+fn progress_tells_every_phase_and_can_stop_in_each() {
+    let source = Synthetic::small();
+    let owners = source.owners();
+    let mut seen: Vec<Phase> = vec![];
+    build_index(&source, &config(&source, &owners, 8), &mut |phase, done, total| {
+        assert!(done <= total, "{phase:?} {done} of {total}");
+        if seen.last() != Some(&phase) {
+            seen.push(phase);
+        }
+        true
+    })
+    .unwrap();
+    use Phase::*;
+    assert_eq!(seen, [Covariance, Eigenbases, Eigenvalues, Whiten, Basis, Sketch]);
+    for stop in seen {
+        let result =
+            build_index(&source, &config(&source, &owners, 8), &mut |phase, _, _| phase != stop);
+        assert_eq!(result.unwrap_err(), AttributionError::Cancelled, "{stop:?}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_their_value() {
+    let source = Synthetic::small();
+    let owners = source.owners();
+    let good = config(&source, &owners, 8);
+    let refused = |config: IndexConfig<'_>, text: &str| {
+        let error = build_index(&source, &config, &mut |_, _, _| true).unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+    };
+    refused(IndexConfig { k: 4, ..good }, "k is 4, must be at least the number of contributors, 5");
+    refused(IndexConfig { k: 4097, ..good }, "k is 4097");
+    refused(
+        IndexConfig { contributors: &owners[1..], ..good },
+        "23 contributors given for 24 samples",
+    );
+    refused(IndexConfig { contributor_count: 4, ..good }, "contributor 4 of 4");
+    refused(IndexConfig { contributor_count: 0, ..good }, "contributor count is 0");
+    refused(IndexConfig { label_draws: 0, ..good }, "label draws are 0");
+    for damping in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        refused(IndexConfig { damping, ..good }, "damping is");
+    }
+}
+
+/// Breaks one promise of the trait.
+struct Broken(u8);
+
+impl GradientSource for Broken {
+    fn factors(&self) -> &[FactorShape] {
+        const SHAPES: &[FactorShape] =
+            &[FactorShape { out_dim: 2, in_dim: 3 }, FactorShape { out_dim: 3, in_dim: 2 }];
+        SHAPES
+    }
+    fn sample_count(&self) -> usize {
+        2
+    }
+    fn visit(&self, _: usize, _: Labels, sink: &mut GradientSink<'_>) {
+        match self.0 {
+            0 => sink(1, 1, &[1.0; 2], &[1.0; 3]),
+            1 => sink(0, 1, &[1.0; 3], &[1.0; 2]),
+            2 => sink(0, 2, &[1.0; 3], &[1.0; 2]),
+            _ => {
+                sink(0, 1, &[1.0; 3], &[1.0; 2]);
+                sink(1, 1, &[f32::NAN; 2], &[1.0; 3]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_source_that_breaks_its_promise_is_an_error_that_says_how() {
+    let owners = [0, 0];
+    let config = IndexConfig {
+        contributors: &owners,
+        contributor_count: 1,
+        k: 1,
+        damping: 0.1,
+        label_draws: 1,
+        seed: 0,
+    };
+    let texts = [
+        "where factor 0 was due",
+        "1 of 2 factors visited",
+        "with 2 tokens",
+        "not a finite number",
+    ];
+    for (kind, text) in texts.iter().enumerate() {
+        let error = build_index(&Broken(kind as u8), &config, &mut |_, _, _| true).unwrap_err();
+        assert!(error.to_string().contains(text), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn a_query_of_another_adapter_is_refused() {
+    let source = Synthetic::small();
+    let built = built(&source, 6, STORAGE);
+    let mut other = Synthetic::small();
+    other.factors[1] = shape(13, 3);
+    let error = sketch_query(&built.index, &other, 0).unwrap_err();
+    assert!(error.to_string().contains("first difference at Some(1)"), "{error}");
+    let error = sketch_query(&built.index, &source, 24).unwrap_err();
+    assert!(error.to_string().contains("sample 24 of 24"), "{error}");
+}
+
+#[test]
+fn sums_that_would_leave_32_bits_are_refused() {
+    let count = 65_540;
+    let owners = vec![0u32; count];
+    let result = crate::attribution::index::contributor_sums(&vec![32767; count], 1, (&owners, 1));
+    assert!(matches!(result, Err(AttributionError::InvalidArgument(_))), "{result:?}");
+    let mut random = Random(1);
+    let few: Vec<i16> = (0..100).map(|_| random.next() as i16).collect();
+    let exact: i32 = few.iter().map(|x| i32::from(*x)).sum();
+    let sums = crate::attribution::index::contributor_sums(&few, 1, (&owners[..100], 1));
+    assert_eq!(sums.unwrap(), [exact]);
+}
