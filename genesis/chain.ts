@@ -47,3 +47,83 @@ export type ChainConfig = {
   /** L1 addresses people need (token, ...); not consensus. */
   readonly l1Contracts: Readonly<Record<string, Hex>>
 }
+
+/** `rollup.json`: integers as JSON numbers, addresses and hashes as lower-case hex. */
+export function encodeChainConfig(config: ChainConfig): string {
+  const number = (_: string, value: unknown): unknown =>
+    typeof value === 'bigint' ? Number(value) : value
+  return `${JSON.stringify(config, number, 2)}\n`
+}
+
+/** @throws Error naming the field that is missing or of the wrong form. */
+export function decodeChainConfig(text: string): ChainConfig {
+  const root = new Reader('rollup.json', JSON.parse(text))
+  const genesis = root.object('genesis')
+  const system = genesis.object('systemConfig')
+  const blockId = (name: string): BlockId => {
+    const id = genesis.object(name)
+    return { hash: id.hex('hash', 32), number: id.integer('number') }
+  }
+  return {
+    l1ChainId: Number(root.integer('l1ChainId')),
+    l2ChainId: Number(root.integer('l2ChainId')),
+    genesis: {
+      l1: blockId('l1'),
+      l2: blockId('l2'),
+      l2Time: genesis.integer('l2Time'),
+      systemConfig: {
+        batcher: system.hex('batcher', 20),
+        gasLimit: system.integer('gasLimit'),
+        baseFeeScalar: Number(system.integer('baseFeeScalar')),
+        blobBaseFeeScalar: Number(system.integer('blobBaseFeeScalar')),
+        eip1559Denominator: Number(system.integer('eip1559Denominator')),
+        eip1559Elasticity: Number(system.integer('eip1559Elasticity')),
+        unsafeBlockSigner: system.hex('unsafeBlockSigner', 20),
+      },
+    },
+    blockTime: root.integer('blockTime'),
+    maxSequencerDrift: root.integer('maxSequencerDrift'),
+    seqWindowSize: root.integer('seqWindowSize'),
+    channelTimeout: root.integer('channelTimeout'),
+    batchInbox: root.hex('batchInbox', 20),
+    portal: root.hex('portal', 20),
+    l1Contracts: root.object('l1Contracts').addresses(),
+  }
+}
+
+/** Reads one JSON object field by field; an error says the whole path. */
+class Reader {
+  readonly #path: string
+  readonly #value: Readonly<Record<string, unknown>>
+
+  constructor(path: string, value: unknown) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new Error(`${path} must be an object`)
+    }
+    this.#path = path
+    this.#value = value as Record<string, unknown>
+  }
+
+  object(name: string): Reader {
+    return new Reader(`${this.#path}.${name}`, this.#value[name])
+  }
+
+  integer(name: string): bigint {
+    const value = this.#value[name]
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return BigInt(value)
+    throw new Error(`${this.#path}.${name} is ${JSON.stringify(value)}; it must be a whole number`)
+  }
+
+  hex(name: string, bytes: number): Hex {
+    const value = this.#value[name]
+    const form = new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`)
+    if (typeof value === 'string' && form.test(value)) return value as Hex
+    throw new Error(
+      `${this.#path}.${name} is ${JSON.stringify(value)}; it must be ${bytes} bytes of lower-case hex`,
+    )
+  }
+
+  addresses(): Record<string, Hex> {
+    return Object.fromEntries(Object.keys(this.#value).map((name) => [name, this.hex(name, 20)]))
+  }
+}
