@@ -11,14 +11,15 @@
 pub mod attribution;
 pub mod error;
 pub mod gemm;
-//pub mod generate;
-//pub mod gradients;
-//pub mod lora;
+pub mod generate;
+pub mod gradients;
+pub mod lora;
 pub mod math;
-//pub mod model;
-//pub mod ops;
+pub mod model;
+pub mod ops;
 pub mod pool;
-//pub mod train;
+pub mod tensors;
+pub mod train;
 
 pub use error::{EngineError, ErrorCode, Result};
 

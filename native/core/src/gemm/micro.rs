@@ -92,7 +92,12 @@ unsafe fn rows<L: Lanes, const M: usize, const P: usize>(
 }
 
 #[inline(always)]
-unsafe fn group<L: Lanes, const M: usize, const P: usize>(job: &Job, from: usize, k0: usize, k: usize) {
+unsafe fn group<L: Lanes, const M: usize, const P: usize>(
+    job: &Job,
+    from: usize,
+    k0: usize,
+    k: usize,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut panel = job.first;

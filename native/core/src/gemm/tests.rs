@@ -31,8 +31,18 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn every_simd_level_gives_the_bits_of_the_definition_for_every_shape() {
     for (m, n, k) in [
-        (1, 1, 1), (1, 16, 7), (1, 130, 300), (2, 33, 256), (3, 17, 257), (4, 64, 64), (5, 48, 600),
-        (6, 16, 256), (7, 100, 31), (13, 40, 513), (64, 31, 128), (25, 8, 1000),
+        (1, 1, 1),
+        (1, 16, 7),
+        (1, 130, 300),
+        (2, 33, 256),
+        (3, 17, 257),
+        (4, 64, 64),
+        (5, 48, 600),
+        (6, 16, 256),
+        (7, 100, 31),
+        (13, 40, 513),
+        (64, 31, 128),
+        (25, 8, 1000),
     ] {
         let a = noise(1, m * k);
         let b = noise(2, k * n);
@@ -44,7 +54,17 @@ fn every_simd_level_gives_the_bits_of_the_definition_for_every_shape() {
                 let mut c = vec![f32::NAN; m * n];
                 // SAFETY: all buffers hold the whole product and the level is supported.
                 unsafe {
-                    run(level, view, m, packed.view(), c.as_mut_ptr(), n, block, 0, n.div_ceil(PANEL));
+                    run(
+                        level,
+                        view,
+                        m,
+                        packed.view(),
+                        c.as_mut_ptr(),
+                        n,
+                        block,
+                        0,
+                        n.div_ceil(PANEL),
+                    );
                 }
                 assert_eq!(bits(&c), want, "{level:?} {m}x{n}x{k} block {block}");
             }

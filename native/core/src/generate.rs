@@ -1,0 +1,170 @@
+//! Text generation: prefill in chunks, one token at a time after that, and a trace that lets anyone
+//! who runs it again name the first difference.
+
+use crate::lora::Adapter;
+use crate::model::forward::{KvCache, check_tokens};
+use crate::model::weights::Weights;
+use crate::{Result, bail};
+use tiny_keccak::{Hasher, Keccak};
+
+pub mod sampler;
+
+pub use sampler::Sampler;
+
+/// Prompt tokens run at once. Any value gives the same bits.
+const PREFILL_CHUNK: usize = 128;
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub prompt: Vec<u32>,
+    pub max_tokens: usize,
+    pub sampler: Sampler,
+    /// Ids that end the answer; the one that ended it is its last token.
+    pub stop: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    Length,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub tokens: Vec<u32>,
+    /// One leaf per token, see `trace_leaf`.
+    pub trace: Vec<[u8; 32]>,
+    pub finish: Finish,
+}
+
+/// keccak256(u32le position || u32le token || logits as f32 LE): `position` is the token's
+/// index in prompt + answer, the logits are those it was chosen from (NaN canonicalised).
+pub fn trace_leaf(position: u32, token: u32, logits: &[f32]) -> [u8; 32] {
+    let mut hash = Keccak::v256();
+    hash.update(&position.to_le_bytes());
+    hash.update(&token.to_le_bytes());
+    let mut bytes = [0u8; 1024];
+    for part in logits.chunks(256) {
+        for (to, x) in bytes.chunks_exact_mut(4).zip(part) {
+            to.copy_from_slice(&crate::math::single::canonical(*x).to_le_bytes());
+        }
+        hash.update(&bytes[..4 * part.len()]);
+    }
+    let mut leaf = [0; 32];
+    hash.finalize(&mut leaf);
+    leaf
+}
+
+fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Result<()> {
+    if let Some(adapter) = adapter {
+        adapter.check_fits(&weights.config)?;
+    }
+    check_tokens(&weights.config, &request.prompt, usize::MAX)?;
+    request.sampler.check()?;
+    let whole = request.prompt.len().saturating_add(request.max_tokens);
+    if request.max_tokens == 0 || whole > weights.config.max_positions {
+        bail!(
+            BadInput,
+            "prompt of {} tokens and {} new ones (at least 1) do not fit the model's {} positions",
+            request.prompt.len(),
+            request.max_tokens,
+            weights.config.max_positions
+        );
+    }
+    Ok(())
+}
+
+/// Runs the prompt; returns the logits after its last token.
+fn prefill(
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    tokens: &[u32],
+    cache: &mut KvCache,
+) -> Vec<f32> {
+    let h = weights.config.hidden;
+    let mut last = vec![];
+    for chunk in tokens.chunks(PREFILL_CHUNK) {
+        let hidden = weights.forward(adapter, chunk, cache, None);
+        last = hidden[hidden.len() - h..].to_vec();
+    }
+    weights.logits(&last)
+}
+
+/// Generates an answer. `on_token(token, index)` is called for each and stops by returning false.
+pub fn generate(
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    request: &Request,
+    on_token: &mut (dyn FnMut(u32, usize) -> bool + Send),
+) -> Result<Answer> {
+    check(weights, adapter, request)?;
+    let mut cache = KvCache::new(weights, request.prompt.len() + request.max_tokens);
+    let mut logits = prefill(weights, adapter, &request.prompt, &mut cache);
+    let mut answer = Answer { tokens: vec![], trace: vec![], finish: Finish::Length };
+    for index in 0..request.max_tokens {
+        let position = (request.prompt.len() + index) as u32;
+        let token = request.sampler.choose(&logits, position);
+        answer.tokens.push(token);
+        answer.trace.push(trace_leaf(position, token, &logits));
+        let go_on = on_token(token, index);
+        if request.stop.contains(&token) {
+            answer.finish = Finish::Stop;
+            break;
+        }
+        if !go_on {
+            answer.finish = Finish::Cancelled;
+            break;
+        }
+        if index + 1 < request.max_tokens {
+            let hidden = weights.forward(adapter, &[token], &mut cache, None);
+            logits = weights.logits(&hidden);
+        }
+    }
+    Ok(answer)
+}
+
+/// What an honest run would have had at each step of a claimed answer: the token the sampler picks after
+/// the claimed tokens before it, and the trace leaf of the claimed token. All steps run at once,
+/// with the bits of one-by-one generation, so checking costs one prefill.
+pub fn replay(
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    request: &Request,
+    claimed: &[u32],
+) -> Result<Answer> {
+    check(weights, adapter, request)?;
+    if claimed.is_empty() || claimed.len() > request.max_tokens {
+        bail!(
+            BadInput,
+            "an answer of {} tokens, expected 1..={}",
+            claimed.len(),
+            request.max_tokens
+        );
+    }
+    check_tokens(&weights.config, claimed, usize::MAX)?;
+    let h = weights.config.hidden;
+    let whole = [&request.prompt[..], &claimed[..claimed.len() - 1]].concat();
+    let mut cache = KvCache::new(weights, whole.len());
+    let mut answer = Answer { tokens: vec![], trace: vec![], finish: Finish::Length };
+    let mut start = 0;
+    for chunk in whole.chunks(PREFILL_CHUNK) {
+        let hidden = weights.forward(adapter, chunk, &mut cache, None);
+        let from = (request.prompt.len() - 1).clamp(start, start + chunk.len()) - start;
+        let rows = &hidden[from * h..];
+        for (r, row) in weights.logits(rows).chunks_exact(weights.config.vocab).enumerate() {
+            let position = start + from + r + 1;
+            let token = claimed[position - request.prompt.len()];
+            answer.tokens.push(request.sampler.choose(row, position as u32));
+            answer.trace.push(trace_leaf(position as u32, token, row));
+        }
+        start += chunk.len();
+    }
+    if claimed.last().is_some_and(|t| request.stop.contains(t)) {
+        answer.finish = Finish::Stop;
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Per-sample gradients: token-summed cross-entropy of one sample, walked back to whoever listens. Training,
+//! the attribution index and the query sketch all come through here.
+
+use crate::attribution::source::{FactorShape, GradientSink, GradientSource, Labels};
+use crate::lora::Adapter;
+use crate::math::philox::{Stream, uniform};
+use crate::model::backward::{Depth, Gradient};
+use crate::model::forward::{KvCache, check_tokens};
+use crate::model::tape::Tape;
+use crate::model::weights::Weights;
+use crate::ops::loss::{cross_entropy, cross_entropy_gradient, draw};
+use crate::{Result, bail};
+
+/// Longest training sample, in tokens: the tape keeps heads * T^2 numbers per layer.
+pub const SAMPLE_TOKENS_MAX: usize = 2048;
+/// Rows of logits held at once where nobody needs them all.
+const LOGIT_ROWS: usize = 64;
+
+/// Tokens of which those from `loss_from` on are targets (each predicted from all before it).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub tokens: Vec<u32>,
+    pub loss_from: usize,
+}
+
+impl Sample {
+    pub fn targets(&self) -> usize {
+        self.tokens.len() - self.loss_from
+    }
+}
+
+/// Fails, naming the sample, unless every one can be run on the model.
+pub fn check_samples(weights: &Weights, samples: &[Sample]) -> Result<()> {
+    if samples.is_empty() {
+        bail!(BadInput, "there are no samples");
+    }
+    for (i, sample) in samples.iter().enumerate() {
+        if let Err(e) = check_tokens(&weights.config, &sample.tokens, SAMPLE_TOKENS_MAX) {
+            bail!(BadInput, "sample {i}: {e}");
+        }
+        if sample.loss_from == 0 || sample.loss_from >= sample.tokens.len() {
+            bail!(
+                BadInput,
+                "sample {i}: lossFrom is {}, must be 1..{} so that a target has a token before it",
+                sample.loss_from,
+                sample.tokens.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Token-summed cross-entropy of a sample, no gradient.
+pub fn sample_loss(weights: &Weights, adapter: Option<&Adapter>, sample: &Sample) -> f64 {
+    let h = weights.config.hidden;
+    let inputs = &sample.tokens[..sample.tokens.len() - 1];
+    let mut cache = KvCache::new(weights, inputs.len());
+    let hidden = weights.forward(adapter, inputs, &mut cache, None);
+    let mut scratch = Vec::new();
+    let mut loss = 0.0;
+    let first = sample.loss_from - 1;
+    for from in (first..inputs.len()).step_by(LOGIT_ROWS) {
+        let to = (from + LOGIT_ROWS).min(inputs.len());
+        let logits = weights.logits(&hidden[from * h..to * h]);
+        for (row, label) in
+            logits.chunks_exact(weights.config.vocab).zip(&sample.tokens[from + 1..])
+        {
+            loss += f64::from(cross_entropy(row, *label as usize, &mut scratch));
+        }
+    }
+    loss
+}
+
+/// What the head contributes when all weights are trained: d(logits) [rows, vocab] against the
+/// hidden rows from `first_row` on.
+pub struct HeadGradient<'a> {
+    pub d_logits: &'a [f32],
+    pub hidden: &'a [f32],
+}
+
+/// Forward and back for one sample. `choose(position, probabilities)` names the label of the target at
+/// that position. Returns the token-summed loss against those labels.
+pub fn sample_gradient(
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    sample: &Sample,
+    depth: Depth,
+    choose: &dyn Fn(usize, &[f32]) -> usize,
+    head: &mut dyn FnMut(HeadGradient),
+    sink: &mut dyn FnMut(Gradient),
+) -> f64 {
+    let (h, vocab) = (weights.config.hidden, weights.config.vocab);
+    let inputs = &sample.tokens[..sample.tokens.len() - 1];
+    let mut cache = KvCache::new(weights, inputs.len());
+    let mut tape = Tape::default();
+    let hidden = weights.forward(adapter, inputs, &mut cache, Some(&mut tape));
+    drop(cache);
+    let mut d_hidden = vec![0.0; hidden.len()];
+    let mut loss = 0.0;
+    let first = sample.loss_from - 1;
+    let step = if depth == Depth::All { inputs.len() } else { LOGIT_ROWS };
+    for from in (first..inputs.len()).step_by(step) {
+        let to = (from + step).min(inputs.len());
+        let rows = &hidden[from * h..to * h];
+        let mut logits = weights.logits(rows);
+        for (r, row) in logits.chunks_exact_mut(vocab).enumerate() {
+            let position = from + r + 1;
+            loss += f64::from(cross_entropy_gradient(row, |p| choose(position, p)));
+        }
+        d_hidden[from * h..to * h]
+            .copy_from_slice(&weights.head().apply_backward(&logits, to - from));
+        if depth == Depth::All {
+            head(HeadGradient { d_logits: &logits, hidden: rows });
+        }
+    }
+    weights.backward(adapter, &tape, &d_hidden, depth, sink);
+    loss
+}
+
+/// The samples of an adapter as attribution sees them.
+pub struct LoraGradients<'a> {
+    weights: &'a Weights,
+    adapter: &'a Adapter,
+    samples: &'a [Sample],
+    factors: Vec<FactorShape>,
+}
+
+impl<'a> LoraGradients<'a> {
+    pub fn new(weights: &'a Weights, adapter: &'a Adapter, samples: &'a [Sample]) -> Result<Self> {
+        adapter.check_fits(&weights.config)?;
+        check_samples(weights, samples)?;
+        let rank = adapter.config.rank;
+        let factors = adapter
+            .modules()
+            .iter()
+            .flat_map(|m| {
+                [
+                    FactorShape { out_dim: rank, in_dim: m.in_dim() },
+                    FactorShape { out_dim: m.out_dim(), in_dim: rank },
+                ]
+            })
+            .collect();
+        Ok(Self { weights, adapter, samples, factors })
+    }
+}
+
+/// Activations and output gradients of one module, kept until all modules are there.
+#[derive(Default)]
+struct Kept {
+    rows: usize,
+    x: Vec<f32>,
+    low: Vec<f32>,
+    s_a: Vec<f32>,
+    s_b: Vec<f32>,
+}
+
+impl GradientSource for LoraGradients<'_> {
+    fn factors(&self) -> &[FactorShape] {
+        &self.factors
+    }
+
+    fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>) {
+        let tokens = &self.samples[sample].tokens;
+        let choose = |position: usize, probabilities: &[f32]| match labels {
+            Labels::Data => tokens[position] as usize,
+            Labels::Sampled { seed, draw: lane } => {
+                let index = ((sample as u64) << 32) | position as u64;
+                draw(probabilities, uniform(seed, Stream::FisherLabels, lane, index))
+            }
+        };
+        let mut kept: Vec<Kept> = Vec::new();
+        kept.resize_with(self.adapter.modules().len(), Kept::default);
+        sample_gradient(
+            self.weights,
+            Some(self.adapter),
+            &self.samples[sample],
+            Depth::Adapter,
+            &choose,
+            &mut |_| {},
+            &mut |gradient| {
+                if let Gradient::Linear(g) = gradient
+                    && let Some(at) = self.adapter.module_index(g.layer, g.target)
+                {
+                    let (x, low) = (g.x.to_vec(), g.low.to_vec());
+                    kept[at] = Kept { rows: g.rows, x, low, s_a: g.s_a, s_b: g.s_b };
+                }
+            },
+        );
+        for (at, k) in kept.iter().enumerate() {
+            sink(2 * at, k.rows, &k.x, &k.s_a);
+            sink(2 * at + 1, k.rows, &k.low, &k.s_b);
+        }
+    }
+}

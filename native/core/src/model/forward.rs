@@ -1,0 +1,169 @@
+//! The forward pass: tokens in, normed hidden rows out, logits on demand. The same code serves a
+//! prompt, a single generated token and a training sample.
+
+use super::config::{LlamaConfig, Target};
+use super::tape::{LayerTape, Tape};
+use super::weights::{Layer, Linear, Weights};
+use crate::lora::Adapter;
+use crate::ops::attention::{HeadTape, KvLayer, attention};
+use crate::ops::elementwise::{add_into, silu_mul};
+use crate::ops::norm::rms_norm;
+use crate::{Result, bail};
+
+/// Keys and values of one sequence.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    layers: Vec<KvLayer>,
+    length: usize,
+    capacity: usize,
+}
+
+impl KvCache {
+    pub fn new(weights: &Weights, positions: usize) -> Self {
+        let layer = KvLayer::new(weights.heads(), positions);
+        Self { layers: vec![layer; weights.layers.len()], length: 0, capacity: positions }
+    }
+
+    /// Tokens held.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+/// Every id is in the vocabulary and the sequence fits the model's positions.
+pub fn check_tokens(config: &LlamaConfig, tokens: &[u32], most: usize) -> Result<()> {
+    if tokens.is_empty() {
+        bail!(BadInput, "the token sequence is empty");
+    }
+    if tokens.len() > most.min(config.max_positions) {
+        bail!(
+            BadInput,
+            "{} tokens, at most {} (the model's positions: {})",
+            tokens.len(),
+            most.min(config.max_positions),
+            config.max_positions
+        );
+    }
+    match tokens.iter().position(|t| *t as usize >= config.vocab) {
+        Some(i) => bail!(
+            BadInput,
+            "token {} at index {i} is outside the vocabulary of {}",
+            tokens[i],
+            config.vocab
+        ),
+        None => Ok(()),
+    }
+}
+
+/// One pass through one layer's maps with the adapter's update on top.
+struct Pass<'a> {
+    layer: &'a Layer,
+    index: usize,
+    adapter: Option<&'a Adapter>,
+    m: usize,
+}
+
+impl Pass<'_> {
+    fn linear(&self, target: Target, x: &[f32], low: &mut [Vec<f32>; 7]) -> Vec<f32> {
+        let mut y = self.layer.linear(target).apply(x, self.m);
+        if let Some(module) = self.adapter.and_then(|a| a.module(self.index, target)) {
+            low[target as usize] = module.apply(x, self.m, &mut y);
+        }
+        y
+    }
+}
+
+impl Weights {
+    /// Runs `tokens` after what `cache` holds; returns the rows after the final norm [tokens, h].
+    /// `tape`, when given, is filled for the way back (the cache must then be empty).
+    ///
+    /// Panics when a token is outside the vocabulary or the cache is full: `check_tokens` first.
+    pub fn forward(
+        &self,
+        adapter: Option<&Adapter>,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        mut tape: Option<&mut Tape>,
+    ) -> Vec<f32> {
+        let (m, h) = (tokens.len(), self.config.hidden);
+        assert!(cache.length + m <= cache.capacity, "the key-value cache is full");
+        assert!(tape.is_none() || cache.length == 0, "a tape starts at position 0");
+        let mut x = vec![0.0; m * h];
+        for (row, token) in x.chunks_exact_mut(h).zip(tokens) {
+            self.embedding.row(*token as usize, row);
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let pass = Pass { layer, index, adapter, m };
+            let kept =
+                self.block(&pass, &mut x, cache.length, &mut cache.layers[index], tape.is_some());
+            if let Some(tape) = tape.as_deref_mut() {
+                tape.layers.push(kept);
+            }
+        }
+        cache.length += m;
+        let (mut hidden, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        rms_norm(&x, &self.final_norm, self.config.rms_eps as f32, &mut hidden, &mut inverse);
+        if let Some(tape) = tape {
+            tape.x = x;
+            tape.inverse = inverse;
+            tape.hidden = hidden.clone();
+        }
+        hidden
+    }
+
+    fn block(
+        &self,
+        pass: &Pass,
+        x: &mut [f32],
+        first: usize,
+        cache: &mut KvLayer,
+        keep: bool,
+    ) -> LayerTape {
+        let (m, h, heads) = (pass.m, self.config.hidden, self.heads());
+        let eps = self.config.rms_eps as f32;
+        let mut tape =
+            LayerTape { x: if keep { x.to_vec() } else { vec![] }, ..LayerTape::default() };
+        let low = &mut tape.low;
+
+        let (mut normed, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        rms_norm(x, &pass.layer.attention_norm, eps, &mut normed, &mut inverse);
+        let mut q = pass.linear(Target::Q, &normed, low);
+        let mut k = pass.linear(Target::K, &normed, low);
+        let v = pass.linear(Target::V, &normed, low);
+        self.rope.apply(&mut q, heads.query, first);
+        self.rope.apply(&mut k, heads.kv, first);
+        cache.append(&k, &v, first);
+        let mut o = vec![0.0; m * heads.query * heads.dim];
+        let mut kept = vec![HeadTape::default(); if keep { heads.query } else { 0 }];
+        attention(&q, cache, first, &mut o, if keep { Some(&mut kept) } else { None });
+        add_into(x, &pass.linear(Target::O, &o, low));
+        if keep {
+            tape.attention_in = normed.clone();
+            tape.attention_inverse = inverse.clone();
+            (tape.q, tape.k, tape.v, tape.heads, tape.attention_out) = (q, k, v, kept, o);
+            tape.middle = x.to_vec();
+        }
+
+        rms_norm(x, &pass.layer.mlp_norm, eps, &mut normed, &mut inverse);
+        let gate = pass.linear(Target::Gate, &normed, &mut tape.low);
+        let up = pass.linear(Target::Up, &normed, &mut tape.low);
+        let mut activated = vec![0.0; gate.len()];
+        silu_mul(&gate, &up, &mut activated);
+        add_into(x, &pass.linear(Target::Down, &activated, &mut tape.low));
+        if keep {
+            (tape.mlp_in, tape.mlp_inverse) = (normed, inverse);
+            (tape.gate, tape.up, tape.activated) = (gate, up, activated);
+        }
+        tape
+    }
+
+    /// Logits [rows, vocab] of hidden rows.
+    pub fn logits(&self, hidden: &[f32]) -> Vec<f32> {
+        let head: &Linear = self.head();
+        head.apply(hidden, hidden.len() / self.config.hidden)
+    }
+}

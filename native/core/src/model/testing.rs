@@ -1,0 +1,51 @@
+//! Small models with random weights from a seed, for tests.
+
+use super::config::{LlamaConfig, Target};
+use super::weights::Weights;
+use crate::lora::{Adapter, LoraConfig};
+use crate::math::philox::{Stream, uniform};
+use std::convert::Infallible;
+
+pub fn tiny_config() -> LlamaConfig {
+    LlamaConfig {
+        hidden: 24,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+        ffn: 40,
+        vocab: 50,
+        max_positions: 160,
+        rms_eps: 1e-5,
+        rope_theta: 10_000.0,
+        tied: true,
+        bos: None,
+        eos: vec![0],
+    }
+}
+
+pub fn random_weights(config: LlamaConfig, seed: u64) -> Weights {
+    let mut lane = 0;
+    let built: Result<_, Infallible> = Weights::build(config, |name, shape| {
+        lane += 1;
+        let n = shape.iter().product::<usize>() as u64;
+        let centre = if name.contains("norm") { 1.0 } else { 0.0 };
+        Ok((0..n)
+            .map(|i| centre + 0.4 * (uniform(seed, Stream::BaseInit, lane, i) - 0.5))
+            .collect())
+    });
+    built.unwrap_or_else(|never| match never {})
+}
+
+/// An adapter with both factors away from zero.
+pub fn random_adapter(config: &LlamaConfig, targets: &[Target], rank: usize, seed: u64) -> Adapter {
+    let lora = LoraConfig::new(rank, 16.0, false, targets.to_vec()).expect("a valid LoRA shape");
+    let flat: Vec<f32> = (0..lora.parameters(config) as u64)
+        .map(|i| 0.3 * (uniform(seed, Stream::LoraInit, 999, i) - 0.5))
+        .collect();
+    Adapter::from_parameters(config, &lora, &flat)
+}
+
+pub fn tokens(seed: u64, n: usize, vocab: usize) -> Vec<u32> {
+    (0..n as u64).map(|i| (uniform(seed, Stream::DataOrder, 7, i) * vocab as f32) as u32).collect()
+}

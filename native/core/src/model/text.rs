@@ -1,0 +1,48 @@
+//! Text to token ids and back, by the model's own tokenizer.json.
+
+use crate::{EngineError, ErrorCode, Result, bail};
+use tokenizers::Tokenizer;
+
+/// Longest text encoded at once, in bytes.
+pub const TEXT_BYTES_MAX: usize = 64 << 20;
+
+pub struct Text {
+    tokenizer: Tokenizer,
+}
+
+impl Text {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Text> {
+        match Tokenizer::from_bytes(bytes) {
+            Ok(mut tokenizer) => {
+                // Cutting or padding would silently change what was asked.
+                let _ = tokenizer.with_truncation(None);
+                tokenizer.with_padding(None);
+                Ok(Text { tokenizer })
+            }
+            Err(e) => bail!(BadModel, "tokenizer.json cannot be read: {e}"),
+        }
+    }
+
+    /// Number of ids, added tokens included.
+    pub fn vocab_size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// Ids of a text, nothing added around it; special tokens written in it are recognised.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        if text.len() > TEXT_BYTES_MAX {
+            bail!(BadInput, "text of {} bytes, at most {TEXT_BYTES_MAX}", text.len());
+        }
+        match self.tokenizer.encode_fast(text, false) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(e) => bail!(BadInput, "the text cannot be encoded: {e}"),
+        }
+    }
+
+    /// Text of ids; special tokens are left out unless asked for.
+    pub fn decode(&self, ids: &[u32], keep_special: bool) -> Result<String> {
+        self.tokenizer.decode(ids, !keep_special).map_err(|e| {
+            EngineError::new(ErrorCode::BadInput, format!("the tokens cannot be decoded: {e}"))
+        })
+    }
+}
