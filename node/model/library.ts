@@ -9,7 +9,7 @@ import { Adapter, AttributionIndex, Model } from '../../native/index.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { hashDirectory, materialise } from '../content/directory.ts'
+import { type FetchContent, hashDirectory, materialise } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { LoadedModel } from './infer.ts'
 import type { ModelRecord } from './registry.ts'
@@ -23,7 +23,8 @@ export type LibraryOptions = {
   readonly verifyArtefacts: boolean
 }
 
-export type FetchContent = (hash: Hex) => Promise<Uint8Array>
+/** An attribution index: eigenbases and basis. */
+const ARTEFACT_BYTES_MAX: number = 256 * 2 ** 20
 
 export class ModelLibrary {
   readonly base: Model
@@ -85,12 +86,17 @@ export class ModelLibrary {
     }
     const dir = await this.#adapterDirectory(record.adapterHash)
     const adapter = await Adapter.load(this.base, dir)
-    const artefact = (await this.#content.has(record.artefactHash))
-      ? await this.#content.get(record.artefactHash)
-      : await this.#fetch(record.artefactHash)
-    const index = await AttributionIndex.load(artefact)
+    const index = await AttributionIndex.load(await this.#artefact(record.artefactHash))
     this.#log.info('model loaded', { id: record.id, name: record.name })
     return { base: this.base, adapter, index }
+  }
+
+  async #artefact(hash: Hex): Promise<Uint8Array> {
+    if (await this.#content.has(hash)) return this.#content.get(hash)
+    const bytes = await this.#fetch(hash, { bytesMax: ARTEFACT_BYTES_MAX })
+    const found = await this.#content.put(bytes)
+    if (found === hash) return bytes
+    throw new NodeError('model-artefact', 'retry', `a peer sent content ${found} for ${hash}`)
   }
 
   async #adapterDirectory(hash: Hex): Promise<string> {
@@ -102,7 +108,7 @@ export class ModelLibrary {
       return dir
     }
     await rm(dir, { recursive: true, force: true })
-    await materialise(this.#content, hash, dir, this.#fetch)
+    await materialise(this.#content, { hash, target: dir, fetch: this.#fetch })
     const laid = await hashDirectory(dir)
     if (laid === hash) return dir
     throw new NodeError(

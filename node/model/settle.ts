@@ -7,9 +7,10 @@
  */
 import { pack, unpack } from 'msgpackr'
 import type { InferenceReceipt } from '../attribution/receipt.ts'
-import type { Hex } from '../base/bytes.ts'
+import { fromHex, type Hex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { KvTable } from '../store/kv.ts'
 import type { Payment } from './payment.ts'
 
 export type Settlement = {
@@ -30,15 +31,8 @@ export type SettlerOptions = {
 
 export const SETTLER_DEFAULTS: SettlerOptions = { intervalMs: 500, batchMax: 16, waitingMax: 4_096 }
 
-/** A key-value table that survives a crash. */
-export type Table = {
-  put(key: string, value: Uint8Array): Promise<void>
-  del(key: string): Promise<void>
-  entries(): AsyncIterable<[string, Uint8Array]>
-}
-
 export type SettlerModules = {
-  readonly table: Table
+  readonly table: KvTable
   readonly log: Log
   /** Sends one `settle` call; the transaction's hash. */
   send(batch: readonly Settlement[]): Promise<Hex>
@@ -58,9 +52,9 @@ export class Settler {
 
   static async open(options: SettlerOptions, modules: SettlerModules): Promise<Settler> {
     const waiting = new Map<Hex, Settlement>()
-    for await (const [key, value] of modules.table.entries()) {
+    for await (const [key, value] of modules.table.iterate()) {
       const settlement = unpack(value) as Settlement
-      if (await modules.isSettled(settlement.hash)) await modules.table.del(key)
+      if (await modules.isSettled(settlement.hash)) await modules.table.delete(key)
       else waiting.set(settlement.hash, revive(settlement))
     }
     if (waiting.size > 0)
@@ -101,7 +95,7 @@ export class Settler {
         `${this.#waiting.size} receipts wait for settlement; try again soon`,
       )
     }
-    await this.#modules.table.put(settlement.hash, pack(settlement))
+    await this.#modules.table.put(fromHex(settlement.hash), pack(settlement))
     this.#waiting.set(settlement.hash, settlement)
   }
 
@@ -165,7 +159,7 @@ export class Settler {
 
   async #forget(hash: Hex): Promise<void> {
     this.#waiting.delete(hash)
-    await this.#modules.table.del(hash)
+    await this.#modules.table.delete(fromHex(hash))
   }
 }
 
