@@ -100,9 +100,10 @@ fn walk(
     let visits = source.sample_count() * draws;
     let batch = threads * SAMPLES_PER_THREAD;
     let mut gradients = vec![0.0f32; batch * width];
+    // Buffers live across batches: fresh pages cost more than the copies.
+    let mut kept: Vec<Visit> = vec![vec![(0, vec![], vec![]); shapes.len()]; batch];
     for first in (0..visits).step_by(batch) {
         let count = batch.min(visits - first);
-        let mut kept: Vec<Visit> = (0..count).map(|_| vec![]).collect();
         let rows = gradients[..count * width].chunks_exact_mut(width).zip(&mut kept);
         try_for_each(threads, rows, |i, (row, kept)| {
             let (sample, draw) = ((first + i) / draws, (first + i) % draws);
@@ -113,15 +114,22 @@ fn walk(
                 rest = tail;
                 gradient(level, shapes[factor], a, s, tokens, h);
                 if keep {
-                    let a = if draw == 0 { a.to_vec() } else { vec![] };
-                    kept.push((tokens, a, s.to_vec()));
+                    let (count, kept_a, kept_s) = &mut kept[factor];
+                    *count = tokens;
+                    refill(kept_a, if draw == 0 { a } else { &[] });
+                    refill(kept_s, s);
                 }
             })?;
             finite(row, || format!("the gradient of sample {sample}, draw {draw}"))
         })?;
-        work(first, &gradients[..count * width], &kept)?;
+        work(first, &gradients[..count * width], &kept[..count])?;
     }
     Ok(())
+}
+
+fn refill(buffer: &mut Vec<f32>, values: &[f32]) {
+    buffer.clear();
+    buffer.extend_from_slice(values);
 }
 
 fn covariances(

@@ -40,55 +40,61 @@ multiversion! {
     fn multiply_at(a: Strided<'_>, b: &[f32], k: usize, n: usize, c: &mut [f32]) = body, body
 }
 
+/// A strip of B, COLS wide and one chain long, zero padded: read once for all rows of C.
+type Strip = [[f32; COLS]; K_BLOCK];
+
 #[inline(always)]
 fn body(a: Strided<'_>, b: &[f32], k: usize, n: usize, c: &mut [f32]) {
     let m = c.len() / n;
     c.fill(0.0);
+    let mut strip: Strip = [[0.0; COLS]; K_BLOCK];
     for k0 in (0..k).step_by(K_BLOCK) {
-        let k1 = (k0 + K_BLOCK).min(k);
+        let length = K_BLOCK.min(k - k0);
         for j0 in (0..n).step_by(COLS) {
             let width = COLS.min(n - j0);
+            for (row, b) in strip[..length].iter_mut().zip(b[k0 * n..].chunks_exact(n)) {
+                if width == COLS {
+                    row.copy_from_slice(&b[j0..j0 + COLS]);
+                } else {
+                    row[..width].copy_from_slice(&b[j0..j0 + width]);
+                    row[width..].fill(0.0);
+                }
+            }
             let mut i0 = 0;
             while i0 + ROWS <= m {
-                tile::<ROWS>(a, b, (k0, k1), n, (i0, j0, width), c);
+                let left = Strided { data: &a.data[i0 * a.row + k0 * a.col..], ..a };
+                tile::<ROWS>(left, &strip[..length], n, width, &mut c[i0 * n + j0..]);
                 i0 += ROWS;
             }
             while i0 < m {
-                tile::<1>(a, b, (k0, k1), n, (i0, j0, width), c);
+                let left = Strided { data: &a.data[i0 * a.row + k0 * a.col..], ..a };
+                tile::<1>(left, &strip[..length], n, width, &mut c[i0 * n + j0..]);
                 i0 += 1;
             }
         }
     }
 }
 
-/// Adds one block's chains to the R x width outputs at (i0, j0).
+/// Adds one block's chains to R x width outputs; `a` and `c` begin at the tile.
 #[inline(always)]
 fn tile<const R: usize>(
     a: Strided<'_>,
-    b: &[f32],
-    (k0, k1): (usize, usize),
+    strip: &[[f32; COLS]],
     n: usize,
-    (i0, j0, width): (usize, usize, usize),
+    width: usize,
     c: &mut [f32],
 ) {
     let mut sums = [[0.0f32; COLS]; R];
-    for k in k0..k1 {
-        let mut row = [0.0f32; COLS];
-        if width == COLS {
-            row.copy_from_slice(&b[k * n + j0..k * n + j0 + COLS]);
-        } else {
-            row[..width].copy_from_slice(&b[k * n + j0..k * n + j0 + width]);
-        }
+    for (k, row) in strip.iter().enumerate() {
         for (r, sums) in sums.iter_mut().enumerate() {
-            let factor = a.data[(i0 + r) * a.row + k * a.col];
-            for (sum, value) in sums.iter_mut().zip(&row) {
+            let factor = a.data[r * a.row + k * a.col];
+            for (sum, value) in sums.iter_mut().zip(row) {
                 *sum = factor.mul_add(*value, *sum);
             }
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        let start = (i0 + r) * n + j0;
-        for (out, sum) in c[start..start + width].iter_mut().zip(sums) {
+        for (out, sum) in c[r * n..r * n + width].iter_mut().zip(sums) {
             *out += sum;
         }
     }

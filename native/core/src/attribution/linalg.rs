@@ -83,6 +83,7 @@ pub fn fix_sign(vector: &mut [f64]) {
 
 /// Sum of x_i y_i in eight interleaved chains (i mod 8), added as ((0+4)+(2+6)) + ((1+5)+(3+7)):
 /// a fixed order that fits vector units.
+#[inline(always)]
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0f64; 8];
     let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));

@@ -17,10 +17,12 @@ pub struct SymmetricSum {
     data: Vec<f64>,
 }
 
-/// Vectors x_t widened to f64 with zero padding, row-major [count, stride].
+/// Vectors x_t widened to f64, in panels of 8 coordinates: data[panel][t][8], zero padded, so that the
+/// kernel walks memory in one direction.
 #[derive(Default)]
 pub struct Widened {
     stride: usize,
+    count: usize,
     data: Vec<f64>,
 }
 
@@ -31,31 +33,33 @@ pub fn padded(d: usize) -> usize {
 impl Widened {
     /// Replaces the content by `x`, row-major [count, d].
     pub fn fill_rows(&mut self, x: &[f32], d: usize) {
-        let stride = padded(d);
-        self.reset(stride, x.len().checked_div(d).unwrap_or(0));
-        for (out, row) in self.data.chunks_exact_mut(stride).zip(x.chunks_exact(d)) {
-            for (out, value) in out.iter_mut().zip(row) {
-                *out = f64::from(*value);
+        self.reset(d, x.len().checked_div(d).unwrap_or(0));
+        for (j, panel) in self.data.chunks_exact_mut((self.count * COLS).max(1)).enumerate() {
+            let columns = j * COLS..d.min((j + 1) * COLS);
+            for (out, row) in panel.chunks_exact_mut(COLS).zip(x.chunks_exact(d)) {
+                for (out, value) in out.iter_mut().zip(&row[columns.clone()]) {
+                    *out = f64::from(*value);
+                }
             }
         }
     }
 
     /// Replaces the content by columns [from, to) of `w`, row-major [n, width]: x_t is column from+t.
     pub fn fill_columns(&mut self, w: &[f32], width: usize, (from, to): (usize, usize)) {
-        let n = w.len() / width;
-        let stride = padded(n);
-        self.reset(stride, to - from);
+        self.reset(w.len() / width, to - from);
         for (i, row) in w.chunks_exact(width).enumerate() {
-            for (t, value) in row[from..to].iter().enumerate() {
-                self.data[t * stride + i] = f64::from(*value);
+            let panel = &mut self.data[i / COLS * self.count * COLS..][..self.count * COLS];
+            for (out, value) in panel.chunks_exact_mut(COLS).zip(&row[from..to]) {
+                out[i % COLS] = f64::from(*value);
             }
         }
     }
 
-    fn reset(&mut self, stride: usize, count: usize) {
-        self.stride = stride;
+    fn reset(&mut self, d: usize, count: usize) {
+        self.stride = padded(d);
+        self.count = count;
         self.data.clear();
-        self.data.resize(count * stride, 0.0);
+        self.data.resize(count * self.stride, 0.0);
     }
 }
 
@@ -68,9 +72,12 @@ impl SymmetricSum {
     /// Adds every x_t of `x` in order.
     pub fn add(&mut self, level: Level, threads: usize, x: &Widened) {
         assert_eq!(self.stride, x.stride, "vectors of another dimension");
+        if x.count == 0 {
+            return;
+        }
         let stride = self.stride;
         for_each_chunk(threads, &mut self.data, ROWS * stride, |block, rows| {
-            add_rows(level, &x.data, stride, block * ROWS, rows);
+            add_rows(level, &x.data, x.count, stride, block * ROWS, rows);
         });
     }
 
@@ -89,32 +96,51 @@ impl SymmetricSum {
     }
 }
 
-// x [count, stride]; rows: ROWS rows of the sum from row i0, of which columns >= i0 are kept up.
+// x in panels; rows: ROWS rows of the sum from row i0, of which columns >= i0 are kept up.
 multiversion! {
-    fn add_rows(x: &[f64], stride: usize, i0: usize, rows: &mut [f64]) = body::<NATIVE_FMA>, body::<true>
+    fn add_rows(x: &[f64], count: usize, stride: usize, i0: usize, rows: &mut [f64])
+        = body::<NATIVE_FMA>, body::<true>
 }
 /// Only where the baseline has it in hardware: software FMA would be slow, and the bits are equal.
 const NATIVE_FMA: bool = cfg!(target_arch = "aarch64");
 
 #[inline(always)]
-fn body<const FUSED: bool>(x: &[f64], stride: usize, i0: usize, rows: &mut [f64]) {
-    for j0 in (i0 / COLS * COLS..stride).step_by(COLS) {
+fn body<const FUSED: bool>(x: &[f64], count: usize, stride: usize, i0: usize, rows: &mut [f64]) {
+    let panel = |j0: usize| &x[j0 * count..(j0 + COLS) * count];
+    let first = i0 / COLS * COLS;
+    let left = panel(first);
+    for j0 in (first..stride).step_by(COLS) {
         let mut sums = [[0.0f64; COLS]; ROWS];
         for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
             sums.copy_from_slice(&row[j0..j0 + COLS]);
         }
-        for vector in x.chunks_exact(stride) {
-            let mut right = [0.0f64; COLS];
-            right.copy_from_slice(&vector[j0..j0 + COLS]);
-            let left = &vector[i0..i0 + ROWS];
-            for (sums, left) in sums.iter_mut().zip(left) {
-                for (sum, right) in sums.iter_mut().zip(&right) {
-                    *sum = if FUSED { left.mul_add(*right, *sum) } else { left * right + *sum };
-                }
-            }
+        // A panel's half: which four of its eight coordinates are the rows.
+        if i0 == first {
+            chains::<FUSED, 0>(left, panel(j0), &mut sums);
+        } else {
+            chains::<FUSED, ROWS>(left, panel(j0), &mut sums);
         }
         for (sums, row) in sums.iter().zip(rows.chunks_exact_mut(stride)) {
             row[j0..j0 + COLS].copy_from_slice(sums);
         }
     }
+}
+
+#[inline(always)]
+fn chains<const FUSED: bool, const FROM: usize>(
+    left: &[f64],
+    right: &[f64],
+    sums: &mut [[f64; COLS]; ROWS],
+) {
+    let mut local = *sums;
+    for (left, right) in left.chunks_exact(COLS).zip(right.chunks_exact(COLS)) {
+        for r in 0..ROWS {
+            for c in 0..COLS {
+                let (l, x) = (left[FROM + r], right[c]);
+                let sum = &mut local[r][c];
+                *sum = if FUSED { l.mul_add(x, *sum) } else { l * x + *sum };
+            }
+        }
+    }
+    *sums = local;
 }

@@ -6,5 +6,6 @@ mod index;
 mod linalg;
 mod merkle;
 mod numerics;
+mod refusals;
 mod score;
 mod synthetic;
