@@ -4,7 +4,7 @@
  * withdrawals]` with the last two empty; a legacy transaction stands in the list as itself, a typed
  * one as a byte string.
  */
-import { type Hex, keccakHex, toHex, fromHex } from '../base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { BLOOM_BYTES } from './bloom.ts'
 import {
   bytesOf,

@@ -18,7 +18,8 @@ export function bloomOf(logs: readonly Log[]): Uint8Array {
 
 export function mergeBlooms(blooms: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(BLOOM_BYTES)
-  for (const bloom of blooms) for (let i = 0; i < BLOOM_BYTES; i++) out[i] = (out[i] as number) | (bloom[i] ?? 0)
+  for (const bloom of blooms)
+    for (let i = 0; i < BLOOM_BYTES; i++) out[i] = (out[i] as number) | (bloom[i] ?? 0)
   return out
 }
 
@@ -28,7 +29,8 @@ export function bloomMayContain(bloom: Uint8Array, item: Uint8Array): boolean {
 }
 
 function add(bloom: Uint8Array, item: Uint8Array): void {
-  for (const bit of bitsOf(item)) bloom[byteOf(bit)] = (bloom[byteOf(bit)] as number) | (1 << (bit & 7))
+  for (const bit of bitsOf(item))
+    bloom[byteOf(bit)] = (bloom[byteOf(bit)] as number) | (1 << (bit & 7))
 }
 
 function bitsOf(item: Uint8Array): number[] {

@@ -22,8 +22,7 @@ export function fastLzSize(data: Uint8Array): number {
   let at = 2
   while (at < lookupEnd) {
     const candidate = remember(table, data, at)
-    const isMatch =
-      at - candidate <= DISTANCE_MAX && groupAt(data, candidate) === groupAt(data, at)
+    const isMatch = at - candidate <= DISTANCE_MAX && groupAt(data, candidate) === groupAt(data, at)
     if (!isMatch) {
       at++
       continue
@@ -51,9 +50,7 @@ function remember(table: Uint32Array, data: Uint8Array, at: number): number {
 }
 
 function groupAt(data: Uint8Array, at: number): number {
-  return (
-    (data[at] as number) | ((data[at + 1] as number) << 8) | ((data[at + 2] as number) << 16)
-  )
+  return (data[at] as number) | ((data[at + 1] as number) << 8) | ((data[at + 2] as number) << 16)
 }
 
 /** Equal bytes from `a` and `b` on, plus one for the byte that ends them. */

@@ -10,8 +10,8 @@
  */
 import type { AccountFields, StateManagerInterface } from '@ethereumjs/common'
 import { Account, type Address } from '@ethereumjs/util'
-import { assert } from '../base/errors.ts'
 import { bytesEqual, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
 import {
   type AccountRecord,
   decodeAccount,
@@ -24,7 +24,7 @@ import {
 import { EMPTY_ROOT, type LoadNode, Trie } from './trie.ts'
 
 export type StateReader = {
-  readonly node: LoadNode
+  node(hash: Uint8Array): Uint8Array | undefined
   code(hash: Uint8Array): Uint8Array | undefined
 }
 
@@ -33,6 +33,8 @@ export type StateWrites = {
   readonly stateRoot: Uint8Array
   readonly nodes: readonly { readonly hash: Uint8Array; readonly rlp: Uint8Array }[]
   readonly codes: readonly { readonly hash: Uint8Array; readonly code: Uint8Array }[]
+  /** After the writes; the empty root for an account that does not exist. */
+  storageRootOf(address: Hex): Uint8Array
 }
 
 /** `wiped`: nothing below the block's start counts any more (the account was deleted or re-created). */
@@ -42,7 +44,7 @@ const NO_BYTES = new Uint8Array(0)
 
 export class WorldState implements StateManagerInterface {
   readonly #reader: StateReader
-  readonly #trie: Trie
+  readonly #load: LoadNode
   readonly #root: Uint8Array
   /** As of the start. */
   readonly #origin = new Map<Hex, AccountRecord | null>()
@@ -56,8 +58,8 @@ export class WorldState implements StateManagerInterface {
 
   constructor(reader: StateReader, root: Uint8Array) {
     this.#reader = reader
+    this.#load = (hash) => reader.node(hash)
     this.#root = root
-    this.#trie = new Trie(reader.node, root)
   }
 
   // --- plain door ---
@@ -65,8 +67,7 @@ export class WorldState implements StateManagerInterface {
   account(address: Hex): AccountRecord | null {
     const known = this.#accounts.get(address)
     if (known !== undefined) return known
-    const rlp = this.#trie.get(keccak(fromHex(address)))
-    const account = rlp ? decodeAccount(rlp) : null
+    const account = this.#before(address)
     this.#origin.set(address, account)
     this.#accounts.set(address, account)
     return account
@@ -94,7 +95,7 @@ export class WorldState implements StateManagerInterface {
     const current = this.account(address)
     const origin = this.#origin.get(address)
     if (!slots.wiped && current && origin && !bytesEqual(origin.storageRoot, EMPTY_ROOT)) {
-      const rlp = new Trie(this.#reader.node, origin.storageRoot).get(keccak(fromHex(key)))
+      const rlp = new Trie(this.#load, origin.storageRoot).get(keccak(fromHex(key)))
       if (rlp) value = decodeSlot(rlp)
     }
     slots.values.set(key, value)
@@ -128,8 +129,10 @@ export class WorldState implements StateManagerInterface {
   /** @throws when a checkpoint is still open. */
   finish(): StateWrites {
     assert(this.#marks.length === 0, 'state finished with an open checkpoint')
+    const trie = new Trie(this.#load, this.#root)
     const nodes: StateWrites['nodes'][number][] = []
     const codes = new Map<Hex, Uint8Array>()
+    const storageRoots = new Map<Hex, Uint8Array>()
     for (const [address, slots] of this.#slots) {
       if (slots.dirty.size || slots.wiped) this.#dirty.add(address)
     }
@@ -137,20 +140,24 @@ export class WorldState implements StateManagerInterface {
       const account = this.account(address)
       const key = keccak(fromHex(address))
       if (!account) {
-        this.#trie.delete(key)
+        trie.delete(key)
+        storageRoots.set(address, EMPTY_ROOT)
         continue
       }
       const storage = this.#commitStorage(address)
-      nodes.push(...storage.nodes)
-      this.#trie.put(key, encodeAccount({ ...account, storageRoot: storage.root }))
+      for (const node of storage.nodes) nodes.push(node)
+      storageRoots.set(address, storage.root)
+      trie.put(key, encodeAccount({ ...account, storageRoot: storage.root }))
       const code = this.#codes.get(toHex(account.codeHash))
       if (code) codes.set(toHex(account.codeHash), code)
     }
-    const { root, nodes: accountNodes } = this.#trie.commit()
+    const { root, nodes: accountNodes } = trie.commit()
     return {
       stateRoot: root,
-      nodes: [...nodes, ...accountNodes],
+      nodes: nodes.concat(accountNodes),
       codes: [...codes].map(([hash, code]) => ({ hash: fromHex(hash), code })),
+      storageRootOf: (address) =>
+        storageRoots.get(address) ?? this.#before(address)?.storageRoot ?? EMPTY_ROOT,
     }
   }
 
@@ -259,6 +266,12 @@ export class WorldState implements StateManagerInterface {
 
   // --- inside ---
 
+  /** As the root has it, whatever was changed since. */
+  #before(address: Hex): AccountRecord | null {
+    const rlp = new Trie(this.#load, this.#root).get(keccak(fromHex(address)))
+    return rlp ? decodeAccount(rlp) : null
+  }
+
   #slotsOf(address: Hex): Slots {
     let slots = this.#slots.get(address)
     if (!slots) {
@@ -284,7 +297,7 @@ export class WorldState implements StateManagerInterface {
     const slots = this.#slots.get(address)
     const base = slots?.wiped ? EMPTY_ROOT : (this.#origin.get(address)?.storageRoot ?? EMPTY_ROOT)
     if (!slots?.dirty.size) return { root: base, nodes: [] }
-    const trie = new Trie(this.#reader.node, base)
+    const trie = new Trie(this.#load, base)
     for (const key of [...slots.dirty].sort()) {
       const value = slots.values.get(key) as Uint8Array
       trie.put(keccak(fromHex(key)), value.length ? encodeSlot(value) : NO_BYTES)

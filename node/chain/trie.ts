@@ -7,17 +7,17 @@
  * Only prefix-free key sets are stored (hashes, RLP indices), so no branch ever carries a value.
  * Yellow paper, appendix D. Reads are synchronous: `load` gives the RLP of a node by its hash.
  */
-import { assert } from '../base/errors.ts'
+
 import { bytesEqual, fromHex, keccak, toHex } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
 import { encodeRlp, integer } from './rlp.ts'
 import {
-
+  type Child,
   decodeNode,
   encodeNode,
   isStub,
   keyOfNibbles,
   nibblesOf,
-  type Child,
   type TrieNode,
 } from './trie-node.ts'
 
@@ -60,7 +60,9 @@ export class Trie {
   /** An empty value deletes. */
   put(key: Uint8Array, value: Uint8Array): void {
     const path = nibblesOf(key)
-    this.#root = value.length ? this.#insert(this.#root, path, value) : this.#remove(this.#root, path)
+    this.#root = value.length
+      ? this.#insert(this.#root, path, value)
+      : this.#remove(this.#root, path)
   }
 
   delete(key: Uint8Array): void {
@@ -212,4 +214,3 @@ function startsWith(path: readonly number[], at: number, prefix: readonly number
 function samePath(a: readonly number[], path: readonly number[], at: number): boolean {
   return a.length === path.length - at && startsWith(path, at, a)
 }
-

@@ -42,7 +42,11 @@ export type Block = {
 
 export type BlockRef = { readonly hash: Hex; readonly number: bigint }
 
-export type Log = { readonly address: Hex; readonly topics: readonly Hex[]; readonly data: Uint8Array }
+export type Log = {
+  readonly address: Hex
+  readonly topics: readonly Hex[]
+  readonly data: Uint8Array
+}
 
 export type Receipt = {
   /** 0, 1, 2, 4 or 0x7e. */

@@ -1,0 +1,416 @@
+/**
+ * The chain as a service: blocks in, heads and state out. It keeps three promises. A change is one
+ * atomic, durable write (node/store/commit.ts), and only then told to listeners. Writers take turns. A
+ * block enters only after this node has run it.
+ *
+ *   builder:   build -> (reexecute) -> commit
+ *   follower:  importBlock
+ *   derivation: resetUnsafe / build / commit, markSafe, markFinalized
+ */
+import type { ChainConfig } from '../../genesis/chain.ts'
+import { bytesEqual, fromHex, type Hex, ZERO_HASH } from '../base/bytes.ts'
+import { NodeError, userError } from '../base/errors.ts'
+import type { Log as Logger } from '../base/log.ts'
+import { Commit } from '../store/commit.ts'
+import { storeError } from '../store/errors.ts'
+import { LruMap } from '../store/lru.ts'
+import type { Store } from '../store/store.ts'
+import { decodeBlock, encodeBlock } from './block.ts'
+import { type ChainEvents, Emitter } from './chain-events.ts'
+import type { InvalidBlock } from './errors.ts'
+import { type Executed, type ExecuteInput, executeBlock } from './execute.ts'
+import { createGenesis, type GenesisAlloc } from './genesis.ts'
+import {
+  type Heads,
+  type Move,
+  planMove,
+  readHeads,
+  refOf,
+  writeCanonical,
+  writeHeads,
+  writeMove,
+} from './heads.ts'
+import { l1AttributesOf } from './l1-attributes.ts'
+import { chainOptions } from './options.ts'
+import { decodeStoredReceipts, encodeStoredReceipts } from './receipt.ts'
+import { WorldState } from './state.ts'
+import { StateView } from './state-view.ts'
+import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
+import { type Verdict, verifyBlock } from './verify.ts'
+
+export type Head = Header & { readonly hash: Hex }
+/** A head, a number, or a hash. */
+export type BlockTag = HeadTag | bigint | Hex
+
+export type ImportResult =
+  | { readonly kind: 'imported' }
+  | { readonly kind: 'known' }
+  | { readonly kind: 'invalid'; readonly reason: string }
+  | { readonly kind: 'unknownParent'; readonly parentHash: Hex }
+
+export type BuildOptions = {
+  readonly deadline?: () => boolean
+  /** Default: the unsafe head. */
+  readonly parent?: Hex
+}
+
+export type ChainModules = {
+  readonly config: ChainConfig
+  readonly alloc: GenesisAlloc
+  readonly store: Store
+  readonly log: Logger
+}
+
+export class Chain {
+  readonly config: ChainConfig
+  readonly genesis: Block
+  readonly #store: Store
+  readonly #log: Logger
+  readonly #events: Emitter
+  readonly #blocks = new LruMap<Hex, Block>(chainOptions.blocksCached)
+  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached)
+  #heads: Heads
+  #turn: Promise<unknown> = Promise.resolve()
+
+  private constructor(modules: ChainModules, genesis: Block, heads: Heads) {
+    this.config = modules.config
+    this.genesis = genesis
+    this.#store = modules.store
+    this.#log = modules.log.child('chain')
+    this.#events = new Emitter(this.#log)
+    this.#heads = heads
+  }
+
+  /** Writes the genesis block into an empty store. @throws NodeError store-other-chain */
+  static async open(modules: ChainModules): Promise<Chain> {
+    const { config, alloc, store } = modules
+    const { block, writes } = await createGenesis(config, alloc)
+    const configured = config.genesis.l2.hash
+    if (configured !== ZERO_HASH && configured !== block.hash) {
+      throw storeError(
+        'store-other-chain',
+        `the configuration names genesis ${configured}, its alloc gives ${block.hash}`,
+      )
+    }
+    const stored = store.meta('genesis')
+    if (stored && !bytesEqual(stored, fromHex(block.hash))) {
+      throw storeError(
+        'store-other-chain',
+        `the database holds another chain (genesis 0x${Buffer.from(stored).toString('hex')}, configured ${block.hash}): use another directory or delete it`,
+      )
+    }
+    const ref = refOf(block)
+    let heads = readHeads(store)
+    if (!stored || !heads) {
+      heads = { unsafe: ref, safe: ref, finalized: ref, safeL1Origin: config.genesis.l1 }
+      const commit = new Commit()
+        .nodes(writes.nodes)
+        .codes(writes.codes)
+        .block(block.hash, encodeBlock(block), encodeStoredReceipts([]))
+        .meta('genesis', fromHex(block.hash))
+      writeCanonical(commit, block)
+      writeHeads(commit, heads)
+      await commit.write(store)
+    }
+    return new Chain(modules, block, heads)
+  }
+
+  // --- heads ---
+
+  get heads(): Heads {
+    return this.#heads
+  }
+
+  headRef(tag: HeadTag): BlockRef {
+    return this.#heads[tag]
+  }
+
+  head(tag: HeadTag): Head {
+    const block = this.#mustHave(this.#heads[tag].hash)
+    return { ...block.header, hash: block.hash }
+  }
+
+  on<E extends keyof ChainEvents>(
+    event: E,
+    listener: (payload: ChainEvents[E]) => void,
+  ): () => void {
+    return this.#events.on(event, listener)
+  }
+
+  // --- reading ---
+
+  /** Side branches included. */
+  blockByHash(hash: Hex): Block | null {
+    const known = this.#blocks.get(hash)
+    if (known) return known
+    const bytes = this.#store.block(hash)
+    if (!bytes) return null
+    const block = decodeBlock(bytes)
+    this.#blocks.set(hash, block)
+    return block
+  }
+
+  /** Canonical. */
+  blockByNumber(number: bigint): Block | null {
+    const hash = this.#store.canonicalHash(number)
+    return hash ? this.blockByHash(hash) : null
+  }
+
+  blockByTag(tag: BlockTag): Block | null {
+    if (typeof tag === 'bigint') return this.blockByNumber(tag)
+    if (tag === 'unsafe' || tag === 'safe' || tag === 'finalized') {
+      return this.blockByHash(this.#heads[tag].hash)
+    }
+    return this.blockByHash(tag)
+  }
+
+  isCanonical(ref: BlockRef): boolean {
+    return this.#store.canonicalHash(ref.number) === ref.hash
+  }
+
+  /** null for an unknown block. */
+  receipts(hash: Hex): readonly Receipt[] | null {
+    const known = this.#receipts.get(hash)
+    if (known) return known
+    const bytes = this.#store.receipts(hash)
+    if (!bytes) return null
+    const receipts = decodeStoredReceipts(bytes)
+    this.#receipts.set(hash, receipts)
+    return receipts
+  }
+
+  /** Where a canonical transaction stands. */
+  transaction(hash: Hex): { block: Block; index: number } | null {
+    const place = this.#store.txPlace(hash)
+    const block = place && this.blockByHash(place.blockHash)
+    return block && place ? { block, index: place.index } : null
+  }
+
+  blockSignature(hash: Hex): Uint8Array | null {
+    return this.#store.signature(hash) ?? null
+  }
+
+  /** @throws NodeError unknown-block */
+  stateAt(at: BlockTag | Header): StateView {
+    const header = typeof at === 'object' ? at : this.blockByTag(at)?.header
+    if (!header) throw userError('unknown-block', `block ${String(at)} is not known`)
+    return new StateView({
+      reader: this.#store,
+      header,
+      chainId: this.config.l2ChainId,
+      gasCap: chainOptions.callGasMax,
+    })
+  }
+
+  call(
+    request: Parameters<StateView['call']>[0],
+    at: BlockTag = 'unsafe',
+  ): ReturnType<StateView['call']> {
+    return this.stateAt(at).call(request)
+  }
+
+  estimateGas(
+    request: Parameters<StateView['estimateGas']>[0],
+    at: BlockTag = 'unsafe',
+  ): ReturnType<StateView['estimateGas']> {
+    return this.stateAt(at).estimateGas(request)
+  }
+
+  // --- running ---
+
+  /** Runs attributes, then candidates, on the parent. Nothing is stored. */
+  async build(
+    attributes: PayloadAttributes,
+    candidates?: ExecuteInput['candidates'],
+    options: BuildOptions = {},
+  ): Promise<Executed | InvalidBlock> {
+    const parent = this.#mustHave(options.parent ?? this.#heads.unsafe.hash)
+    return executeBlock({
+      ...this.#clean(parent),
+      attributes,
+      ...(candidates ? { candidates } : {}),
+      ...(options.deadline ? { deadline: options.deadline } : {}),
+    })
+  }
+
+  /** Runs a block again from its clean parent state and compares the headers. */
+  async reexecute(block: Block): Promise<Verdict> {
+    return verifyBlock(block, this.#clean(this.#mustHave(block.header.parentHash)))
+  }
+
+  // --- writing ---
+
+  /** Appends to the unsafe head. @throws NodeError stale-parent when the head has moved. */
+  async commit(executed: Executed, options: { signature?: Uint8Array } = {}): Promise<void> {
+    await this.#inTurn(async () => {
+      const { parentHash } = executed.block.header
+      if (parentHash !== this.#heads.unsafe.hash) {
+        const message = `block builds on ${parentHash}, the head is ${this.#heads.unsafe.hash}: build again`
+        throw new NodeError('stale-parent', 'retry', message)
+      }
+      await this.#append(executed, options.signature, true)
+    })
+  }
+
+  /** A block from elsewhere: run, compared, stored. It becomes the head when it is higher than
+   * the head and descends from the safe head. */
+  async importBlock(block: Block, signature?: Uint8Array): Promise<ImportResult> {
+    return this.#inTurn(async () => {
+      if (this.blockByHash(block.hash)) return { kind: 'known' }
+      const parent = this.blockByHash(block.header.parentHash)
+      if (!parent) return { kind: 'unknownParent', parentHash: block.header.parentHash }
+      if (!l1AttributesOf(block)) {
+        return { kind: 'invalid', reason: 'the first transaction is no L1 attributes deposit' }
+      }
+      const verdict = await verifyBlock(block, this.#clean(parent))
+      if (verdict.kind === 'invalid') return { kind: 'invalid', reason: verdict.reason }
+      if (verdict.kind === 'mismatch') {
+        const { field, expected, got } = verdict
+        return { kind: 'invalid', reason: `${field} is ${got}, execution gives ${expected}` }
+      }
+      const isHigher = block.header.number > this.#heads.unsafe.number
+      await this.#append(verdict.executed, signature, isHigher && this.#descendsFromSafe(parent))
+      return { kind: 'imported' }
+    })
+  }
+
+  /** `ref` was derived from L1 up to `l1Origin`. May move back (an L1 reorg), never below finalized. */
+  async markSafe(ref: BlockRef, l1Origin: BlockRef): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#assertCanonical(ref, 'safe')
+      await this.#setHeads({ ...this.#heads, safe: ref, safeL1Origin: l1Origin })
+    })
+  }
+
+  /** @throws NodeError finalized-reorg when it would move back. */
+  async markFinalized(ref: BlockRef): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#assertCanonical(ref, 'finalized')
+      const safe = ref.number > this.#heads.safe.number ? ref : this.#heads.safe
+      await this.#setHeads({ ...this.#heads, safe, finalized: ref })
+    })
+  }
+
+  /** Makes a known block the unsafe head and its branch canonical; unwinds the other one. The safe head
+   * goes back to the common ancestor when it stood above it. @throws NodeError finalized-reorg */
+  async resetUnsafe(ref: BlockRef): Promise<void> {
+    await this.#inTurn(async () => {
+      const target = this.#mustHave(ref.hash)
+      const move = planMove(this.#mustHave(this.#heads.unsafe.hash), target, (hash) =>
+        this.#mustHave(hash),
+      )
+      if (move.dropped.length === 0 && move.added.length === 0) return
+      const heads = this.#headsAfter(move, target)
+      const commit = new Commit()
+      writeMove(commit, move)
+      writeHeads(commit, heads)
+      await commit.write(this.#store)
+      this.#tell(move, heads)
+    })
+  }
+
+  // --- inside ---
+
+  #clean(parent: Block): Pick<ExecuteInput, 'config' | 'parent' | 'state'> {
+    const state = new WorldState(this.#store, fromHex(parent.header.stateRoot))
+    return { config: this.config, parent: parent.header, state }
+  }
+
+  async #append(
+    executed: Executed,
+    signature: Uint8Array | undefined,
+    makeHead: boolean,
+  ): Promise<void> {
+    const { block, receipts, writes } = executed
+    const commit = new Commit()
+      .nodes(writes.nodes)
+      .codes(writes.codes)
+      .block(block.hash, encodeBlock(block), encodeStoredReceipts(receipts))
+    if (signature) commit.signature(block.hash, signature)
+    const remember = (): void => {
+      this.#blocks.set(block.hash, block)
+      this.#receipts.set(block.hash, receipts)
+      this.#store.rememberNodes(writes.nodes)
+    }
+    if (!makeHead) {
+      await commit.write(this.#store)
+      remember()
+      return
+    }
+    const move = planMove(this.#mustHave(this.#heads.unsafe.hash), block, (hash) =>
+      this.#mustHave(hash),
+    )
+    const heads = this.#headsAfter(move, block)
+    writeMove(commit, move)
+    writeHeads(commit, heads)
+    await commit.write(this.#store)
+    remember()
+    this.#tell(move, heads)
+  }
+
+  #headsAfter(move: Move, head: Block): Heads {
+    const { finalized, safe } = this.#heads
+    if (move.common.number < finalized.number) {
+      throw new NodeError(
+        'finalized-reorg',
+        'fatal',
+        `block ${head.hash} leaves the chain below the finalized block ${finalized.number}`,
+      )
+    }
+    const keepsSafe = safe.number <= move.common.number
+    return { ...this.#heads, unsafe: refOf(head), safe: keepsSafe ? safe : move.common }
+  }
+
+  /** After the write: memory, then listeners. */
+  #tell(move: Move, heads: Heads): void {
+    this.#heads = heads
+    if (move.dropped.length) {
+      this.#log.warn('reorg', { dropped: move.dropped.length, added: move.added.length })
+      this.#events.emit('reorg', move)
+    }
+    for (const block of move.added) {
+      this.#events.emit('block', { block, receipts: this.receipts(block.hash) ?? [] })
+    }
+    this.#events.emit('heads', heads)
+  }
+
+  async #setHeads(heads: Heads): Promise<void> {
+    const commit = new Commit()
+    writeHeads(commit, heads)
+    await commit.write(this.#store)
+    this.#heads = heads
+    this.#events.emit('heads', heads)
+  }
+
+  #assertCanonical(ref: BlockRef, tag: HeadTag): void {
+    if (!this.isCanonical(ref)) {
+      const message = `cannot mark ${ref.hash} (${ref.number}) ${tag}: it is not canonical`
+      throw new NodeError('not-canonical', 'reset', message)
+    }
+    if (ref.number < this.#heads.finalized.number) {
+      const message = `cannot mark block ${ref.number} ${tag}: ${this.#heads.finalized.number} is final`
+      throw new NodeError('finalized-reorg', 'fatal', message)
+    }
+  }
+
+  #descendsFromSafe(block: Block): boolean {
+    let at = block
+    while (at.header.number > this.#heads.safe.number && !this.isCanonical(refOf(at))) {
+      at = this.#mustHave(at.header.parentHash)
+    }
+    return at.header.number >= this.#heads.safe.number && this.isCanonical(refOf(at))
+  }
+
+  #mustHave(hash: Hex): Block {
+    const block = this.blockByHash(hash)
+    if (!block) throw userError('unknown-block', `block ${hash} is not known`)
+    return block
+  }
+
+  /** Writers wait for each other; a failure is its caller's only. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+}

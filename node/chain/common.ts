@@ -1,0 +1,66 @@
+/**
+ * The EthereumJS rule set: Prague from genesis under our chain id. One frozen instance per chain id is
+ * shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
+ * table for each transaction otherwise, which costs more than a transfer.
+ */
+import { DasContextJs } from '@crate-crypto/node-eth-kzg'
+import { Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
+import { paramsEVM } from '@ethereumjs/evm'
+import { paramsTx } from '@ethereumjs/tx'
+import type { KZG } from '@ethereumjs/util'
+import { paramsVM } from '@ethereumjs/vm'
+import { fromHex } from '../base/bytes.ts'
+
+/** Complete instances. (Outside the class: `Common`'s constructor already calls the methods below.) */
+const sealed = new WeakSet<Common>()
+
+class FixedCommon extends Common {
+  override copy(): Common {
+    return this
+  }
+
+  override updateParams(params: ParamsDict): void {
+    if (!sealed.has(this)) super.updateParams(params)
+  }
+
+  override setHardfork(hardfork: string): void {
+    if (!sealed.has(this)) super.setHardfork(hardfork)
+  }
+}
+
+const byChainId = new Map<number, Common>()
+
+export function commonOf(chainId: number): Common {
+  let common = byChainId.get(chainId)
+  if (!common) {
+    common = createCommon(chainId)
+    byChainId.set(chainId, common)
+  }
+  return common
+}
+
+function createCommon(chainId: number): Common {
+  const common = new FixedCommon({
+    chain: { ...Mainnet, name: 'openledger', chainId },
+    hardfork: Hardfork.Prague,
+    customCrypto: { kzg: pointEvaluation() },
+  })
+  for (const params of [paramsTx, paramsEVM, paramsVM]) common.updateParams(params)
+  sealed.add(common)
+  return common
+}
+
+/** Of KZG the EVM needs one operation, the point evaluation precompile 0x0a (EIP-4844); the trusted
+ * setup is loaded when a contract first calls it. */
+function pointEvaluation(): KZG {
+  let context: DasContextJs | undefined
+  const verifyProof = (commitment: string, z: string, y: string, proof: string): boolean => {
+    context ??= DasContextJs.create({ usePrecomp: false })
+    try {
+      return context.verifyKzgProof(fromHex(commitment), fromHex(z), fromHex(y), fromHex(proof))
+    } catch {
+      return false
+    }
+  }
+  return { verifyProof } as unknown as KZG
+}

@@ -1,0 +1,65 @@
+/**
+ * Runs one signed transaction: our checks, the L1 data fee charged up front, EthereumJS' `runTx`, then the
+ * base fee, which is not burned here but kept in BaseFeeVault. The tip goes to the coinbase
+ * (SequencerFeeVault). Nothing is created or destroyed: the sender pays what the vaults receive.
+ */
+import { runTx } from '@ethereumjs/vm'
+import { OP } from '../../genesis/addresses.ts'
+import { bloomOf } from './bloom.ts'
+import type { TxRefusal } from './errors.ts'
+import { createAddress, logsOf } from './execute-deposit.ts'
+import { type L1Prices, l1FeeOf } from './fees.ts'
+import type { Machine } from './machine.ts'
+import { effectiveGasPrice, refusalOf, type SignedTx } from './tx.ts'
+import type { Receipt } from './types.ts'
+
+export type TxRoom = {
+  readonly gasLeft: bigint
+  readonly cumulativeGasUsed: bigint
+  readonly prices: L1Prices
+}
+
+/** A refusal leaves the state as it was. @throws on faults of ours; the caller unwinds. */
+export async function executeTx(
+  machine: Machine,
+  tx: SignedTx,
+  room: TxRoom,
+): Promise<{ receipt: Receipt } | { refusal: TxRefusal }> {
+  const { state, vm, block } = machine
+  const baseFee = block.header.baseFeePerGas ?? 0n
+  const l1Fee = l1FeeOf(tx.raw, room.prices)
+  const account = state.account(tx.sender)
+  const refusal = refusalOf(tx, {
+    account,
+    code: () => (account ? state.code(account.codeHash) : new Uint8Array(0)),
+    baseFee,
+    gasLeft: room.gasLeft,
+    l1Fee: l1Fee.fee,
+  })
+  if (refusal) return { refusal }
+
+  if (l1Fee.fee) {
+    state.addBalance(tx.sender, -l1Fee.fee)
+    state.addBalance(OP.l1FeeVault, l1Fee.fee)
+  }
+  const result = await runTx(vm, { tx: tx.inner, block, skipHardForkValidation: true })
+  const gasUsed = result.totalGasSpent
+  if (baseFee) state.addBalance(OP.baseFeeVault, baseFee * gasUsed)
+  const logs = logsOf(result.execResult.logs)
+  return {
+    receipt: {
+      type: tx.type,
+      transactionHash: tx.hash,
+      from: tx.sender,
+      to: tx.to,
+      status: result.execResult.exceptionError === undefined ? 1 : 0,
+      gasUsed,
+      cumulativeGasUsed: room.cumulativeGasUsed + gasUsed,
+      logs,
+      logsBloom: bloomOf(logs),
+      contractAddress: tx.to === null ? createAddress(tx.sender, tx.nonce) : null,
+      effectiveGasPrice: effectiveGasPrice(tx, baseFee),
+      l1Fee,
+    },
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The state after one block, for readers: accounts, storage, code, EIP-1186 proofs and calls. Old
+ * blocks answer as well as the newest (the store is an archive). A view never changes anything.
+ */
+import { fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
+import { type AccountRecord, EMPTY_ACCOUNT } from './account.ts'
+import {
+  type CallContext,
+  type CallRequest,
+  type CallResult,
+  estimateGas,
+  type GasEstimate,
+  runCall,
+} from './call.ts'
+import { l1FeeOf, l1PricesOf } from './fees.ts'
+import { type StateReader, WorldState } from './state.ts'
+import { Trie } from './trie.ts'
+import type { Header, L1Fee } from './types.ts'
+
+export type StorageProof = {
+  readonly key: Hex
+  readonly value: bigint
+  readonly proof: readonly Hex[]
+}
+
+export type AccountProof = {
+  readonly address: Hex
+  readonly account: AccountRecord
+  readonly accountProof: readonly Hex[]
+  readonly storageProof: readonly StorageProof[]
+}
+
+export class StateView {
+  readonly header: Header
+  readonly #reader: StateReader
+  readonly #state: WorldState
+  readonly #context: CallContext
+
+  constructor(args: { reader: StateReader; header: Header; chainId: number; gasCap: bigint }) {
+    const { reader, header } = args
+    this.header = header
+    this.#reader = reader
+    const root = fromHex(header.stateRoot)
+    this.#state = new WorldState(reader, root)
+    this.#context = {
+      chainId: args.chainId,
+      gasCap: args.gasCap,
+      environment: header,
+      createState: () => new WorldState(reader, root),
+    }
+  }
+
+  /** null when there is none: nonce 0, balance 0, no code. */
+  account(address: Hex): AccountRecord | null {
+    return this.#state.account(address)
+  }
+
+  /** 32 bytes; `slot` is 32 bytes of hex. */
+  storage(address: Hex, slot: Hex): Hex {
+    return `0x${toHex(this.#state.slot(address, slot)).slice(2).padStart(64, '0')}`
+  }
+
+  code(address: Hex): Uint8Array {
+    const account = this.account(address)
+    return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
+  }
+
+  /** What including `raw` costs for L1 data at this block's prices. */
+  l1Fee(raw: Uint8Array): L1Fee {
+    return l1FeeOf(
+      raw,
+      l1PricesOf((address, key) => this.#state.slot(address, key)),
+    )
+  }
+
+  proof(address: Hex, slots: readonly Hex[]): AccountProof {
+    const load = (hash: Uint8Array) => this.#reader.node(hash)
+    const trie = new Trie(load, fromHex(this.header.stateRoot))
+    const account = this.account(address) ?? EMPTY_ACCOUNT
+    const storage = new Trie(load, account.storageRoot)
+    return {
+      address,
+      account,
+      accountProof: trie.prove(keccak(fromHex(address))).map(toHex),
+      storageProof: slots.map((key) => ({
+        key,
+        value: BigInt(this.storage(address, key)),
+        proof: storage.prove(keccak(fromHex(key))).map(toHex),
+      })),
+    }
+  }
+
+  async call(request: CallRequest): Promise<CallResult> {
+    return runCall(this.#context, request)
+  }
+
+  async estimateGas(request: CallRequest): Promise<GasEstimate> {
+    return estimateGas(this.#context, request)
+  }
+}

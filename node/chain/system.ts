@@ -1,0 +1,50 @@
+/**
+ * What the protocol itself writes at the start of a block: the L1 beacon root (EIP-4788) and the parent
+ * hash (EIP-2935), each into the ring buffer of its system contract. A genesis without the contract
+ * gets no write, as the EIPs say. `blockHashAt` reads the second one back for `BLOCKHASH`.
+ */
+import { bigintToBytes, bytesEqual, fromHex, type Hex } from '../base/bytes.ts'
+import { EMPTY_CODE_HASH } from './account.ts'
+import { trimmed, type WorldState } from './state.ts'
+import type { Header } from './types.ts'
+
+export const BEACON_ROOTS: Hex = '0x000f3df6d732807ef1319fb7b8bb8522d0beac02'
+export const HISTORY_STORAGE: Hex = '0x0000f90827f1c53a10cb7a02335b175320002935'
+/** Both EIPs: a prime below 2^13. */
+const RING = 8191n
+
+export function writeSystemState(
+  state: WorldState,
+  block: Pick<Header, 'number' | 'timestamp' | 'parentHash' | 'parentBeaconBlockRoot'>,
+): void {
+  const at = block.timestamp % RING
+  if (hasCode(state, BEACON_ROOTS)) {
+    put(state, BEACON_ROOTS, at, bigintToBytes(block.timestamp, 32))
+    put(state, BEACON_ROOTS, at + RING, fromHex(block.parentBeaconBlockRoot))
+  }
+  if (hasCode(state, HISTORY_STORAGE)) {
+    put(state, HISTORY_STORAGE, (block.number - 1n) % RING, fromHex(block.parentHash))
+  }
+}
+
+/** Hash of an ancestor among the last 8191; zero where the history contract knows none. */
+export function blockHashAt(state: WorldState, number: bigint): Uint8Array {
+  const hash = new Uint8Array(32)
+  if (number < 0n) return hash
+  const stored = state.slot(HISTORY_STORAGE, slotOf(number % RING))
+  hash.set(stored, 32 - stored.length)
+  return hash
+}
+
+function hasCode(state: WorldState, address: Hex): boolean {
+  const account = state.account(address)
+  return account !== null && !bytesEqual(account.codeHash, EMPTY_CODE_HASH)
+}
+
+function put(state: WorldState, address: Hex, slot: bigint, value: Uint8Array): void {
+  state.setSlot(address, slotOf(slot), trimmed(value))
+}
+
+function slotOf(index: bigint): Hex {
+  return `0x${index.toString(16).padStart(64, '0')}`
+}

@@ -1,0 +1,64 @@
+/**
+ * LevelDB behind the five operations the store needs. Reads used inside execution are synchronous (a
+ * cached or memory-mapped read is faster than a turn of the event loop); every write is one atomic batch
+ * that is on disk (`sync`) when it resolves.
+ */
+import { Level } from 'level'
+import { messageOf } from '../base/errors.ts'
+import { storeError } from './errors.ts'
+import { storeOptions } from './options.ts'
+
+export type WriteOp =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Uint8Array }
+
+export type Range = { gte: Uint8Array; lt: Uint8Array; reverse: boolean; limit: number }
+
+export class Database {
+  readonly #level: Level<Uint8Array, Uint8Array>
+
+  private constructor(level: Level<Uint8Array, Uint8Array>) {
+    this.#level = level
+  }
+
+  /** @throws NodeError store-locked when another process has it. */
+  static async open(path: string): Promise<Database> {
+    const level = new Level<Uint8Array, Uint8Array>(path, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+      cacheSize: storeOptions.levelCacheBytes,
+    })
+    try {
+      await level.open()
+    } catch (error) {
+      const cause = error instanceof Error ? error.cause : undefined
+      if ((cause as { code?: string } | undefined)?.code === 'LEVEL_LOCKED') {
+        throw storeError('store-locked', `database ${path} is in use by another process`, error)
+      }
+      const detail = cause ? messageOf(cause) : messageOf(error)
+      throw storeError('store-open-failed', `database ${path} does not open: ${detail}`, error)
+    }
+    return new Database(level)
+  }
+
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    return this.#level.getSync(key)
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#level.get(key)
+  }
+
+  /** All or nothing, and durable. */
+  async write(ops: readonly WriteOp[]): Promise<void> {
+    await this.#level.batch(ops as WriteOp[], { sync: true })
+  }
+
+  iterate(range: Range): AsyncIterable<[Uint8Array, Uint8Array]> {
+    return this.#level.iterator(range)
+  }
+
+  async close(): Promise<void> {
+    await this.#level.close()
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * Codes of store errors. All are for the operator: the database is another chain's, of another
+ * version, damaged, or in use.
+ */
+import { NodeError } from '../base/errors.ts'
+
+export type StoreErrorCode =
+  | 'store-locked'
+  | 'store-open-failed'
+  | 'store-schema'
+  | 'store-other-chain'
+  | 'store-damaged'
+
+export function storeError(code: StoreErrorCode, message: string, cause?: unknown): NodeError {
+  return new NodeError(code, 'fatal', message, {}, cause)
+}

@@ -1,0 +1,105 @@
+/**
+ * The node's database by the names of the field: trie nodes, codes, blocks, receipts, the canonical
+ * index, transactions, signatures, heads. It stores bytes; what they mean is `node/chain`'s. Values found by
+ * their hash are cached without ever going stale.
+ */
+import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../base/bytes.ts'
+import { Database } from './database.ts'
+import { storeError } from './errors.ts'
+import { KvTable } from './kv.ts'
+import { LruMap } from './lru.ts'
+import { storeOptions } from './options.ts'
+import { keyIn, SCHEMA_VERSION } from './tables.ts'
+
+export class Store {
+  readonly database: Database
+  readonly #nodes = new LruMap<string, Uint8Array>(storeOptions.nodeCacheEntries)
+  readonly #codes = new LruMap<string, Uint8Array>(storeOptions.codeCacheEntries)
+
+  private constructor(database: Database) {
+    this.database = database
+  }
+
+  /** Creates the database when `path` holds none. @throws NodeError store-* */
+  static async open(path: string): Promise<Store> {
+    const database = await Database.open(path)
+    const store = new Store(database)
+    const version = store.meta('schema')
+    if (version === undefined) {
+      const key = keyIn('meta', utf8('schema'))
+      await database.write([{ type: 'put', key, value: Uint8Array.of(SCHEMA_VERSION) }])
+    } else if (version[0] !== SCHEMA_VERSION) {
+      await database.close()
+      throw storeError(
+        'store-schema',
+        `database ${path} has layout ${version[0]}, this node writes ${SCHEMA_VERSION}: use another directory or sync anew`,
+      )
+    }
+    return store
+  }
+
+  async close(): Promise<void> {
+    await this.database.close()
+  }
+
+  /** A key-value table for another room. */
+  table(name: string): KvTable {
+    return new KvTable(this.database, name)
+  }
+
+  /** RLP of a trie node. */
+  node(hash: Uint8Array): Uint8Array | undefined {
+    const id = cacheKey(hash)
+    const known = this.#nodes.get(id)
+    if (known) return known
+    const rlp = this.database.getSync(keyIn('node', hash))
+    if (rlp) this.#nodes.set(id, rlp)
+    return rlp
+  }
+
+  code(hash: Uint8Array): Uint8Array | undefined {
+    const id = cacheKey(hash)
+    const known = this.#codes.get(id)
+    if (known) return known
+    const code = this.database.getSync(keyIn('code', hash))
+    if (code) this.#codes.set(id, code)
+    return code
+  }
+
+  /** What a commit has just written and the next block will read. */
+  rememberNodes(nodes: readonly { hash: Uint8Array; rlp: Uint8Array }[]): void {
+    for (const { hash, rlp } of nodes) this.#nodes.set(cacheKey(hash), rlp)
+  }
+
+  block(hash: Hex): Uint8Array | undefined {
+    return this.database.getSync(keyIn('block', fromHex(hash)))
+  }
+
+  receipts(hash: Hex): Uint8Array | undefined {
+    return this.database.getSync(keyIn('receipts', fromHex(hash)))
+  }
+
+  signature(hash: Hex): Uint8Array | undefined {
+    return this.database.getSync(keyIn('signature', fromHex(hash)))
+  }
+
+  canonicalHash(number: bigint): Hex | undefined {
+    if (number < 0n || number >> 64n) return undefined
+    const hash = this.database.getSync(keyIn('canonical', bigintToBytes(number, 8)))
+    return hash && toHex(hash)
+  }
+
+  txPlace(txHash: Hex): { blockHash: Hex; index: number } | undefined {
+    const row = this.database.getSync(keyIn('txIndex', fromHex(txHash)))
+    if (!row) return undefined
+    return { blockHash: toHex(row.subarray(0, 32)), index: Number(bytesToBigint(row.subarray(32))) }
+  }
+
+  meta(name: string): Uint8Array | undefined {
+    return this.database.getSync(keyIn('meta', utf8(name)))
+  }
+}
+
+function cacheKey(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('latin1')
+}

@@ -1,0 +1,40 @@
+/**
+ * Every table of the database. A key on disk is the table's one-byte prefix followed by the row's key; tables of
+ * other rooms live under `extra`, each with its own name. A new table gets a new letter here, never
+ * one that was used before; a changed row layout raises `SCHEMA_VERSION`.
+ */
+export const SCHEMA_VERSION = 1
+
+const TABLES = {
+  /** trie node hash 32 -> RLP. Archive: nothing is ever removed. */
+  node: 'n',
+  /** code hash 32 -> code. */
+  code: 'c',
+  /** block hash 32 -> block RLP, side branches included. */
+  block: 'b',
+  /** block hash 32 -> stored receipts RLP (node/chain/receipt.ts). */
+  receipts: 'r',
+  /** number u64be -> hash of the block that is canonical there. */
+  canonical: 'k',
+  /** transaction hash 32 -> canonical block hash 32 || index u32be. */
+  txIndex: 't',
+  /** block hash 32 -> the sequencer's signature. */
+  signature: 's',
+  /** name (UTF-8) -> heads, genesis hash, schema version. */
+  meta: 'm',
+  /** name (UTF-8) || 00 || key: the tables of other rooms (`store.table(name)`). */
+  extra: 'x',
+} as const
+
+export type TableName = keyof typeof TABLES
+
+const PREFIXES = Object.fromEntries(
+  Object.entries(TABLES).map(([name, letter]) => [name, letter.charCodeAt(0)]),
+) as Record<TableName, number>
+
+export function keyIn(table: TableName, key: Uint8Array): Uint8Array {
+  const out = new Uint8Array(1 + key.length)
+  out[0] = PREFIXES[table]
+  out.set(key, 1)
+  return out
+}
