@@ -1,0 +1,47 @@
+/**
+ * What can go wrong with L1, by what the caller should do. `unavailable` and `invalid` have already
+ * been tried on every endpoint when they surface.
+ */
+import { messageOf, NodeError } from '../base/errors.ts'
+
+/** No endpoint answered, or each answered with an error. Try again later. */
+export function l1Unavailable(what: string, cause?: unknown): NodeError {
+  const why = cause === undefined ? '' : `: ${messageOf(cause)}`
+  return new NodeError('l1-unavailable', 'retry', `L1 did not give ${what}${why}`, {}, cause)
+}
+
+/** An endpoint's answer contradicts itself or what is known. Nothing was changed because of it. */
+export function l1Invalid(what: string, data: Record<string, unknown> = {}): NodeError {
+  return new NodeError('l1-invalid', 'retry', `L1 endpoint gave invalid data: ${what}`, data)
+}
+
+/** The block asked for by hash is not there (any more). Start over from a block that is. */
+export function l1BlockMissing(id: string): NodeError {
+  return new NodeError(
+    'l1-block-missing',
+    'reset',
+    `L1 has no block ${id}; it may have been reorganised`,
+  )
+}
+
+/** No source has the blob, or what they have does not match its versioned hash. */
+export function blobUnavailable(versionedHash: string, block: bigint, causes: string[]): NodeError {
+  return new NodeError(
+    'l1-blob-unavailable',
+    'retry',
+    `no source gave blob ${versionedHash} of L1 block ${block} (${causes.join('; ') || 'no source set'}); derivation waits. Add a beacon endpoint that still has it, or copy it into the blob archive`,
+    { versionedHash, block },
+  )
+}
+
+/** The L1 node understood the call and refuses it. `code` is the JSON-RPC code. */
+export class L1CallError extends NodeError {
+  readonly rpcCode: number
+
+  constructor(method: string, rpcCode: number, message: string) {
+    super('l1-call-refused', 'user', `${method} was refused by L1: ${message} (${rpcCode})`, {
+      method,
+    })
+    this.rpcCode = rpcCode
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Making L1 transactions: dynamic-fee (type 2) and blob (type 3) transactions, signed. A blob
+ * transaction is *sent* with a sidecar that its hash does not cover:
+ *
+ *   cells (EIP-7594)   03 || rlp([tx, 1, blobs, commitments, cell proofs])    128 proofs per blob
+ *   blob  (EIP-4844)   03 || rlp([tx, blobs, commitments, proofs])            before Fusaka
+ */
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { bytesToBigint, fromHex, type Hex, keccak, keccakHex } from '../base/bytes.ts'
+import { integerBytes } from './header.ts'
+import { proveBlob } from './kzg.ts'
+import { addressOf, type RlpValue, typed } from './transaction.ts'
+
+/** wei per gas, and per blob gas for a blob transaction. */
+export type L1Fees = {
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
+  readonly maxFeePerBlobGas: bigint
+}
+
+export type BlobProofKind = 'cells' | 'blob'
+
+export type L1Call = {
+  readonly chainId: number
+  readonly nonce: bigint
+  readonly to: Hex
+  readonly fees: L1Fees
+} & (
+  | { readonly kind: 'calldata'; readonly data: Uint8Array }
+  | {
+      readonly kind: 'blobs'
+      readonly blobs: readonly Uint8Array[]
+      readonly proofs: BlobProofKind
+    }
+)
+
+export type SignedL1Transaction = {
+  readonly hash: Hex
+  /** As `eth_sendRawTransaction` takes it, sidecar included. */
+  readonly raw: Uint8Array
+  readonly nonce: bigint
+  readonly fees: L1Fees
+  readonly versionedHashes: readonly Hex[]
+}
+
+const WRAPPER_VERSION_CELLS = 1n
+const GAS_TRANSACTION = 21_000n
+/** EIP-7623: a token is a zero byte, a non-zero byte is four. */
+const GAS_PER_TOKEN = 4n
+const GAS_PER_TOKEN_FLOOR = 10n
+
+export function addressOfKey(privateKey: Hex): Hex {
+  return addressOf(secp256k1.getPublicKey(fromHex(privateKey), false))
+}
+
+export async function signL1Transaction(
+  call: L1Call,
+  privateKey: Hex,
+): Promise<SignedL1Transaction> {
+  const { nonce, fees } = call
+  const data = call.kind === 'calldata' ? call.data : new Uint8Array(0)
+  const body: RlpValue[] = [
+    integerBytes(BigInt(call.chainId)),
+    integerBytes(nonce),
+    integerBytes(fees.maxPriorityFeePerGas),
+    integerBytes(fees.maxFeePerGas),
+    integerBytes(calldataGas(data)),
+    fromHex(call.to),
+    integerBytes(0n),
+    data,
+    [],
+  ]
+  if (call.kind === 'calldata') {
+    const raw = typed(2, [...body, ...sign(typed(2, body), privateKey)])
+    return { hash: keccakHex(raw), raw, nonce, fees, versionedHashes: [] }
+  }
+  const proven = await Promise.all(call.blobs.map((blob) => proveBlob(blob, call.proofs)))
+  const versionedHashes = proven.map(({ versionedHash }) => versionedHash)
+  body.push(integerBytes(fees.maxFeePerBlobGas), versionedHashes.map(fromHex))
+  const signed = [...body, ...sign(typed(3, body), privateKey)]
+  const sidecar = [
+    [...call.blobs],
+    proven.map(({ commitment }) => commitment),
+    proven.flatMap(({ proofs }) => proofs),
+  ]
+  const version = call.proofs === 'cells' ? [integerBytes(WRAPPER_VERSION_CELLS)] : []
+  const raw = typed(3, [signed, ...version, ...sidecar])
+  return { hash: keccakHex(typed(3, signed)), raw, nonce, fees, versionedHashes }
+}
+
+/** Gas of a plain call with `data` to an account without code (EIP-2028, EIP-7623). */
+export function calldataGas(data: Uint8Array): bigint {
+  let tokens = 0n
+  for (const byte of data) tokens += byte === 0 ? 1n : 4n
+  const [standard, floor] = [tokens * GAS_PER_TOKEN, tokens * GAS_PER_TOKEN_FLOOR]
+  return GAS_TRANSACTION + (standard > floor ? standard : floor)
+}
+
+function sign(unsigned: Uint8Array, privateKey: Hex): Uint8Array[] {
+  const signature = secp256k1.sign(keccak(unsigned), fromHex(privateKey), {
+    prehash: false,
+    format: 'recovered',
+  })
+  const [recovery, r, s] = [
+    signature[0] as number,
+    signature.subarray(1, 33),
+    signature.subarray(33),
+  ]
+  return [BigInt(recovery), bytesToBigint(r), bytesToBigint(s)].map(integerBytes)
+}
