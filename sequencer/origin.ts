@@ -1,55 +1,65 @@
 /**
- * Which L1 block the next L2 block names as its origin: the parent's, or the one after it as soon as
- * L2 time has reached it and it is deep enough. Rules of derivation, seen from the builder's side
- * (specs: derivation.md, "L1 origin selection").
+ * L1 origins for the builder: the parent's, and the one after it once it is deep enough. The rule which
+ * of the two it takes is derivation's own (`nextOrigin`); this file only reads L1, and remembers what
+ * it read.
  */
 import type { ChainConfig } from '../genesis/chain.ts'
 import { NodeError } from '../node/base/errors.ts'
+import { type NextOrigin, nextOrigin } from '../node/derive/origin.ts'
 import type { L2Ref } from '../node/derive/types.ts'
-import type { L1Log, L1Origin } from '../node/l1/types.ts'
+import type { L1Reader, OriginWithDeposits } from '../node/l1/reader.ts'
 
-export type Origin = L1Origin & { readonly portalLogs: readonly L1Log[] }
+export type OriginReader = Pick<L1Reader, 'head' | 'originByNumber' | 'originWithDeposits'>
 
-/** L1 as the builder needs it. `origin` gives null for a block that does not exist yet. */
-export type OriginSource = {
-  head(): Promise<bigint>
-  origin(number: bigint): Promise<Origin | null>
+export class OriginSelector {
+  readonly #config: ChainConfig
+  readonly #reader: OriginReader
+  readonly #confirmations: bigint
+  #epoch: OriginWithDeposits | null = null
+  #next: OriginWithDeposits | null = null
+
+  /** @param confirmations L1 blocks that must lie on top of a new origin */
+  constructor(config: ChainConfig, reader: OriginReader, confirmations: bigint) {
+    this.#config = config
+    this.#reader = reader
+    this.#confirmations = confirmations
+  }
+
+  /** @throws NodeError `l1-origin` (reset) when L1 was reorganised under the parent. */
+  async choose(parent: L2Ref): Promise<NextOrigin<OriginWithDeposits>> {
+    const epoch = await this.#epochOf(parent)
+    const nextEpoch = (await this.#nextOf(epoch)) ?? undefined
+    return nextOrigin({ config: this.#config, parent, epoch, nextEpoch })
+  }
+
+  async #epochOf({ l1Origin }: L2Ref): Promise<OriginWithDeposits> {
+    if (this.#epoch?.hash === l1Origin.hash) return this.#epoch
+    if (this.#next?.hash === l1Origin.hash) this.#epoch = this.#next
+    else {
+      const found = await this.#reader.originByNumber(l1Origin.number)
+      if (found?.hash !== l1Origin.hash) throw reorganised(l1Origin.number)
+      this.#epoch = await this.#reader.originWithDeposits(l1Origin.hash)
+    }
+    this.#next = null
+    return this.#epoch
+  }
+
+  async #nextOf(epoch: OriginWithDeposits): Promise<OriginWithDeposits | null> {
+    if (this.#next) return this.#next
+    const head = await this.#reader.head('latest')
+    if (!head || head.number < epoch.number + 1n + this.#confirmations) return null
+    const found = await this.#reader.originByNumber(epoch.number + 1n)
+    if (!found) return null
+    if (found.parentHash !== epoch.hash) throw reorganised(epoch.number)
+    this.#next = await this.#reader.originWithDeposits(found.hash)
+    return this.#next
+  }
 }
 
-export type OriginChoice = {
-  readonly origin: Origin
-  /** The drift is used up: nothing but deposits may go in. */
-  readonly depositsOnly: boolean
-}
-
-/** @throws NodeError `l1-origin`: reset when L1 was reorganised, retry when L1 is behind. */
-export async function chooseOrigin(
-  config: ChainConfig,
-  parent: L2Ref,
-  l1: OriginSource,
-  confirmations: bigint,
-): Promise<OriginChoice> {
-  const current = await l1.origin(parent.l1Origin.number)
-  if (!current || current.hash !== parent.l1Origin.hash) {
-    throw new NodeError(
-      'l1-origin',
-      'reset',
-      `L1 block ${parent.l1Origin.number} is no longer canonical`,
-    )
-  }
-  const timestamp = parent.timestamp + config.blockTime
-  const drifted = timestamp > current.timestamp + config.maxSequencerDrift
-  const deepEnough = parent.l1Origin.number + 1n + confirmations <= (await l1.head())
-  const next = deepEnough || drifted ? await l1.origin(parent.l1Origin.number + 1n) : null
-  if (next && next.parentHash !== current.hash) {
-    throw new NodeError(
-      'l1-origin',
-      'reset',
-      `L1 block ${next.number} does not follow ${current.hash}`,
-    )
-  }
-  if (next && next.timestamp <= timestamp) {
-    return { origin: next, depositsOnly: timestamp > next.timestamp + config.maxSequencerDrift }
-  }
-  return { origin: current, depositsOnly: drifted }
+function reorganised(number: bigint): NodeError {
+  return new NodeError(
+    'l1-origin',
+    'reset',
+    `L1 block ${number}, our origin, is no longer canonical`,
+  )
 }

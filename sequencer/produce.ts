@@ -8,63 +8,54 @@
  * is one that a follower will accept.
  */
 import type { ChainConfig } from '../genesis/chain.ts'
-import type { Hex } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
-import type { Block, PayloadAttributes } from '../node/chain/types.ts'
+import type { Chain } from '../node/chain/chain.ts'
+import type { SkippedTx } from '../node/chain/errors.ts'
+import type { Executed } from '../node/chain/execute.ts'
+import type { Block } from '../node/chain/types.ts'
 import { deriveAttributes } from '../node/derive/attributes.ts'
 import type { L2Ref } from '../node/derive/types.ts'
-import { chooseOrigin, type OriginSource } from './origin.ts'
+import type { OriginSelector } from './origin.ts'
 
 export type ProducerOptions = {
-  /** L1 blocks that must lie on top of an origin. */
-  readonly l1Confirmations: bigint
   /** Wait after a failed attempt, and its cap, milliseconds. */
   readonly retryDelayMs: number
   readonly retryDelayMsMax: number
-  /** Transactions of the pool offered to one block. */
-  readonly candidatesMax: number
+  /** Milliseconds spent on taking transactions into one block. */
+  readonly fillMsMax: number
 }
 
 export const PRODUCER_DEFAULTS: ProducerOptions = {
-  l1Confirmations: 1n,
   retryDelayMs: 200,
   retryDelayMsMax: 5_000,
-  candidatesMax: 5_000,
+  fillMsMax: 600,
 }
 
-/** What one built block is to the producer; the chain's own type carries more. */
-export type Built = {
-  readonly block: Block
-  readonly skipped: readonly { hash: Hex; reason: string }[]
-}
-
-export type ProducerModules<B extends Built> = {
+export type ProducerModules = {
   readonly config: ChainConfig
-  readonly l1: OriginSource
+  readonly chain: Pick<Chain, 'build' | 'reexecute' | 'commit'>
+  readonly origins: Pick<OriginSelector, 'choose'>
   readonly log: Log
   /** Unix time, milliseconds. */
   now(): number
-  head(): Promise<L2Ref>
-  candidates(max: number): Iterable<Uint8Array>
-  build(attributes: PayloadAttributes, candidates: Iterable<Uint8Array>): Promise<B>
-  /** From the clean parent state. @throws when the block does not come out the same. */
-  verify(block: Block): Promise<void>
-  sign(block: Block): Hex
-  commit(built: B, signature: Hex): Promise<void>
-  publish(block: Block, signature: Hex): Promise<void>
-  onSkipped(hash: Hex, reason: string): void
+  head(): L2Ref
+  /** The pool's best for the next block. */
+  candidates(): Iterable<Uint8Array>
+  sign(block: Block): Uint8Array
+  publish(block: Block, signature: Uint8Array): Promise<void>
+  onSkipped(skipped: readonly SkippedTx[]): void
 }
 
-export class Producer<B extends Built> {
+export class Producer {
   readonly #options: ProducerOptions
-  readonly #modules: ProducerModules<B>
+  readonly #modules: ProducerModules
   #timer: NodeJS.Timeout | null = null
   #working: Promise<void> | null = null
   #stopped = true
   #delayMs: number
 
-  constructor(options: ProducerOptions, modules: ProducerModules<B>) {
+  constructor(options: ProducerOptions, modules: ProducerModules) {
     this.#options = options
     this.#modules = modules
     this.#delayMs = options.retryDelayMs
@@ -112,40 +103,62 @@ export class Producer<B extends Built> {
 
   /** Milliseconds until the next block is due, 0 when it already is. */
   async #produceIfDue(): Promise<number> {
-    const { config, now } = this.#modules
-    const parent = await this.#modules.head()
+    const { config, now, head } = this.#modules
+    const parent = head()
     const dueMs = Number(parent.timestamp + config.blockTime) * 1000 - now()
     if (dueMs > 0) return dueMs
-    const next = await this.#produce(parent)
-    return Math.max(0, Number(next + config.blockTime) * 1000 - now())
+    const choice = await this.#modules.origins.choose(parent)
+    if (choice.kind === 'wait') {
+      throw new NodeError(
+        'l1-behind',
+        'retry',
+        'the sequencer drift is used up and L1 shows no new block',
+      )
+    }
+    const { origin, empty } = choice
+    const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
+    const executed = await this.#build(attributes, empty)
+    await this.#seal(executed)
+    return Math.max(0, Number(attributes.timestamp + config.blockTime) * 1000 - now())
   }
 
-  /** The timestamp of the block made. */
-  async #produce(parent: L2Ref): Promise<bigint> {
-    const { config, l1, log } = this.#modules
-    const { origin, depositsOnly } = await chooseOrigin(
-      config,
-      parent,
-      l1,
-      this.#options.l1Confirmations,
+  async #build(attributes: Parameters<Chain['build']>[0], empty: boolean): Promise<Executed> {
+    const { chain, now } = this.#modules
+    const endMs = now() + this.#options.fillMsMax
+    const candidates = empty ? [] : this.#modules.candidates()
+    const built = await chain.build(attributes, candidates, { deadline: () => now() >= endMs })
+    if (built.kind === 'executed') return built
+    throw new NodeError(
+      'build-failed',
+      'fatal',
+      `our own attributes do not execute: ${built.reason}`,
     )
-    const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
-    const candidates = depositsOnly ? [] : this.#modules.candidates(this.#options.candidatesMax)
-    const startedMs = this.#modules.now()
-    const built = await this.#modules.build(attributes, candidates)
-    await this.#modules.verify(built.block)
-    const signature = this.#modules.sign(built.block)
-    await this.#modules.commit(built, signature)
-    for (const { hash, reason } of built.skipped) this.#modules.onSkipped(hash, reason)
+  }
+
+  async #seal(executed: Executed): Promise<void> {
+    const { chain, log } = this.#modules
+    const { block } = executed
+    const verdict = await chain.reexecute(block)
+    if (verdict.kind !== 'ok') {
+      throw new NodeError(
+        'seal-mismatch',
+        'fatal',
+        `block ${block.header.number} does not re-execute`,
+        { verdict },
+      )
+    }
+    const signature = this.#modules.sign(block)
+    await chain.commit(executed, { signature })
+    this.#modules.onSkipped(executed.skipped)
+    const { number, gasUsed } = block.header
     log.info('block sealed', {
-      number: built.block.header.number,
-      hash: built.block.hash,
-      txCount: built.block.transactions.length,
-      gasUsed: built.block.header.gasUsed,
-      l1Origin: origin.number,
-      ms: this.#modules.now() - startedMs,
+      number,
+      hash: block.hash,
+      txCount: block.transactions.length,
+      gasUsed,
     })
-    await this.#modules.publish(built.block, signature)
-    return attributes.timestamp
+    this.#modules.publish(block, signature).catch((error) => {
+      log.warn('block not gossiped', { number, error: messageOf(error) })
+    })
   }
 }
