@@ -21,8 +21,8 @@ import { l1AttributesDeposit } from '../../node/chain/l1-attributes.ts'
 import type { Header, L1Attributes, PayloadAttributes } from '../../node/chain/types.ts'
 import { Store } from '../../node/store/store.ts'
 
-export const CHAIN_ID = 90_210
-export const ETHER = 10n ** 18n
+export const CHAIN_ID: number = 90_210
+export const ETHER: bigint = 10n ** 18n
 
 export type Wallet = { readonly key: Uint8Array; readonly address: Hex }
 
