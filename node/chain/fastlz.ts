@@ -12,7 +12,7 @@ const DISTANCE_MAX = 8191
 const HASH_FACTOR = 2654435769
 /** Bytes at the end that are never looked up, and never matched. */
 const LOOKUP_MARGIN = 13
-const MATCH_MARGIN = 9
+const MATCH_MARGIN = 4
 
 export function fastLzSize(data: Uint8Array): number {
   const table = new Uint32Array(TABLE_SIZE)
