@@ -42,11 +42,11 @@ export class Database {
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
-    return this.#level.getSync(key)
+    return plain(this.#level.getSync(key))
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#level.get(key)
+    return plain(await this.#level.get(key))
   }
 
   /** All or nothing, and durable. */
@@ -54,11 +54,19 @@ export class Database {
     await this.#level.batch(ops as WriteOp[], { sync: true })
   }
 
-  iterate(range: Range): AsyncIterable<[Uint8Array, Uint8Array]> {
-    return this.#level.iterator(range)
+  async *iterate(range: Range): AsyncGenerator<[Uint8Array, Uint8Array]> {
+    for await (const [key, value] of this.#level.iterator(range)) {
+      yield [plain(key), plain(value)]
+    }
   }
 
   async close(): Promise<void> {
     await this.#level.close()
   }
+}
+
+/** LevelDB gives Buffers, whose `slice` shares memory where that of a `Uint8Array` copies. */
+function plain<T extends Uint8Array | undefined>(bytes: T): T {
+  if (!bytes) return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) as T
 }
