@@ -1,0 +1,36 @@
+/**
+ * Limits of the mempool. They are a node's own business, not consensus; the defaults are geth's, so that
+ * wallets and bots behave as they know it.
+ */
+export type PoolOptions = {
+  /** Transactions ready to run that an account may always keep; those above go first when the pool
+   * is full. */
+  readonly executablePerAccount: number
+  /** Transactions of one account that wait for an earlier nonce. */
+  readonly queuedPerAccountMax: number
+  /** How far a nonce may lie beyond the account's next unused one. */
+  readonly nonceGapMax: number
+  /** Slots of `slotBytes` in the whole pool; a large transaction takes several. */
+  readonly slotsMax: number
+  readonly slotBytes: number
+  /** Encoded size of one transaction. */
+  readonly txBytesMax: number
+  /** A replacement must raise fee cap and tip by this much. */
+  readonly priceBumpPercent: bigint
+  /** Least tip accepted, wei per gas. */
+  readonly tipMin: bigint
+  /** A transaction nobody included for so long is dropped. */
+  readonly lifetimeSeconds: number
+}
+
+export const DEFAULT_POOL_OPTIONS: PoolOptions = {
+  executablePerAccount: 16,
+  queuedPerAccountMax: 64,
+  nonceGapMax: 16,
+  slotsMax: 5_120,
+  slotBytes: 32_768,
+  txBytesMax: 131_072,
+  priceBumpPercent: 10n,
+  tipMin: 0n,
+  lifetimeSeconds: 3 * 60 * 60,
+}

@@ -1,0 +1,101 @@
+/**
+ * What methods work with. The composition root hands in the chain, the pool and a few functions; what
+ * a role does not have has a plain default.
+ */
+import { type Hex, toHex } from '../base/bytes.ts'
+import type { Log } from '../base/log.ts'
+import type { Chain } from '../chain/chain.ts'
+import type { BlockRef } from '../chain/types.ts'
+import type { Mempool } from '../mempool/pool.ts'
+import { RPC, RpcError } from './errors.ts'
+import { FilterStore } from './filters.ts'
+import { DEFAULT_RPC_OPTIONS, type RpcOptions } from './options.ts'
+
+export type RpcChain = Pick<
+  Chain,
+  | 'config'
+  | 'genesis'
+  | 'heads'
+  | 'headRef'
+  | 'head'
+  | 'on'
+  | 'blockByHash'
+  | 'blockByNumber'
+  | 'blockByTag'
+  | 'isCanonical'
+  | 'receipts'
+  | 'transaction'
+  | 'stateAt'
+>
+
+export type L1BlockRef = BlockRef & { readonly parentHash: Hex; readonly timestamp: bigint }
+
+/** What derivation knows of L1; null where it has not looked yet. */
+export type L1Status = {
+  readonly current: L1BlockRef | null
+  readonly head: L1BlockRef | null
+  readonly safe: L1BlockRef | null
+  readonly finalized: L1BlockRef | null
+}
+
+export type SyncProgress = {
+  readonly from: bigint
+  readonly current: bigint
+  readonly highest: bigint
+}
+
+export type RpcModules = {
+  readonly chain: RpcChain
+  readonly log: Log
+  /** Absent on a follower that keeps no pool. */
+  readonly pool?: Mempool
+  /** A follower hands transactions to the sequencer; default: into the pool. */
+  readonly submitTransaction?: (raw: Uint8Array) => Promise<Hex>
+  readonly clientVersion?: string
+  readonly peerCount?: () => number
+  readonly syncing?: () => SyncProgress | null
+  readonly l1Status?: () => L1Status
+  /** Milliseconds, monotonic; for expiry only. */
+  readonly now?: () => number
+}
+
+export type RpcContext = {
+  readonly chain: RpcChain
+  readonly options: RpcOptions
+  readonly log: Log
+  readonly pool: Mempool | null
+  readonly filters: FilterStore
+  readonly clientVersion: string
+  submitTransaction(raw: Uint8Array): Promise<Hex>
+  peerCount(): number
+  syncing(): SyncProgress | null
+  l1Status(): L1Status
+}
+
+export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
+  const { chain, pool } = modules
+  const all = { ...DEFAULT_RPC_OPTIONS, ...options }
+  return {
+    chain,
+    options: all,
+    log: modules.log.child('rpc'),
+    pool: pool ?? null,
+    filters: new FilterStore(all, {
+      chain,
+      now: modules.now ?? (() => performance.now()),
+      ...(pool ? { pool } : {}),
+    }),
+    clientVersion: modules.clientVersion ?? 'openledger',
+    submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
+    peerCount: modules.peerCount ?? (() => 0),
+    syncing: modules.syncing ?? (() => null),
+    l1Status:
+      modules.l1Status ?? (() => ({ current: null, head: null, safe: null, finalized: null })),
+  }
+}
+
+async function addTo(pool: Mempool | undefined, raw: Uint8Array): Promise<Hex> {
+  if (pool) return pool.add(raw)
+  const message = `this node takes no transactions (${toHex(raw.subarray(0, 4))}…): send it to the sequencer`
+  throw new RpcError(RPC.unavailable, message)
+}

@@ -1,0 +1,160 @@
+/**
+ * JSON-RPC 2.0: from the bytes of a request to the text of an answer. Nothing thrown leaves this file:
+ * whatever comes in, the caller gets an answer, or null where none is due (notifications).
+ *
+ *   bytes -> JSON -> one request or a batch -> method -> parameters -> handler -> answer
+ */
+import { messageOf } from '../base/errors.ts'
+import type { RpcContext } from './context.ts'
+import { RPC, RpcError, rpcErrorOf } from './errors.ts'
+import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import type { Session } from './session.ts'
+
+type Id = string | number | null
+
+const SHOWN_CHARACTERS_MAX = 80
+
+export class Dispatcher {
+  readonly #context: RpcContext
+  readonly #methods: ReadonlyMap<string, RpcMethod>
+
+  constructor(context: RpcContext, methods: RpcMethods) {
+    this.#context = context
+    this.#methods = new Map(Object.entries(methods))
+  }
+
+  get methodNames(): string[] {
+    return [...this.#methods.keys()]
+  }
+
+  /** The text of the answer; null when there is nothing to say. */
+  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+    const { options } = this.#context
+    let request: unknown
+    try {
+      request = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    } catch {
+      return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
+    }
+    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
+    if (request.length > options.batchMax) {
+      const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
+      return failure(null, invalidRequest(what))
+    }
+    const answers: string[] = []
+    let room = options.responseBytesMax
+    for (const entry of request) {
+      const answer = await this.#one(entry, session, room)
+      if (answer === null) continue
+      room = Math.max(0, room - answer.length)
+      answers.push(answer)
+    }
+    return answers.length ? `[${answers.join(',')}]` : null
+  }
+
+  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+    const read = readRequest(request)
+    if ('error' in read) return failure(read.id, read.error)
+    const { id, name, params } = read
+    try {
+      const found = this.#methods.get(name)
+      if (!found) throw methodNotFound(name)
+      if (found.needsSession && !session) {
+        throw new RpcError(
+          RPC.methodNotFound,
+          `${name} works over WebSocket only: connect with ws://`,
+        )
+      }
+      const args = readArguments(found, params)
+      const result = await found.handler(this.#context, args, session)
+      return id === undefined ? null : success(id, result, room)
+    } catch (error) {
+      const answer = this.#errorOf(error, name)
+      return id === undefined ? null : failure(id, answer)
+    }
+  }
+
+  #errorOf(error: unknown, name: string): RpcError {
+    const known = rpcErrorOf(error)
+    if (known) return known
+    const stack = error instanceof Error ? error.stack : undefined
+    this.#context.log.error('method failed', { method: name, error: messageOf(error), stack })
+    return new RpcError(RPC.internal, `internal error in ${name}: see the node's log`)
+  }
+}
+
+/** `id` undefined: a notification. */
+type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
+
+function readRequest(request: unknown): Request | { id: Id; error: RpcError } {
+  if (typeof request !== 'object' || request === null || Array.isArray(request)) {
+    return { id: null, error: invalidRequest('a request is an object') }
+  }
+  const own = (name: string): unknown =>
+    Object.hasOwn(request, name) ? (request as Record<string, unknown>)[name] : undefined
+  const id = own('id')
+  if (id !== undefined && !isId(id)) {
+    return { id: null, error: invalidRequest('id is a string, a number or null') }
+  }
+  const fault = (what: string) => ({ id: id ?? null, error: invalidRequest(what) })
+  if (own('jsonrpc') !== '2.0') return fault('jsonrpc is not "2.0"')
+  const name = own('method')
+  if (typeof name !== 'string') return fault('method is not a string')
+  const params = own('params')
+  if (params !== undefined && params !== null && typeof params !== 'object') {
+    return fault('params is neither a list nor an object')
+  }
+  return { id, name, params: params ?? [] }
+}
+
+function isId(value: unknown): value is Id {
+  return value === null || typeof value === 'string' || typeof value === 'number'
+}
+
+/** By position, or by name. @throws RpcError -32602 */
+function readArguments({ params }: RpcMethod, given: unknown): unknown[] {
+  if (Array.isArray(given)) {
+    if (given.length > params.length) {
+      const message = `too many arguments: ${given.length}, want at most ${params.length}`
+      throw new RpcError(RPC.invalidParams, message)
+    }
+    return params.map((param, i) => param.read(given[i], i))
+  }
+  const byName = given as Record<string, unknown>
+  const unknown = Object.keys(byName).find((name) => !params.some((param) => param.name === name))
+  if (unknown !== undefined) {
+    const known = params.map((param) => param.name).join(', ') || 'none'
+    throw new RpcError(RPC.invalidParams, `unknown argument ${short(unknown)}; known: ${known}`)
+  }
+  return params.map((param, i) =>
+    param.read(Object.hasOwn(byName, param.name) ? byName[param.name] : undefined, i),
+  )
+}
+
+function invalidRequest(what: string): RpcError {
+  return new RpcError(RPC.invalidRequest, `invalid request: ${what}`)
+}
+
+function methodNotFound(name: string): RpcError {
+  return new RpcError(
+    RPC.methodNotFound,
+    `the method ${short(name)} does not exist/is not available; rpc.discover lists all`,
+  )
+}
+
+function short(text: string): string {
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
+}
+
+function success(id: Id, result: Json, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+  if (text.length <= room) return text
+  const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
+  return failure(id, new RpcError(RPC.responseTooLarge, message))
+}
+
+function failure(id: Id, { code, message, data }: RpcError): string {
+  const error = { code, message, ...(data === undefined ? {} : { data }) }
+  return JSON.stringify({ jsonrpc: '2.0', id, error })
+}

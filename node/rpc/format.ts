@@ -1,0 +1,284 @@
+/**
+ * Chain objects as JSON-RPC shows them: blocks, transactions (deposits too), receipts, logs. Quantities
+ * are 0x hex without leading zeros. The fields a rollup adds are those viem's op-stack formatters read.
+ */
+import { bytesToBigint, type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
+import { encodeBlock } from '../chain/block.ts'
+import { DEPOSIT_TYPE, decodeDepositTx, isDeposit } from '../chain/deposit.ts'
+import { decodeTx, effectiveGasPrice, type SignedTx, txHash } from '../chain/tx.ts'
+import type { Block, Header, Log, Receipt } from '../chain/types.ts'
+import type { Json, JsonObject } from './method.ts'
+
+export function quantity(value: bigint | number): Hex {
+  return `0x${value.toString(16)}`
+}
+
+/** EIP-55. */
+export function checksumAddress(address: Hex): string {
+  const digits = address.slice(2).toLowerCase()
+  const hash = toHex(keccak(utf8(digits))).slice(2)
+  return `0x${[...digits].map((digit, i) => (Number.parseInt(hash[i] as string, 16) >= 8 ? digit.toUpperCase() : digit)).join('')}`
+}
+
+export function headerObject(header: Header, hash: Hex): JsonObject {
+  return {
+    number: quantity(header.number),
+    hash,
+    parentHash: header.parentHash,
+    nonce: toHex(header.nonce),
+    sha3Uncles: header.ommersHash,
+    logsBloom: toHex(header.logsBloom),
+    transactionsRoot: header.transactionsRoot,
+    stateRoot: header.stateRoot,
+    receiptsRoot: header.receiptsRoot,
+    miner: header.coinbase,
+    difficulty: quantity(header.difficulty),
+    extraData: toHex(header.extraData),
+    gasLimit: quantity(header.gasLimit),
+    gasUsed: quantity(header.gasUsed),
+    timestamp: quantity(header.timestamp),
+    mixHash: header.mixHash,
+    baseFeePerGas: quantity(header.baseFeePerGas),
+    withdrawalsRoot: header.withdrawalsRoot,
+    blobGasUsed: quantity(header.blobGasUsed),
+    excessBlobGas: quantity(header.excessBlobGas),
+    parentBeaconBlockRoot: header.parentBeaconBlockRoot,
+    requestsHash: header.requestsHash,
+  }
+}
+
+/** `receipts` are needed for full transactions: a deposit's nonce stands there. */
+export function blockObject(
+  block: Block,
+  args:
+    | { chainId: number; full: false }
+    | { chainId: number; full: true; receipts: readonly Receipt[] },
+): JsonObject {
+  return {
+    ...headerObject(block.header, block.hash),
+    size: quantity(encodeBlock(block).length),
+    uncles: [],
+    withdrawals: [],
+    transactions: args.full
+      ? block.transactions.map((_, index) =>
+          transactionObject({ block, index, chainId: args.chainId, receipt: args.receipts[index] }),
+        )
+      : block.transactions.map(txHash),
+  }
+}
+
+export function transactionObject(args: {
+  block: Block
+  index: number
+  chainId: number
+  receipt: Receipt | undefined
+}): JsonObject {
+  const { block, index, receipt } = args
+  const raw = block.transactions[index] as Uint8Array
+  const place = {
+    blockHash: block.hash,
+    blockNumber: quantity(block.header.number),
+    blockTimestamp: quantity(block.header.timestamp),
+    transactionIndex: quantity(index),
+  }
+  if (isDeposit(raw)) return { ...place, ...depositFields(raw, receipt?.depositNonce ?? 0n) }
+  const tx = decodeTx(raw, args.chainId)
+  return { ...place, ...signedFields(tx, effectiveGasPrice(tx, block.header.baseFeePerGas)) }
+}
+
+/** A transaction that waits in the pool; the gas price is its cap. */
+export function pendingObject(tx: SignedTx): JsonObject {
+  const nowhere = {
+    blockHash: null,
+    blockNumber: null,
+    blockTimestamp: null,
+    transactionIndex: null,
+  }
+  return { ...nowhere, ...signedFields(tx, tx.maxFeePerGas) }
+}
+
+function signedFields(tx: SignedTx, gasPrice: bigint): JsonObject {
+  const { inner } = tx
+  // EthereumJS writes list fields, signature and chain id as JSON-RPC wants them.
+  const json = inner.toJSON() as Record<string, Json | undefined>
+  const isDynamic = tx.type === 2 || tx.type === 4
+  return {
+    type: quantity(tx.type),
+    hash: tx.hash,
+    from: tx.sender,
+    to: tx.to,
+    nonce: quantity(tx.nonce),
+    gas: quantity(tx.gasLimit),
+    gasPrice: quantity(gasPrice),
+    ...(isDynamic
+      ? {
+          maxFeePerGas: quantity(tx.maxFeePerGas),
+          maxPriorityFeePerGas: quantity(tx.maxPriorityFeePerGas),
+        }
+      : {}),
+    value: quantity(tx.value),
+    input: toHex(tx.data),
+    ...(tx.type === 0 ? {} : { accessList: json.accessList ?? [] }),
+    ...(tx.type === 4 ? { authorizationList: authorizations(json.authorizationList) } : {}),
+    ...(isProtected(tx) ? { chainId: json.chainId } : {}),
+    v: json.v,
+    r: json.r,
+    s: json.s,
+    ...(tx.type === 0 ? {} : { yParity: json.yParity ?? json.v }),
+  }
+}
+
+/** EIP-155: v of an unprotected legacy transaction is 27 or 28. */
+function isProtected(tx: SignedTx): boolean {
+  return tx.type !== 0 || (tx.inner.v ?? 0n) >= 35n
+}
+
+function authorizations(list: Json | undefined): Json {
+  if (!Array.isArray(list)) return []
+  return list.map((entry: Record<string, Json>) => {
+    const number = (name: string): Hex => quantity(BigInt((entry[name] as string) || '0x0'))
+    return {
+      chainId: number('chainId'),
+      address: entry.address ?? null,
+      nonce: number('nonce'),
+      yParity: number('yParity'),
+      r: number('r'),
+      s: number('s'),
+    }
+  })
+}
+
+function depositFields(raw: Uint8Array, nonce: bigint): JsonObject {
+  const tx = decodeDepositTx(raw)
+  return {
+    type: quantity(DEPOSIT_TYPE),
+    hash: txHash(raw),
+    sourceHash: tx.sourceHash,
+    from: tx.from,
+    to: tx.to,
+    ...(tx.mint ? { mint: quantity(tx.mint) } : {}),
+    value: quantity(tx.value),
+    gas: quantity(tx.gas),
+    gasPrice: '0x0',
+    isSystemTx: tx.isSystemTx,
+    input: toHex(tx.data),
+    nonce: quantity(nonce),
+    depositReceiptVersion: '0x1',
+    v: '0x0',
+    r: '0x0',
+    s: '0x0',
+    yParity: '0x0',
+  }
+}
+
+/** Where a log stands; `firstLog` is the number of logs before it in the block. */
+export function logObject(args: {
+  log: Log
+  block: Block
+  txIndex: number
+  transactionHash: Hex
+  logIndex: number
+  removed?: boolean
+}): JsonObject {
+  const { log, block } = args
+  return {
+    address: log.address,
+    topics: log.topics,
+    data: toHex(log.data),
+    blockHash: block.hash,
+    blockNumber: quantity(block.header.number),
+    blockTimestamp: quantity(block.header.timestamp),
+    transactionHash: args.transactionHash,
+    transactionIndex: quantity(args.txIndex),
+    logIndex: quantity(args.logIndex),
+    removed: args.removed ?? false,
+  }
+}
+
+export function receiptObjects(block: Block, receipts: readonly Receipt[]): JsonObject[] {
+  let firstLog = 0
+  return receipts.map((receipt, txIndex) => {
+    const object = receiptObject(block, receipt, txIndex, firstLog)
+    firstLog += receipt.logs.length
+    return object
+  })
+}
+
+export function receiptObjectAt(
+  block: Block,
+  receipts: readonly Receipt[],
+  at: number,
+): JsonObject {
+  const before = receipts.slice(0, at).reduce((sum, { logs }) => sum + logs.length, 0)
+  return receiptObject(block, receipts[at] as Receipt, at, before)
+}
+
+function receiptObject(
+  block: Block,
+  receipt: Receipt,
+  txIndex: number,
+  firstLog: number,
+): JsonObject {
+  const { transactionHash, l1Fee } = receipt
+  return {
+    type: quantity(receipt.type),
+    transactionHash,
+    transactionIndex: quantity(txIndex),
+    blockHash: block.hash,
+    blockNumber: quantity(block.header.number),
+    from: receipt.from,
+    to: receipt.to,
+    contractAddress: receipt.contractAddress,
+    status: quantity(receipt.status),
+    gasUsed: quantity(receipt.gasUsed),
+    cumulativeGasUsed: quantity(receipt.cumulativeGasUsed),
+    effectiveGasPrice: quantity(receipt.effectiveGasPrice),
+    logs: receipt.logs.map((log, i) =>
+      logObject({ log, block, txIndex, transactionHash, logIndex: firstLog + i }),
+    ),
+    logsBloom: toHex(receipt.logsBloom),
+    ...(l1Fee
+      ? {
+          l1Fee: quantity(l1Fee.fee),
+          l1GasUsed: quantity(l1Fee.gasUsed),
+          l1GasPrice: quantity(l1Fee.gasPrice),
+          l1BaseFeeScalar: quantity(l1Fee.baseFeeScalar),
+          l1BlobBaseFee: quantity(l1Fee.blobBaseFee),
+          l1BlobBaseFeeScalar: quantity(l1Fee.blobBaseFeeScalar),
+        }
+      : {}),
+    ...(receipt.depositNonce === undefined
+      ? {}
+      : { depositNonce: quantity(receipt.depositNonce), depositReceiptVersion: '0x1' }),
+  }
+}
+
+/** `Error(string)` and `Panic(uint256)` in words; null for anything else. */
+export function revertReason(data: Uint8Array): string | null {
+  const selector = toHex(data.subarray(0, 4))
+  const body = data.subarray(4)
+  if (selector === '0x4e487b71' && body.length === 32) {
+    const code = Number(bytesToBigint(body))
+    return PANICS[code] ?? `panic code ${quantity(bytesToBigint(body))}`
+  }
+  if (selector !== '0x08c379a0' || body.length < 64) return null
+  const offset = bytesToBigint(body.subarray(0, 32))
+  if (offset !== 32n) return null
+  const length = bytesToBigint(body.subarray(32, 64))
+  if (length > BigInt(body.length - 64)) return null
+  return new TextDecoder().decode(body.subarray(64, 64 + Number(length)))
+}
+
+/** Solidity documentation, "Panic via assert and Error via require". */
+const PANICS: Readonly<Record<number, string>> = {
+  0: 'generic panic',
+  1: 'assert(false)',
+  17: 'arithmetic underflow or overflow',
+  18: 'division or modulo by zero',
+  33: 'enum overflow',
+  34: 'invalid encoded storage byte array accessed',
+  49: 'out-of-bounds array access; popping on an empty array',
+  50: 'out-of-bounds access of an array or bytesN',
+  65: 'out of memory',
+  81: 'uninitialized function',
+}

@@ -1,0 +1,132 @@
+/**
+ * The HTTP side: JSON-RPC by POST at `/`, `GET /health`, and what other rooms hand in by prefix. Bodies are
+ * bounded while they arrive.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { messageOf } from '../base/errors.ts'
+import type { RpcContext } from './context.ts'
+import type { Dispatcher } from './dispatch.ts'
+import { RPC } from './errors.ts'
+import type { JsonObject } from './method.ts'
+
+/** Takes every request whose path is `prefix` or below it; the longest prefix wins. */
+export type HttpRoute = {
+  readonly prefix: string
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
+}
+
+export type Health = { readonly ok: boolean } & JsonObject
+
+export type HttpModules = {
+  readonly dispatcher: Dispatcher
+  readonly routes: readonly HttpRoute[]
+  readonly health: () => Promise<Health>
+}
+
+export async function handleHttp(
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RpcContext,
+  modules: HttpModules,
+): Promise<void> {
+  try {
+    allowOrigin(request, response, context.options.corsOrigins)
+    if (request.method === 'OPTIONS') return end(response, 204, '')
+    await route(request, response, context, modules)
+  } catch (error) {
+    context.log.error('http request failed', { error: messageOf(error) })
+    if (!response.headersSent) end(response, 500, '{"error":"internal error"}')
+    else response.destroy()
+  }
+}
+
+async function route(
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RpcContext,
+  { dispatcher, routes, health }: HttpModules,
+): Promise<void> {
+  const path = (request.url ?? '/').split('?', 1)[0] as string
+  if (path === '/' && request.method === 'POST') {
+    return handleRpc(request, response, context, dispatcher)
+  }
+  if (path === '/health' && request.method === 'GET') {
+    const { ok, ...rest } = await health()
+    return end(response, ok ? 200 : 503, JSON.stringify({ ok, ...rest }))
+  }
+  const found = routes
+    .filter(({ prefix }) => isBelow(path, prefix))
+    .sort((a, b) => b.prefix.length - a.prefix.length)[0]
+  if (found) return found.handle(request, response)
+  if (path === '/')
+    return end(response, 405, errorText(RPC.invalidRequest, 'JSON-RPC is a POST of JSON'))
+  end(response, 404, '{"error":"no such path: JSON-RPC is at /"}')
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+}
+
+async function handleRpc(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { options }: RpcContext,
+  dispatcher: Dispatcher,
+): Promise<void> {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/json') {
+    const message = `content-type is ${type ?? 'missing'}, want application/json`
+    response.setHeader('connection', 'close')
+    return end(response, 415, errorText(RPC.invalidRequest, message))
+  }
+  const body = await readBody(request, options.bodyBytesMax)
+  if (!body) {
+    response.setHeader('connection', 'close')
+    const message = `request too large: at most ${options.bodyBytesMax} bytes`
+    return end(response, 413, errorText(RPC.invalidRequest, message))
+  }
+  const answer = await dispatcher.handle(body)
+  if (answer === null) end(response, 204, '')
+  else end(response, 200, answer)
+}
+
+/** null when it is longer than `max`. */
+export async function readBody(request: IncomingMessage, max: number): Promise<Uint8Array | null> {
+  if (Number(request.headers['content-length'] ?? 0) > max) return null
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > max) return null
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function allowOrigin(
+  request: IncomingMessage,
+  response: ServerResponse,
+  allowed: '*' | readonly string[],
+): void {
+  const { origin } = request.headers
+  if (origin === undefined || !isAllowedOrigin(origin, allowed)) return
+  response.setHeader('access-control-allow-origin', allowed === '*' ? '*' : origin)
+  response.setHeader('access-control-allow-methods', 'GET, POST, OPTIONS')
+  response.setHeader('access-control-allow-headers', 'content-type, authorization')
+  response.setHeader('access-control-max-age', '600')
+  if (allowed !== '*') response.setHeader('vary', 'origin')
+}
+
+export function isAllowedOrigin(origin: string, allowed: '*' | readonly string[]): boolean {
+  return allowed === '*' || allowed.includes(origin)
+}
+
+function end(response: ServerResponse, status: number, body: string): void {
+  if (body) response.setHeader('content-type', 'application/json')
+  response.writeHead(status)
+  response.end(body)
+}
+
+function errorText(code: number, message: string): string {
+  return JSON.stringify({ jsonrpc: '2.0', id: null, error: { code, message } })
+}

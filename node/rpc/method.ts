@@ -1,0 +1,80 @@
+/**
+ * What a JSON-RPC method is: its parameters (checked before the handler runs, described in the
+ * OpenRPC document), a summary, a handler. Other rooms add methods with the same helper:
+ *
+ *   export const openledgerMethods = (services): RpcMethods => ({
+ *     openledger_getReceipt: method({
+ *       summary: 'A settled inference receipt',
+ *       params: [required('receiptHash', hash)],
+ *       result: { type: ['object', 'null'] },
+ *       handler: async (_ctx, [receiptHash]) => services.receipt(receiptHash),
+ *     }),
+ *   })
+ */
+import type { RpcContext } from './context.ts'
+import type { Session } from './session.ts'
+
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject
+export type JsonObject = { readonly [key: string]: Json | undefined }
+export type JsonSchema = JsonObject
+
+/** How one kind of value is read. `parse` throws an Error that says what was expected; where it
+ * stood is added by the caller. */
+export type ValueType<T> = { readonly schema: JsonSchema; parse(value: unknown): T }
+
+export type ParamSpec<T = unknown> = {
+  readonly name: string
+  readonly isRequired: boolean
+  readonly schema: JsonSchema
+  /** `undefined` for an argument that was left out. @throws RpcError -32602 */
+  read(value: unknown, position: number): T
+}
+
+export type RpcMethod = {
+  readonly summary: string
+  readonly params: readonly ParamSpec[]
+  readonly result: JsonSchema
+  /** Only over WebSocket. */
+  readonly needsSession: boolean
+  handler(context: RpcContext, args: readonly unknown[], session: Session | null): Promise<Json>
+}
+
+export type RpcMethods = Readonly<Record<string, RpcMethod>>
+
+type ArgsOf<P extends readonly ParamSpec[]> = {
+  readonly [K in keyof P]: P[K] extends ParamSpec<infer T> ? T : never
+}
+
+export function method<const P extends readonly ParamSpec[]>(spec: {
+  readonly summary: string
+  readonly params: P
+  readonly result: JsonSchema
+  handler(context: RpcContext, args: ArgsOf<P>): Promise<Json> | Json
+}): RpcMethod {
+  const { summary, params, result } = spec
+  return {
+    summary,
+    params,
+    result,
+    needsSession: false,
+    handler: async (context, args) => spec.handler(context, args as ArgsOf<P>),
+  }
+}
+
+/** A method of one connection: subscriptions. */
+export function sessionMethod<const P extends readonly ParamSpec[]>(spec: {
+  readonly summary: string
+  readonly params: P
+  readonly result: JsonSchema
+  handler(context: RpcContext, args: ArgsOf<P>, session: Session): Promise<Json> | Json
+}): RpcMethod {
+  const { summary, params, result } = spec
+  return {
+    summary,
+    params,
+    result,
+    needsSession: true,
+    handler: async (context, args, session) =>
+      spec.handler(context, args as ArgsOf<P>, session as Session),
+  }
+}

@@ -1,0 +1,129 @@
+/** Blocks, their receipts, and what the node knows of itself as an Ethereum node. */
+import type { Hex } from '../../base/bytes.ts'
+import { findBlock, receiptsOf } from '../blocks.ts'
+import type { RpcContext } from '../context.ts'
+import { blockObject, quantity, receiptObjects } from '../format.ts'
+import { type Json, method, type RpcMethods } from '../method.ts'
+import {
+  type BlockId,
+  block,
+  blockNumber,
+  bool,
+  hash,
+  index,
+  optional,
+  required,
+  schemas,
+} from '../params.ts'
+
+const NULLABLE_OBJECT = { type: ['object', 'null'] }
+const NULLABLE_QUANTITY = { type: ['string', 'null'] }
+
+const hashId = (value: Hex): BlockId => ({ kind: 'hash', hash: value, requireCanonical: false })
+
+export const chainMethods: RpcMethods = {
+  eth_chainId: method({
+    summary: 'The chain id (EIP-155)',
+    params: [],
+    result: schemas.quantity,
+    handler: ({ chain }) => quantity(chain.config.l2ChainId),
+  }),
+  eth_blockNumber: method({
+    summary: 'Number of the newest block',
+    params: [],
+    result: schemas.quantity,
+    handler: ({ chain }) => quantity(chain.headRef('unsafe').number),
+  }),
+  eth_getBlockByNumber: method({
+    summary: 'A block by number or tag; null when there is none',
+    params: [required('block', blockNumber), optional('full', bool, false)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [id, full]) => showBlock(context, id, full),
+  }),
+  eth_getBlockByHash: method({
+    summary: 'A block by hash; null when there is none',
+    params: [required('blockHash', hash), optional('full', bool, false)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [blockHash, full]) => showBlock(context, hashId(blockHash), full),
+  }),
+  eth_getBlockReceipts: method({
+    summary: 'All receipts of a block; null when there is none',
+    params: [required('block', block)],
+    result: { type: ['array', 'null'] },
+    handler: ({ chain }, [id]) => {
+      const found = findBlock(chain, id)
+      return found ? receiptObjects(found, receiptsOf(chain, found)) : null
+    },
+  }),
+  eth_getBlockTransactionCountByNumber: method({
+    summary: 'How many transactions a block has',
+    params: [required('block', blockNumber)],
+    result: NULLABLE_QUANTITY,
+    handler: ({ chain }, [id]) => countOf(findBlock(chain, id)?.transactions),
+  }),
+  eth_getBlockTransactionCountByHash: method({
+    summary: 'How many transactions a block has',
+    params: [required('blockHash', hash)],
+    result: NULLABLE_QUANTITY,
+    handler: ({ chain }, [blockHash]) => countOf(findBlock(chain, hashId(blockHash))?.transactions),
+  }),
+  eth_getUncleCountByBlockNumber: method({
+    summary: 'Always zero: a rollup has no uncles',
+    params: [required('block', blockNumber)],
+    result: NULLABLE_QUANTITY,
+    handler: ({ chain }, [id]) => (findBlock(chain, id) ? '0x0' : null),
+  }),
+  eth_getUncleCountByBlockHash: method({
+    summary: 'Always zero: a rollup has no uncles',
+    params: [required('blockHash', hash)],
+    result: NULLABLE_QUANTITY,
+    handler: ({ chain }, [blockHash]) => (findBlock(chain, hashId(blockHash)) ? '0x0' : null),
+  }),
+  eth_getUncleByBlockNumberAndIndex: method({
+    summary: 'Always null: a rollup has no uncles',
+    params: [required('block', blockNumber), required('index', index)],
+    result: { type: 'null' },
+    handler: () => null,
+  }),
+  eth_getUncleByBlockHashAndIndex: method({
+    summary: 'Always null: a rollup has no uncles',
+    params: [required('blockHash', hash), required('index', index)],
+    result: { type: 'null' },
+    handler: () => null,
+  }),
+  eth_syncing: method({
+    summary: 'false, or how far the node is',
+    params: [],
+    result: { type: ['object', 'boolean'] },
+    handler: (context) => syncingObject(context),
+  }),
+  eth_accounts: method({
+    summary: 'Always empty: the node keeps no keys',
+    params: [],
+    result: { type: 'array' },
+    handler: () => [],
+  }),
+}
+
+export function syncingObject(context: RpcContext): Json {
+  const progress = context.syncing()
+  if (!progress) return false
+  return {
+    startingBlock: quantity(progress.from),
+    currentBlock: quantity(progress.current),
+    highestBlock: quantity(progress.highest),
+  }
+}
+
+function showBlock({ chain }: RpcContext, id: BlockId, full: boolean): Json {
+  const found = findBlock(chain, id)
+  if (!found) return null
+  const chainId = chain.config.l2ChainId
+  return full
+    ? blockObject(found, { chainId, full, receipts: receiptsOf(chain, found) })
+    : blockObject(found, { chainId, full })
+}
+
+function countOf(list: readonly unknown[] | undefined): Json {
+  return list ? quantity(list.length) : null
+}

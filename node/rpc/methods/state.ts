@@ -1,0 +1,105 @@
+/** Accounts, storage, code and their proofs, at any block: the store is an archive. */
+import { type Hex, toHex } from '../../base/bytes.ts'
+import type { StateView } from '../../chain/state-view.ts'
+import { mustFindBlock } from '../blocks.ts'
+import type { RpcChain, RpcContext } from '../context.ts'
+import { invalidParams } from '../errors.ts'
+import { quantity } from '../format.ts'
+import { method, type RpcMethods, type ValueType } from '../method.ts'
+import {
+  address,
+  type BlockId,
+  block,
+  LATEST,
+  list,
+  optional,
+  required,
+  schemas,
+  slot,
+} from '../params.ts'
+
+export function viewAt(chain: RpcChain, id: BlockId): StateView {
+  return chain.stateAt(mustFindBlock(chain, id).header)
+}
+
+/** As given: a full word stays a word in the answer, anything shorter becomes a quantity. */
+type ProofKey = { readonly slot: Hex; readonly shown: Hex }
+
+const proofKey: ValueType<ProofKey> = {
+  schema: slot.schema,
+  parse: (value) => {
+    const key = slot.parse(value)
+    return { slot: key, shown: String(value).length === 66 ? key : quantity(BigInt(key)) }
+  },
+}
+
+/** Far above `proofSlotsMax`: the handler's message names the limit in force. */
+const PROOF_KEYS_READ_MAX = 100_000
+
+export const stateMethods: RpcMethods = {
+  eth_getBalance: method({
+    summary: 'Balance in wei of OPEN',
+    params: [required('address', address), optional('block', block, LATEST)],
+    result: schemas.quantity,
+    handler: ({ chain }, [account, id]) =>
+      quantity(viewAt(chain, id).account(account)?.balance ?? 0n),
+  }),
+  eth_getCode: method({
+    summary: 'Code of an account',
+    params: [required('address', address), optional('block', block, LATEST)],
+    result: schemas.data,
+    handler: ({ chain }, [account, id]) => toHex(viewAt(chain, id).code(account)),
+  }),
+  eth_getStorageAt: method({
+    summary: 'One storage slot, 32 bytes',
+    params: [
+      required('address', address),
+      required('slot', slot),
+      optional('block', block, LATEST),
+    ],
+    result: schemas.data,
+    handler: ({ chain }, [account, key, id]) => viewAt(chain, id).storage(account, key),
+  }),
+  eth_getTransactionCount: method({
+    summary: 'Nonce of an account; with `pending` the transactions waiting in the pool count',
+    params: [required('address', address), optional('block', block, LATEST)],
+    result: schemas.quantity,
+    handler: (context, [account, id]) => quantity(nonceAt(context, account, id)),
+  }),
+  eth_getProof: method({
+    summary: 'An account with Merkle proofs of it and of storage slots (EIP-1186)',
+    params: [
+      required('address', address),
+      required('slots', list(proofKey, PROOF_KEYS_READ_MAX)),
+      optional('block', block, LATEST),
+    ],
+    result: schemas.object,
+    handler: ({ chain, options }, [account, keys, id]) => {
+      if (keys.length > options.proofSlotsMax) {
+        throw invalidParams(`${keys.length} slots to prove, at most ${options.proofSlotsMax}`)
+      }
+      const proof = viewAt(chain, id).proof(
+        account,
+        keys.map((key) => key.slot),
+      )
+      return {
+        address: account,
+        accountProof: proof.accountProof,
+        balance: quantity(proof.account.balance),
+        codeHash: toHex(proof.account.codeHash),
+        nonce: quantity(proof.account.nonce),
+        storageHash: toHex(proof.account.storageRoot),
+        storageProof: proof.storageProof.map(({ value, proof: nodes }, i) => ({
+          key: keys[i]?.shown ?? '0x0',
+          value: quantity(value),
+          proof: nodes,
+        })),
+      }
+    },
+  }),
+}
+
+function nonceAt({ chain, pool }: RpcContext, account: Hex, id: BlockId): bigint {
+  if (pool && id.kind === 'tag' && id.tag === 'pending') return pool.pendingNonce(account)
+  return viewAt(chain, id).account(account)?.nonce ?? 0n
+}

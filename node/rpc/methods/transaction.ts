@@ -1,0 +1,130 @@
+/** Sending transactions and looking them up. */
+import type { Hex } from '../../base/bytes.ts'
+import { decodeTx, txHash } from '../../chain/tx.ts'
+import type { Block } from '../../chain/types.ts'
+import { findBlock, receiptsOf } from '../blocks.ts'
+import type { RpcContext } from '../context.ts'
+import { RPC, RpcError } from '../errors.ts'
+import { pendingObject, receiptObjectAt, transactionObject } from '../format.ts'
+import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { blockNumber, bytes, count, hash, index, optional, required, schemas } from '../params.ts'
+
+const NULLABLE_OBJECT = { type: ['object', 'null'] }
+
+export const transactionMethods: RpcMethods = {
+  eth_getTransactionByHash: method({
+    summary: 'A transaction, in a block or waiting; null when unknown',
+    params: [required('transactionHash', hash)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [txHash]) => {
+      const place = context.chain.transaction(txHash)
+      if (place) return showTransaction(context, place.block, place.index)
+      const waiting = context.pool?.get(txHash)
+      return waiting ? pendingObject(waiting) : null
+    },
+  }),
+  eth_getTransactionByBlockNumberAndIndex: method({
+    summary: 'A transaction by its place',
+    params: [required('block', blockNumber), required('index', index)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [id, at]) => showTransaction(context, findBlock(context.chain, id), at),
+  }),
+  eth_getTransactionByBlockHashAndIndex: method({
+    summary: 'A transaction by its place',
+    params: [required('blockHash', hash), required('index', index)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [blockHash, at]) =>
+      showTransaction(context, context.chain.blockByHash(blockHash), at),
+  }),
+  eth_getTransactionReceipt: method({
+    summary: 'The receipt of a transaction; null while it is in no block',
+    params: [required('transactionHash', hash)],
+    result: NULLABLE_OBJECT,
+    handler: (context, [txHash]) => receiptByHash(context, txHash),
+  }),
+  eth_sendRawTransaction: method({
+    summary: 'Takes a signed transaction into the pool',
+    params: [required('transaction', bytes)],
+    result: schemas.data,
+    handler: (context, [raw]) => submit(context, raw),
+  }),
+  eth_sendRawTransactionSync: method({
+    summary: 'Sends a signed transaction and waits for its receipt (EIP-7966)',
+    params: [required('transaction', bytes), optional('timeoutMs', count, null)],
+    result: schemas.object,
+    handler: async (context, [raw, timeoutMs]) => {
+      const { syncWaitMs, syncWaitMsMax } = context.options
+      const wait = Math.min(timeoutMs ?? syncWaitMs, syncWaitMsMax)
+      const inclusion = waitForBlockWith(context, txHash(raw), wait)
+      try {
+        await submit(context, raw)
+      } catch (error) {
+        inclusion.cancel()
+        throw error
+      }
+      return inclusion.receipt
+    },
+  }),
+}
+
+export function receiptByHash({ chain }: RpcContext, hash: Hex): JsonObject | null {
+  const place = chain.transaction(hash)
+  return place && receiptObjectAt(place.block, receiptsOf(chain, place.block), place.index)
+}
+
+function showTransaction({ chain }: RpcContext, block: Block | null, at: number): Json {
+  if (!block || at >= block.transactions.length) return null
+  return transactionObject({
+    block,
+    index: at,
+    chainId: chain.config.l2ChainId,
+    receipt: receiptsOf(chain, block)[at],
+  })
+}
+
+/** What is wrong with it as such is said here, also on a node that only hands it on. */
+async function submit(context: RpcContext, raw: Uint8Array): Promise<Hex> {
+  decodeTx(raw, context.chain.config.l2ChainId)
+  return context.submitTransaction(raw)
+}
+
+/** Waits in progress, of each context. */
+const waiting = new WeakMap<RpcContext, number>()
+
+/** Listens from before the transaction is sent, so that no block is missed. */
+function waitForBlockWith(
+  context: RpcContext,
+  hash: Hex,
+  waitMs: number,
+): { receipt: Promise<JsonObject>; cancel(): void } {
+  const count = waiting.get(context) ?? 0
+  if (count >= context.options.syncWaitsMax) {
+    throw new RpcError(
+      RPC.limitExceeded,
+      `${count} callers wait for receipts, at most ${context.options.syncWaitsMax}: use eth_sendRawTransaction`,
+    )
+  }
+  waiting.set(context, count + 1)
+  let cancel = (): void => {}
+  const receipt = new Promise<JsonObject>((resolve, reject) => {
+    const stopListening = context.chain.on('block', ({ block }) => {
+      if (!block.transactions.some((raw) => txHash(raw) === hash)) return
+      cancel()
+      const found = receiptByHash(context, hash)
+      if (found) resolve(found)
+      else reject(new Error(`receipt of ${hash} is missing`))
+    })
+    const timer = setTimeout(() => {
+      cancel()
+      const message = `the transaction ${hash} was sent but is in no block after ${waitMs} ms`
+      reject(new RpcError(RPC.syncTimeout, message, hash))
+    }, waitMs)
+    cancel = () => {
+      stopListening()
+      clearTimeout(timer)
+      waiting.set(context, (waiting.get(context) ?? 1) - 1)
+      cancel = () => {}
+    }
+  })
+  return { receipt, cancel: () => cancel() }
+}

@@ -1,0 +1,314 @@
+/**
+ * Validators of parameters: each reads one kind of value strictly and says what it wanted and what it
+ * got. `required('address', address)` makes a parameter of one; the message then names both:
+ *
+ *   invalid argument 0 (address): expected 20 bytes of 0x hex, got "0x12"
+ */
+import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import type { AccessList, CallRequest } from '../chain/call.ts'
+import { invalidParams } from './errors.ts'
+import type { JsonSchema, ParamSpec, ValueType } from './method.ts'
+
+const SHOWN_CHARACTERS_MAX = 80
+const UINT256_MAX = 2n ** 256n - 1n
+const UINT64_MAX = 2n ** 64n - 1n
+
+export function required<T>(name: string, type: ValueType<T>): ParamSpec<T> {
+  return {
+    name,
+    isRequired: true,
+    schema: type.schema,
+    read: (value, position) => {
+      if (value === undefined)
+        throw invalidParams(`missing value for required argument ${position} (${name})`)
+      return readAt(type, value, `argument ${position} (${name})`)
+    },
+  }
+}
+
+/** Absent and null give `fallback`. */
+export function optional<T, F>(name: string, type: ValueType<T>, fallback: F): ParamSpec<T | F> {
+  return {
+    name,
+    isRequired: false,
+    schema: type.schema,
+    read: (value, position) =>
+      value === undefined || value === null
+        ? fallback
+        : readAt(type, value, `argument ${position} (${name})`),
+  }
+}
+
+function readAt<T>(type: ValueType<T>, value: unknown, place: string): T {
+  try {
+    return type.parse(value)
+  } catch (error) {
+    if (error instanceof BadValue) throw invalidParams(`invalid ${place}: ${error.message}`)
+    throw error
+  }
+}
+
+/** A value is not of its kind. */
+export class BadValue extends Error {}
+
+export function bad(expected: string, value: unknown): BadValue {
+  return new BadValue(`expected ${expected}, got ${shown(value)}`)
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
+}
+
+function text(value: unknown, pattern: RegExp, expected: string): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw bad(expected, value)
+  return value
+}
+
+// --- scalars ---
+
+export const address: ValueType<Hex> = {
+  schema: { type: 'string', pattern: '^0x[0-9a-fA-F]{40}$' },
+  parse: (value) => lower(text(value, /^0x[0-9a-fA-F]{40}$/, '20 bytes of 0x hex')),
+}
+
+export const hash: ValueType<Hex> = {
+  schema: { type: 'string', pattern: '^0x[0-9a-fA-F]{64}$' },
+  parse: (value) => lower(text(value, /^0x[0-9a-fA-F]{64}$/, '32 bytes of 0x hex')),
+}
+
+export const bytes: ValueType<Uint8Array> = {
+  schema: { type: 'string', pattern: '^0x([0-9a-fA-F]{2})*$' },
+  parse: (value) => fromHex(text(value, /^0x([0-9a-fA-F]{2})*$/, 'bytes as 0x hex')),
+}
+
+export const bool: ValueType<boolean> = {
+  schema: { type: 'boolean' },
+  parse: (value) => {
+    if (typeof value !== 'boolean') throw bad('true or false', value)
+    return value
+  },
+}
+
+function quantityUpTo(max: bigint): ValueType<bigint> {
+  return {
+    schema: { type: 'string', pattern: '^0x(0|[1-9a-fA-F][0-9a-fA-F]*)$' },
+    parse: (value) => {
+      const hex = text(
+        value,
+        /^0x(0|[1-9a-fA-F][0-9a-fA-F]{0,63})$/,
+        'a 0x quantity without leading zeros',
+      )
+      const number = BigInt(hex)
+      if (number > max) throw bad(`a quantity of at most ${max}`, value)
+      return number
+    },
+  }
+}
+
+export const uint256: ValueType<bigint> = quantityUpTo(UINT256_MAX)
+export const uint64: ValueType<bigint> = quantityUpTo(UINT64_MAX)
+/** An index into a block or list. */
+export const index: ValueType<number> = {
+  schema: uint64.schema,
+  parse: (value) => Number(uint64.parse(value)),
+}
+
+/** geth's HexOrDecimal: a 0x quantity, a decimal string or a number. */
+export const count: ValueType<number> = {
+  schema: { type: ['string', 'integer'] },
+  parse: (value) => {
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+    if (typeof value === 'string' && /^[0-9]{1,15}$/.test(value)) return Number(value)
+    const number = uint64.parse(value)
+    if (number > BigInt(Number.MAX_SAFE_INTEGER)) throw bad('a smaller number', value)
+    return Number(number)
+  },
+}
+
+/** Up to 32 bytes of hex, padded to the left: a storage slot. */
+export const slot: ValueType<Hex> = {
+  schema: { type: 'string', pattern: '^0x[0-9a-fA-F]{0,64}$' },
+  parse: (value) => {
+    if (typeof value === 'string' && value.length > 66) {
+      throw bad('a storage key of at most 32 bytes', value)
+    }
+    const hex = text(value, /^0x[0-9a-fA-F]{0,64}$/, 'a storage key as 0x hex')
+    return `0x${hex.slice(2).toLowerCase().padStart(64, '0')}`
+  },
+}
+
+export function list<T>(item: ValueType<T>, max: number): ValueType<readonly T[]> {
+  return {
+    schema: { type: 'array', items: item.schema, maxItems: max },
+    parse: (value) => {
+      if (!Array.isArray(value)) throw bad('a list', value)
+      if (value.length > max) throw new BadValue(`${value.length} items, at most ${max}`)
+      return value.map((entry, i) => inside(`[${i}]`, () => item.parse(entry)))
+    },
+  }
+}
+
+/** Any JSON object. */
+export const object: ValueType<Readonly<Record<string, unknown>>> = {
+  schema: { type: 'object' },
+  parse: (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw bad('an object', value)
+    }
+    return value as Record<string, unknown>
+  },
+}
+
+// --- blocks ---
+
+export type BlockTagName = 'latest' | 'pending' | 'safe' | 'finalized' | 'earliest'
+export type BlockId =
+  | { readonly kind: 'tag'; readonly tag: BlockTagName }
+  | { readonly kind: 'number'; readonly number: bigint }
+  | { readonly kind: 'hash'; readonly hash: Hex; readonly requireCanonical: boolean }
+
+export const LATEST: BlockId = { kind: 'tag', tag: 'latest' }
+const TAGS: ReadonlySet<string> = new Set(['latest', 'pending', 'safe', 'finalized', 'earliest'])
+const BLOCK_WANTED = 'a block number (0x quantity), latest, pending, safe, finalized or earliest'
+
+/** A number or a tag. */
+export const blockNumber: ValueType<BlockId> = {
+  schema: { type: 'string', title: 'block number or tag' },
+  parse: (value) => {
+    if (typeof value === 'string' && TAGS.has(value))
+      return { kind: 'tag', tag: value as BlockTagName }
+    try {
+      return { kind: 'number', number: uint64.parse(value) }
+    } catch {
+      throw bad(BLOCK_WANTED, value)
+    }
+  },
+}
+
+/** A number, a tag, a hash, or an EIP-1898 object. */
+export const block: ValueType<BlockId> = {
+  schema: { type: ['string', 'object'], title: 'block number, tag, hash or EIP-1898 object' },
+  parse: (value) => {
+    if (typeof value === 'string' && value.length === 66) {
+      return { kind: 'hash', hash: hash.parse(value), requireCanonical: false }
+    }
+    if (typeof value !== 'object' || value === null) return blockNumber.parse(value)
+    const { blockHash, blockNumber: number, requireCanonical } = fieldsOf(value)
+    if ((blockHash === undefined) === (number === undefined)) {
+      throw bad('either blockHash or blockNumber', value)
+    }
+    if (number !== undefined) return inside('.blockNumber', () => blockNumber.parse(number))
+    return {
+      kind: 'hash',
+      hash: inside('.blockHash', () => hash.parse(blockHash)),
+      requireCanonical:
+        requireCanonical === undefined
+          ? false
+          : inside('.requireCanonical', () => bool.parse(requireCanonical)),
+    }
+  },
+}
+
+// --- calls ---
+
+const accessListType: ValueType<AccessList> = {
+  schema: { type: 'array' },
+  parse: (value) =>
+    list(object, 10_000)
+      .parse(value)
+      .map((entry) => ({
+        address: inside('.address', () => address.parse(entry.address)),
+        storageKeys: inside('.storageKeys', () =>
+          list(hash, 10_000).parse(entry.storageKeys ?? []),
+        ),
+      })),
+}
+
+export type CallObject = CallRequest & {
+  readonly chainId?: bigint
+  readonly nonce?: bigint
+  /** Number of EIP-7702 authorizations: each costs intrinsic gas. */
+  readonly authorizations: number
+}
+
+/** The transaction object of eth_call and friends. Unknown fields are ignored, as geth does. */
+export const call: ValueType<CallObject> = {
+  schema: { type: 'object', title: 'transaction call object' },
+  parse: (value) => {
+    const f = fieldsOf(object.parse(value))
+    const field = <T>(name: string, type: ValueType<T>): T | undefined =>
+      f[name] === undefined || f[name] === null
+        ? undefined
+        : inside(`.${name}`, () => type.parse(f[name]))
+    if (f.blobVersionedHashes !== undefined || f.maxFeePerBlobGas !== undefined) {
+      throw new BadValue('blob transactions (type 3) are not accepted on L2')
+    }
+    const [data, input] = [field('data', bytes), field('input', bytes)]
+    if (data && input && toHex(data) !== toHex(input)) {
+      throw new BadValue('data and input are both given and differ')
+    }
+    const gasPrice = field('gasPrice', uint256)
+    const cap = field('maxFeePerGas', uint256)
+    const tip = field('maxPriorityFeePerGas', uint256)
+    if (gasPrice !== undefined && (cap !== undefined || tip !== undefined)) {
+      throw new BadValue('gasPrice and maxFeePerGas or maxPriorityFeePerGas are both given')
+    }
+    if (cap !== undefined && tip !== undefined && tip > cap) {
+      throw new BadValue(`maxPriorityFeePerGas ${tip} is higher than maxFeePerGas ${cap}`)
+    }
+    return compact({
+      from: field('from', address),
+      to: field('to', address) ?? null,
+      data: input ?? data,
+      value: field('value', uint256),
+      gas: field('gas', uint64),
+      gasPrice: gasPrice ?? cap,
+      accessList: field('accessList', accessListType),
+      chainId: field('chainId', uint256),
+      nonce: field('nonce', uint64),
+      authorizations: field('authorizationList', list(object, 1_000))?.length ?? 0,
+    })
+  },
+}
+
+// --- helpers ---
+
+/** Own fields only, so that `__proto__` and the like are never read from a prototype. */
+function fieldsOf(value: object): Record<string, unknown> {
+  return Object.assign(Object.create(null), value) as Record<string, unknown>
+}
+
+export function inside<T>(place: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof BadValue) throw new BadValue(`${place} ${error.message}`)
+    throw error
+  }
+}
+
+type Compact<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+/** Without the fields that are undefined. */
+export function compact<T extends object>(fields: T): Compact<T> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Compact<T>
+}
+
+function lower(hex: string): Hex {
+  return hex.toLowerCase() as Hex
+}
+
+export const schemas: Readonly<
+  Record<'block' | 'quantity' | 'data' | 'object' | 'boolean', JsonSchema>
+> = {
+  block: block.schema,
+  quantity: uint256.schema,
+  data: bytes.schema,
+  object: object.schema,
+  boolean: bool.schema,
+}

@@ -1,0 +1,104 @@
+/**
+ * A node for RPC tests: a real chain in a temporary directory, a pool, a server on a free port. Blocks are
+ * made by `seal`, from what waits in the pool.
+ */
+import { silentLog } from '../../node/base/log.ts'
+import type { Chain } from '../../node/chain/chain.ts'
+import type { Executed } from '../../node/chain/execute.ts'
+import { nextBaseFee } from '../../node/chain/fees.ts'
+import type { GenesisAlloc } from '../../node/chain/genesis.ts'
+import { poolHeadOf } from '../../node/mempool/head.ts'
+import type { PoolOptions } from '../../node/mempool/options.ts'
+import { Mempool } from '../../node/mempool/pool.ts'
+import type { RpcOptions } from '../../node/rpc/options.ts'
+import { RpcServer, type RpcServerModules } from '../../node/rpc/server.ts'
+import { attributesAfter, CHAIN_ID, openTestChain, testAlloc } from './chain.ts'
+
+export type RpcAnswer = {
+  readonly id?: unknown
+  readonly result?: unknown
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
+}
+
+export type TestNode = {
+  readonly chain: Chain
+  readonly pool: Mempool
+  readonly server: RpcServer
+  readonly url: string
+  readonly wsUrl: string
+  /** Moves the clock of pool and filters. */
+  advance(ms: number): void
+  /** Builds a block from the pool and commits it. */
+  seal(): Promise<Executed>
+  /** POSTs a body as it is; the parsed answer, or null for none. */
+  post(body: string | Uint8Array, type?: string): Promise<{ status: number; answer: unknown }>
+  /** One call; throws nothing. */
+  call(method: string, params?: unknown): Promise<RpcAnswer>
+  close(): Promise<void>
+}
+
+export async function openTestNode(
+  path: string,
+  args: {
+    alloc?: GenesisAlloc
+    rpc?: Partial<RpcOptions>
+    pool?: Partial<PoolOptions>
+    modules?: Partial<RpcServerModules>
+  } = {},
+): Promise<TestNode> {
+  const { chain, close } = await openTestChain(path, args.alloc ?? testAlloc)
+  let nowMs = 0
+  const pool = new Mempool(args.pool ?? {}, {
+    chainId: CHAIN_ID,
+    head: poolHeadOf(chain),
+    now: () => nowMs / 1000,
+  })
+  chain.on('block', ({ block }) => pool.onBlock(block))
+  chain.on('reorg', ({ dropped }) => pool.onReorg(dropped))
+  const server = new RpcServer(args.rpc ?? {}, {
+    chain,
+    pool,
+    log: silentLog,
+    clientVersion: 'openledger/test',
+    now: () => nowMs,
+    ...args.modules,
+  })
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
+
+  const post: TestNode['post'] = async (body, type = 'application/json') => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': type },
+      body: body as RequestInit['body'],
+    })
+    const text = await response.text()
+    return { status: response.status, answer: text ? JSON.parse(text) : null }
+  }
+  return {
+    chain,
+    pool,
+    server,
+    url,
+    wsUrl: url.replace('http', 'ws'),
+    advance: (ms) => {
+      nowMs += ms
+    },
+    seal: async () => {
+      const parent = chain.head('unsafe')
+      const built = await chain.build(attributesAfter(parent), pool.candidates(nextBaseFee(parent)))
+      if (built.kind === 'invalid') throw new Error(built.reason)
+      pool.onSkipped(built.skipped)
+      await chain.commit(built)
+      return built
+    },
+    post,
+    call: async (method, params = []) => {
+      const { answer } = await post(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }))
+      return answer as RpcAnswer
+    },
+    close: async () => {
+      await server.close()
+      await close()
+    },
+  }
+}
