@@ -5,6 +5,7 @@
  *   cells (EIP-7594)   03 || rlp([tx, 1, blobs, commitments, cell proofs])    128 proofs per blob
  *   blob  (EIP-4844)   03 || rlp([tx, blobs, commitments, proofs])            before Fusaka
  */
+import { RLP } from '@ethereumjs/rlp'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { bytesToBigint, fromHex, type Hex, keccak, keccakHex } from '../base/bytes.ts'
 import { integerBytes } from './header.ts'
@@ -86,6 +87,16 @@ export async function signL1Transaction(
   const version = call.proofs === 'cells' ? [integerBytes(WRAPPER_VERSION_CELLS)] : []
   const raw = typed(3, [signed, ...version, ...sidecar])
   return { hash: keccakHex(typed(3, signed)), raw, nonce, fees, versionedHashes }
+}
+
+/** What a transaction of ours carries, read back from its bytes. */
+export function payloadOf(
+  raw: Uint8Array,
+): { kind: 'calldata'; data: Uint8Array } | { kind: 'blobs'; blobs: Uint8Array[] } {
+  const fields = RLP.decode(raw.subarray(1)) as RlpValue[]
+  if (raw[0] === 2) return { kind: 'calldata', data: fields[7] as Uint8Array }
+  const blobs = fields.length === 5 ? fields[2] : fields[1]
+  return { kind: 'blobs', blobs: blobs as Uint8Array[] }
 }
 
 /** Gas of a plain call with `data` to an account without code (EIP-2028, EIP-7623). */

@@ -1,0 +1,356 @@
+/**
+ * The shell around the deriver: follows L1, runs what is derived, and moves the safe and finalized
+ * heads. All decisions are the deriver's; this file only fetches, executes and remembers.
+ *
+ *   L1 block -> deriver -> attributes: the unsafe block at that height has them  -> it is safe
+ *                                      it does not                              -> build, replace it
+ *                                      they do not execute                      -> deposits only
+ *            -> needL1: the block is consumed, write the checkpoint
+ *            -> reorg:  newest checkpoint whose L1 block is still canonical, go on from there
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ChainConfig } from '../../genesis/chain.ts'
+import { bytesEqual, type Hex } from '../base/bytes.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Chain } from '../chain/chain.ts'
+import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
+import { attributesOf } from '../chain/verify.ts'
+import type { L1Reader } from '../l1/reader.ts'
+import type { BlockId, L1BlockData, L1Origin } from '../l1/types.ts'
+import { depositOnly } from './attributes.ts'
+import type { Checkpoints } from './checkpoints.ts'
+import {
+  type Checkpoint,
+  createDeriver,
+  type DeriverState,
+  type DeriverStep,
+  genesisCheckpoint,
+  step,
+} from './derive.ts'
+import type { DerivedAttributes, TraceEntry } from './types.ts'
+
+export type PipelineOptions = {
+  /** Between two looks at L1 when there is nothing new, milliseconds. */
+  readonly pollMs: number
+  /** Pause after a failure, and its cap, milliseconds. */
+  readonly retryMs: number
+  readonly retryMsMax: number
+  /** L1 blocks to stay behind its head; 0 takes a block at once and handles reorgs. */
+  readonly confirmations: bigint
+  /** Refusals kept for inspection. */
+  readonly traceMax: number
+}
+
+export const PIPELINE_DEFAULTS: PipelineOptions = {
+  pollMs: 1_000,
+  retryMs: 500,
+  retryMsMax: 30_000,
+  confirmations: 0n,
+  traceMax: 256,
+}
+
+export type PipelineChain = Pick<
+  Chain,
+  | 'headRef'
+  | 'blockByHash'
+  | 'blockByNumber'
+  | 'isCanonical'
+  | 'build'
+  | 'commit'
+  | 'markSafe'
+  | 'markFinalized'
+  | 'resetUnsafe'
+>
+
+export type PipelineModules = {
+  readonly config: ChainConfig
+  readonly chain: PipelineChain
+  readonly l1: Pick<L1Reader, 'head' | 'blockByNumber' | 'originByNumber'>
+  readonly checkpoints: Checkpoints
+  readonly log: Log
+  onSafe?(safe: SafeBlock): void
+}
+
+export type SafeBlock = {
+  readonly ref: BlockRef
+  readonly derivedFrom: BlockId
+  readonly source: DerivedAttributes['source']
+  /** known: the unsafe chain already had it; built: made from L1 alone; depositOnly: built without the
+   * batch, which does not execute. */
+  readonly outcome: 'known' | 'built' | 'depositOnly'
+}
+
+export type SyncStatus = {
+  /** The last L1 block consumed. */
+  readonly currentL1: BlockId
+  readonly headL1: BlockId | null
+  readonly finalizedL1: BlockId | null
+}
+
+export class DerivationPipeline {
+  readonly #options: PipelineOptions
+  readonly #modules: PipelineModules
+  readonly #log: Log
+  readonly #abort = new AbortController()
+  readonly #trace: TraceEntry[] = []
+  #state: DeriverState | null = null
+  #status: SyncStatus
+  #loop: Promise<void> | null = null
+  #fatal: NodeError | null = null
+
+  constructor(options: PipelineOptions, modules: PipelineModules) {
+    this.#options = options
+    this.#modules = modules
+    this.#log = modules.log.child('derive')
+    this.#status = { currentL1: modules.config.genesis.l1, headL1: null, finalizedL1: null }
+  }
+
+  get status(): SyncStatus {
+    return this.#status
+  }
+
+  /** What was refused lately, oldest first. */
+  get trace(): readonly TraceEntry[] {
+    return this.#trace
+  }
+
+  /** Why derivation has stopped for good, if it has. */
+  get fatal(): NodeError | null {
+    return this.#fatal
+  }
+
+  start(): void {
+    this.#loop ??= this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    const { pollMs, retryMs, retryMsMax } = this.#options
+    const { signal } = this.#abort
+    let failures = 0
+    while (!signal.aborted) {
+      let waitMs = pollMs
+      try {
+        const isBehind = await this.tick()
+        failures = 0
+        if (isBehind) waitMs = 0
+      } catch (error) {
+        waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
+        this.#log.warn('derivation waits', { error: messageOf(error), waitMs })
+        const severity = error instanceof NodeError ? error.severity : 'retry'
+        if (severity === 'fatal') {
+          this.#fatal = error as NodeError
+          this.#log.error('derivation has stopped', { error: messageOf(error) })
+          return
+        }
+        // A retry goes on from the same state: steps are pure, and blocks already made are known.
+        if (severity === 'reset') this.#state = null
+      }
+      await delay(waitMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** Consumes one L1 block if there is one. True when there are more. */
+  async tick(): Promise<boolean> {
+    const { l1 } = this.#modules
+    const head = await l1.head('latest')
+    if (!head) return false
+    const finalized = await l1.head('finalized')
+    this.#status = {
+      ...this.#status,
+      headL1: idOf(head),
+      finalizedL1: finalized && idOf(finalized),
+    }
+    const state = this.#state ?? (await this.#resume())
+    this.#state = state
+    if (await this.#headReplaced(state, head)) return true
+    if (finalized) await this.#finalize(finalized)
+    if (state.next + this.#options.confirmations > head.number) return false
+    const block = await l1.blockByNumber(state.next)
+    if (!block) return false
+    await this.#consume(state, block)
+    return block.number < head.number
+  }
+
+  /** The block we stand on may be replaced before it has a successor. */
+  async #headReplaced(state: DeriverState, head: L1Origin): Promise<boolean> {
+    const { current } = state
+    if (!current || current.number !== head.number || current.hash === head.hash) return false
+    await this.#reorg(idOf(current))
+    return true
+  }
+
+  async #consume(state: DeriverState, block: L1BlockData): Promise<void> {
+    let done: DeriverStep = step(state, { kind: 'l1', block })
+    for (;;) {
+      this.#remember(done.trace, block)
+      if (done.output.kind === 'reorg') return this.#reorg(done.output.known)
+      if (done.output.kind === 'needL1') break
+      const executed = await this.#execute(done.output.derived)
+      done = step(done.state, { kind: 'executed', ...executed })
+    }
+    const l1 = idOf(block)
+    // While it re-reads frames before its checkpoint, the safe head is ahead of the L1 block.
+    if (block.number >= state.resumed.number) {
+      await this.#modules.checkpoints.put({ safe: done.state.safe, l1 })
+      this.#status = { ...this.#status, currentL1: l1 }
+    }
+    this.#state = done.state
+  }
+
+  async #execute(derived: DerivedAttributes): Promise<{ hash: Hex; depositOnly: boolean }> {
+    const { chain } = this.#modules
+    const known = chain.blockByNumber(derived.parent.number + 1n)
+    if (known && isBlockOf(known, derived)) return this.#known(known, derived)
+
+    let outcome: SafeBlock['outcome'] = 'built'
+    let built = await chain.build(derived.attributes, undefined, { parent: derived.parent.hash })
+    if (built.kind === 'invalid') {
+      this.#log.warn('batch does not execute; its block holds deposits only', {
+        reason: built.reason,
+      })
+      outcome = 'depositOnly'
+      const { attributes } = depositOnly(derived)
+      if (known && isBlockOf(known, { ...derived, attributes })) {
+        return this.#known(known, derived, outcome)
+      }
+      built = await chain.build(attributes, undefined, { parent: derived.parent.hash })
+    }
+    if (built.kind === 'invalid') {
+      const message = `a deposit-only block does not execute: ${built.reason}`
+      throw new NodeError('deposit-only-invalid', 'fatal', message)
+    }
+    if (known)
+      this.#log.warn('unsafe chain differs from L1 and is replaced', {
+        number: known.header.number,
+      })
+    await chain.resetUnsafe(derived.parent)
+    await chain.commit(built)
+    const { hash } = built.block
+    await this.#markSafe({ hash, number: built.block.header.number }, derived, outcome)
+    return { hash, depositOnly: outcome === 'depositOnly' }
+  }
+
+  async #known(
+    block: Block,
+    derived: DerivedAttributes,
+    outcome: SafeBlock['outcome'] = 'known',
+  ): Promise<{ hash: Hex; depositOnly: boolean }> {
+    await this.#markSafe({ hash: block.hash, number: block.header.number }, derived, outcome)
+    return { hash: block.hash, depositOnly: outcome === 'depositOnly' }
+  }
+
+  /** Only forward: after a restart some blocks are derived that were marked before. */
+  async #markSafe(
+    ref: BlockRef,
+    derived: DerivedAttributes,
+    outcome: SafeBlock['outcome'],
+  ): Promise<void> {
+    const { chain, onSafe } = this.#modules
+    if (ref.number <= chain.headRef('safe').number) return
+    const { derivedFrom, source } = derived
+    await chain.markSafe(ref, derivedFrom)
+    this.#log.info('block is safe', {
+      number: ref.number,
+      hash: ref.hash,
+      l1: derivedFrom.number,
+      outcome,
+    })
+    onSafe?.({ ref, derivedFrom, source, outcome })
+  }
+
+  /** What was derived by the finalized L1 block is final. */
+  async #finalize(finalized: L1Origin): Promise<void> {
+    const { chain, checkpoints } = this.#modules
+    for await (const checkpoint of checkpoints.descending(finalized.number)) {
+      const { safe, l1 } = checkpoint
+      if (l1.number === finalized.number && l1.hash !== finalized.hash) return
+      const ahead = safe.number > chain.headRef('finalized').number
+      const reached = safe.number <= chain.headRef('safe').number
+      if (!ahead || !reached) return
+      await chain.markFinalized({ hash: safe.hash, number: safe.number })
+      await checkpoints.dropBelow(l1.number, this.#status.currentL1.number)
+      this.#log.debug('block is final', { number: safe.number, l1: l1.number })
+      return
+    }
+  }
+
+  /** Starts the deriver from the newest checkpoint that L1 and the chain still agree with. */
+  async #resume(): Promise<DeriverState> {
+    const { config, chain, checkpoints, l1 } = this.#modules
+    for await (const checkpoint of checkpoints.descending()) {
+      const { hash, number } = checkpoint.safe
+      if (!chain.blockByHash(hash)) continue
+      const origin = await l1.originByNumber(checkpoint.l1.number)
+      if (origin?.hash !== checkpoint.l1.hash) continue
+      return this.#startAt(checkpoint, { hash, number })
+    }
+    const genesis = genesisCheckpoint(config)
+    const origin = await l1.originByNumber(genesis.l1.number)
+    if (origin && origin.hash !== genesis.l1.hash) {
+      const message = `L1 block ${genesis.l1.number} is ${origin.hash}, the configuration names ${genesis.l1.hash}: this is another L1`
+      throw new NodeError('wrong-l1', 'fatal', message)
+    }
+    return this.#startAt(genesis, genesis.safe)
+  }
+
+  async #startAt(checkpoint: Checkpoint, safe: BlockRef): Promise<DeriverState> {
+    const { config, chain, checkpoints } = this.#modules
+    await checkpoints.dropAbove(checkpoint.l1.number)
+    // A block on a side branch was replaced in the meantime: what L1 says goes.
+    if (!chain.isCanonical(safe)) await chain.resetUnsafe(safe)
+    // What stands above comes from L1 data that is gone or was not finished; it is derived again.
+    if (chain.headRef('safe').number > safe.number) await chain.markSafe(safe, checkpoint.l1)
+    this.#status = { ...this.#status, currentL1: checkpoint.l1 }
+    this.#log.info('derivation starts', { l1: checkpoint.l1.number, safe: safe.number })
+    return createDeriver(config, checkpoint)
+  }
+
+  /** L1 has another branch: the safe head goes back to what the common part says. */
+  async #reorg(known: BlockId): Promise<void> {
+    this.#log.warn('L1 was reorganised', { number: known.number, hash: known.hash })
+    this.#state = null
+    this.#state = await this.#resume()
+  }
+
+  #remember(trace: readonly TraceEntry[], block: L1BlockData): void {
+    for (const entry of trace) {
+      this.#log.debug('derivation refused', { l1: block.number, ...entry })
+      this.#trace.push(entry)
+    }
+    this.#trace.splice(0, Math.max(0, this.#trace.length - this.#options.traceMax))
+  }
+}
+
+/** Does the block have exactly these attributes on this parent? */
+function isBlockOf(
+  block: Block,
+  derived: Pick<DerivedAttributes, 'parent' | 'attributes'>,
+): boolean {
+  return (
+    block.header.parentHash === derived.parent.hash &&
+    equal(attributesOf(block), derived.attributes)
+  )
+}
+
+function equal(a: PayloadAttributes, b: PayloadAttributes): boolean {
+  return (
+    a.timestamp === b.timestamp &&
+    a.prevRandao === b.prevRandao &&
+    a.parentBeaconBlockRoot === b.parentBeaconBlockRoot &&
+    a.gasLimit === b.gasLimit &&
+    a.eip1559Denominator === b.eip1559Denominator &&
+    a.eip1559Elasticity === b.eip1559Elasticity &&
+    a.transactions.length === b.transactions.length &&
+    a.transactions.every((raw, i) => bytesEqual(raw, b.transactions[i] as Uint8Array))
+  )
+}
+
+function idOf({ hash, number }: BlockId): BlockId {
+  return { hash, number }
+}

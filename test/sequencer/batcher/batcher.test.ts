@@ -1,0 +1,226 @@
+/** The batcher against a real L1: what it posts is derived by a node that knows nothing but L1. */
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import type { Hex } from '../../../node/base/bytes.ts'
+import { alice, signedTx } from '../../support/chain.ts'
+import { startRollup } from './rollup.ts'
+
+t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.anvil.mine()
+  const blocks = await rollup.buildMany(5, 2)
+  const { service, posted, outbox } = rollup.batcher()
+  await service.tick()
+  t.equal((await outbox.rows()).length, 1)
+  t.equal(service.lastPosted, null)
+  await rollup.anvil.mine()
+  await service.tick()
+  t.match(posted, [{ kind: 'blobs', from: 1n, to: 5n, versionedHashes: [/^0x01/] }])
+
+  const node = await rollup.follower()
+  await node.sync()
+  t.equal(node.chain.headRef('safe').hash, blocks[4]?.hash)
+  t.same(
+    node.safe.map(({ outcome }) => outcome),
+    Array(5).fill('built'),
+  )
+  t.same(node.pipeline.trace, [])
+  // The sequencer's own node finds every block known, and the range is released.
+  const own = rollup.pipelineFor(rollup.sequencer)
+  await own.sync()
+  t.same(
+    own.safe.map(({ outcome }) => outcome),
+    Array(5).fill('known'),
+  )
+  const again = rollup.batcher({}, { derivedUpTo: () => own.pipeline.status.currentL1.number })
+  await again.service.tick()
+  t.same(await again.outbox.rows(), [])
+})
+
+t.test('calldata is used when it is asked for or cheaper', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.buildMany(2)
+  const { service, posted } = rollup.batcher({ dataAvailability: 'calldata' })
+  await service.tick()
+  await rollup.anvil.mine()
+  await service.tick()
+  t.match(posted, [{ kind: 'calldata', versionedHashes: [], from: 1n, to: 2n }])
+  const node = await rollup.follower()
+  await node.sync()
+  t.equal(node.chain.headRef('safe').number, 2n)
+  // With blob gas at its floor, 100 kB are far cheaper in a blob.
+  const data = new Uint8Array(randomBytes(60_000))
+  const raw = signedTx(alice, { nonce: 2n, gasLimit: 4_000_000n, data })
+  await rollup.buildWith([raw])
+  const auto = rollup.batcher({ dataAvailability: 'auto' })
+  for (let i = 0; i < 2; i++) {
+    await auto.service.tick()
+    await rollup.anvil.mine()
+  }
+  await auto.service.tick()
+  t.match(auto.posted.at(-1), { kind: 'blobs' })
+})
+
+t.test(
+  'a channel larger than one transaction is posted part by part, one under way at a time',
+  async (t) => {
+    const rollup = await startRollup(t)
+    const data = () => new Uint8Array(randomBytes(90_000))
+    for (let nonce = 0n; nonce < 3n; nonce++) {
+      await rollup.buildWith([signedTx(alice, { nonce, gasLimit: 6_000_000n, data: data() })])
+    }
+    const { service, posted, outbox } = rollup.batcher({ blobsPerTransactionMax: 1 })
+    await service.tick()
+    const rows = await outbox.rows()
+    t.equal(rows.length, 3)
+    t.same(
+      rows.map(({ part, parts, nonce }) => [part, parts, nonce]),
+      [
+        [0, 3, 0n],
+        [1, 3, 1n],
+        [2, 3, 2n],
+      ],
+    )
+    for (let i = 0; i < 3; i++) {
+      await rollup.anvil.mine()
+      await service.tick()
+    }
+    t.equal(posted.length, 3)
+    t.equal(new Set(posted.map(({ l1Block }) => l1Block.number)).size, 3)
+    const node = await rollup.follower()
+    await node.sync()
+    t.equal(node.chain.headRef('safe').hash, rollup.sequencer.chain.headRef('unsafe').hash)
+  },
+)
+
+t.test('what was written before a crash is sent, the same bytes, after the restart', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.buildMany(3)
+  const lostSend = rollup.batcher(
+    {},
+    {
+      sender: new Proxy(rollup.sender, {
+        get: (target, name) => {
+          if (name === 'send') return () => Promise.reject(new Error('killed before sending'))
+          const value = target[name as keyof typeof target] as unknown
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      }),
+    },
+  )
+  await t.rejects(lostSend.service.tick(), /killed before sending/)
+  const [row] = await lostSend.outbox.rows()
+  await rollup.buildMany(2) // the chain goes on meanwhile
+  const { service, posted, outbox } = rollup.batcher()
+  await service.tick()
+  t.same(await outbox.rows(), [row])
+  await rollup.anvil.mine()
+  await service.tick()
+  t.match(posted[0], { transactionHash: row?.attempts[0]?.hash, from: 1n, to: 3n })
+  await rollup.anvil.mine()
+  await service.tick()
+  t.match(posted[1], { from: 4n, to: 5n })
+  const count = await rollup.anvil.rpc<Hex>(
+    'eth_getTransactionCount',
+    rollup.sender.address,
+    'latest',
+  )
+  t.equal(BigInt(count), 2n, 'two ranges, two transactions, no duplicate')
+})
+
+t.test(
+  'a transaction L1 forgets is sent again and then made dearer, with the same nonce and data',
+  async (t) => {
+    const rollup = await startRollup(t)
+    await rollup.buildMany(2)
+    const { service, posted, outbox } = rollup.batcher({ resubmitAfterL1Blocks: 2n })
+    await service.tick()
+    const [first] = (await outbox.rows())[0]?.attempts ?? []
+    for (let i = 0; i < 2; i++) {
+      await rollup.anvil.rpc('anvil_dropTransaction', first?.hash)
+      await rollup.anvil.mine()
+    }
+    await service.tick()
+    const [row] = await outbox.rows()
+    t.equal(row?.attempts.length, 2)
+    t.equal(row?.attempts[1]?.fees.maxFeePerGas, 2n * (first?.fees.maxFeePerGas ?? 0n))
+    await rollup.anvil.mine()
+    await service.tick()
+    t.match(posted, [{ transactionHash: row?.attempts[1]?.hash, from: 1n, to: 2n }])
+    const node = await rollup.follower()
+    await node.sync()
+    t.equal(node.chain.headRef('safe').number, 2n)
+  },
+)
+
+t.test('an L1 reorg that drops the batch makes it go out again', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.anvil.mine()
+  await rollup.buildMany(2)
+  const { service, posted } = rollup.batcher()
+  await service.tick()
+  await rollup.anvil.mine()
+  await service.tick()
+  t.equal(posted.length, 1)
+  const node = await rollup.follower()
+  await node.sync()
+  t.equal(node.chain.headRef('safe').number, 2n)
+
+  await rollup.anvil.rpc('anvil_reorg', 1, [])
+  await node.sync()
+  t.equal(
+    node.chain.headRef('safe').number,
+    0n,
+    'what was derived from the lost block is no longer safe',
+  )
+  t.equal(node.chain.headRef('unsafe').number, 2n, 'and is still there as unsafe')
+  await service.tick()
+  await rollup.anvil.mine()
+  await service.tick()
+  await node.sync()
+  t.equal(node.chain.headRef('safe').number, 2n)
+})
+
+t.test('a range that derivation did not take is posted again', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.buildMany(2)
+  let derivedUpTo = 0n
+  const { service, posted } = rollup.batcher(
+    { lostAfterL1Blocks: 2n },
+    { derivedUpTo: () => derivedUpTo },
+  )
+  for (let i = 0; i < 3; i++) {
+    await service.tick()
+    await rollup.anvil.mine()
+  }
+  t.equal(posted.length, 1)
+  derivedUpTo = 10n // past it by far, and the safe head has not moved
+  await service.tick()
+  await rollup.anvil.mine()
+  await service.tick()
+  t.match(posted, [
+    { from: 1n, to: 2n },
+    { from: 1n, to: 2n },
+  ])
+})
+
+t.test('above its fee ceiling it waits and says so', async (t) => {
+  const rollup = await startRollup(t)
+  await rollup.buildMany(1)
+  await rollup.anvil.rpc('anvil_setNextBlockBaseFeePerGas', '0x746a528800') // 500 gwei
+  await rollup.anvil.mine()
+  const { service, outbox } = rollup.batcher()
+  await service.tick()
+  t.same(await outbox.rows(), [])
+})
+
+t.test('started as a service it posts by itself and stops cleanly', async (t) => {
+  const rollup = await startRollup(t, {}, ['--block-time', '1'])
+  await rollup.buildMany(3)
+  const done = Promise.withResolvers<void>()
+  const { service } = rollup.batcher({ pollMs: 50 }, { onPosted: () => done.resolve() })
+  service.start()
+  await done.promise
+  await service.stop()
+  t.match(service.lastPosted, { from: 1n, to: 3n })
+})
