@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+/// @title Portal
+/// @notice The door from L1 into the L2 (OP Stack, custom gas token): locks OPEN and logs
+/// `TransactionDeposited`, the one event that L2 derivation reads. The chain's rule is
+/// "locked here = minted there - burned there", so `balance()` counts only what came through the door.
+///
+/// Proving and finalizing withdrawals needs output proposals, which this chain does not have yet; the
+/// functions for it do not exist here. What a withdrawal is, and its hash, already are final.
+contract Portal {
+    using SafeERC20 for IERC20;
+
+    /// @notice A message from L2 to L1, as L2ToL1MessagePasser hashes it.
+    struct WithdrawalTransaction {
+        uint256 nonce;
+        address sender;
+        address target;
+        uint256 value;
+        uint256 gasLimit;
+        bytes data;
+    }
+
+    /// @notice A deposit. `opaqueData` = mint 32 || value 32 || gasLimit 8 || isCreation 1 || data.
+    event TransactionDeposited(
+        address indexed from, address indexed to, uint256 indexed version, bytes opaqueData
+    );
+
+    /// @notice The native token of the L2 is OPEN: ether cannot be deposited.
+    error NoValue();
+    /// @notice A contract creation has no target, so `to` must be zero.
+    error BadTarget();
+    /// @notice Less gas than the L2 charges for the transaction's bytes alone.
+    error SmallGasLimit();
+    /// @notice More than `CALLDATA_BYTES_MAX`: such a deposit could not be gossiped.
+    error LargeCalldata();
+    /// @notice The deposits of this L1 block already ask for `DEPOSIT_GAS_PER_BLOCK_MAX`; try the next one.
+    error OutOfGas();
+    /// @notice The token moved another amount than asked for.
+    error TransferFailed();
+
+    uint256 public constant CALLDATA_BYTES_MAX = 120_000;
+    /// @notice L2 gas that the deposits of one L1 block may ask for in all.
+    uint64 public constant DEPOSIT_GAS_PER_BLOCK_MAX = 20_000_000;
+
+    uint256 private constant DEPOSIT_VERSION = 0;
+    /// Added to the address of a contract that deposits, so that it cannot pose as its L2 namesake.
+    uint160 private constant ALIAS_OFFSET = uint160(0x1111000000000000000000000000000000001111);
+
+    /// @notice OPEN.
+    IERC20 public immutable token;
+
+    uint256 private _balance;
+    uint64 private _gasBlock;
+    uint64 private _gasUsed;
+
+    constructor(IERC20 token_) {
+        token = token_;
+    }
+
+    /// @notice Locks `mint` wei of OPEN (approve it first) and sends a transaction to the L2, where
+    /// `mint` is minted to the sender and `value` sent along.
+    function depositERC20Transaction(
+        address to,
+        uint256 mint,
+        uint256 value,
+        uint64 gasLimit,
+        bool isCreation,
+        bytes calldata data
+    ) external {
+        if (mint != 0) {
+            uint256 before = token.balanceOf(address(this));
+            _balance += mint;
+            token.safeTransferFrom(msg.sender, address(this), mint);
+            if (token.balanceOf(address(this)) != before + mint) revert TransferFailed();
+        }
+        _deposit(to, mint, value, gasLimit, isCreation, data);
+    }
+
+    /// @notice Sends a transaction to the L2 that spends OPEN the sender already has there.
+    function depositTransaction(
+        address to,
+        uint256 value,
+        uint64 gasLimit,
+        bool isCreation,
+        bytes calldata data
+    ) external payable {
+        if (msg.value != 0) revert NoValue();
+        _deposit(to, 0, value, gasLimit, isCreation, data);
+    }
+
+    /// @notice OPEN locked through deposits; tokens sent here by mistake do not count.
+    function balance() external view returns (uint256) {
+        return _balance;
+    }
+
+    function gasPayingToken() external view returns (address addr, uint8 decimals) {
+        return (address(token), 18);
+    }
+
+    /// @notice Least `gasLimit` of a deposit with `byteCount` bytes of data: EIP-7623's floor.
+    function minimumGasLimit(uint64 byteCount) public pure returns (uint64) {
+        return byteCount * 40 + 21_000;
+    }
+
+    /// @notice The name of a withdrawal on both layers.
+    function hashWithdrawal(WithdrawalTransaction calldata tx_) external pure returns (bytes32) {
+        return keccak256(
+            abi.encode(tx_.nonce, tx_.sender, tx_.target, tx_.value, tx_.gasLimit, tx_.data)
+        );
+    }
+
+    function version() external pure returns (string memory) {
+        return "3.0.0-openledger.1";
+    }
+
+    function _deposit(
+        address to,
+        uint256 mint,
+        uint256 value,
+        uint64 gasLimit,
+        bool isCreation,
+        bytes calldata data
+    ) private {
+        if (isCreation && to != address(0)) revert BadTarget();
+        if (data.length > CALLDATA_BYTES_MAX) revert LargeCalldata();
+        if (gasLimit < minimumGasLimit(uint64(data.length))) revert SmallGasLimit();
+        _meter(gasLimit);
+        address from = msg.sender;
+        if (from != tx.origin) {
+            unchecked {
+                from = address(uint160(from) + ALIAS_OFFSET);
+            }
+        }
+        emit TransactionDeposited(
+            from, to, DEPOSIT_VERSION, abi.encodePacked(mint, value, gasLimit, isCreation, data)
+        );
+    }
+
+    /// Deposits bypass the L2 fee market, so what one L1 block can force onto the L2 is bounded here.
+    function _meter(uint64 gasLimit) private {
+        if (_gasBlock != block.number) {
+            _gasBlock = uint64(block.number);
+            _gasUsed = 0;
+        }
+        if (gasLimit > DEPOSIT_GAS_PER_BLOCK_MAX - _gasUsed) revert OutOfGas();
+        _gasUsed += gasLimit;
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title MODEL, 0x0a01: committed artefacts as content-addressed code. ModelRegistry alone may call it.
+interface IModelPrecompile {
+    /// @param chunk `00 01 || payload`, stored as the code of the returned account
+    function put(bytes calldata chunk) external returns (address account);
+
+    /// @param manifest `00 02 || ...`: see genesis/README.md, "Precompiles"
+    function seal(bytes calldata manifest) external returns (bytes32 modelId);
+}
+
+/// @title ATTRIBUTE, 0x0a02: scores of a query sketch against a sealed table, exact integers
+interface IAttributePrecompile {
+    /// @return accounts contributors paid, best score first
+    /// @return indices their rows in the table
+    /// @return weights parts of 2^32 that sum to 2^32; all arrays are empty when every score is zero
+    /// @return attributionRoot keccak256 over `u32be index || u64be weight` in that order
+    function score(bytes32 modelId, bytes calldata sketch)
+        external
+        view
+        returns (
+            address[] memory accounts,
+            uint32[] memory indices,
+            uint64[] memory weights,
+            bytes32 attributionRoot
+        );
+
+    /// @return accounts contributors paid by any of the sketches, ascending by row, each once
+    /// @return payouts wei
+    /// @return unattributed wei of sketches whose every score is zero
+    function scoreBatch(bytes32 modelId, bytes[] calldata sketches, uint256[] calldata amounts)
+        external
+        view
+        returns (
+            address[] memory accounts,
+            uint256[] memory payouts,
+            uint256 unattributed,
+            bytes32[] memory attributionRoots
+        );
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {DatanetRegistry} from "./DatanetRegistry.sol";
+import {IModelPrecompile} from "./IPrecompiles.sol";
+import {Predeploys} from "./Predeploys.sol";
+import {SealManifest} from "./SealManifest.sol";
+
+/// @title ModelRegistry
+/// @notice Base models, what was promised before training, the models that came of it with their sealed
+/// attribution table, their prices, and where they come from.
+///
+///     registerBase -> commitManifest (before training) -> putChunk ... putChunk -> registerModel -> setRates
+///
+/// Only this contract may write through the MODEL precompile; the model id is the one MODEL returns, the
+/// hash of everything sealed.
+contract ModelRegistry {
+    enum EdgeKind {
+        TRAINED_ON,
+        FINETUNED_FROM,
+        MERGED_OF,
+        EVALUATED_ON
+    }
+
+    /// @notice One step of descent. `target` is a content hash, a model id, or a Datanet id with `version`.
+    struct Edge {
+        EdgeKind kind;
+        bytes32 target;
+        uint32 version;
+    }
+
+    struct Base {
+        address registrant;
+        uint64 registeredAt;
+        string name;
+        string licence;
+    }
+
+    struct Manifest {
+        address owner;
+        uint64 blockNumber;
+        bytes32 baseHash;
+        uint256[] datanetIds;
+        uint32[] versions;
+    }
+
+    struct RegisterParams {
+        bytes32 manifestHash;
+        bytes32 adapterHash;
+        bytes32 artefactHash;
+        bytes32 leavesRoot;
+        string name;
+        bytes sealManifest;
+    }
+
+    struct Model {
+        address owner;
+        uint64 registeredAt;
+        bytes32 baseHash;
+        bytes32 adapterHash;
+        bytes32 artefactHash;
+        bytes32 leavesRoot;
+        bytes32 manifestHash;
+        /// Where the sealed manifest stands as code.
+        address sealedAt;
+        string name;
+        uint256[] datanetIds;
+        uint32[] versions;
+        /// wei of OPEN per token.
+        uint128 rateIn;
+        uint128 rateOut;
+    }
+
+    /// @notice What settlement asks of a model.
+    struct Terms {
+        address owner;
+        bytes32 baseHash;
+        bytes32 adapterHash;
+    }
+
+    struct Rates {
+        uint128 rateIn;
+        uint128 rateOut;
+        uint64 changedAt;
+        /// Still good for `RATE_GRACE_SECONDS` after `changedAt`.
+        uint128 previousIn;
+        uint128 previousOut;
+    }
+
+    event BaseRegistered(
+        bytes32 indexed contentHash, address indexed registrant, string name, string licence
+    );
+    event ManifestCommitted(
+        bytes32 indexed manifestHash,
+        address indexed owner,
+        bytes32 indexed baseHash,
+        uint256[] datanetIds,
+        uint32[] versions
+    );
+    event ChunkPut(address indexed chunk, uint256 size);
+    event ModelRegistered(
+        bytes32 indexed modelId,
+        address indexed owner,
+        bytes32 indexed baseHash,
+        bytes32 adapterHash,
+        bytes32 manifestHash,
+        string name
+    );
+    event RatesSet(bytes32 indexed modelId, uint128 rateIn, uint128 rateOut);
+    event LineageAdded(
+        bytes32 indexed modelId, EdgeKind indexed kind, bytes32 indexed target, uint32 version
+    );
+
+    error BadText(uint256 bytesMax);
+    error BaseExists(bytes32 contentHash);
+    error UnknownBase(bytes32 baseHash);
+    error DatanetsOutOfBounds(uint256 datanetIds, uint256 versions);
+    /// @notice Somebody committed to this manifest before; change the seed and commit again.
+    error ManifestTaken(bytes32 manifestHash, address owner);
+    error UnknownManifest(bytes32 manifestHash);
+    error NotManifestOwner(bytes32 manifestHash, address caller);
+    /// @notice Commit before training: in an earlier block than the registration.
+    error ManifestNotEarlier(bytes32 manifestHash);
+    /// @notice The sealed manifest and the parameters (or the committed base) differ in this hash.
+    error SealMismatch(bytes32 expected, bytes32 got);
+    error ModelExists(bytes32 modelId);
+    error UnknownModel(bytes32 modelId);
+    error NotModelOwner(bytes32 modelId, address caller);
+    error TooManyEdges(uint256 count);
+
+    uint256 public constant NAME_BYTES_MAX = 128;
+    uint256 public constant DATANETS_MAX = 16;
+    uint256 public constant EDGES_MAX = 64;
+    /// @notice A quoted price can still be settled this long after the owner has changed it.
+    uint256 public constant RATE_GRACE_SECONDS = 1 hours;
+
+    DatanetRegistry private constant DATANETS = DatanetRegistry(Predeploys.DATANET_REGISTRY);
+    IModelPrecompile private constant MODEL = IModelPrecompile(Predeploys.MODEL);
+
+    mapping(bytes32 contentHash => Base) private _bases; // slot 0
+    mapping(bytes32 manifestHash => Manifest) private _manifests; // slot 1
+    mapping(bytes32 modelId => Model) private _models; // slot 2
+    mapping(bytes32 modelId => Rates) private _rates; // slot 3
+    mapping(bytes32 modelId => Edge[]) private _edges; // slot 4
+    bytes32[] private _modelIds; // slot 5
+
+    modifier onlyModelOwner(bytes32 modelId) {
+        if (_model(modelId).owner != msg.sender) revert NotModelOwner(modelId, msg.sender);
+        _;
+    }
+
+    /// @notice Names a base model by the hash of its files. Anyone may; it gives no rights.
+    function registerBase(bytes32 contentHash, string calldata name, string calldata licence)
+        external
+    {
+        if (_bases[contentHash].registrant != address(0)) revert BaseExists(contentHash);
+        _checkText(name);
+        _checkText(licence);
+        _bases[contentHash] = Base(msg.sender, uint64(block.timestamp), name, licence);
+        emit BaseRegistered(contentHash, msg.sender, name, licence);
+    }
+
+    /// @notice Fixes how a model will be trained, and on what, before it is. The first to commit a
+    /// manifest owns it.
+    /// @param versions of the Datanets, in the same order
+    function commitManifest(
+        bytes32 manifestHash,
+        bytes32 baseHash,
+        uint256[] calldata datanetIds,
+        uint32[] calldata versions
+    ) external {
+        Manifest storage manifest = _manifests[manifestHash];
+        if (manifest.owner != address(0)) revert ManifestTaken(manifestHash, manifest.owner);
+        if (_bases[baseHash].registrant == address(0)) revert UnknownBase(baseHash);
+        uint256 count = datanetIds.length;
+        if (count == 0 || count > DATANETS_MAX || count != versions.length) {
+            revert DatanetsOutOfBounds(count, versions.length);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            DATANETS.getVersion(datanetIds[i], versions[i]); // reverts when there is no such version
+        }
+        manifest.owner = msg.sender;
+        manifest.blockNumber = uint64(block.number);
+        manifest.baseHash = baseHash;
+        manifest.datanetIds = datanetIds;
+        manifest.versions = versions;
+        emit ManifestCommitted(manifestHash, msg.sender, baseHash, datanetIds, versions);
+    }
+
+    /// @notice Stores one piece of an attribution table; whoever sends it pays for it.
+    function putChunk(bytes calldata chunk) external returns (address account) {
+        account = MODEL.put(chunk);
+        emit ChunkPut(account, chunk.length);
+    }
+
+    /// @notice Seals the table and makes the model known. Its chunks must be stored already.
+    function registerModel(RegisterParams calldata params) external returns (bytes32 modelId) {
+        Manifest storage manifest = _manifests[params.manifestHash];
+        if (manifest.owner == address(0)) revert UnknownManifest(params.manifestHash);
+        if (manifest.owner != msg.sender) {
+            revert NotManifestOwner(params.manifestHash, msg.sender);
+        }
+        if (manifest.blockNumber >= block.number) {
+            revert ManifestNotEarlier(params.manifestHash);
+        }
+        _checkText(params.name);
+        _checkSeal(params, manifest.baseHash);
+        modelId = MODEL.seal(params.sealManifest);
+        _store(modelId, params, manifest);
+    }
+
+    /// @notice Prices from now on; the ones before stay good for `RATE_GRACE_SECONDS`.
+    function setRates(bytes32 modelId, uint128 rateIn, uint128 rateOut)
+        external
+        onlyModelOwner(modelId)
+    {
+        Rates storage rates = _rates[modelId];
+        rates.previousIn = rates.rateIn;
+        rates.previousOut = rates.rateOut;
+        // The very first prices replace none, so nothing free remains good beside them.
+        if (rates.changedAt == 0) (rates.previousIn, rates.previousOut) = (rateIn, rateOut);
+        rates.rateIn = rateIn;
+        rates.rateOut = rateOut;
+        rates.changedAt = uint64(block.timestamp);
+        emit RatesSet(modelId, rateIn, rateOut);
+    }
+
+    /// @notice Adds a step of descent that registration does not know: MERGED_OF, EVALUATED_ON and the like.
+    function addLineage(bytes32 modelId, EdgeKind kind, bytes32 target, uint32 version)
+        external
+        onlyModelOwner(modelId)
+    {
+        _addEdge(modelId, kind, target, version);
+    }
+
+    function getBase(bytes32 contentHash) external view returns (Base memory) {
+        if (_bases[contentHash].registrant == address(0)) revert UnknownBase(contentHash);
+        return _bases[contentHash];
+    }
+
+    function getManifest(bytes32 manifestHash) external view returns (Manifest memory) {
+        if (_manifests[manifestHash].owner == address(0)) revert UnknownManifest(manifestHash);
+        return _manifests[manifestHash];
+    }
+
+    function getModel(bytes32 modelId) external view returns (Model memory model) {
+        model = _model(modelId);
+        (model.rateIn, model.rateOut) = (_rates[modelId].rateIn, _rates[modelId].rateOut);
+    }
+
+    function modelCount() external view returns (uint256) {
+        return _modelIds.length;
+    }
+
+    function modelAt(uint256 index) external view returns (bytes32) {
+        return _modelIds[index];
+    }
+
+    function lineageOf(bytes32 modelId) external view returns (Edge[] memory) {
+        return _edges[modelId];
+    }
+
+    function termsOf(bytes32 modelId) external view returns (Terms memory) {
+        Model storage model = _model(modelId);
+        return Terms(model.owner, model.baseHash, model.adapterHash);
+    }
+
+    function datanetsOf(bytes32 modelId) external view returns (uint256[] memory) {
+        return _model(modelId).datanetIds;
+    }
+
+    /// @notice What these tokens cost now, wei.
+    function feeOf(bytes32 modelId, uint32 tokensIn, uint32 tokensOut)
+        public
+        view
+        returns (uint256)
+    {
+        Rates storage rates = _rates[modelId];
+        return uint256(rates.rateIn) * tokensIn + uint256(rates.rateOut) * tokensOut;
+    }
+
+    /// @notice Whether `fee` is the price of these tokens, today's or one changed moments ago.
+    function isFee(bytes32 modelId, uint32 tokensIn, uint32 tokensOut, uint256 fee)
+        external
+        view
+        returns (bool)
+    {
+        if (fee == feeOf(modelId, tokensIn, tokensOut)) return true;
+        Rates storage rates = _rates[modelId];
+        return block.timestamp < rates.changedAt + RATE_GRACE_SECONDS
+            && fee == uint256(rates.previousIn) * tokensIn + uint256(rates.previousOut) * tokensOut;
+    }
+
+    function _checkSeal(RegisterParams calldata params, bytes32 baseHash) private pure {
+        SealManifest.Hashes memory inside = SealManifest.hashes(params.sealManifest);
+        _checkSame(baseHash, inside.base);
+        _checkSame(params.adapterHash, inside.adapter);
+        _checkSame(params.artefactHash, inside.artefact);
+        _checkSame(params.leavesRoot, inside.leavesRoot);
+        _checkSame(params.manifestHash, inside.manifest);
+    }
+
+    function _checkSame(bytes32 expected, bytes32 got) private pure {
+        if (expected != got) revert SealMismatch(expected, got);
+    }
+
+    function _store(bytes32 modelId, RegisterParams calldata params, Manifest storage manifest)
+        private
+    {
+        Model storage model = _models[modelId];
+        if (model.owner != address(0)) revert ModelExists(modelId);
+        model.owner = msg.sender;
+        model.registeredAt = uint64(block.timestamp);
+        model.baseHash = manifest.baseHash;
+        model.adapterHash = params.adapterHash;
+        model.artefactHash = params.artefactHash;
+        model.leavesRoot = params.leavesRoot;
+        model.manifestHash = params.manifestHash;
+        model.sealedAt = address(uint160(uint256(modelId)));
+        model.name = params.name;
+        model.datanetIds = manifest.datanetIds;
+        model.versions = manifest.versions;
+        _modelIds.push(modelId);
+        emit ModelRegistered(
+            modelId,
+            msg.sender,
+            manifest.baseHash,
+            params.adapterHash,
+            params.manifestHash,
+            params.name
+        );
+        _addEdge(modelId, EdgeKind.FINETUNED_FROM, manifest.baseHash, 0);
+        for (uint256 i = 0; i < manifest.datanetIds.length; ++i) {
+            _addEdge(
+                modelId,
+                EdgeKind.TRAINED_ON,
+                bytes32(manifest.datanetIds[i]),
+                manifest.versions[i]
+            );
+        }
+    }
+
+    function _addEdge(bytes32 modelId, EdgeKind kind, bytes32 target, uint32 version) private {
+        if (_edges[modelId].length >= EDGES_MAX) revert TooManyEdges(_edges[modelId].length + 1);
+        _edges[modelId].push(Edge(kind, target, version));
+        emit LineageAdded(modelId, kind, target, version);
+    }
+
+    function _model(bytes32 modelId) private view returns (Model storage model) {
+        model = _models[modelId];
+        if (model.owner == address(0)) revert UnknownModel(modelId);
+    }
+
+    function _checkText(string calldata text) private pure {
+        if (bytes(text).length == 0 || bytes(text).length > NAME_BYTES_MAX) {
+            revert BadText(NAME_BYTES_MAX);
+        }
+    }
+}
