@@ -36,9 +36,14 @@ fn main() {
 
 fn run() {
     println!("{} with {} threads", simd::active().name(), rayon::current_num_threads());
-    for (m, n, k) in
-        [(1, 2048, 128), (1, 1536, 576), (64, 512, 512), (128, 344, 128), (128, 128, 344), (512, 1024, 1024)]
-    {
+    for (m, n, k) in [
+        (1, 2048, 128),
+        (1, 1536, 576),
+        (64, 512, 512),
+        (128, 344, 128),
+        (128, 128, 344),
+        (512, 1024, 1024),
+    ] {
         product(m, n, k);
     }
     let model = LlamaConfig {

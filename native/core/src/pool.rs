@@ -1,6 +1,6 @@
 //! The engine's own threads. They start with the IEEE default floating-point environment
 //! (round to nearest, subnormals kept) whatever another native library in the process has set,
-//! and every computation enters through `install`.
+//! and every job runs on one.
 
 use std::sync::OnceLock;
 
@@ -54,22 +54,36 @@ pub fn build(threads: usize) -> rayon::ThreadPool {
         .expect("the operating system starts threads")
 }
 
-fn shared() -> &'static rayon::ThreadPool {
-    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
-    POOL.get_or_init(|| build(0))
+/// Makes the engine's threads the ones every parallel loop uses; the first call decides.
+fn start() {
+    static STARTED: OnceLock<bool> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        rayon::ThreadPoolBuilder::new()
+            .thread_name(|i| format!("openledger-{i}"))
+            .start_handler(|_| reset_float_environment())
+            .build_global()
+            .is_ok()
+    });
 }
 
 /// Number of threads computations may use.
 pub fn threads() -> usize {
-    shared().current_num_threads()
+    start();
+    rayon::current_num_threads()
 }
 
-/// Runs `job` on the engine's threads and waits for it.
-pub fn install<T: Send>(job: impl FnOnce() -> T + Send) -> T {
-    shared().install(|| {
-        assert!(float_environment_is_default(), "the float environment changed under the engine");
-        job()
-    })
+/// Starts a thread of its own for one job, with the default float environment (which threads started
+/// by the job inherit).
+pub fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    start();
+    let named = std::thread::Builder::new().name(name.to_string()).stack_size(8 << 20);
+    named
+        .spawn(|| {
+            reset_float_environment();
+            assert!(float_environment_is_default(), "the float environment cannot be set");
+            job();
+        })
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The loops of the product. For each block of k and each group of panels, tiles of up to six rows keep
 //! their accumulators in registers; C takes the first block's sum as it is and adds the others.
 
+// Tiles are arrays in registers: counted loops over both indices are what the optimiser unrolls.
+#![allow(clippy::needless_range_loop)]
+
 use super::lanes::Lanes;
 use super::pack::PANEL;
 

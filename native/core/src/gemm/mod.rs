@@ -75,10 +75,11 @@ pub fn gemm(a: MatRef, m: usize, b: PanelsRef, c: &mut [f32], ldc: usize, block:
     // Whole groups of 8 panels, so that wide tiles stay whole.
     let step = panels.div_ceil(tasks.min(4 * rayon::current_num_threads())).next_multiple_of(8);
     (0..panels.div_ceil(step)).into_par_iter().for_each(|t| {
-        let out = out;
+        // Captured whole: the raw pointer alone may not cross threads.
+        let Out(c) = { out };
         let first = t * step;
         // SAFETY: the lengths were checked above, and panel ranges are disjoint columns of C.
-        unsafe { run(level, a, m, b, { out }.0, ldc, block, first, (first + step).min(panels)) };
+        unsafe { run(level, a, m, b, c, ldc, block, first, (first + step).min(panels)) };
     });
 }
 

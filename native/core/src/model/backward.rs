@@ -62,6 +62,7 @@ struct Back<'a> {
 
 impl Back<'_> {
     /// Reports the map's gradient and returns dx (empty when nobody below needs it).
+    #[allow(clippy::too_many_arguments)]
     fn linear(
         &self,
         layer: usize,

@@ -132,14 +132,14 @@ impl LlamaConfig {
                 None => vec![],
             },
         };
-        if config.heads % config.kv_heads != 0 {
+        if !config.heads.is_multiple_of(config.kv_heads) {
             bail!(
                 BadModel,
                 "config.json: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"
             );
         }
         if config.head_dim == 0
-            || config.head_dim % 2 != 0
+            || !config.head_dim.is_multiple_of(2)
             || config.head_dim > limits::HEAD_DIM_MAX
         {
             bail!(BadModel, "config.json: head size {} must be even and 2..=256", config.head_dim);

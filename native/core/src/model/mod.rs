@@ -8,6 +8,7 @@ pub mod load;
 pub mod save;
 pub mod tape;
 pub mod text;
+pub mod vocabulary;
 pub mod weights;
 
 pub use config::{LlamaConfig, Target};

@@ -198,13 +198,13 @@ pub fn train_base(
 ) -> Result<Weights> {
     let model = &config.model;
     if config.window < 2
-        || config.window >= model.max_positions
+        || config.window > model.max_positions
         || config.batch == 0
         || config.steps == 0
     {
         bail!(
             BadInput,
-            "window {} must be 2..{}, batch and steps at least 1",
+            "window {} must be 2..={}, batch and steps at least 1",
             config.window,
             model.max_positions
         );

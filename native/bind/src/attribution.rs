@@ -1,0 +1,214 @@
+//! The attribution index, query sketches and integer scores.
+
+use crate::cast::{from_attribution, guard, size, whole};
+use crate::job::{CancelHandle, Events, emit, start};
+use crate::model::{NativeAdapter, NativeModel};
+use crate::run::{SampleInput, samples};
+use napi::Env;
+use napi::bindgen_prelude::{
+    BigInt, BigUint64Array, Int8Array, Int16Array, Int32Array, Object, Uint8Array, Uint32Array,
+};
+use napi_derive::napi;
+use openledger_core::attribution::{
+    AttributionIndex, IndexConfig, Phase, build_index, merkle, score, sketch_query,
+};
+use openledger_core::bail;
+use openledger_core::gradients::{LoraGradients, Sample};
+use std::sync::Arc;
+
+#[napi(object)]
+pub struct IndexInput {
+    /// Owner of each sample.
+    pub contributors: Uint32Array,
+    pub contributor_count: f64,
+    pub k: f64,
+    pub damping: f64,
+    pub label_draws: f64,
+    pub seed: BigInt,
+}
+
+#[napi(object)]
+pub struct PhaseEvent {
+    pub phase: String,
+    pub done: f64,
+    pub total: f64,
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Covariance => "covariance",
+        Phase::Eigenbases => "eigenbases",
+        Phase::Eigenvalues => "eigenvalues",
+        Phase::Whiten => "whiten",
+        Phase::Basis => "basis",
+        Phase::Sketch => "sketch",
+    }
+}
+
+#[napi(object)]
+pub struct IndexOutput {
+    pub artefact: Uint8Array,
+    pub k: f64,
+    pub scale: f64,
+    /// [n, k]
+    pub sketches: Int16Array,
+    /// [contributors, k]
+    pub sums: Int32Array,
+    pub events: u32,
+}
+
+#[napi(ts_return_type = "Promise<IndexOutput>")]
+pub fn build_attribution_index<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapter: &NativeAdapter,
+    inputs: Vec<SampleInput>,
+    config: IndexInput,
+    cancel: &CancelHandle,
+    on_progress: Option<Events<PhaseEvent>>,
+) -> napi::Result<Object<'e>> {
+    let all = guard(|| samples(inputs))?;
+    let contributors = config.contributors.to_vec();
+    let (count, k, draws, seed) = guard(|| {
+        Ok((
+            size("contributorCount", config.contributor_count, 1, 1 << 20)?,
+            size("k", config.k, 1, openledger_core::attribution::score::K_MAX)?,
+            whole("labelDraws", config.label_draws, 1, 64)? as u32,
+            crate::cast::seed(config.seed)?,
+        ))
+    })?;
+    let damping = config.damping as f32;
+    let (model, adapter, cancel) = (model.inner.clone(), adapter.inner.clone(), cancel.clone());
+    let job = move || {
+        let source = LoraGradients::new(&model.weights, &adapter, &all)?;
+        let config = IndexConfig {
+            contributors: &contributors,
+            contributor_count: count,
+            k,
+            damping,
+            label_draws: draws,
+            seed,
+        };
+        let mut events = 0;
+        let built = build_index(&source, &config, &mut |phase, done, total| {
+            if on_progress.is_some() {
+                events += 1;
+                let phase = phase_name(phase).to_string();
+                emit(&on_progress, PhaseEvent { phase, done: done as f64, total: total as f64 });
+            }
+            !cancel.cancelled()
+        })
+        .map_err(from_attribution)?;
+        let bytes = built.index.to_bytes();
+        Ok((built, bytes, events))
+    };
+    start(env, job, move |(built, bytes, events)| {
+        Ok(IndexOutput {
+            artefact: bytes.into(),
+            k: k as f64,
+            scale: f64::from(built.scale),
+            sketches: built.sketches.into(),
+            sums: built.sums.into(),
+            events,
+        })
+    })
+}
+
+#[napi]
+pub struct NativeIndex {
+    inner: Arc<AttributionIndex>,
+}
+
+#[napi]
+impl NativeIndex {
+    #[napi]
+    pub fn k(&self) -> u32 {
+        self.inner.k() as u32
+    }
+}
+
+#[napi(ts_return_type = "Promise<NativeIndex>")]
+pub fn load_index(env: &Env, artefact: Uint8Array) -> napi::Result<Object<'_>> {
+    let bytes = artefact.to_vec();
+    let job = move || AttributionIndex::from_bytes(&bytes).map(Arc::new).map_err(from_attribution);
+    start(env, job, |inner| Ok(NativeIndex { inner }))
+}
+
+#[napi(ts_return_type = "Promise<Int8Array>")]
+pub fn sketch_answer<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapter: Option<&NativeAdapter>,
+    index: &NativeIndex,
+    prompt: Uint32Array,
+    response: Uint32Array,
+) -> napi::Result<Object<'e>> {
+    let adapter = guard(|| match adapter {
+        Some(adapter) => Ok(adapter.inner.clone()),
+        None => bail!(
+            BadInput,
+            "a sketch needs the adapter its index was built for; the base alone has none"
+        ),
+    })?;
+    let (model, index) = (model.inner.clone(), index.inner.clone());
+    let tokens = [&prompt[..], &response[..]].concat();
+    let all = [Sample { tokens, loss_from: prompt.len() }];
+    let job = move || {
+        let source = LoraGradients::new(&model.weights, &adapter, &all)?;
+        sketch_query(&index, &source, 0).map_err(from_attribution)
+    };
+    start(env, job, |sketch| Ok(Int8Array::from(sketch)))
+}
+
+#[napi(object)]
+pub struct ScoreOutput {
+    pub indices: Uint32Array,
+    pub weights: BigUint64Array,
+}
+
+/// Integers only; answers at once.
+#[napi]
+pub fn score_table(
+    sums: Int32Array,
+    k: f64,
+    query: Int8Array,
+    multipliers: Uint32Array,
+    top: f64,
+) -> napi::Result<ScoreOutput> {
+    guard(|| {
+        let k = size("k", k, 1, openledger_core::attribution::score::K_MAX)?;
+        let top = size("top", top, 1, 1 << 20)?;
+        let out = score(&sums, k, &query, &multipliers, top).map_err(from_attribution)?;
+        Ok(ScoreOutput { indices: out.indices.into(), weights: out.weights.into() })
+    })
+}
+
+/// Root over the leaves of all samples: `contents` holds 32 bytes a sample, `sketches` [n, k].
+#[napi]
+pub fn sketch_root(
+    contributors: Uint32Array,
+    contents: Uint8Array,
+    sketches: Int16Array,
+    k: f64,
+) -> napi::Result<Uint8Array> {
+    guard(|| {
+        let n = contributors.len();
+        let k = size("k", k, 1, openledger_core::attribution::score::K_MAX)?;
+        if n == 0 || contents.len() != 32 * n || sketches.len() != n * k {
+            bail!(
+                BadInput,
+                "{n} contributors, {} bytes of content hashes, {} sketch entries do not agree for k = {k}",
+                contents.len(),
+                sketches.len()
+            );
+        }
+        let mut leaves = Vec::with_capacity(n);
+        for i in 0..n {
+            let mut content = [0u8; 32];
+            content.copy_from_slice(&contents[32 * i..32 * i + 32]);
+            let sketch = &sketches[i * k..(i + 1) * k];
+            leaves.push(merkle::leaf_hash(i as u32, contributors[i], &content, sketch));
+        }
+        Ok(merkle::root(&leaves).to_vec().into())
+    })
+}

@@ -1,0 +1,90 @@
+//! Models and adapters as handles: JavaScript holds them, Rust owns the weights.
+
+use crate::cast::guard;
+use crate::job::start;
+use napi::Env;
+use napi::bindgen_prelude::{Object, Uint32Array};
+use napi_derive::napi;
+use openledger_core::lora::Adapter;
+use openledger_core::model::{Model, Text};
+use openledger_core::{Result, bail};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[napi]
+pub struct NativeModel {
+    pub(crate) inner: Arc<Model>,
+}
+
+fn text(model: &Model) -> Result<&Text> {
+    match &model.text {
+        Some(text) => Ok(text),
+        None => bail!(Unsupported, "this model directory has no tokenizer.json"),
+    }
+}
+
+#[napi]
+impl NativeModel {
+    /// config.json as this engine understood it, plus the number of parameters.
+    #[napi]
+    pub fn config(&self) -> napi::Result<String> {
+        guard(|| {
+            let config = self.inner.config();
+            let mut json = config.to_json();
+            json["eos_token_ids"] = config.eos.clone().into();
+            json["parameters"] = config.parameters().into();
+            Ok(json.to_string())
+        })
+    }
+
+    #[napi]
+    pub fn encode(&self, input: String) -> napi::Result<Uint32Array> {
+        guard(|| Ok(text(&self.inner)?.encode(&input)?.into()))
+    }
+
+    #[napi]
+    pub fn decode(&self, ids: Uint32Array, keep_special: bool) -> napi::Result<String> {
+        guard(|| text(&self.inner)?.decode(&ids, keep_special))
+    }
+}
+
+#[napi]
+pub struct NativeAdapter {
+    pub(crate) inner: Arc<Adapter>,
+}
+
+#[napi]
+impl NativeAdapter {
+    #[napi]
+    pub fn config(&self) -> napi::Result<String> {
+        guard(|| {
+            let config = &self.inner.config;
+            let targets: Vec<&str> = config.targets.iter().map(|t| t.name()).collect();
+            Ok(serde_json::json!({
+                "rank": config.rank,
+                "alpha": config.alpha,
+                "rslora": config.rslora,
+                "targets": targets,
+                "parameters": self.inner.to_parameters().len(),
+            })
+            .to_string())
+        })
+    }
+}
+
+#[napi(ts_return_type = "Promise<NativeModel>")]
+pub fn load_model(env: &Env, dir: String) -> napi::Result<Object<'_>> {
+    let job = move || Model::load(&PathBuf::from(dir)).map(Arc::new);
+    start(env, job, |inner| Ok(NativeModel { inner }))
+}
+
+#[napi(ts_return_type = "Promise<NativeAdapter>")]
+pub fn load_adapter<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    dir: String,
+) -> napi::Result<Object<'e>> {
+    let model = model.inner.clone();
+    let job = move || Adapter::load(&PathBuf::from(dir), model.config()).map(Arc::new);
+    start(env, job, |inner| Ok(NativeAdapter { inner }))
+}

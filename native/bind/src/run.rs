@@ -1,0 +1,165 @@
+//! Generation, replay and loss.
+
+use crate::cast::{guard, size};
+use crate::job::{CancelHandle, Events, emit, start};
+use crate::model::{NativeAdapter, NativeModel};
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Object, Uint8Array, Uint32Array};
+use napi_derive::napi;
+use openledger_core::Result;
+use openledger_core::generate::{Answer, Finish, Request, Sampler, generate, replay};
+use openledger_core::gradients::{Sample, check_samples, sample_loss};
+use openledger_core::lora::Adapter;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+#[napi(object)]
+pub struct RequestInput {
+    pub prompt: Uint32Array,
+    pub max_tokens: f64,
+    pub temperature: f64,
+    pub top_p: f64,
+    pub seed: BigInt,
+    pub stop: Uint32Array,
+}
+
+impl RequestInput {
+    fn cast(self) -> Result<Request> {
+        Ok(Request {
+            prompt: self.prompt.to_vec(),
+            max_tokens: size("maxTokens", self.max_tokens, 1, 1 << 20)?,
+            sampler: Sampler {
+                temperature: self.temperature as f32,
+                top_p: self.top_p as f32,
+                seed: crate::cast::seed(self.seed)?,
+            },
+            stop: self.stop.to_vec(),
+        })
+    }
+}
+
+#[napi(object)]
+pub struct TokenEvent {
+    pub token: u32,
+    pub index: u32,
+}
+
+#[napi(object)]
+pub struct AnswerOutput {
+    pub tokens: Uint32Array,
+    /// 32 bytes per token.
+    pub trace: Uint8Array,
+    pub finish: String,
+    pub events: u32,
+}
+
+impl AnswerOutput {
+    fn new(answer: Answer, events: u32) -> Self {
+        let finish = match answer.finish {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::Cancelled => "cancelled",
+        };
+        Self {
+            tokens: answer.tokens.into(),
+            trace: answer.trace.concat().into(),
+            finish: finish.to_string(),
+            events,
+        }
+    }
+}
+
+pub fn adapter_of(adapter: Option<&NativeAdapter>) -> Option<Arc<Adapter>> {
+    adapter.map(|a| a.inner.clone())
+}
+
+#[napi(ts_return_type = "Promise<AnswerOutput>")]
+pub fn generate_tokens<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapter: Option<&NativeAdapter>,
+    request: RequestInput,
+    cancel: &CancelHandle,
+    on_token: Option<Events<TokenEvent>>,
+) -> napi::Result<Object<'e>> {
+    let request = guard(|| request.cast())?;
+    let (model, adapter, cancel) = (model.inner.clone(), adapter_of(adapter), cancel.clone());
+    let job = move || {
+        let mut events = 0;
+        let answer =
+            generate(&model.weights, adapter.as_deref(), &request, &mut |token, index| {
+                if on_token.is_some() {
+                    events += 1;
+                    emit(&on_token, TokenEvent { token, index: index as u32 });
+                }
+                !cancel.cancelled()
+            })?;
+        Ok((answer, events))
+    };
+    start(env, job, |(answer, events)| Ok(AnswerOutput::new(answer, events)))
+}
+
+#[napi(ts_return_type = "Promise<AnswerOutput>")]
+pub fn replay_tokens<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapter: Option<&NativeAdapter>,
+    request: RequestInput,
+    claimed: Uint32Array,
+) -> napi::Result<Object<'e>> {
+    let request = guard(|| request.cast())?;
+    let (model, adapter, claimed) = (model.inner.clone(), adapter_of(adapter), claimed.to_vec());
+    let job = move || replay(&model.weights, adapter.as_deref(), &request, &claimed);
+    start(env, job, |answer| Ok(AnswerOutput::new(answer, 0)))
+}
+
+#[napi(object)]
+pub struct SampleInput {
+    pub tokens: Uint32Array,
+    pub loss_from: f64,
+}
+
+/// Most samples handed over at once.
+const SAMPLES_MAX: usize = 1 << 20;
+
+pub fn samples(inputs: Vec<SampleInput>) -> Result<Vec<Sample>> {
+    size("the number of samples", inputs.len() as f64, 1, SAMPLES_MAX)?;
+    inputs
+        .into_iter()
+        .enumerate()
+        .map(|(i, s)| {
+            let name = format!("sample {i}: lossFrom");
+            let loss_from = size(&name, s.loss_from, 0, u32::MAX as usize)?;
+            Ok(Sample { tokens: s.tokens.to_vec(), loss_from })
+        })
+        .collect()
+}
+
+#[napi(object)]
+pub struct LossOutput {
+    pub loss: f64,
+    pub tokens: f64,
+}
+
+#[napi(ts_return_type = "Promise<LossOutput>")]
+pub fn evaluate_loss<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapter: Option<&NativeAdapter>,
+    inputs: Vec<SampleInput>,
+) -> napi::Result<Object<'e>> {
+    let all = guard(|| samples(inputs))?;
+    let (model, adapter) = (model.inner.clone(), adapter_of(adapter));
+    let job = move || {
+        let weights = &model.weights;
+        check_samples(weights, &all)?;
+        if let Some(adapter) = &adapter {
+            adapter.check_fits(&weights.config)?;
+        }
+        let losses: Vec<f64> =
+            all.par_iter().map(|s| sample_loss(weights, adapter.as_deref(), s)).collect();
+        let targets: usize = all.iter().map(Sample::targets).sum();
+        Ok((losses.iter().sum::<f64>(), targets))
+    };
+    start(env, job, |(loss, tokens)| Ok(LossOutput { loss, tokens: tokens as f64 }))
+}

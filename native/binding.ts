@@ -1,0 +1,203 @@
+/**
+ * Loads the compiled addon and says, in types, what it offers raw. Only `index.ts` imports this.
+ * The declarations mirror `native/bind/src` by hand, so that types are there before anything is built.
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+export interface RawModel {
+  config(): string
+  encode(text: string): Uint32Array
+  decode(ids: Uint32Array, keepSpecial: boolean): string
+}
+
+export interface RawAdapter {
+  config(): string
+}
+
+export interface RawIndex {
+  k(): number
+}
+
+export interface RawCancel {
+  cancel(): void
+}
+
+export interface RawRequest {
+  prompt: Uint32Array
+  maxTokens: number
+  temperature: number
+  topP: number
+  seed: bigint
+  stop: Uint32Array
+}
+
+export interface RawAnswer {
+  tokens: Uint32Array
+  trace: Uint8Array
+  finish: 'stop' | 'length' | 'cancelled'
+  events: number
+}
+
+export interface RawSample {
+  tokens: Uint32Array
+  lossFrom: number
+}
+
+export interface RawSchedule {
+  optimizer: string
+  learningRate: number
+  learningRateFloor: number
+  warmupSteps: number
+  weightDecay: number
+  clip: number
+  beta1: number
+  beta2: number
+  eps: number
+  batch: number
+  seed: bigint
+}
+
+export interface RawProgress {
+  step: number
+  steps: number
+  loss: number
+  lr: number
+  gradNorm: number
+  tokensPerSecond: number
+}
+
+export interface RawTrained {
+  finalLoss: number
+  steps: number
+  events: number
+}
+
+export interface RawPhase {
+  phase: string
+  done: number
+  total: number
+}
+
+export interface RawIndexInput {
+  contributors: Uint32Array
+  contributorCount: number
+  k: number
+  damping: number
+  labelDraws: number
+  seed: bigint
+}
+
+export interface RawBuiltIndex {
+  artefact: Uint8Array
+  k: number
+  scale: number
+  sketches: Int16Array
+  sums: Int32Array
+  events: number
+}
+
+export interface Binding {
+  CancelHandle: new () => RawCancel
+  capabilities(): {
+    kernelSet: number
+    simd: string
+    threads: number
+    cuda: boolean
+    cudaReason: string
+  }
+  panicForTest(late: boolean): Promise<void>
+  loadModel(dir: string): Promise<RawModel>
+  loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
+  generateTokens(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    request: RawRequest,
+    cancel: RawCancel,
+    onToken: ((event: { token: number; index: number }) => void) | null,
+  ): Promise<RawAnswer>
+  replayTokens(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    request: RawRequest,
+    claimed: Uint32Array,
+  ): Promise<RawAnswer>
+  evaluateLoss(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    samples: RawSample[],
+  ): Promise<{ loss: number; tokens: number }>
+  trainAdapter(
+    model: RawModel,
+    samples: RawSample[],
+    lora: { rank: number; alpha: number; rslora: boolean; targets: string[]; epochs: number },
+    schedule: RawSchedule,
+    baseName: string,
+    outDir: string,
+    cancel: RawCancel,
+    onProgress: ((event: RawProgress) => void) | null,
+  ): Promise<[RawTrained, RawAdapter]>
+  trainBaseModel(
+    configJson: string,
+    stream: Uint32Array,
+    window: number,
+    steps: number,
+    schedule: RawSchedule,
+    half: boolean,
+    outDir: string,
+    cancel: RawCancel,
+    onProgress: ((event: RawProgress) => void) | null,
+  ): Promise<RawTrained>
+  trainTokenizer(texts: string[], vocabulary: number, special: string[]): Promise<string>
+  encodeWith(tokenizer: string, text: string): Uint32Array
+  buildAttributionIndex(
+    model: RawModel,
+    adapter: RawAdapter,
+    samples: RawSample[],
+    config: RawIndexInput,
+    cancel: RawCancel,
+    onProgress: ((event: RawPhase) => void) | null,
+  ): Promise<RawBuiltIndex>
+  loadIndex(artefact: Uint8Array): Promise<RawIndex>
+  sketchAnswer(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    index: RawIndex,
+    prompt: Uint32Array,
+    response: Uint32Array,
+  ): Promise<Int8Array>
+  scoreTable(
+    sums: Int32Array,
+    k: number,
+    query: Int8Array,
+    multipliers: Uint32Array,
+    top: number,
+  ): { indices: Uint32Array; weights: BigUint64Array }
+  sketchRoot(
+    contributors: Uint32Array,
+    contents: Uint8Array,
+    sketches: Int16Array,
+    k: number,
+  ): Uint8Array
+}
+
+/** The names `napi build --platform` gives on the systems we build for. */
+const FILES: Record<string, string> = {
+  'linux-x64': 'index.linux-x64-gnu.node',
+  'linux-arm64': 'index.linux-arm64-gnu.node',
+  'darwin-x64': 'index.darwin-x64.node',
+  'darwin-arm64': 'index.darwin-arm64.node',
+}
+
+/** Loads the addon; throws with the command to run when it is not built. */
+export function loadBinding(): Binding {
+  const system = `${process.platform}-${process.arch}`
+  const file = FILES[system]
+  if (file === undefined) throw new Error(`the native addon is not built for ${system}`)
+  const path = fileURLToPath(new URL(`./build/${file}`, import.meta.url))
+  if (!existsSync(path)) {
+    throw new Error('the native addon is not built: run `npm run setup` (needs a Rust toolchain)')
+  }
+  return createRequire(import.meta.url)(path) as Binding
+}
