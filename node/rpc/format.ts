@@ -136,7 +136,8 @@ function isProtected(tx: SignedTx): boolean {
 function authorizations(list: Json | undefined): Json {
   if (!Array.isArray(list)) return []
   return list.map((entry: Record<string, Json>) => {
-    const number = (name: string): Hex => quantity(BigInt((entry[name] as string) || '0x0'))
+    // EthereumJS gives the bytes as they stand in RLP: zero is '0x'.
+    const number = (name: string): Hex => quantity(BigInt(`${entry[name]}`.replace(/^0x$/, '0')))
     return {
       chainId: number('chainId'),
       address: entry.address ?? null,

@@ -303,12 +303,15 @@ function lower(hex: string): Hex {
   return hex.toLowerCase() as Hex
 }
 
+/** For results. */
 export const schemas: Readonly<
-  Record<'block' | 'quantity' | 'data' | 'object' | 'boolean', JsonSchema>
+  Record<'block' | 'quantity' | 'data' | 'hash' | 'object' | 'array' | 'boolean', JsonSchema>
 > = {
   block: block.schema,
   quantity: uint256.schema,
   data: bytes.schema,
+  hash: hash.schema,
   object: object.schema,
+  array: { type: 'array' },
   boolean: bool.schema,
 }

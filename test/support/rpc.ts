@@ -69,7 +69,7 @@ export async function openTestNode(
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': type },
-      body: body as RequestInit['body'],
+      body: body as NonNullable<RequestInit['body']>,
     })
     const text = await response.text()
     return { status: response.status, answer: text ? JSON.parse(text) : null }
