@@ -13,7 +13,7 @@ export const OP = {
   l2ToL1MessagePasser: '0x4200000000000000000000000000000000000016',
   baseFeeVault: '0x4200000000000000000000000000000000000019',
   l1FeeVault: '0x420000000000000000000000000000000000001a',
-} as const satisfies Record<string, Hex>
+} as const
 
 /** The account without a key that sends the L1 attributes deposit (specs: deposits.md). */
 export const L1_ATTRIBUTES_DEPOSITOR: Hex = '0xdeaddeaddeaddeaddeaddeaddeaddeaddead0001'
@@ -26,10 +26,20 @@ export const OPENLEDGER = {
   receiptRegistry: '0x4f50454e00000000000000000000000000000006',
   rewardDistributor: '0x4f50454e00000000000000000000000000000007',
   splitPolicy: '0x4f50454e00000000000000000000000000000008',
-} as const satisfies Record<string, Hex>
+} as const
+
+/** Contracts that stand at the same address on every chain. */
+export const STANDARD = {
+  /** EIP-4788 */
+  beaconRoots: '0x000f3df6d732807ef1319fb7b8bb8522d0beac02',
+  /** EIP-2935 */
+  history: '0x0000f90827f1c53a10cb7a02335b175320002935',
+  create2Deployer: '0x4e59b44847b379578588920ca78fbf26c0b4956c',
+  multicall3: '0xca11bde05977b3631167028862be2a173976ca11',
+} as const
 
 /** EVM extensions of `precompiles/`. */
 export const PRECOMPILE = {
   model: '0x0000000000000000000000000000000000000a01',
   attribute: '0x0000000000000000000000000000000000000a02',
-} as const satisfies Record<string, Hex>
+} as const

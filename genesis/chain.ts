@@ -22,6 +22,19 @@ export type SystemConfig = {
   readonly unsafeBlockSigner: Hex
 }
 
+/** Where fees go and when rewards are final, as of genesis; contracts may change it later. */
+export type Economy = {
+  /** May add split policies and name the pools. */
+  readonly governor: Hex
+  readonly platformTreasury: Hex
+  readonly stakersPool: Hex
+  /** Receives what the fee vaults hold. */
+  readonly feeRecipient: Hex
+  readonly epochSeconds: bigint
+  /** Seconds between the end of an epoch and its claims. */
+  readonly challengeSeconds: bigint
+}
+
 export type ChainConfig = {
   readonly l1ChainId: number
   readonly l2ChainId: number
@@ -46,6 +59,23 @@ export type ChainConfig = {
   readonly portal: Hex
   /** L1 addresses people need (token, ...); not consensus. */
   readonly l1Contracts: Readonly<Record<string, Hex>>
+  /** Absent: `economyOf` says what holds. */
+  readonly economy?: Economy
+}
+
+/** The economy of a chain; until somebody is named, the operator's batcher account stands in. */
+export function economyOf(config: ChainConfig): Economy {
+  const { batcher } = config.genesis.systemConfig
+  return (
+    config.economy ?? {
+      governor: batcher,
+      platformTreasury: batcher,
+      stakersPool: batcher,
+      feeRecipient: batcher,
+      epochSeconds: 60n,
+      challengeSeconds: 60n,
+    }
+  )
 }
 
 /** `rollup.json`: integers as JSON numbers, addresses and hashes as lower-case hex. */
@@ -88,6 +118,18 @@ export function decodeChainConfig(text: string): ChainConfig {
     batchInbox: root.hex('batchInbox', 20),
     portal: root.hex('portal', 20),
     l1Contracts: root.object('l1Contracts').addresses(),
+    ...(root.has('economy') ? { economy: decodeEconomy(root.object('economy')) } : {}),
+  }
+}
+
+function decodeEconomy(economy: Reader): Economy {
+  return {
+    governor: economy.hex('governor', 20),
+    platformTreasury: economy.hex('platformTreasury', 20),
+    stakersPool: economy.hex('stakersPool', 20),
+    feeRecipient: economy.hex('feeRecipient', 20),
+    epochSeconds: economy.positive('epochSeconds'),
+    challengeSeconds: economy.integer('challengeSeconds'),
   }
 }
 
@@ -104,6 +146,10 @@ class Reader {
     this.#value = value as Record<string, unknown>
   }
 
+  has(name: string): boolean {
+    return this.#value[name] !== undefined
+  }
+
   object(name: string): Reader {
     return new Reader(`${this.#path}.${name}`, this.#value[name])
   }
@@ -112,6 +158,12 @@ class Reader {
     const value = this.#value[name]
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return BigInt(value)
     throw new Error(`${this.#path}.${name} is ${JSON.stringify(value)}; it must be a whole number`)
+  }
+
+  positive(name: string): bigint {
+    const value = this.integer(name)
+    if (value > 0n) return value
+    throw new Error(`${this.#path}.${name} is 0; it must be above zero`)
   }
 
   hex(name: string, bytes: number): Hex {

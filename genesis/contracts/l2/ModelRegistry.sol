@@ -123,6 +123,8 @@ contract ModelRegistry {
     error ManifestNotEarlier(bytes32 manifestHash);
     /// @notice The sealed manifest and the parameters (or the committed base) differ in this hash.
     error SealMismatch(bytes32 expected, bytes32 got);
+    /// @notice MODEL halted: the bytes are malformed, too long, miss a chunk, or the gas did not suffice.
+    error ArtefactRefused(uint256 length);
     error ModelExists(bytes32 modelId);
     error UnknownModel(bytes32 modelId);
     error NotModelOwner(bytes32 modelId, address caller);
@@ -189,7 +191,11 @@ contract ModelRegistry {
 
     /// @notice Stores one piece of an attribution table; whoever sends it pays for it.
     function putChunk(bytes calldata chunk) external returns (address account) {
-        account = MODEL.put(chunk);
+        try MODEL.put(chunk) returns (address stored) {
+            account = stored;
+        } catch {
+            revert ArtefactRefused(chunk.length);
+        }
         emit ChunkPut(account, chunk.length);
     }
 
@@ -205,7 +211,11 @@ contract ModelRegistry {
         }
         _checkText(params.name);
         _checkSeal(params, manifest.baseHash);
-        modelId = MODEL.seal(params.sealManifest);
+        try MODEL.seal(params.sealManifest) returns (bytes32 id) {
+            modelId = id;
+        } catch {
+            revert ArtefactRefused(params.sealManifest.length);
+        }
         _store(modelId, params, manifest);
     }
 

@@ -1,0 +1,105 @@
+/**
+ * The state before block 1: contract code and the few storage words it starts with. Pure: the same
+ * configuration gives the same alloc, hence the same genesis hash. Nobody owns OPEN here; every wei comes
+ * through the bridge.
+ *
+ * Storage slots are written as numbers; the comments in the Solidity files and a test that reads the
+ * getters say what they are.
+ */
+import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
+import { type ChainConfig, type Economy, economyOf } from './chain.ts'
+import {
+  DatanetRegistry,
+  FeeVault,
+  GasPriceOracle,
+  InferenceEscrow,
+  L1Block,
+  L2ToL1MessagePasser,
+  ModelRegistry,
+  Multicall3,
+  ReceiptRegistry,
+  RewardDistributor,
+  SplitPolicy,
+} from './contracts.generated.ts'
+
+export type AllocAccount = {
+  readonly code: Hex
+  /** Slot to word, both 32 bytes. */
+  readonly storage?: Readonly<Record<Hex, Hex>>
+  readonly nonce: bigint
+}
+
+/** EIP-4788: beacon roots of the last 8191 timestamps. Code from the EIP. */
+const BEACON_ROOTS_CODE: Hex =
+  '0x3373fffffffffffffffffffffffffffffffffffffffe14604d57602036146024575f5ffd5b5f35801560495762001fff810690815414603c575f5ffd5b62001fff01545f5260205ff35b5f5ffd5b62001fff42064281555f359062001fff015500'
+
+/** EIP-2935: hashes of the last 8191 blocks. Code from the EIP. */
+const HISTORY_CODE: Hex =
+  '0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500'
+
+/** CREATE2 with the calldata's first word as salt and the rest as creation code. */
+const CREATE2_DEPLOYER_CODE: Hex =
+  '0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3'
+
+/** L1 token of a chain that has none yet (tests). */
+const NO_TOKEN: Hex = '0x0000000000000000000000000000000000000000'
+
+export function genesisAlloc(config: ChainConfig): Record<Hex, AllocAccount> {
+  return {
+    ...systemContracts(),
+    ...opPredeploys(config.l1Contracts.token ?? NO_TOKEN, economyOf(config)),
+    ...payablePredeploys(economyOf(config)),
+  }
+}
+
+function systemContracts(): Record<Hex, AllocAccount> {
+  return {
+    [STANDARD.beaconRoots]: account(BEACON_ROOTS_CODE),
+    [STANDARD.history]: account(HISTORY_CODE),
+    [STANDARD.create2Deployer]: account(CREATE2_DEPLOYER_CODE),
+    [STANDARD.multicall3]: account(Multicall3.deployedBytecode),
+  }
+}
+
+function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
+  const vault = account(FeeVault.deployedBytecode, [[0, economy.feeRecipient]])
+  return {
+    [OP.gasPriceOracle]: account(GasPriceOracle.deployedBytecode),
+    [OP.l1Block]: account(L1Block.deployedBytecode, [[9, token]]),
+    [OP.l2ToL1MessagePasser]: account(L2ToL1MessagePasser.deployedBytecode),
+    [OP.sequencerFeeVault]: vault,
+    [OP.baseFeeVault]: vault,
+    [OP.l1FeeVault]: vault,
+  }
+}
+
+function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
+  return {
+    [OPENLEDGER.datanetRegistry]: account(DatanetRegistry.deployedBytecode),
+    [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
+    [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
+    [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
+    [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [
+      [0, economy.epochSeconds],
+      [1, economy.challengeSeconds],
+    ]),
+    [OPENLEDGER.splitPolicy]: account(SplitPolicy.deployedBytecode, [
+      [0, economy.governor],
+      [1, economy.platformTreasury],
+      [2, economy.stakersPool],
+    ]),
+  }
+}
+
+/** Nonce 1, as a contract deployed by transaction has (EIP-161). */
+function account(
+  code: Hex,
+  storage: readonly (readonly [number, Hex | bigint])[] = [],
+): AllocAccount {
+  const words = storage.map(([slot, value]) => [word(BigInt(slot)), word(BigInt(value))] as const)
+  return { code, nonce: 1n, ...(words.length > 0 ? { storage: Object.fromEntries(words) } : {}) }
+}
+
+function word(value: bigint): Hex {
+  return `0x${value.toString(16).padStart(64, '0')}`
+}
