@@ -11,13 +11,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
+import { assert, messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
 import { attributesOf } from '../chain/verify.ts'
 import type { L1Reader } from '../l1/reader.ts'
-import type { BlockId, L1BlockData, L1Origin } from '../l1/types.ts'
+import type { BlockId, L1BlockData, L1BlockRef, L1Origin } from '../l1/types.ts'
 import { depositOnly } from './attributes.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import {
@@ -28,6 +28,7 @@ import {
   genesisCheckpoint,
   step,
 } from './derive.ts'
+import { l2RefOf } from './l2-ref.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
 
 export type PipelineOptions = {
@@ -84,8 +85,10 @@ export type SafeBlock = {
 export type SyncStatus = {
   /** The last L1 block consumed. */
   readonly currentL1: BlockId
-  readonly headL1: BlockId | null
-  readonly finalizedL1: BlockId | null
+  /** The same with parent and time; null until a block was consumed in this life. */
+  readonly currentRef: L1BlockRef | null
+  readonly headL1: L1BlockRef | null
+  readonly finalizedL1: L1BlockRef | null
 }
 
 export class DerivationPipeline {
@@ -103,7 +106,8 @@ export class DerivationPipeline {
     this.#options = options
     this.#modules = modules
     this.#log = modules.log.child('derive')
-    this.#status = { currentL1: modules.config.genesis.l1, headL1: null, finalizedL1: null }
+    const currentL1 = modules.config.genesis.l1
+    this.#status = { currentL1, currentRef: null, headL1: null, finalizedL1: null }
   }
 
   get status(): SyncStatus {
@@ -163,8 +167,8 @@ export class DerivationPipeline {
     const finalized = await l1.head('finalized')
     this.#status = {
       ...this.#status,
-      headL1: idOf(head),
-      finalizedL1: finalized && idOf(finalized),
+      headL1: head,
+      finalizedL1: finalized,
     }
     const state = this.#state ?? (await this.#resume())
     this.#state = state
@@ -198,7 +202,7 @@ export class DerivationPipeline {
     // While it re-reads frames before its checkpoint, the safe head is ahead of the L1 block.
     if (block.number >= state.resumed.number) {
       await this.#modules.checkpoints.put({ safe: done.state.safe, l1 })
-      this.#status = { ...this.#status, currentL1: l1 }
+      this.#status = { ...this.#status, currentL1: l1, currentRef: block }
     }
     this.#state = done.state
   }
@@ -315,7 +319,28 @@ export class DerivationPipeline {
   async #reorg(known: BlockId): Promise<void> {
     this.#log.warn('L1 was reorganised', { number: known.number, hash: known.hash })
     this.#state = null
-    this.#state = await this.#resume()
+    const state = await this.#resume()
+    await this.#trimUnsafe()
+    this.#state = state
+  }
+
+  /** Unsafe blocks whose L1 origin is gone can never become safe; the others stay. */
+  async #trimUnsafe(): Promise<void> {
+    const { config, chain, l1 } = this.#modules
+    const [head, safe] = [chain.headRef('unsafe'), chain.headRef('safe')]
+    const hashes = new Map<bigint, Hex | undefined>()
+    for (let number = head.number; number > safe.number; number--) {
+      const block = chain.blockByNumber(number)
+      assert(block, `block ${number} is canonical`)
+      const { l1Origin } = l2RefOf(config, block)
+      if (!hashes.has(l1Origin.number)) {
+        hashes.set(l1Origin.number, (await l1.originByNumber(l1Origin.number))?.hash)
+      }
+      if (hashes.get(l1Origin.number) !== l1Origin.hash) continue
+      if (number < head.number) await chain.resetUnsafe({ hash: block.hash, number })
+      return
+    }
+    if (head.number > safe.number) await chain.resetUnsafe(safe)
   }
 
   #remember(trace: readonly TraceEntry[], block: L1BlockData): void {

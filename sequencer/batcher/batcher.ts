@@ -12,6 +12,7 @@ import type { Hex } from '../../node/base/bytes.ts'
 import { assert, messageOf, NodeError } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
 import type { Block, BlockRef } from '../../node/chain/types.ts'
+import type { BlobArchive } from '../../node/l1/blobs.ts'
 import type { AccountState, L1Sender } from '../../node/l1/sender.ts'
 import { calldataGas, payloadOf } from '../../node/l1/signing.ts'
 import {
@@ -43,6 +44,8 @@ export type BatcherModules = {
   readonly chain: BatcherChain
   readonly sender: Pick<L1Sender, 'account' | 'bid' | 'sign' | 'send' | 'inclusion' | 'address'>
   readonly outbox: Outbox
+  /** Keeps our own blobs after L1 has forgotten them. */
+  readonly archive?: BlobArchive
   readonly log: Log
   /** Milliseconds, monotonic. */
   now(): number
@@ -71,6 +74,7 @@ export class Batcher {
   #balanceLow = false
   #loop: Promise<void> | null = null
   #posted: Posted | null = null
+  #fatal: NodeError | null = null
 
   constructor(options: BatcherOptions, modules: BatcherModules) {
     this.#options = options
@@ -82,6 +86,11 @@ export class Batcher {
   /** The newest transaction of ours in an L1 block. */
   get lastPosted(): Posted | null {
     return this.#posted
+  }
+
+  /** Why it has stopped for good, if it has: a bug in the encoder, and nothing was posted. */
+  get fatal(): NodeError | null {
+    return this.#fatal
   }
 
   start(): void {
@@ -105,8 +114,12 @@ export class Batcher {
         failures = 0
       } catch (error) {
         waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
+        if (error instanceof NodeError && error.severity === 'fatal') {
+          this.#fatal = error
+          this.#log.error('batcher has stopped', { error: messageOf(error) })
+          return
+        }
         this.#log.warn('batcher waits', { error: messageOf(error), waitMs })
-        if (error instanceof NodeError && error.severity === 'fatal') throw error
       }
       await delay(waitMs, undefined, { signal }).catch(() => {})
     }
@@ -258,6 +271,7 @@ export class Batcher {
     for (const [part, submission] of submissions.entries()) {
       const nonce = account.nonce + BigInt(part)
       const signed = await sender.sign({ ...submission, to: config.batchInbox }, nonce, bid.fees)
+      await this.#archive(submission, signed.versionedHashes)
       const place = { part, parts: submissions.length, kind: submission.kind }
       rows.push(rowOf(channel, place, signed, account.head.number))
     }
@@ -287,6 +301,13 @@ export class Batcher {
     const blobs = encodeSubmissions(channel, target.blobs)
     const calldata = encodeSubmissions(channel, target.calldata)
     return costOf(calldata, account) < costOf(blobs, account) ? calldata : blobs
+  }
+
+  async #archive(submission: Submission, versionedHashes: readonly Hex[]): Promise<void> {
+    if (submission.kind !== 'blobs') return
+    for (const [i, blob] of submission.blobs.entries()) {
+      await this.#modules.archive?.put(versionedHashes[i] as Hex, blob)
+    }
   }
 
   async #send(raw: Uint8Array, row: OutboxRow): Promise<void> {

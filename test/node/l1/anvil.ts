@@ -1,4 +1,4 @@
-/** A real L1 with blobs for one test file: anvil on a free port, mining only when told to (or by `--block-time`). */
+/** A real L1 with blobs for one test file: anvil on a free port, mining only when told to. */
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -20,8 +20,7 @@ export const KEYS: readonly Hex[] = [
 export async function startAnvil(...flags: string[]): Promise<Anvil> {
   const root = dirname(createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json'))
   const bin = join(root, '..', '..', '.bin', 'anvil')
-  const mining = flags.includes('--block-time') ? [] : ['--no-mining']
-  const child = spawn(bin, ['--port', '0', ...mining, ...flags], {
+  const child = spawn(bin, ['--port', '0', '--no-mining', ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))

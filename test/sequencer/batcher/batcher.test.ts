@@ -1,19 +1,27 @@
 /** The batcher against a real L1: what it posts is derived by a node that knows nothing but L1. */
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
+import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { blobVersionedHash } from '../../../node/l1/kzg.ts'
+import { startAnvil } from '../../node/l1/anvil.ts'
 import { alice, signedTx } from '../../support/chain.ts'
-import { startRollup } from './rollup.ts'
+import { Rollup } from './rollup.ts'
+
+const anvil = await startAnvil()
+t.teardown(() => anvil.stop())
 
 t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', async (t) => {
-  const rollup = await startRollup(t)
-  await rollup.anvil.mine()
+  const rollup = await Rollup.start(t, anvil)
+  await anvil.mine()
   const blocks = await rollup.buildMany(5, 2)
   const { service, posted, outbox } = rollup.batcher()
   await service.tick()
   t.equal((await outbox.rows()).length, 1)
   t.equal(service.lastPosted, null)
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.match(posted, [{ kind: 'blobs', from: 1n, to: 5n, versionedHashes: [/^0x01/] }])
 
@@ -26,7 +34,7 @@ t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', 
   )
   t.same(node.pipeline.trace, [])
   // The sequencer's own node finds every block known, and the range is released.
-  const own = rollup.pipelineFor(rollup.sequencer)
+  const own = rollup.own()
   await own.sync()
   t.same(
     own.safe.map(({ outcome }) => outcome),
@@ -37,12 +45,63 @@ t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', 
   t.same(await again.outbox.rows(), [])
 })
 
+t.test('while a blob cannot be had derivation waits, and changes nothing', async (t) => {
+  const rollup = await Rollup.start(t, anvil)
+  const blocks = await rollup.buildMany(2)
+  const { service } = rollup.batcher()
+  await service.tick()
+  await anvil.mine()
+  let isBroken = true
+  const beacon = createServer(async (request, response) => {
+    const answer = await fetch(`${anvil.url}${request.url}`)
+    const text = await answer.text()
+    const flipped = text.replace(
+      /("0x.{10})(.)/,
+      (_, head, digit) => head + (digit === '0' ? 1 : 0),
+    )
+    response.end(isBroken ? flipped : text)
+  })
+  await new Promise<void>((resolve) => beacon.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    beacon.closeAllConnections()
+    beacon.close()
+  })
+  const node = await rollup.follower({
+    beacon: `http://127.0.0.1:${(beacon.address() as AddressInfo).port}`,
+  })
+  await t.rejects(node.sync(), { code: 'l1-blob-unavailable', severity: 'retry' })
+  await t.rejects(node.sync(), { code: 'l1-blob-unavailable' })
+  t.equal(node.chain.headRef('unsafe').number, 0n)
+  isBroken = false
+  await node.sync()
+  t.equal(node.chain.headRef('safe').hash, blocks[1]?.hash)
+})
+
+t.test('own blobs are archived before they are sent', async (t) => {
+  const rollup = await Rollup.start(t, anvil)
+  await rollup.buildMany(1)
+  const archive = new DirectoryBlobArchive(`${t.testdir()}/blobs`)
+  const { service, outbox } = rollup.batcher({}, { archive })
+  await service.tick()
+  const [row] = await outbox.rows()
+  const blob = await archive.get(row?.versionedHashes[0] as Hex)
+  t.same(blob && (await blobVersionedHash(blob)), row?.versionedHashes[0])
+  await anvil.mine()
+  // A node with that archive needs no beacon.
+  const source = new BlobSource(archive, {
+    endpoints: [],
+    blockId: { kind: 'number' },
+    timeoutMs: 1,
+  })
+  t.same(await source.blobs({ number: 0n, timestamp: 0n }, row?.versionedHashes ?? []), [blob])
+})
+
 t.test('calldata is used when it is asked for or cheaper', async (t) => {
-  const rollup = await startRollup(t)
+  const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(2)
   const { service, posted } = rollup.batcher({ dataAvailability: 'calldata' })
   await service.tick()
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.match(posted, [{ kind: 'calldata', versionedHashes: [], from: 1n, to: 2n }])
   const node = await rollup.follower()
@@ -51,11 +110,11 @@ t.test('calldata is used when it is asked for or cheaper', async (t) => {
   // With blob gas at its floor, 100 kB are far cheaper in a blob.
   const data = new Uint8Array(randomBytes(60_000))
   const raw = signedTx(alice, { nonce: 2n, gasLimit: 4_000_000n, data })
-  await rollup.buildWith([raw])
+  await rollup.build([raw])
   const auto = rollup.batcher({ dataAvailability: 'auto' })
   for (let i = 0; i < 2; i++) {
     await auto.service.tick()
-    await rollup.anvil.mine()
+    await anvil.mine()
   }
   await auto.service.tick()
   t.match(auto.posted.at(-1), { kind: 'blobs' })
@@ -64,10 +123,10 @@ t.test('calldata is used when it is asked for or cheaper', async (t) => {
 t.test(
   'a channel larger than one transaction is posted part by part, one under way at a time',
   async (t) => {
-    const rollup = await startRollup(t)
+    const rollup = await Rollup.start(t, anvil)
     const data = () => new Uint8Array(randomBytes(90_000))
     for (let nonce = 0n; nonce < 3n; nonce++) {
-      await rollup.buildWith([signedTx(alice, { nonce, gasLimit: 6_000_000n, data: data() })])
+      await rollup.build([signedTx(alice, { nonce, gasLimit: 6_000_000n, data: data() })])
     }
     const { service, posted, outbox } = rollup.batcher({ blobsPerTransactionMax: 1 })
     await service.tick()
@@ -82,19 +141,19 @@ t.test(
       ],
     )
     for (let i = 0; i < 3; i++) {
-      await rollup.anvil.mine()
+      await anvil.mine()
       await service.tick()
     }
     t.equal(posted.length, 3)
     t.equal(new Set(posted.map(({ l1Block }) => l1Block.number)).size, 3)
     const node = await rollup.follower()
     await node.sync()
-    t.equal(node.chain.headRef('safe').hash, rollup.sequencer.chain.headRef('unsafe').hash)
+    t.equal(node.chain.headRef('safe').hash, rollup.unsafe.hash)
   },
 )
 
 t.test('what was written before a crash is sent, the same bytes, after the restart', async (t) => {
-  const rollup = await startRollup(t)
+  const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(3)
   const lostSend = rollup.batcher(
     {},
@@ -114,37 +173,33 @@ t.test('what was written before a crash is sent, the same bytes, after the resta
   const { service, posted, outbox } = rollup.batcher()
   await service.tick()
   t.same(await outbox.rows(), [row])
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.match(posted[0], { transactionHash: row?.attempts[0]?.hash, from: 1n, to: 3n })
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.match(posted[1], { from: 4n, to: 5n })
-  const count = await rollup.anvil.rpc<Hex>(
-    'eth_getTransactionCount',
-    rollup.sender.address,
-    'latest',
-  )
+  const count = await anvil.rpc<Hex>('eth_getTransactionCount', rollup.sender.address, 'latest')
   t.equal(BigInt(count), 2n, 'two ranges, two transactions, no duplicate')
 })
 
 t.test(
   'a transaction L1 forgets is sent again and then made dearer, with the same nonce and data',
   async (t) => {
-    const rollup = await startRollup(t)
+    const rollup = await Rollup.start(t, anvil)
     await rollup.buildMany(2)
     const { service, posted, outbox } = rollup.batcher({ resubmitAfterL1Blocks: 2n })
     await service.tick()
     const [first] = (await outbox.rows())[0]?.attempts ?? []
     for (let i = 0; i < 2; i++) {
-      await rollup.anvil.rpc('anvil_dropTransaction', first?.hash)
-      await rollup.anvil.mine()
+      await anvil.rpc('anvil_dropTransaction', first?.hash)
+      await anvil.mine()
     }
     await service.tick()
     const [row] = await outbox.rows()
     t.equal(row?.attempts.length, 2)
     t.equal(row?.attempts[1]?.fees.maxFeePerGas, 2n * (first?.fees.maxFeePerGas ?? 0n))
-    await rollup.anvil.mine()
+    await anvil.mine()
     await service.tick()
     t.match(posted, [{ transactionHash: row?.attempts[1]?.hash, from: 1n, to: 2n }])
     const node = await rollup.follower()
@@ -154,19 +209,19 @@ t.test(
 )
 
 t.test('an L1 reorg that drops the batch makes it go out again', async (t) => {
-  const rollup = await startRollup(t)
-  await rollup.anvil.mine()
+  const rollup = await Rollup.start(t, anvil)
+  await anvil.mine()
   await rollup.buildMany(2)
   const { service, posted } = rollup.batcher()
   await service.tick()
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.equal(posted.length, 1)
   const node = await rollup.follower()
   await node.sync()
   t.equal(node.chain.headRef('safe').number, 2n)
 
-  await rollup.anvil.rpc('anvil_reorg', 1, [])
+  await anvil.rpc('anvil_reorg', 1, [])
   await node.sync()
   t.equal(
     node.chain.headRef('safe').number,
@@ -175,14 +230,14 @@ t.test('an L1 reorg that drops the batch makes it go out again', async (t) => {
   )
   t.equal(node.chain.headRef('unsafe').number, 2n, 'and is still there as unsafe')
   await service.tick()
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   await node.sync()
   t.equal(node.chain.headRef('safe').number, 2n)
 })
 
 t.test('a range that derivation did not take is posted again', async (t) => {
-  const rollup = await startRollup(t)
+  const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(2)
   let derivedUpTo = 0n
   const { service, posted } = rollup.batcher(
@@ -191,12 +246,12 @@ t.test('a range that derivation did not take is posted again', async (t) => {
   )
   for (let i = 0; i < 3; i++) {
     await service.tick()
-    await rollup.anvil.mine()
+    await anvil.mine()
   }
   t.equal(posted.length, 1)
-  derivedUpTo = 10n // past it by far, and the safe head has not moved
+  derivedUpTo = 2n ** 32n // past it by far, and the safe head has not moved
   await service.tick()
-  await rollup.anvil.mine()
+  await anvil.mine()
   await service.tick()
   t.match(posted, [
     { from: 1n, to: 2n },
@@ -205,20 +260,21 @@ t.test('a range that derivation did not take is posted again', async (t) => {
 })
 
 t.test('above its fee ceiling it waits and says so', async (t) => {
-  const rollup = await startRollup(t)
+  const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(1)
-  await rollup.anvil.rpc('anvil_setNextBlockBaseFeePerGas', '0x746a528800') // 500 gwei
-  await rollup.anvil.mine()
+  await anvil.rpc('anvil_setNextBlockBaseFeePerGas', '0x746a528800') // 500 gwei
+  await anvil.mine()
   const { service, outbox } = rollup.batcher()
   await service.tick()
   t.same(await outbox.rows(), [])
 })
 
 t.test('started as a service it posts by itself and stops cleanly', async (t) => {
-  const rollup = await startRollup(t, {}, ['--block-time', '1'])
+  const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(3)
   const done = Promise.withResolvers<void>()
   const { service } = rollup.batcher({ pollMs: 50 }, { onPosted: () => done.resolve() })
+  await anvil.rpc('evm_setIntervalMining', 1)
   service.start()
   await done.promise
   await service.stop()

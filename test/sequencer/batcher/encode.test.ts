@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { BLOB_DATA_BYTES_MAX } from '../../../genesis/limits.ts'
-import { type Hex, keccakHex, toHex, utf8 } from '../../../node/base/bytes.ts'
+import { concatBytes, type Hex, keccakHex, toHex, utf8 } from '../../../node/base/bytes.ts'
 import { l1AttributesDeposit } from '../../../node/chain/l1-attributes.ts'
 import type { Block } from '../../../node/chain/types.ts'
 import { decodeBlob } from '../../../node/derive/blob.ts'
@@ -32,7 +32,7 @@ function blockAt(number: number, transactions: readonly Uint8Array[]): Block {
 
 const blobs: EncodeTarget = { kind: 'blobs', blobsPerTransactionMax: 2 }
 const calldata: EncodeTarget = { kind: 'calldata', dataBytesMax: 1000 }
-const noise = (bytes: number) => Uint8Array.of(2, ...randomBytes(bytes))
+const noise = (bytes: number) => concatBytes(Uint8Array.of(2), new Uint8Array(randomBytes(bytes)))
 
 t.test('a batch holds what the sequencer chose and leaves the deposits out', async (t) => {
   const user = l1AttributesDeposit(l1AttributesAt(99n))

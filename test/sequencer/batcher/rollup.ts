@@ -1,14 +1,16 @@
 /**
  * A rollup in one process for batcher and pipeline tests: a real L1 (anvil), a sequencer's chain and
- * any number of followers, each with a database of its own. Blocks are made on demand.
+ * any number of followers, each with a database of its own. Blocks are made on demand. Several
+ * rollups may share one L1, one after another: each begins at the L1 block of its start and has a
+ * batcher of its own (starting an L1 costs seconds, its first blob more).
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { ChainConfig } from '../../../genesis/chain.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
-import { Chain } from '../../../node/chain/chain.ts'
-import type { Block } from '../../../node/chain/types.ts'
+import type { Chain } from '../../../node/chain/chain.ts'
+import type { Block, BlockRef } from '../../../node/chain/types.ts'
 import { deriveAttributes } from '../../../node/derive/attributes.ts'
 import { Checkpoints } from '../../../node/derive/checkpoints.ts'
 import { l2RefOf } from '../../../node/derive/l2-ref.ts'
@@ -18,167 +20,231 @@ import {
   PIPELINE_DEFAULTS,
   type SafeBlock,
 } from '../../../node/derive/pipeline.ts'
+import type { L2Ref } from '../../../node/derive/types.ts'
 import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { L1Reader } from '../../../node/l1/reader.ts'
-import { L1Sender } from '../../../node/l1/sender.ts'
-import { Store } from '../../../node/store/store.ts'
+import { L1Sender, type Payload } from '../../../node/l1/sender.ts'
 import { Batcher, type BatcherModules, type Posted } from '../../../sequencer/batcher/batcher.ts'
 import { BATCHER_DEFAULTS, type BatcherOptions } from '../../../sequencer/batcher/options.ts'
 import { Outbox } from '../../../sequencer/batcher/outbox.ts'
-import { KEYS, startAnvil } from '../../node/l1/anvil.ts'
-import { alice, bob, signedTx, testAlloc, testConfig } from '../../support/chain.ts'
-
-export const INBOX: Hex = '0xff00000000000000000000000000000000000042'
+import type { Anvil } from '../../node/l1/anvil.ts'
+import {
+  alice,
+  openTestChain,
+  signedTx,
+  type TestChain,
+  testAlloc,
+  testConfig,
+} from '../../support/chain.ts'
 
 type Tap = { teardown(fn: () => unknown): void; testdir(): string }
 
-export type Rollup = Awaited<ReturnType<typeof startRollup>>
+/** A node with a pipeline that is stepped by hand. */
+export type Node = TestChain & {
+  readonly path: string
+  readonly pipeline: DerivationPipeline
+  readonly safe: SafeBlock[]
+  /** Consumes all of L1 there is. */
+  sync(): Promise<void>
+  /** When block `number` becomes safe. */
+  nextSafe(number: bigint): Promise<void>
+}
 
-export async function startRollup(
-  t: Tap,
-  overrides: Partial<ChainConfig> = {},
-  flags: string[] = [],
-) {
-  const anvil = await startAnvil(...flags)
-  t.teardown(() => anvil.stop())
-  const [batcherKey] = KEYS as [Hex]
-  const client = new L1Client([anvil.url], { backoffMs: 5 })
-  t.teardown(() => client.close())
-  const sender = new L1Sender({ client, privateKey: batcherKey, chainId: 31_337 })
-  const first = await anvil.rpc<{ hash: Hex; number: Hex; timestamp: Hex }>(
-    'eth_getBlockByNumber',
-    'latest',
-    false,
-  )
-  const config: ChainConfig = {
-    ...testConfig,
-    l1ChainId: 31_337,
-    genesis: {
-      ...testConfig.genesis,
-      l1: { hash: first.hash, number: BigInt(first.number) },
-      l2Time: BigInt(first.timestamp),
-      systemConfig: { ...testConfig.genesis.systemConfig, batcher: sender.address },
+export type TestBatcher = {
+  readonly service: Batcher
+  readonly outbox: Outbox
+  readonly posted: Posted[]
+}
+
+const L1_CHAIN_ID = 31_337
+let rollups = 0
+
+export class Rollup {
+  readonly anvil: Anvil
+  readonly config: ChainConfig
+  readonly sender: L1Sender
+  readonly #t: Tap
+  readonly #client: L1Client
+  readonly #home: string
+  readonly #sequencer: TestChain
+  #nonce = 0n
+
+  private constructor(
+    t: Tap,
+    parts: {
+      anvil: Anvil
+      config: ChainConfig
+      sender: L1Sender
+      client: L1Client
+      home: string
+      sequencer: TestChain
     },
-    blockTime: 1n,
-    maxSequencerDrift: 600n,
-    seqWindowSize: 50n,
-    channelTimeout: 10n,
-    batchInbox: INBOX,
-    ...overrides,
+  ) {
+    this.#t = t
+    this.anvil = parts.anvil
+    this.config = parts.config
+    this.sender = parts.sender
+    this.#client = parts.client
+    this.#home = parts.home
+    this.#sequencer = parts.sequencer
   }
-  const home = t.testdir()
-  const reader = (beacon = anvil.url) =>
-    new L1Reader({
-      client,
-      config,
+
+  static async start(t: Tap, anvil: Anvil, overrides: Partial<ChainConfig> = {}): Promise<Rollup> {
+    await anvil.rpc('anvil_dropAllTransactions')
+    await anvil.rpc('anvil_setNextBlockBaseFeePerGas', '0x3b9aca00')
+    await anvil.mine()
+    const client = new L1Client([anvil.url], { backoffMs: 5 })
+    t.teardown(() => client.close())
+    const privateKey: Hex = `0x${(1000 + rollups++).toString(16).padStart(64, '0')}`
+    const sender = new L1Sender({ client, privateKey, chainId: L1_CHAIN_ID })
+    await anvil.rpc('anvil_setBalance', sender.address, '0x8ac7230489e80000')
+    type Latest = { hash: Hex; number: Hex; timestamp: Hex }
+    const first = await anvil.rpc<Latest>('eth_getBlockByNumber', 'latest', false)
+    const { systemConfig, l2 } = testConfig.genesis
+    const genesis = {
+      l1: { hash: first.hash, number: BigInt(first.number) },
+      l2,
+      l2Time: BigInt(first.timestamp),
+      systemConfig: { ...systemConfig, batcher: sender.address },
+    }
+    const channelTimeout = 10n
+    const config = { ...testConfig, seqWindowSize: 50n, channelTimeout, ...overrides, genesis }
+    const home = t.testdir()
+    const sequencer = await openTestChain(join(home, 'sequencer'), testAlloc, config)
+    t.teardown(() => sequencer.close())
+    const named = { ...genesis, l2: { hash: sequencer.chain.genesis.hash, number: 0n } }
+    const parts = { anvil, sender, client, home, sequencer, config: { ...config, genesis: named } }
+    return new Rollup(t, parts)
+  }
+
+  /** The sequencer's. */
+  get chain(): Chain {
+    return this.#sequencer.chain
+  }
+
+  get unsafe(): BlockRef {
+    return this.chain.headRef('unsafe')
+  }
+
+  reader(beacon: string = this.anvil.url): L1Reader {
+    return new L1Reader({
+      client: this.#client,
+      config: this.config,
       blobs: new BlobSource(null, {
         endpoints: [beacon],
         blockId: { kind: 'number' },
         timeoutMs: 5000,
       }),
-      batcherAt: () => sender.address,
+      batcherAt: () => this.sender.address,
       verifyTransactionsRoot: 'exceptBlobBlocks',
     })
-
-  async function openNode(path = join(home, randomUUID())) {
-    const store = await Store.open(path)
-    const alloc = testAlloc
-    const opened = await Chain.open({ config, alloc, store, log: silentLog })
-    return { store, chain: opened, path }
-  }
-  const sequencer = await openNode()
-  const l2 = { hash: sequencer.chain.genesis.hash, number: 0n }
-  const rollupConfig: ChainConfig = { ...config, genesis: { ...config.genesis, l2 } }
-  t.teardown(() => sequencer.store.close())
-
-  let nonce = 0n
-  const l1 = reader()
-
-  async function build(count: number): Promise<Block> {
-    const transactions = Array.from({ length: count }, () =>
-      signedTx(alice, { nonce: nonce++, to: bob.address, value: 1n }),
-    )
-    return buildWith(transactions)
   }
 
-  /** Makes the next block with these transactions, on the newest L1 block that fits. */
-  async function buildWith(transactions: readonly Uint8Array[]): Promise<Block> {
-    const { chain } = sequencer
-    const head = chain.blockByTag('unsafe') as Block
-    const parent = l2RefOf(rollupConfig, head)
+  /** Blocks with `count` transfers each. */
+  async buildMany(blocks: number, count = 1): Promise<Block[]> {
+    const made: Block[] = []
+    for (let i = 0; i < blocks; i++) {
+      const transfers = Array.from({ length: count }, () =>
+        signedTx(alice, { nonce: this.#nonce++ }),
+      )
+      made.push(await this.build(transfers))
+    }
+    return made
+  }
+
+  /** Mines an L1 block and builds until a block hangs on it. */
+  async onNextOrigin(): Promise<L2Ref> {
+    await this.anvil.mine()
+    const newest = await this.reader().head('latest')
+    for (;;) {
+      const [block] = (await this.buildMany(1)) as [Block]
+      const ref = l2RefOf(this.config, block)
+      if (ref.l1Origin.hash === newest?.hash) return ref
+    }
+  }
+
+  /** The next block of `chain` (the sequencer's), with these transactions. */
+  async build(transactions: readonly Uint8Array[], chain: Chain = this.chain): Promise<Block> {
+    const l1 = this.reader()
+    const parent = l2RefOf(this.config, chain.blockByTag('unsafe') as Block)
     const epoch = await l1.originWithDeposits(parent.l1Origin.number)
     const nextEpoch = (await l1.originWithDeposits(parent.l1Origin.number + 1n)) ?? undefined
     if (!epoch) throw new Error('L1 has lost an origin')
-    const next = nextOrigin({ config: rollupConfig, parent, epoch, nextEpoch })
+    const next = nextOrigin({ config: this.config, parent, epoch, nextEpoch })
     if (next.kind === 'wait') throw new Error('L1 is behind')
-    const { attributes } = deriveAttributes({
-      config: rollupConfig,
-      parent,
-      origin: next.origin,
-      transactions,
-    })
+    const { origin } = next
+    const { attributes } = deriveAttributes({ config: this.config, parent, origin, transactions })
     const built = await chain.build(attributes)
     if (built.kind === 'invalid') throw new Error(built.reason)
     await chain.commit(built)
     return built.block
   }
 
-  async function buildMany(blocks: number, count = 1): Promise<Block[]> {
-    const made: Block[] = []
-    for (let i = 0; i < blocks; i++) made.push(await build(count))
-    return made
-  }
-
   /** A node that knows L1 and nothing else. */
-  async function follower(options: { path?: string; beacon?: string } = {}) {
-    const node = await openNode(options.path)
-    return { ...node, ...pipelineFor(node, options.beacon) }
+  async follower(
+    options: { path?: string; beacon?: string; config?: ChainConfig } = {},
+  ): Promise<Node> {
+    const path = options.path ?? join(this.#home, randomUUID())
+    const node = await openTestChain(path, testAlloc, this.config)
+    let isOpen = true
+    const close = async (): Promise<void> => {
+      if (isOpen) await node.close()
+      isOpen = false
+    }
+    this.#t.teardown(close)
+    return { ...node, close, path, ...this.#pipeline(node, options) }
   }
 
-  function pipelineFor(node: { store: Store; chain: Chain }, beacon?: string) {
+  /** Derivation on the sequencer's own node. */
+  own(): Node {
+    return { ...this.#sequencer, path: this.#home, ...this.#pipeline(this.#sequencer) }
+  }
+
+  #pipeline(
+    node: TestChain,
+    { beacon, config = this.config }: { beacon?: string; config?: ChainConfig } = {},
+  ): Pick<Node, 'pipeline' | 'safe' | 'sync' | 'nextSafe'> {
     const safe: SafeBlock[] = []
-    const checkpoints = new Checkpoints(node.store.table('derivation'))
+    const waiting = new Map<bigint, () => void>()
     const pipeline = new DerivationPipeline(PIPELINE_DEFAULTS, {
-      config: rollupConfig,
+      config,
       chain: node.chain,
-      l1: reader(beacon),
-      checkpoints,
+      l1: this.reader(beacon),
+      checkpoints: new Checkpoints(node.store.table('derivation')),
       log: silentLog,
-      onSafe: (block) => safe.push(block),
+      onSafe: (block) => {
+        safe.push(block)
+        waiting.get(block.ref.number)?.()
+      },
     })
-    /** Consumes all of L1 there is. */
+    const nextSafe = (number: bigint): Promise<void> =>
+      new Promise((resolve) => waiting.set(number, resolve))
     const sync = async (): Promise<void> => {
       while (await pipeline.tick());
     }
-    return { pipeline, sync, safe, checkpoints }
+    return { pipeline, safe, sync, nextSafe }
   }
 
-  function batcher(
+  batcher(
     options: Partial<BatcherOptions> = {},
     modules: Partial<BatcherModules> & { derivedUpTo?: () => bigint } = {},
-  ) {
-    const { chain, store } = sequencer
+  ): TestBatcher {
+    const { chain, store } = this.#sequencer
     const posted: Posted[] = []
     const outbox = new Outbox(store.table('outbox'))
+    const quick = { intervalMs: 0, pollMs: 10, retryMs: 10 }
     const service = new Batcher(
+      { ...BATCHER_DEFAULTS, dataAvailability: 'blobs', ...quick, ...options },
       {
-        ...BATCHER_DEFAULTS,
-        dataAvailability: 'blobs',
-        intervalMs: 0,
-        pollMs: 10,
-        retryMs: 10,
-        ...options,
-      },
-      {
-        config: rollupConfig,
+        config: this.config,
         chain: {
           unsafe: () => chain.headRef('unsafe'),
           safe: () => chain.headRef('safe'),
           blockByNumber: (number) => chain.blockByNumber(number),
           derivedUpTo: modules.derivedUpTo ?? (() => 0n),
         },
-        sender,
+        sender: this.sender,
         outbox,
         log: silentLog,
         now: () => 0,
@@ -189,17 +255,16 @@ export async function startRollup(
     return { service, outbox, posted }
   }
 
-  return {
-    anvil,
-    client,
-    sender,
-    config: rollupConfig,
-    sequencer,
-    reader,
-    buildWith,
-    buildMany,
-    follower,
-    pipelineFor,
-    batcher,
+  /** Sends to the inbox as the batcher, past the batcher, and mines it. */
+  async post(
+    payload: { kind: 'calldata'; data: Uint8Array } | { kind: 'blobs'; blobs: Uint8Array[] },
+  ): Promise<void> {
+    const account = await this.sender.account()
+    const bid = this.sender.bid(account)
+    if (bid.kind !== 'bid') throw new Error('L1 is too dear')
+    const to = this.config.batchInbox
+    const signed = await this.sender.sign({ ...payload, to } as Payload, account.nonce, bid.fees)
+    await this.sender.send(signed.raw)
+    await this.anvil.mine()
   }
 }
