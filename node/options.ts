@@ -29,7 +29,9 @@ export type NodeOptions = {
   readonly batcherKey: string | null
   readonly providerKey: string | null
   readonly sponsorKey: string | null
+  readonly validatorKey: string | null
   readonly batchIntervalMs: number
+  readonly batchDa: 'blobs' | 'calldata' | 'auto'
 }
 
 type Kind = 'string' | 'number' | 'boolean' | 'list'
@@ -95,7 +97,17 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
     fallback: null,
     help: 'hex key that pays for requests without a payment',
   },
+  validatorKey: {
+    kind: 'string',
+    fallback: null,
+    help: 'hex key that signs verdicts',
+  },
   batchIntervalMs: { kind: 'number', fallback: 6000, help: 'milliseconds between batches' },
+  batchDa: {
+    kind: 'string',
+    fallback: 'auto',
+    help: 'blobs, calldata, or auto: whichever costs less',
+  },
 }
 
 const SECRETS: ReadonlySet<string> = new Set([
@@ -103,6 +115,7 @@ const SECRETS: ReadonlySet<string> = new Set([
   'batcherKey',
   'providerKey',
   'sponsorKey',
+  'validatorKey',
 ])
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
 
@@ -135,6 +148,9 @@ export function parseOptions(
     throw userError('options', `the configuration file has an unknown option '${unknown}'`)
   if (!LOG_LEVELS.includes(out['logLevel'] as string)) {
     throw userError('options', `log level '${out['logLevel']}' is none of ${LOG_LEVELS.join(', ')}`)
+  }
+  if (!['blobs', 'calldata', 'auto'].includes(out.batchDa as string)) {
+    throw userError('options', `batchDa '${out.batchDa}' is none of blobs, calldata, auto`)
   }
   return Object.freeze(out) as NodeOptions
 }

@@ -9,7 +9,7 @@ import { type NextOrigin, nextOrigin } from '../node/derive/origin.ts'
 import type { L2Ref } from '../node/derive/types.ts'
 import type { L1Reader, OriginWithDeposits } from '../node/l1/reader.ts'
 
-export type OriginReader = Pick<L1Reader, 'head' | 'originByNumber' | 'originWithDeposits'>
+export type OriginReader = Pick<L1Reader, 'head' | 'originWithDeposits'>
 
 export class OriginSelector {
   readonly #config: ChainConfig
@@ -36,9 +36,9 @@ export class OriginSelector {
     if (this.#epoch?.hash === l1Origin.hash) return this.#epoch
     if (this.#next?.hash === l1Origin.hash) this.#epoch = this.#next
     else {
-      const found = await this.#reader.originByNumber(l1Origin.number)
+      const found = await this.#reader.originWithDeposits(l1Origin.number)
       if (found?.hash !== l1Origin.hash) throw reorganised(l1Origin.number)
-      this.#epoch = await this.#reader.originWithDeposits(l1Origin.hash)
+      this.#epoch = found
     }
     this.#next = null
     return this.#epoch
@@ -48,11 +48,10 @@ export class OriginSelector {
     if (this.#next) return this.#next
     const head = await this.#reader.head('latest')
     if (!head || head.number < epoch.number + 1n + this.#confirmations) return null
-    const found = await this.#reader.originByNumber(epoch.number + 1n)
-    if (!found) return null
-    if (found.parentHash !== epoch.hash) throw reorganised(epoch.number)
-    this.#next = await this.#reader.originWithDeposits(found.hash)
-    return this.#next
+    const found = await this.#reader.originWithDeposits(epoch.number + 1n)
+    if (found && found.parentHash !== epoch.hash) throw reorganised(epoch.number)
+    this.#next = found
+    return found
   }
 }
 

@@ -41,11 +41,12 @@ export async function runInference(
   const prompt = Uint32Array.from(request.prompt)
   const { maxTokens, temperature, topP, stop } = request.sampler
   const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
+  const onEvent = onToken && (({ token }: { token: number }): void => onToken(token))
   const { tokens, trace } = await generate(
     model.base,
     model.adapter,
     { prompt, ...sampling },
-    onToken,
+    onEvent,
     signal,
   )
   const sketch =
@@ -68,7 +69,7 @@ export function traceRoot(trace: readonly Uint8Array[]): Hex {
 }
 
 function checkFits(base: Model, request: InferenceRequest): void {
-  const { vocabSize, maxPositions } = base.config
+  const { vocab_size: vocabSize, max_position_embeddings: maxPositions } = base.config
   const need = request.prompt.length + request.sampler.maxTokens
   if (request.prompt.length === 0) throw userError('inference-request', 'the prompt is empty')
   if (need > maxPositions) {

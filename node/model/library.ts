@@ -5,12 +5,13 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Adapter, AttributionIndex, Model } from '../../native/index.ts'
+import { Adapter, AttributionIndex } from '../../native/index.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type FetchContent, hashDirectory, materialise } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { type BaseModel, openBaseModel } from './base.ts'
 import type { LoadedModel } from './infer.ts'
 import type { ModelRecord } from './registry.ts'
 
@@ -27,8 +28,7 @@ export type LibraryOptions = {
 const ARTEFACT_BYTES_MAX: number = 256 * 2 ** 20
 
 export class ModelLibrary {
-  readonly base: Model
-  readonly baseHash: Hex
+  readonly base: BaseModel
   readonly #options: LibraryOptions
   readonly #content: ContentStore
   readonly #fetch: FetchContent
@@ -41,25 +41,19 @@ export class ModelLibrary {
     modules: { content: ContentStore; fetch: FetchContent; log: Log },
   ): Promise<ModelLibrary> {
     await mkdir(options.cacheDir, { recursive: true })
-    const [base, baseHash] = await Promise.all([
-      Model.load(options.baseDir),
-      hashDirectory(options.baseDir),
-    ])
-    return new ModelLibrary(options, modules, base, baseHash)
+    return new ModelLibrary(options, modules, await openBaseModel(options.baseDir))
   }
 
   private constructor(
     options: LibraryOptions,
     modules: { content: ContentStore; fetch: FetchContent; log: Log },
-    base: Model,
-    baseHash: Hex,
+    base: BaseModel,
   ) {
     this.#options = options
     this.#content = modules.content
     this.#fetch = modules.fetch
     this.#log = modules.log
     this.base = base
-    this.baseHash = baseHash
   }
 
   /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when a
@@ -78,17 +72,17 @@ export class ModelLibrary {
   }
 
   async #open(record: ModelRecord): Promise<LoadedModel> {
-    if (record.baseHash !== this.baseHash) {
+    if (record.baseHash !== this.base.hash) {
       throw userError(
         'model-base',
-        `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.baseHash}`,
+        `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.base.hash}`,
       )
     }
     const dir = await this.#adapterDirectory(record.adapterHash)
-    const adapter = await Adapter.load(this.base, dir)
+    const adapter = await Adapter.load(this.base.model, dir)
     const index = await AttributionIndex.load(await this.#artefact(record.artefactHash))
     this.#log.info('model loaded', { id: record.id, name: record.name })
-    return { base: this.base, adapter, index }
+    return { base: this.base.model, adapter, index }
   }
 
   async #artefact(hash: Hex): Promise<Uint8Array> {

@@ -27,11 +27,11 @@ export type TrainingManifest = {
   }
   readonly training: {
     readonly epochs: number
-    readonly batchSize: number
+    readonly batch: number
     readonly learningRate: number
     readonly weightDecay: number
     readonly warmupSteps: number
-    readonly maxGradNorm: number
+    readonly clip: number
     /** Tokens of a row that are read; the rest is cut. */
     readonly maxTokens: number
   }
@@ -59,11 +59,11 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, 'base' | 'datanets' | 'ker
   },
   training: {
     epochs: 2,
-    batchSize: 16,
+    batch: 16,
     learningRate: 2e-3,
     weightDecay: 0,
     warmupSteps: 5,
-    maxGradNorm: 1,
+    clip: 1,
     maxTokens: 64,
   },
   attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32 },
@@ -86,7 +86,7 @@ export function checkManifest(manifest: TrainingManifest): void {
   positive('lora.alpha', lora.alpha)
   if (lora.targets.length === 0) throw bad('lora.targets', '[]', 'at least one module')
   integer('training.epochs', training.epochs, 1, 1_000)
-  integer('training.batchSize', training.batchSize, 1, 4_096)
+  integer('training.batch', training.batch, 1, 4_096)
   positive('training.learningRate', training.learningRate)
   integer('training.maxTokens', training.maxTokens, 2, 65_536)
   integer('attribution.k', attribution.k, 1, SKETCH_ENTRIES_MAX)

@@ -158,7 +158,7 @@ async function listModels(service: InferenceService): Promise<object> {
     object: 'model',
     owned_by: model.owner,
     root: model.id,
-    parent: model.parent,
+    parent: model.baseHash,
     price: {
       input: model.rateIn.toString(),
       output: model.rateOut.toString(),

@@ -136,7 +136,7 @@ export class InferenceService {
     const record = await registry.find(question.model)
     if (!record)
       throw userError('model-unknown', `no model '${question.model}' is registered; see /v1/models`)
-    const prompt = [...library.base.encode(question.text)]
+    const prompt = [...library.base.model.encode(question.text)]
     const request: InferenceRequest = {
       modelId: record.id,
       prompt,
@@ -148,7 +148,9 @@ export class InferenceService {
     const payer = await this.#payer(question.payment, feeMax)
     const model = await library.load(record)
     const startedAt = BigInt(this.unixSeconds())
-    const decoder = onText ? incremental((ids) => library.base.decode(ids), onText) : undefined
+    const decoder = onText
+      ? incremental((ids) => library.base.model.decode(ids), onText)
+      : undefined
     const inference = await runInference(model, request, decoder, signal)
     const finishedAt = BigInt(Math.floor(now() / 1000))
     return this.#settle(record, request, inference, { payer, startedAt, finishedAt })
@@ -231,7 +233,7 @@ export class InferenceService {
     await this.#modules.announce(hash, trace)
     const last = tokens.at(-1)
     return {
-      text: library.base.decode(inference.tokens),
+      text: library.base.model.decode(inference.tokens),
       finish: last !== undefined && request.sampler.stop.includes(last) ? 'stop' : 'length',
       tokensIn: receipt.tokensIn,
       tokensOut: receipt.tokensOut,

@@ -34,7 +34,8 @@ export const SETTLER_DEFAULTS: SettlerOptions = { intervalMs: 500, batchMax: 16,
 export type SettlerModules = {
   readonly table: KvTable
   readonly log: Log
-  /** Sends one `settle` call; the transaction's hash. */
+  /** Sends one `settle` call; the transaction's hash. @throws NodeError `settlement-refused` when the
+   * registry would revert. */
   send(batch: readonly Settlement[]): Promise<Hex>
   /** null while it is not in a block. */
   status(transaction: Hex): Promise<'success' | 'reverted' | null>
@@ -46,6 +47,7 @@ export class Settler {
   readonly #options: SettlerOptions
   readonly #modules: SettlerModules
   readonly #waiting: Map<Hex, Settlement>
+  #batchMax: number
   #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
   #timer: NodeJS.Timeout | null = null
   #turn: Promise<void> | null = null
@@ -70,6 +72,7 @@ export class Settler {
     this.#options = options
     this.#modules = modules
     this.#waiting = waiting
+    this.#batchMax = options.batchMax
   }
 
   start(): void {
@@ -115,8 +118,9 @@ export class Settler {
     try {
       if (this.#sent) await this.#confirm(this.#sent)
       if (this.#sent || this.#waiting.size === 0) return
-      const batch = [...this.#waiting.values()].slice(0, this.#options.batchMax)
+      const batch = [...this.#waiting.values()].slice(0, this.#batchMax)
       this.#sent = { transaction: await this.#modules.send(batch), batch }
+      this.#batchMax = this.#options.batchMax
     } catch (error) {
       this.#modules.log.warn('settlement waits', {
         error: messageOf(error),
@@ -146,10 +150,15 @@ export class Settler {
     })
   }
 
-  /** One receipt that can never settle must not hold up the others. */
+  /** A batch settles whole or not at all: after a refusal the first goes alone, and if it is refused
+   * alone it must not hold up the others. */
   async #dropRefused(error: unknown): Promise<void> {
     const first = this.#waiting.values().next().value
     if (!first || !(error instanceof NodeError) || error.code !== 'settlement-refused') return
+    if (this.#batchMax > 1 && this.#waiting.size > 1) {
+      this.#batchMax = 1
+      return
+    }
     this.#modules.log.error('the chain refuses a receipt', {
       hash: first.hash,
       error: error.message,

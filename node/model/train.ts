@@ -7,11 +7,17 @@
  *                             \--> t_i -> leaves root; S_c -> table chunks + seal (MODEL)
  */
 import { join } from 'node:path'
-import { Adapter, buildIndex, capabilities, type Model, trainLora } from '../../native/index.ts'
+import {
+  buildIndex,
+  capabilities,
+  type Model,
+  type Sample,
+  sketchRoot,
+  trainLora,
+} from '../../native/index.ts'
 import { encodeSeal } from '../attribution/table.ts'
 import { concatBytes, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
-import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
 import { importDirectory } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import { encodeRow } from '../datanet/rows.ts'
@@ -61,23 +67,18 @@ export async function runTraining(
   const { samples, owners, contributors } = samplesOf(base, rows, manifest)
 
   const adapterDir = join(input.workDir, 'adapter')
-  const { losses } = await trainLora(
+  const losses: number[] = []
+  const { adapter } = await trainLora(
     base,
-    {
-      samples,
-      config: {
-        ...manifest.lora,
-        ...manifest.training,
-        targets: [...manifest.lora.targets],
-        seed: manifest.seed,
-      },
-    },
+    { samples, config: { ...manifest.lora, ...manifest.training, seed: BigInt(manifest.seed) } },
     adapterDir,
-    (progress) => onProgress({ phase: 'train', ...progress }),
+    (progress) => {
+      losses.push(progress.loss)
+      onProgress({ phase: 'train', ...progress })
+    },
     signal,
   )
   const adapterHash = await importDirectory(content, adapterDir)
-  const adapter = await Adapter.load(base, adapterDir)
 
   const { k, damping, labelDraws } = manifest.attribution
   const built = await buildIndex(
@@ -90,14 +91,16 @@ export async function runTraining(
       k,
       damping,
       labelDraws,
-      seed: manifest.seed,
+      seed: BigInt(manifest.seed),
     },
-    ({ stage, step, steps }) => onProgress({ phase: 'index', stage, step, steps }),
+    (stage) =>
+      onProgress({ phase: 'index', stage: stage.phase, step: stage.done, steps: stage.total }),
     signal,
   )
   const artefactHash = await content.put(built.artefact)
+  const contents = concatBytes(...rows.map(({ row }) => keccak(encodeRow(row))))
   const leavesRoot = toHex(
-    merkleRoot(rows.map((owned, i) => leafOf(i, owners[i] as number, owned, built.sketches, k))),
+    sketchRoot({ contributors: owners, contents, sketches: built.sketches, k }),
   )
   const table = {
     contributors: contributors.map((account) => ({ account, multiplier: MULTIPLIER_ONE })),
@@ -127,7 +130,11 @@ export async function runTraining(
 }
 
 /** Tokens of each row with the contributor's index; contributors in order of first appearance. */
-function samplesOf(base: Model, rows: readonly OwnedRow[], manifest: TrainingManifest) {
+function samplesOf(
+  base: Model,
+  rows: readonly OwnedRow[],
+  manifest: TrainingManifest,
+): { samples: Sample[]; owners: Uint32Array; contributors: Hex[] } {
   const index = new Map<Hex, number>()
   const owners = new Uint32Array(rows.length)
   const samples = rows.map(({ contributor, row }, i) => {
@@ -148,19 +155,6 @@ function samplesOf(base: Model, rows: readonly OwnedRow[], manifest: TrainingMan
     )
   }
   return { samples, owners, contributors: [...index.keys()] }
-}
-
-/** leaf(sample u32le || contributor u32le || content hash || t_i as int16le) (DESIGN 7.1). */
-function leafOf(
-  sample: number,
-  contributor: number,
-  owned: OwnedRow,
-  sketches: Int16Array,
-  k: number,
-): Uint8Array {
-  const head = new Uint8Array(Uint32Array.of(sample, contributor).buffer)
-  const sketch = sketches.slice(sample * k, (sample + 1) * k)
-  return merkleLeaf(concatBytes(head, keccak(encodeRow(owned.row)), new Uint8Array(sketch.buffer)))
 }
 
 function checkKernelSet(wanted: number): void {

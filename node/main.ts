@@ -1,0 +1,270 @@
+/**
+ * A node, wired. Read top to bottom it is the diagram of what talks to what; `stop` is its mirror
+ * image. A sequencer and a validator are this node and a few things more (`sequencer/main.ts`,
+ * `prover/main.ts`).
+ *
+ *   L1 --> reader --> pipeline --> chain <-- p2p (blocks)          users --> rpc --> pool | sequencer
+ *                                    |                                        |
+ *                                 store, receipt ledger <-- rpc reads      models (serving, jobs)
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { genesisAlloc } from '../genesis/alloc.ts'
+import type { ChainConfig } from '../genesis/chain.ts'
+import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import { parsePrivateKey } from './attribution/receipt.ts'
+import type { Log } from './base/log.ts'
+import { encodeBlock } from './chain/block.ts'
+import { Chain } from './chain/chain.ts'
+import { ContentStore } from './content/store.ts'
+import { Checkpoints } from './derive/checkpoints.ts'
+import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
+import { systemConfigAt } from './derive/system-config.ts'
+import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
+import { L1Client } from './l1/client.ts'
+import { L1Reader } from './l1/reader.ts'
+import { poolHeadOf } from './mempool/head.ts'
+import { Mempool } from './mempool/pool.ts'
+import { createOpenAiHandler } from './model/openai.ts'
+import { type ModelServices, openModelServices } from './model/services.ts'
+import type { NodeOptions } from './options.ts'
+import { P2P } from './p2p/node.ts'
+import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
+import type { SignedBlock } from './p2p/types.ts'
+import type { L1Status } from './rpc/context.ts'
+import { forwardTo } from './rpc/forward.ts'
+import type { RpcMethods } from './rpc/method.ts'
+import { openledgerMethods } from './rpc/methods/openledger.ts'
+import { RpcServer } from './rpc/server.ts'
+import { Store } from './store/store.ts'
+import { webHandler } from './web/route.ts'
+
+export type Role = 'sequencer' | 'validator'
+
+export type Node = {
+  readonly config: ChainConfig
+  readonly options: NodeOptions
+  readonly log: Log
+  readonly store: Store
+  readonly chain: Chain
+  readonly pool: Mempool
+  readonly l1: {
+    readonly client: L1Client
+    readonly reader: L1Reader
+    readonly blobs: DirectoryBlobArchive
+  }
+  readonly pipeline: DerivationPipeline
+  readonly content: ContentStore
+  readonly p2p: P2P
+  readonly ledger: ReceiptLedger
+  readonly models: ModelServices
+  /** Opens the doors; the URL of JSON-RPC, WebSocket, /v1 and the page. */
+  start(methods?: readonly RpcMethods[]): Promise<string>
+  stop(): Promise<void>
+}
+
+const L1_POLL_MS = 500
+const BEACON_TIMEOUT_MS = 15_000
+
+/** Everything but open doors: call `start`. @throws NodeError when the store is another chain's, a key
+ * or a model is malformed. */
+export async function createNode(
+  role: Role,
+  input: { config: ChainConfig; options: NodeOptions; log: Log },
+): Promise<Node> {
+  const { config, options, log } = input
+  await mkdir(options.dataDir, { recursive: true })
+  const store = await Store.open(join(options.dataDir, 'db'))
+  const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
+  const l1 = openL1(input)
+  const pipeline = new DerivationPipeline(
+    { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
+    { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
+  )
+  const pool = openPool(chain)
+  const content = await ContentStore.open(join(options.dataDir, 'content'))
+  const ledger = await ReceiptLedger.open(chain, store)
+  const p2p = await openP2P(role, { ...input, chain, content })
+  p2p.on('verdicts', async ({ payload, signer }) => {
+    const verdict = decodeVerdict(payload)
+    if (verdict?.validator === signer) await ledger.putVerdict(verdict)
+  })
+  const submit =
+    role === 'sequencer'
+      ? async (raw: Uint8Array) => pool.add(raw)
+      : forwardTo(options.sequencerRpc)
+  const models = await openModelServices({
+    ...input,
+    chain,
+    store,
+    content,
+    fetchContent: (hash, limit) => p2p.fetchContent(hash, limit),
+    nonce: async (address) => pool.pendingNonce(address),
+    submit,
+    announce: async (payload) => {
+      await p2p.publish('receipts', payload)
+    },
+  })
+  const { provider } = models
+  const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
+    new RpcServer(
+      {},
+      {
+        chain,
+        pool,
+        log,
+        submitTransaction: submit,
+        clientVersion: 'openledger/0.1.0',
+        peerCount: () => p2p.peers().length,
+        l1Status: () => l1StatusOf(pipeline),
+        methods: [
+          openledgerMethods({
+            role,
+            models,
+            ledger,
+            content,
+            peers: () => p2p.peers(),
+            p2pAddresses: () => p2p.multiaddrs(),
+          }),
+          ...methods,
+        ],
+        routes: [
+          ...(provider
+            ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
+            : []),
+          { prefix: '/', handle: webHandler() },
+        ],
+      },
+    )
+  let rpc: RpcServer | null = null
+
+  return {
+    ...input,
+    store,
+    chain,
+    pool,
+    l1,
+    pipeline,
+    content,
+    p2p,
+    ledger,
+    models,
+    start: async (methods = []) => {
+      await p2p.start()
+      pipeline.start()
+      models.start()
+      rpc = createRpc(methods)
+      const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
+      return url
+    },
+    stop: async () => {
+      await rpc?.close()
+      await models.stop()
+      l1.client.close()
+      await pipeline.stop()
+      await p2p.stop()
+      await ledger.settled()
+      await store.close()
+      log.info('stopped')
+    },
+  }
+}
+
+function openL1({
+  config,
+  options,
+  log,
+}: {
+  config: ChainConfig
+  options: NodeOptions
+  log: Log
+}): Node['l1'] {
+  const client = new L1Client(options.l1Rpc, {}, log.child('l1'))
+  const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
+  const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
+  const beacon = { endpoints, blockId: { kind: 'number' } as const, timeoutMs: BEACON_TIMEOUT_MS }
+  const reader = new L1Reader({
+    client,
+    blobs: new BlobSource(blobs, beacon),
+    config,
+    batcherAt: (block) => systemConfigAt(config, block).batcher,
+    verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
+  })
+  return { client, reader, blobs }
+}
+
+function openPool(chain: Chain): Mempool {
+  const pool = new Mempool(
+    {},
+    { chainId: chain.config.l2ChainId, head: poolHeadOf(chain), now: () => Date.now() / 1000 },
+  )
+  chain.on('block', ({ block }) => pool.onBlock(block))
+  chain.on('reorg', ({ dropped }) => pool.onReorg(dropped))
+  return pool
+}
+
+function openP2P(
+  role: Role,
+  modules: {
+    config: ChainConfig
+    options: NodeOptions
+    log: Log
+    chain: Chain
+    content: ContentStore
+  },
+): Promise<P2P> {
+  const { config, options, log, chain, content } = modules
+  const key = options.providerKey ?? options.validatorKey
+  return P2P.create(
+    {
+      ...P2P_DEFAULTS,
+      listen: [`/ip4/${options.rpcHost}/tcp/${options.p2pPort}`],
+      staticPeers: options.peers,
+      dataDir: options.dataDir,
+    },
+    {
+      chainId: BigInt(config.l2ChainId),
+      signer: () => config.genesis.systemConfig.unsafeBlockSigner,
+      blocksByRange: (start, count) => signedBlocks(chain, start, count),
+      content,
+      ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
+      ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
+      log: log.child('p2p'),
+      clock: Date.now,
+    },
+  )
+}
+
+/** A follower's chain as catch-up sees it. */
+function syncOf(chain: Chain, log: Log): NonNullable<Parameters<typeof P2P.create>[1]['sync']> {
+  return {
+    head: () => chain.headRef('unsafe').number,
+    floor: () => chain.headRef('safe').number,
+    importBlock: async ({ decoded, signature }) => {
+      const result = await chain.importBlock(decoded, signature)
+      if (result.kind === 'invalid') {
+        log.error('the sequencer signed an invalid block', {
+          number: decoded.header.number,
+          reason: result.reason,
+        })
+      }
+      return result.kind === 'unknownParent' ? { kind: 'unknown-parent' } : result
+    },
+  }
+}
+
+function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[] {
+  const found: SignedBlock[] = []
+  for (let number = start; found.length < count; number++) {
+    const block = chain.blockByNumber(number)
+    const signature = block && chain.blockSignature(block.hash)
+    if (!block || !signature) break
+    found.push({ block: encodeBlock(block), signature })
+  }
+  return found
+}
+
+function l1StatusOf({ status }: DerivationPipeline): L1Status {
+  const { currentRef: current, headL1: head, finalizedL1: finalized } = status
+  return { current, head, safe: finalized, finalized }
+}

@@ -1,0 +1,61 @@
+/**
+ * An account the node itself acts with on L2 (the provider's): encodes a call, estimates it against the
+ * head, signs, and hands it to the pool or the sequencer.
+ */
+import { encodeFunctionData } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { addressOfKey } from '../attribution/receipt.ts'
+import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import type { Chain } from '../chain/chain.ts'
+import { type Contract, reverted } from './contracts.ts'
+
+export type AccountModules = {
+  readonly chain: Pick<Chain, 'estimateGas' | 'head'>
+  readonly chainId: number
+  /** The account's nonce with what waits in the pool. */
+  nonce(address: Hex): Promise<bigint>
+  submit(raw: Uint8Array): Promise<Hex>
+}
+
+/** Gas on top of the estimate, percent: the head moves between estimate and inclusion. */
+const GAS_MARGIN_PERCENT = 30n
+const TIP_WEI = 1_000_000n
+
+export class NodeAccount {
+  readonly address: Hex
+  readonly #key: Uint8Array
+  readonly #modules: AccountModules
+
+  constructor(key: Uint8Array, modules: AccountModules) {
+    this.#key = key
+    this.#modules = modules
+    this.address = addressOfKey(key)
+  }
+
+  /** The transaction's hash. @throws NodeError `call-reverted` with the contract's reason. */
+  async send(contract: Contract, functionName: string, args: readonly unknown[]): Promise<Hex> {
+    const { chain, chainId } = this.#modules
+    const data = encodeFunctionData({ abi: contract.abi, functionName, args })
+    const estimate = await chain.estimateGas({
+      from: this.address,
+      to: contract.address,
+      data: fromHex(data),
+    })
+    if (estimate.kind === 'failed') {
+      const { returnData, error } = estimate.result
+      throw reverted(contract, functionName, returnData, error?.message ?? 'out of gas')
+    }
+    const { baseFeePerGas } = chain.head('unsafe')
+    const signed = await privateKeyToAccount(toHex(this.#key)).signTransaction({
+      type: 'eip1559',
+      chainId,
+      nonce: Number(await this.#modules.nonce(this.address)),
+      to: contract.address,
+      data,
+      gas: (estimate.gas * (100n + GAS_MARGIN_PERCENT)) / 100n,
+      maxFeePerGas: 2n * baseFeePerGas + TIP_WEI,
+      maxPriorityFeePerGas: TIP_WEI,
+    })
+    return this.#modules.submit(fromHex(signed))
+  }
+}

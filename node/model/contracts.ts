@@ -1,0 +1,45 @@
+/**
+ * Calls of contracts in this node's own state: encode, run, decode. A revert becomes an error with its
+ * decoded reason.
+ */
+import { type Abi, decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem'
+import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
+import type { BlockTag, Chain } from '../chain/chain.ts'
+
+export type Contract = { readonly address: Hex; readonly abi: Abi }
+
+export type ChainReader = Pick<Chain, 'call'>
+
+/** @throws NodeError `call-reverted` with the contract's reason. */
+export async function readContract<T>(
+  chain: ChainReader,
+  contract: Contract,
+  functionName: string,
+  args: readonly unknown[] = [],
+  at: BlockTag = 'unsafe',
+): Promise<T> {
+  const data = fromHex(encodeFunctionData({ abi: contract.abi, functionName, args }))
+  const result = await chain.call({ to: contract.address, data }, at)
+  if (result.error) throw reverted(contract, functionName, result.returnData, result.error.message)
+  return decodeFunctionResult({
+    abi: contract.abi,
+    functionName,
+    data: toHex(result.returnData),
+  }) as T
+}
+
+/** The reason in the words of the contract's own errors, when it has one. */
+export function reverted(
+  contract: Contract,
+  what: string,
+  output: Uint8Array,
+  fallback: string,
+): NodeError {
+  let reason = fallback
+  try {
+    const { errorName, args } = decodeErrorResult({ abi: contract.abi, data: toHex(output) })
+    reason = `${errorName}(${(args ?? []).map(String).join(', ')})`
+  } catch {}
+  return new NodeError('call-reverted', 'user', `${what} reverts: ${reason}`, { reason })
+}

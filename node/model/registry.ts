@@ -1,0 +1,192 @@
+/**
+ * The payable-AI contracts as this node reads them: calls against its own head state, decoded. Nothing
+ * here is cached: the chain is the truth and it is local.
+ */
+import { type Abi, parseAbi } from 'viem'
+import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
+import {
+  DatanetRegistry,
+  InferenceEscrow,
+  ModelRegistry,
+  ReceiptRegistry,
+  RewardDistributor,
+} from '../../genesis/contracts.generated.ts'
+import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
+import type { BlockTag } from '../chain/chain.ts'
+import { type ChainReader, type Contract, readContract } from './contracts.ts'
+import { sketchBytes } from './infer.ts'
+import type { EscrowView, Rates } from './payment.ts'
+
+export type ModelRecord = Rates & {
+  readonly id: Hex
+  readonly name: string
+  readonly owner: Hex
+  readonly baseHash: Hex
+  readonly adapterHash: Hex
+  readonly artefactHash: Hex
+  readonly leavesRoot: Hex
+  readonly manifestHash: Hex
+  readonly datanetIds: readonly bigint[]
+}
+
+export type DatanetRecord = {
+  readonly id: bigint
+  readonly owner: Hex
+  readonly treasury: Hex
+  readonly name: string
+  readonly schema: string
+  readonly licenceHash: Hex
+  readonly versionCount: number
+  readonly contributorCount: bigint
+}
+
+export type VersionRecord = {
+  readonly rowsRoot: Hex
+  readonly rowCount: number
+  readonly manifestHash: Hex
+}
+
+export type ScoreRecord = {
+  readonly accounts: readonly Hex[]
+  readonly indices: readonly number[]
+  /** Parts of 2^32. */
+  readonly weights: readonly bigint[]
+  readonly attributionRoot: Hex
+}
+
+/** Models or Datanets of one listing. */
+export const LIST_MAX = 1_000
+
+export const CONTRACTS: Readonly<
+  Record<'datanets' | 'models' | 'escrow' | 'receipts' | 'rewards' | 'attribute', Contract>
+> = {
+  datanets: { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi },
+  models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
+  escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
+  receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
+  rewards: { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi },
+  attribute: {
+    address: PRECOMPILE.attribute,
+    abi: parseAbi([
+      'function score(bytes32 modelId, bytes sketch) view returns (address[], uint32[], uint64[], bytes32)',
+    ]) as Abi,
+  },
+}
+
+export class Registry {
+  readonly #chain: ChainReader
+
+  constructor(chain: ChainReader) {
+    this.#chain = chain
+  }
+
+  /** By name (the newest of that name) or id. */
+  async find(nameOrId: string): Promise<ModelRecord | null> {
+    if (/^0x[0-9a-f]{64}$/.test(nameOrId)) return this.model(nameOrId as Hex)
+    return (await this.models()).findLast(({ name }) => name === nameOrId) ?? null
+  }
+
+  async models(): Promise<ModelRecord[]> {
+    const count = Number(await this.#read<bigint>(CONTRACTS.models, 'modelCount'))
+    const first = Math.max(0, count - LIST_MAX)
+    const ids = Array.from({ length: count - first }, (_, i) => BigInt(first + i))
+    return Promise.all(
+      ids.map(async (index) => {
+        const id = await this.#read<Hex>(CONTRACTS.models, 'modelAt', [index])
+        return (await this.model(id)) as ModelRecord
+      }),
+    )
+  }
+
+  async model(id: Hex, at: BlockTag = 'unsafe'): Promise<ModelRecord | null> {
+    const found = await orNull(this.#read<RawModel>(CONTRACTS.models, 'getModel', [id], at))
+    return found && { ...found, id, owner: lower(found.owner) }
+  }
+
+  /** The block in which a training manifest was committed; null when it was not. */
+  async manifestBlock(hash: Hex): Promise<bigint | null> {
+    const found = await orNull(
+      this.#read<{ owner: Hex; blockNumber: bigint }>(CONTRACTS.models, 'getManifest', [hash]),
+    )
+    return found && found.owner !== ZERO_ADDRESS ? found.blockNumber : null
+  }
+
+  async datanets(): Promise<DatanetRecord[]> {
+    const count = Number(await this.#read<bigint>(CONTRACTS.datanets, 'datanetCount'))
+    const ids = Array.from({ length: Math.min(count, LIST_MAX) }, (_, i) => BigInt(count - i))
+    return Promise.all(ids.map(async (id) => (await this.datanet(id)) as DatanetRecord))
+  }
+
+  async datanet(id: bigint): Promise<DatanetRecord | null> {
+    const found = await orNull(this.#read<DatanetRecord>(CONTRACTS.datanets, 'getDatanet', [id]))
+    if (!found) return null
+    const contributorCount = await this.#read<bigint>(CONTRACTS.datanets, 'contributorCount', [id])
+    return {
+      ...found,
+      id,
+      owner: lower(found.owner),
+      treasury: lower(found.treasury),
+      contributorCount,
+    }
+  }
+
+  async version(datanet: bigint, version: number): Promise<VersionRecord | null> {
+    return orNull(this.#read<VersionRecord>(CONTRACTS.datanets, 'getVersion', [datanet, version]))
+  }
+
+  async escrow(payer: Hex, provider: Hex): Promise<EscrowView> {
+    const [balance, charged] = await Promise.all([
+      this.#read<bigint>(CONTRACTS.escrow, 'balanceOf', [payer]),
+      this.#read<bigint>(CONTRACTS.escrow, 'charged', [payer, provider]),
+    ])
+    return { balance, charged }
+  }
+
+  /** ATTRIBUTE itself, by a call. */
+  async score(modelId: Hex, sketch: Int8Array, at: BlockTag = 'unsafe'): Promise<ScoreRecord> {
+    const args = [modelId, toHex(sketchBytes(sketch))]
+    const [accounts, indices, weights, attributionRoot] = await this.#read<
+      [readonly Hex[], readonly number[], readonly bigint[], Hex]
+    >(CONTRACTS.attribute, 'score', args, at)
+    return { accounts: accounts.map(lower), indices, weights, attributionRoot }
+  }
+
+  isSettled(receipt: Hex): Promise<boolean> {
+    return this.#read<boolean>(CONTRACTS.receipts, 'isSettled', [receipt])
+  }
+
+  /** wei accrued and not claimed, whether claimable yet or not; and what can be claimed now. */
+  async rewards(account: Hex): Promise<{ pending: bigint; claimable: bigint }> {
+    const [pending, claimable] = await Promise.all([
+      this.#read<bigint>(CONTRACTS.rewards, 'pending', [account]),
+      this.#read<bigint>(CONTRACTS.rewards, 'claimable', [account]),
+    ])
+    return { pending, claimable }
+  }
+
+  #read<T>(
+    contract: Contract,
+    name: string,
+    args: readonly unknown[] = [],
+    at?: BlockTag,
+  ): Promise<T> {
+    return readContract<T>(this.#chain, contract, name, args, at)
+  }
+}
+
+type RawModel = Omit<ModelRecord, 'id'>
+
+/** An unknown id is a revert of the registry. */
+async function orNull<T>(result: Promise<T>): Promise<T | null> {
+  try {
+    return await result
+  } catch (error) {
+    if (error instanceof NodeError && error.code === 'call-reverted') return null
+    throw error
+  }
+}
+
+function lower(address: Hex): Hex {
+  return address.toLowerCase() as Hex
+}

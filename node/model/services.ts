@@ -1,0 +1,214 @@
+/**
+ * The AI services of one node, wired: the library of models every node has (a validator re-runs with
+ * it), and, when the node has a provider's key, serving, settlement and training.
+ */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { OPENLEDGER } from '../../genesis/addresses.ts'
+import { capabilities } from '../../native/index.ts'
+import { parsePrivateKey } from '../attribution/receipt.ts'
+import { concatBytes, fromHex, type Hex } from '../base/bytes.ts'
+import { NodeError, userError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Chain } from '../chain/chain.ts'
+import type { FetchContent } from '../content/directory.ts'
+import type { ContentStore } from '../content/store.ts'
+import { type OwnedRow, readVersion } from '../datanet/version.ts'
+import type { NodeOptions } from '../options.ts'
+import type { Store } from '../store/store.ts'
+import { NodeAccount } from './account.ts'
+import { JobQueue } from './jobs.ts'
+import { ModelLibrary } from './library.ts'
+import { manifestHash, type TrainingManifest } from './manifest.ts'
+import { CONTRACTS, Registry } from './registry.ts'
+import { InferenceService } from './serve.ts'
+import { SETTLER_DEFAULTS, type Settlement, Settler } from './settle.ts'
+import { runTraining, type TrainingResult } from './train.ts'
+
+export type ModelModules = {
+  readonly options: NodeOptions
+  readonly chain: Chain
+  readonly store: Store
+  readonly content: ContentStore
+  readonly fetchContent: FetchContent
+  readonly log: Log
+  nonce(address: Hex): Promise<bigint>
+  submit(raw: Uint8Array): Promise<Hex>
+  /** Gossips where the evidence of a receipt is. */
+  announce(payload: Uint8Array): Promise<void>
+}
+
+export type ModelServices = {
+  readonly registry: Registry
+  readonly library: ModelLibrary
+  /** null on a node without a provider's key. */
+  readonly provider: {
+    readonly service: InferenceService
+    readonly jobs: JobQueue
+    readonly settler: Settler
+  } | null
+  start(): void
+  stop(): Promise<void>
+}
+
+const POLICY_ID = 1
+const REQUESTS_WAITING_MAX = 64
+const ADAPTERS_LOADED_MAX = 64
+const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
+
+export async function openModelServices(modules: ModelModules): Promise<ModelServices> {
+  const { options, chain, content, fetchContent } = modules
+  const log = modules.log.child('model')
+  const registry = new Registry(chain)
+  const library = await ModelLibrary.open(
+    {
+      baseDir: options.baseModel,
+      cacheDir: join(options.dataDir, 'adapters'),
+      adaptersMax: ADAPTERS_LOADED_MAX,
+      verifyArtefacts: options.verifyArtefacts,
+    },
+    { content, fetch: fetchContent, log },
+  )
+  log.info('engine ready', { ...capabilities(), base: library.base.hash })
+  const provider = options.providerKey
+    ? await openProvider(parsePrivateKey(options.providerKey), {
+        ...modules,
+        log,
+        registry,
+        library,
+      })
+    : null
+  return {
+    registry,
+    library,
+    provider,
+    start: () => provider?.settler.start(),
+    stop: async () => {
+      await provider?.jobs.stop()
+      await provider?.settler.stop()
+    },
+  }
+}
+
+type ProviderModules = ModelModules & {
+  readonly registry: Registry
+  readonly library: ModelLibrary
+}
+
+async function openProvider(
+  key: Uint8Array,
+  modules: ProviderModules,
+): Promise<ModelServices['provider']> {
+  const { options, chain, registry, library, content, log } = modules
+  const chainId = chain.config.l2ChainId
+  const settler = await openSettler(new NodeAccount(key, { ...modules, chainId }), modules)
+  const service = new InferenceService(
+    {
+      providerKey: key,
+      sponsorKey: options.sponsorKey ? parsePrivateKey(options.sponsorKey) : null,
+      policyId: POLICY_ID,
+      waitingMax: REQUESTS_WAITING_MAX,
+    },
+    {
+      library,
+      registry,
+      settler,
+      content,
+      domains: {
+        receipts: { chainId, verifyingContract: OPENLEDGER.receiptRegistry },
+        escrow: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
+      },
+      log,
+      now: Date.now,
+      randomBytes: (size) => new Uint8Array(randomBytes(size)),
+      announce: (receipt, trace) => modules.announce(concatBytes(fromHex(receipt), fromHex(trace))),
+    },
+  )
+  const jobs = new JobQueue({
+    log,
+    run: (manifest, onProgress, signal) => train(modules, manifest, onProgress, signal),
+  })
+  return { service, jobs, settler }
+}
+
+function openSettler(
+  account: NodeAccount,
+  { store, chain, registry, log }: ProviderModules,
+): Promise<Settler> {
+  return Settler.open(SETTLER_DEFAULTS, {
+    table: store.table('settlements'),
+    log,
+    send: async (batch) => {
+      try {
+        return await account.send(CONTRACTS.receipts, 'settle', [batch.map(settlementArgs)])
+      } catch (error) {
+        if (!(error instanceof NodeError) || error.code !== 'call-reverted') throw error
+        throw new NodeError('settlement-refused', 'user', error.message)
+      }
+    },
+    status: async (transaction) => {
+      const place = chain.transaction(transaction)
+      const receipt = place && chain.receipts(place.block.hash)?.[place.index]
+      return receipt ? (receipt.status === 1 ? 'success' : 'reverted') : null
+    },
+    isSettled: (receipt) => registry.isSettled(receipt),
+  })
+}
+
+function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlement): object {
+  return {
+    receipt,
+    providerSignature,
+    cumulative: payment.cumulative,
+    payerSignature: payment.signature,
+    sketch: `0x${Buffer.from(sketch).toString('hex')}`,
+  }
+}
+
+async function train(
+  modules: ProviderModules,
+  manifest: TrainingManifest,
+  onProgress: Parameters<typeof runTraining>[2],
+  signal: AbortSignal,
+): Promise<TrainingResult> {
+  const { registry, library, content, options } = modules
+  const hash = manifestHash(manifest)
+  if ((await registry.manifestBlock(hash)) === null) {
+    throw userError(
+      'manifest-not-committed',
+      `commit manifest ${hash} to ModelRegistry before training`,
+    )
+  }
+  if (manifest.base !== library.base.hash) {
+    throw userError(
+      'model-base',
+      `the manifest names base ${manifest.base}; this node has ${library.base.hash}`,
+    )
+  }
+  const rows: OwnedRow[] = []
+  for (const { datanet, version } of manifest.datanets)
+    rows.push(...(await rowsOf(modules, datanet, version)))
+  const workDir = join(options.dataDir, 'jobs', hash.slice(2))
+  return runTraining(
+    { manifest, rows, base: library.base.model, workDir },
+    content,
+    onProgress,
+    signal,
+  )
+}
+
+/** Rows of a version as the chain names it, not as the manifest claims. */
+async function rowsOf(
+  modules: ProviderModules,
+  datanet: string,
+  version: number,
+): Promise<OwnedRow[]> {
+  const { registry, content, fetchContent } = modules
+  const record = await registry.version(BigInt(datanet), version)
+  if (!record) throw userError('datanet-unknown', `Datanet ${datanet} has no version ${version}`)
+  return readVersion(record, async (hash) =>
+    (await content.has(hash))
+      ? content.get(hash)
+      : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX }),
+  )
+}

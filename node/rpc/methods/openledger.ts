@@ -1,0 +1,250 @@
+/**
+ * openledger_*: data, models, jobs, receipts and rewards. Amounts are decimal strings of wei, so that no
+ * JavaScript client loses digits; hashes and addresses are hex.
+ */
+import { capabilities } from '../../../native/index.ts'
+import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import type { SettledReceipt } from '../../attribution/settled.ts'
+import { userError } from '../../base/errors.ts'
+import type { ContentStore } from '../../content/store.ts'
+import type { Job } from '../../model/jobs.ts'
+import type { TrainingManifest } from '../../model/manifest.ts'
+import { feeOf } from '../../model/payment.ts'
+import type { ModelServices } from '../../model/services.ts'
+import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+
+export type OpenledgerServices = {
+  readonly role: string
+  readonly models: ModelServices
+  readonly ledger: ReceiptLedger
+  readonly content: ContentStore
+  readonly peers: () => readonly { readonly peer: string; readonly address: string }[]
+  readonly p2pAddresses: () => readonly string[]
+}
+
+/** The embedded base model is ours. */
+const BASE_LICENCE = 'Apache-2.0'
+const ARRAY = { type: 'array' } as const
+const CONTENT_BYTES_MAX: number = 4 * 2 ** 20
+const RECEIPTS_LISTED_MAX = 100
+const WEIGHT_ONE = 2 ** 32
+
+export function openledgerMethods(services: OpenledgerServices): RpcMethods {
+  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+}
+
+function dataMethods({
+  role,
+  models,
+  content,
+  peers,
+  p2pAddresses,
+}: OpenledgerServices): RpcMethods {
+  return {
+    openledger_nodeInfo: method({
+      summary: "The node's role, engine, base model and peers",
+      params: [],
+      result: schemas.object,
+      handler: () => {
+        const { base } = models.library
+        return {
+          role,
+          ...capabilities(),
+          baseModel: {
+            hash: base.hash,
+            name: base.name,
+            licence: BASE_LICENCE,
+            tokenizer: base.tokenizerHash,
+          },
+          provider: models.provider?.service.provider ?? null,
+          p2p: [...p2pAddresses()],
+          peers: peers().map(({ peer, address: at }) => ({ peer, address: at })),
+        }
+      },
+    }),
+    openledger_putContent: method({
+      summary: 'Keeps bytes by their keccak256 and serves them to peers; answers the hash',
+      params: [required('bytes', bytes)],
+      result: hash.schema,
+      handler: async (_context, [data]) => {
+        if (data.length > CONTENT_BYTES_MAX) {
+          throw userError(
+            'content-too-large',
+            `${data.length} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+          )
+        }
+        return content.put(data)
+      },
+    }),
+    openledger_listDatanets: method({
+      summary: 'Datanets, newest first',
+      params: [],
+      result: ARRAY,
+      handler: async () => (await models.registry.datanets()).map(plain),
+    }),
+    openledger_getDatanet: method({
+      summary: 'One Datanet, or null',
+      params: [required('id', count)],
+      result: schemas.object,
+      handler: async (_context, [id]) => orNull(await models.registry.datanet(BigInt(id))),
+    }),
+  }
+}
+
+function modelMethods({ models }: OpenledgerServices): RpcMethods {
+  const provider = (): NonNullable<ModelServices['provider']> => {
+    if (models.provider) return models.provider
+    throw userError('no-provider', 'this node serves no models; ask one that does')
+  }
+  return {
+    openledger_listModels: method({
+      summary: 'Registered models, oldest first',
+      params: [],
+      result: ARRAY,
+      handler: async () => (await models.registry.models()).map(plain),
+    }),
+    openledger_getModel: method({
+      summary: 'One model, or null',
+      params: [required('modelId', hash)],
+      result: schemas.object,
+      handler: async (_context, [id]) => orNull(await models.registry.model(id)),
+    }),
+    openledger_quote: method({
+      summary: 'What an inference of so many tokens costs, wei',
+      params: [
+        required('modelId', hash),
+        required('tokensIn', count),
+        required('tokensOut', count),
+      ],
+      result: schemas.object,
+      handler: async (_context, [id, tokensIn, tokensOut]) => {
+        const model = await models.registry.model(id)
+        if (!model) throw userError('model-unknown', `no model ${id} is registered`)
+        return { fee: feeOf(model, tokensIn, tokensOut).toString(), unit: 'wei of OPEN' }
+      },
+    }),
+    openledger_submitJob: method({
+      summary: 'Queues a training whose manifest is committed on chain; answers the job id',
+      params: [required('manifest', object)],
+      result: hash.schema,
+      handler: (_context, [manifest]) =>
+        provider().jobs.submit(manifest as unknown as TrainingManifest),
+    }),
+    openledger_getJob: method({
+      summary: 'State, progress and result of a job, or null',
+      params: [required('id', hash)],
+      result: schemas.object,
+      handler: (_context, [id]) => {
+        const job = provider().jobs.get(id)
+        return job ? jobView(job) : null
+      },
+    }),
+    openledger_cancelJob: method({
+      summary: 'Cancels a waiting or running job',
+      params: [required('id', hash)],
+      result: schemas.boolean,
+      handler: (_context, [id]) => {
+        provider().jobs.cancel(id)
+        return true
+      },
+    }),
+  }
+}
+
+function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
+  const view = async (settled: SettledReceipt): Promise<JsonObject> => {
+    const [verdict, model] = await Promise.all([
+      ledger.verdict(settled.hash),
+      models.registry.model(settled.receipt.modelId),
+    ])
+    return {
+      ...receiptView(settled),
+      modelName: model?.name ?? null,
+      verdict: verdict && plain(verdict),
+    }
+  }
+  return {
+    openledger_getReceipt: method({
+      summary: 'A settled receipt with its payouts and verdict, or null',
+      params: [required('receiptHash', hash)],
+      result: schemas.object,
+      handler: async (_context, [receiptHash]) => {
+        await ledger.settled()
+        const settled = await ledger.get(receiptHash)
+        return settled && view(settled)
+      },
+    }),
+    openledger_listReceipts: method({
+      summary: 'Settled receipts, newest first',
+      params: [optional('limit', count, 20)],
+      result: ARRAY,
+      handler: async (_context, [limit]) => {
+        await ledger.settled()
+        return Promise.all((await ledger.newest(Math.min(limit, RECEIPTS_LISTED_MAX))).map(view))
+      },
+    }),
+    openledger_getVerdict: method({
+      summary: "A validator's verdict on a receipt, or null",
+      params: [required('receiptHash', hash)],
+      result: schemas.object,
+      handler: async (_context, [receiptHash]) => orNull(await ledger.verdict(receiptHash)),
+    }),
+    openledger_pendingRewards: method({
+      summary: 'wei accrued to an account and not claimed, and what of it can be claimed now',
+      params: [required('account', address)],
+      result: schemas.object,
+      handler: async (_context, [account]) => plain(await models.registry.rewards(account)),
+    }),
+  }
+}
+
+function receiptView({
+  hash: receiptHash,
+  receipt,
+  shares,
+  contributors,
+  block,
+  transaction,
+}: SettledReceipt): JsonObject {
+  return {
+    receiptHash,
+    settled: true,
+    ...plain(receipt),
+    shares: plain(shares),
+    contributors: contributors.map(({ account, index, weight, amount }) => ({
+      account,
+      index,
+      weight: weight.toString(),
+      share: Number(weight) / WEIGHT_ONE,
+      amount: amount.toString(),
+    })),
+    block: { number: Number(block.number), hash: block.hash },
+    transaction,
+  }
+}
+
+function jobView({ id, manifest, state }: Job): JsonObject {
+  const common = { id, manifest: manifest as unknown as JsonObject, state: state.kind }
+  if (state.kind === 'running')
+    return { ...common, progress: state.progress && plain(state.progress) }
+  if (state.kind === 'failed') return { ...common, error: state.error }
+  return state.kind === 'done' ? { ...common, result: plain(state.result) } : common
+}
+
+function orNull(value: object | null): JsonObject | null {
+  return value && plain(value)
+}
+
+/** Data as JSON: bigints in decimal, bytes in hex. */
+function plain(value: object): JsonObject {
+  return toJson(value) as JsonObject
+}
+
+function toJson(value: unknown): Json {
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`
+  if (Array.isArray(value)) return value.map(toJson)
+  if (typeof value !== 'object' || value === null) return value as Json
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
+}

@@ -1,0 +1,39 @@
+/**
+ * A settled receipt's payouts once more: our own sketch through ATTRIBUTE on the state of the block that
+ * settled it, the fee through the split rule, against what that block accrued.
+ */
+
+import type { SettledReceipt } from '../node/attribution/settled.ts'
+import { splitByWeights } from '../node/attribution/split.ts'
+import type { Registry } from '../node/model/registry.ts'
+import { comparePayouts, type Difference, field, type Payout } from './compare.ts'
+
+export async function reattribute(
+  settled: SettledReceipt,
+  sketch: Int8Array,
+  registry: Registry,
+): Promise<Difference | null> {
+  const { receipt, shares, contributors, block } = settled
+  const score = await registry.score(receipt.modelId, sketch, block.hash)
+  const root = field(
+    'attribution',
+    'attributionRoot',
+    receipt.attributionRoot,
+    score.attributionRoot,
+  )
+  if (root) return root
+  const { platform, modelOwner, stakers } = shares
+  const total = field(
+    'payout',
+    'fee',
+    receipt.fee,
+    platform + modelOwner + stakers + shares.contributors,
+  )
+  if (total) return total
+  const amounts = splitByWeights(shares.contributors, score.weights, score.indices)
+  const found: Payout[] = score.accounts.map((account, i) => ({
+    account,
+    amount: amounts[i] as bigint,
+  }))
+  return comparePayouts(contributors, found)
+}

@@ -1,0 +1,75 @@
+/**
+ * A settled receipt's inference once more. Everything starts from what L1 says: the receipt names the
+ * request, the model and the hashes; content by hash brings the request and the provider's evidence;
+ * the node's own `runInference` gives the bytes to compare.
+ */
+
+import { decodeRequest } from '../node/attribution/request.ts'
+import type { SettledReceipt } from '../node/attribution/settled.ts'
+import type { Hex } from '../node/base/bytes.ts'
+import { NodeError } from '../node/base/errors.ts'
+import { type Inference, runInference } from '../node/model/infer.ts'
+import type { ModelLibrary } from '../node/model/library.ts'
+import type { Registry } from '../node/model/registry.ts'
+import { compareInference, compareRequest, type Difference } from './compare.ts'
+
+export type ReinferModules = {
+  readonly library: ModelLibrary
+  readonly registry: Registry
+  /** Own store first, then peers; verified by hash. @throws NodeError when nobody has it. */
+  content(hash: Hex): Promise<Uint8Array>
+  /** Where the provider announced the trace of a receipt; null when it was not heard. */
+  traceOf(receipt: Hex): Promise<Hex | null>
+}
+
+export type Reinference = { readonly difference: Difference | null; readonly ours: Inference }
+
+const LEAF_BYTES = 32
+
+/** @throws NodeError `retry` when content cannot be had now. */
+export async function reinfer(
+  settled: SettledReceipt,
+  modules: ReinferModules,
+): Promise<Reinference | Difference> {
+  const { receipt } = settled
+  const { library, registry, content } = modules
+  const record = await registry.model(receipt.modelId, settled.block.hash)
+  if (!record)
+    throw new NodeError('model-unknown', 'fatal', `settled receipt ${settled.hash} names no model`)
+  const request = decodeRequest(await content(receipt.requestId))
+  const known = { ...record, tokenizerHash: library.base.tokenizerHash }
+  const mismatch = compareRequest(receipt, request, known)
+  if (mismatch) return mismatch
+  const ours = await runInference(await library.load(record), request)
+  const evidence = {
+    tokens: await tokensOf(receipt.outputCommit, content),
+    trace: await traceOf(settled.hash, modules),
+    sketch: Int8Array.from(settled.sketch),
+  }
+  return { difference: compareInference(receipt, evidence, ours), ours }
+}
+
+/** The provider's tokens only help to name a difference; without them the verdict is the same. */
+async function tokensOf(commit: Hex, content: ReinferModules['content']): Promise<number[] | null> {
+  try {
+    const bytes = await content(commit)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(4 * i, true))
+  } catch {
+    return null
+  }
+}
+
+async function traceOf(receipt: Hex, modules: ReinferModules): Promise<Uint8Array[] | null> {
+  try {
+    const hash = await modules.traceOf(receipt)
+    if (!hash) return null
+    const bytes = await modules.content(hash)
+    const count = Math.floor(bytes.length / LEAF_BYTES)
+    return Array.from({ length: count }, (_, i) =>
+      bytes.slice(i * LEAF_BYTES, (i + 1) * LEAF_BYTES),
+    )
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * One paid question and what became of it: the answer, its settled receipt, the batch on L1 that carries
+ * it, and the validator's verdict.
+ */
+import { parseEther } from 'viem'
+import { OPENLEDGER } from '../../genesis/addresses.ts'
+import { VOUCHER_TYPES } from '../../node/attribution/receipt.ts'
+import type { Hex } from '../../node/base/bytes.ts'
+import { userError } from '../../node/base/errors.ts'
+import { type Rpc, until } from './economy.ts'
+import type { Wallet } from './wallet.ts'
+
+export type ReceiptView = {
+  readonly receiptHash: Hex
+  readonly fee: string
+  readonly tokensIn: number
+  readonly tokensOut: number
+  readonly shares: Readonly<Record<'platform' | 'modelOwner' | 'stakers' | 'contributors', string>>
+  readonly contributors: readonly { account: Hex; share: number; amount: string }[]
+  readonly block: { readonly number: number; readonly hash: Hex }
+  readonly transaction: Hex
+}
+
+export type Batch = {
+  readonly transactionHash: Hex
+  readonly l1Block: { readonly number: number; readonly hash: Hex }
+  readonly versionedHashes: readonly Hex[]
+  readonly from: number
+  readonly to: number
+}
+
+export type VerdictView = {
+  readonly ok: boolean
+  readonly validator: Hex
+  readonly difference: {
+    stage: string
+    field: string
+    index?: number
+    claimed: string
+    found: string
+  } | null
+}
+
+export type Asked = {
+  readonly prompt: string
+  readonly text: string
+  readonly receipt: ReceiptView
+}
+
+export type Outcome = {
+  readonly verdict: VerdictView
+  readonly batch: Batch
+  readonly safeHash: Hex
+  readonly stateRoot: Hex
+  /** Verdict, block hash and state root all agree. */
+  readonly agreed: boolean
+}
+
+/** The payer's cap over all questions to this provider. */
+const VOUCHER_OPEN = '1'
+
+/** Asks with a signed voucher and waits until the receipt is settled. */
+export async function ask(
+  question: { model: string; prompt: string; maxTokens: number },
+  with_: { url: string; payer: Wallet; provider: Hex; rpc: Rpc },
+): Promise<Asked> {
+  const { url, payer, provider, rpc } = with_
+  const voucher = { payer: payer.address, provider, cumulative: parseEther(VOUCHER_OPEN) }
+  const chainId = await payer.reader.getChainId()
+  const signature = await payer.signer.signTypedData({
+    domain: {
+      name: 'OpenLedger',
+      version: '1',
+      chainId,
+      verifyingContract: OPENLEDGER.inferenceEscrow,
+    },
+    types: VOUCHER_TYPES,
+    primaryType: 'Voucher',
+    message: voucher,
+  })
+  const payment = { payer: payer.address, cumulative: voucher.cumulative.toString(), signature }
+  const response = await fetch(`${url}/v1/completions`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-openledger-payment': Buffer.from(JSON.stringify(payment)).toString('base64'),
+    },
+    body: JSON.stringify({
+      model: question.model,
+      prompt: question.prompt,
+      max_tokens: question.maxTokens,
+    }),
+  })
+  const body = (await response.json()) as Completion
+  if (!response.ok)
+    throw userError(
+      'inference',
+      `the provider refuses (${response.status}): ${body.error?.message}`,
+    )
+  const receipt = await until('the settlement', () =>
+    rpc<ReceiptView | null>('openledger_getReceipt', body.id),
+  )
+  return { prompt: question.prompt, text: body.choices[0]?.text ?? '', receipt }
+}
+
+type Completion = {
+  readonly id: Hex
+  readonly choices: readonly { readonly text: string }[]
+  readonly error?: { readonly message: string }
+}
+
+/** Waits for the batch on L1 and the validator's word, and compares the two nodes' blocks. */
+export async function awaitVerdict(
+  receipt: ReceiptView,
+  nodes: { sequencer: Rpc; validator: Rpc },
+  update: (part: number, note?: string) => void,
+): Promise<Outcome> {
+  const { number, hash } = receipt.block
+  const batch = await until('the batch on L1', async () => {
+    const batches = await nodes.sequencer<Batch[]>('openledger_listBatches')
+    return batches.find(({ from, to }) => from <= number && number <= to)
+  })
+  update(0.4, `blob on L1 in block ${batch.l1Block.number}`)
+  const verdict = await until("the validator's verdict", () =>
+    nodes.validator<VerdictView | null>('openledger_getVerdict', receipt.receiptHash),
+  )
+  update(0.8, 'comparing heads')
+  const tag = `0x${number.toString(16)}`
+  const verified = await until('the re-execution', async () => {
+    const { verifiedBlock } = await nodes.validator<{ verifiedBlock: number }>(
+      'openledger_proverStatus',
+    )
+    return verifiedBlock >= number && nodes.validator<BlockView>('eth_getBlockByNumber', tag, false)
+  })
+  return {
+    verdict,
+    batch,
+    safeHash: verified.hash,
+    stateRoot: verified.stateRoot,
+    agreed: verdict.ok && verified.hash === hash,
+  }
+}
+
+type BlockView = { readonly hash: Hex; readonly stateRoot: Hex }

@@ -1,0 +1,89 @@
+/**
+ * The devnet's node processes: each gets a folder with its configuration and log, says on its first line
+ * where it listens, and is stopped with us.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { userError } from '../../node/base/errors.ts'
+
+export type Role = {
+  readonly url: string
+  readonly p2p: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+const READY_MS_MAX = 60_000
+const STOP_MS_MAX = 10_000
+const STDERR_KEPT = 4_000
+
+/** `config` is the role's configuration file; the folder and the log are set here. */
+export async function startRole(
+  role: 'sequencer' | 'validator',
+  devnetDir: string,
+  config: Readonly<Record<string, unknown>> & { rpcPort: number },
+): Promise<Role> {
+  const dir = join(devnetDir, role)
+  mkdirSync(dir, { recursive: true })
+  const file = join(dir, 'config.json')
+  const rpcPort = await freePort(config.rpcPort)
+  const all = { dataDir: join(dir, 'data'), logFile: join(dir, 'log.jsonl'), ...config, rpcPort }
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600 })
+  const script = join(import.meta.dirname, '..', 'openledger.ts')
+  const child = spawn(process.execPath, [script, role, '--config', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A terminal's Ctrl-C goes to us alone, and we stop them in order.
+    detached: true,
+  })
+  const { url, p2p } = await ready(role, child)
+  return { url, p2p, pid: child.pid as number, stop: () => stop(child) }
+}
+
+function ready(role: string, child: ChildProcess): Promise<{ url: string; p2p: string }> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    let errors = ''
+    const timer = setTimeout(
+      () => fail(`was not ready within ${READY_MS_MAX / 1000} s`),
+      READY_MS_MAX,
+    )
+    const fail = (why: string): void => {
+      clearTimeout(timer)
+      reject(userError('role-failed', `the ${role} ${why}: ${errors.slice(-STDERR_KEPT).trim()}`))
+    }
+    child.stderr?.on('data', (chunk: Buffer) => {
+      errors = (errors + chunk).slice(-STDERR_KEPT)
+    })
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk
+      const line = output.split('\n').find((text) => text.startsWith('{"ready":true'))
+      if (!line || !output.includes('\n')) return
+      clearTimeout(timer)
+      resolve(JSON.parse(line))
+    })
+    child.once('exit', (code) => fail(`ended with status ${code}`))
+  })
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
+  return new Promise((resolve) => {
+    const force = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
+    child.once('exit', () => {
+      clearTimeout(force)
+      resolve()
+    })
+    child.kill('SIGTERM')
+  })
+}
+
+/** The wanted port, or any free one when somebody has it. */
+export function freePort(wanted: number): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(0))
+    probe.listen(wanted, '127.0.0.1', () => probe.close(() => resolve(wanted)))
+  })
+}

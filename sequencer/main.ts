@@ -1,0 +1,133 @@
+/**
+ * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
+ */
+import { fromHex, toHex } from '../node/base/bytes.ts'
+import { userError } from '../node/base/errors.ts'
+import { encodeBlock } from '../node/chain/block.ts'
+import { nextBaseFee } from '../node/chain/fees.ts'
+import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { L1Sender } from '../node/l1/sender.ts'
+import type { Node } from '../node/main.ts'
+import { addressOfKey, signBlock } from '../node/p2p/signature.ts'
+import { method, type RpcMethods } from '../node/rpc/method.ts'
+import { Batcher, type Posted } from './batcher/batcher.ts'
+import { BATCHER_DEFAULTS } from './batcher/options.ts'
+import { Outbox } from './batcher/outbox.ts'
+import { OriginSelector } from './origin.ts'
+import { PRODUCER_DEFAULTS, Producer } from './produce.ts'
+
+export type Sequencer = {
+  /** The node's URL. */
+  start(): Promise<string>
+  stop(): Promise<void>
+}
+
+const L1_CONFIRMATIONS = 0n
+const BATCHER_POLL_MS = 500
+/** Posted transactions remembered for `openledger_listBatches`. */
+const POSTED_MAX = 256
+
+/** @throws NodeError `options` when a key is missing or is not the one the chain configuration names. */
+export function createSequencer(node: Node): Sequencer {
+  const { config, chain, pool, log, options, p2p } = node
+  const { batcher: batcherAddress, unsafeBlockSigner } = config.genesis.systemConfig
+  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner)
+  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress)
+  const chainId = BigInt(config.l2ChainId)
+
+  const producer = new Producer(PRODUCER_DEFAULTS, {
+    config,
+    chain,
+    origins: new OriginSelector(config, node.l1.reader, L1_CONFIRMATIONS),
+    log: log.child('sequencer'),
+    now: Date.now,
+    head: () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
+    candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
+    sign: (block) => signBlock(signingKey, chainId, encodeBlock(block)),
+    publish: async (block, signature) => {
+      await p2p.publishBlock(block, signature)
+    },
+    onSkipped: (skipped) => pool.onSkipped(skipped),
+  })
+
+  const posted: Posted[] = []
+  const batcher = new Batcher(
+    {
+      ...BATCHER_DEFAULTS,
+      pollMs: BATCHER_POLL_MS,
+      intervalMs: options.batchIntervalMs,
+      dataAvailability: options.batchDa,
+    },
+    {
+      config,
+      chain: {
+        unsafe: () => chain.headRef('unsafe'),
+        safe: () => chain.headRef('safe'),
+        blockByNumber: (number) => chain.blockByNumber(number),
+        derivedUpTo: () => node.pipeline.status.currentL1.number,
+      },
+      sender: new L1Sender({
+        client: node.l1.client,
+        privateKey: toHex(batcherKey),
+        chainId: config.l1ChainId,
+      }),
+      outbox: new Outbox(node.store.table('outbox')),
+      log,
+      now: () => performance.now(),
+      onPosted: (entry) => {
+        posted.push(entry)
+        if (posted.length > POSTED_MAX) posted.shift()
+      },
+    },
+  )
+
+  return {
+    start: async () => {
+      const url = await node.start([batchMethods(posted)])
+      producer.start()
+      batcher.start()
+      return url
+    },
+    stop: async () => {
+      await producer.stop()
+      await batcher.stop()
+      await node.stop()
+    },
+  }
+}
+
+function batchMethods(posted: readonly Posted[]): RpcMethods {
+  return {
+    openledger_listBatches: method({
+      summary: 'L1 transactions that carry batches, newest first, since the sequencer started',
+      params: [],
+      result: { type: 'array' },
+      handler: () =>
+        posted
+          .toReversed()
+          .map(({ transactionHash, l1Block, kind, versionedHashes, from, to }) => ({
+            transactionHash,
+            l1Block: { hash: l1Block.hash, number: Number(l1Block.number) },
+            kind,
+            versionedHashes: [...versionedHashes],
+            from: Number(from),
+            to: Number(to),
+          })),
+    }),
+  }
+}
+
+function keyFor(role: string, key: string | null, expected: string): Uint8Array {
+  if (!key)
+    throw userError(
+      'options',
+      `a sequencer needs the ${role}'s key: set OPENLEDGER_${role.toUpperCase()}_KEY`,
+    )
+  const bytes = fromHex(key)
+  const address = addressOfKey(bytes)
+  if (address === expected) return bytes
+  throw userError(
+    'options',
+    `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
+  )
+}
