@@ -28,6 +28,7 @@ export class RpcServer {
   readonly methods: RpcMethods
   readonly #http: Server
   readonly #sockets: SocketServer
+  #isClosing = false
 
   constructor(options: Partial<RpcOptions>, modules: RpcServerModules) {
     const context = createContext(options, modules)
@@ -48,7 +49,10 @@ export class RpcServer {
         requestTimeout: requestTimeoutMs,
         keepAliveTimeout: keepAliveTimeoutMs,
       },
-      (request, response) => void handleHttp(request, response, context, http),
+      (request, response) => {
+        response.once('close', () => this.#afterResponse())
+        void handleHttp(request, response, context, http)
+      },
     )
     this.#http.maxConnections = connectionsMax
     this.#sockets = new SocketServer(context, dispatcher)
@@ -75,8 +79,14 @@ export class RpcServer {
     return { host: at.host, port, url }
   }
 
+  /** Open WebSocket connections. */
+  get sockets(): number {
+    return this.#sockets.size
+  }
+
   /** Lets running requests finish, for a while. */
   async close(): Promise<void> {
+    this.#isClosing = true
     this.context.filters.close()
     this.#sockets.close()
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()))
@@ -87,6 +97,11 @@ export class RpcServer {
     }, this.context.options.closeGraceMs)
     await closed
     clearTimeout(force)
+  }
+
+  /** A client would keep the connection for its next request. */
+  #afterResponse(): void {
+    if (this.#isClosing) setImmediate(() => this.#http.closeIdleConnections())
   }
 }
 
