@@ -89,9 +89,7 @@ export function penaltyOf(code: P2PErrorCode): number {
       return 10
     case 'cut-off':
       return 5
-    // The peer thinks that we broke a limit; the limits are the protocol's, so it may be wrong, but
-    // it did no harm.
-    case 'refused':
+    // The peer thinks that we ask too often; so ask others first.
     case 'rate-limited':
       return 1
     // One of two lies, and this may be the honest one.

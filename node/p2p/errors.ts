@@ -22,8 +22,6 @@ export type P2PErrorCode =
   | 'unreachable'
   | 'rate-limited'
   | 'not-found'
-  /** The peer says that our request was bad. */
-  | 'refused'
   | 'no-peer'
   | 'busy'
   | 'stopped'
@@ -43,7 +41,6 @@ const SEVERITY: Record<P2PErrorCode, Severity> = {
   unreachable: 'retry',
   'rate-limited': 'retry',
   'not-found': 'retry',
-  refused: 'retry',
   'no-peer': 'retry',
   busy: 'retry',
   stopped: 'fatal',

@@ -4,8 +4,9 @@
  *
  *   client: [request]                       server: [status] [data] [data] … end
  *
- * Rates are checked before the request is read; a handler that yields frames is paused while the
- * client does not take them, and everything has a deadline.
+ * A request costs a token once it is read: bytes that are none cost their sender its score instead,
+ * so junk cannot use up what is for all. A handler that yields frames is paused while the client does
+ * not take them, and everything has a deadline.
  */
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -24,11 +25,10 @@ import type { Peer, PeerId } from './types.ts'
 
 export type RequestKind = 'blocksRequest' | 'contentRequest'
 
-const STATUS = { ok: 0, notFound: 1, rateLimited: 2, refused: 3, failed: 4 } as const
+const STATUS = { ok: 0, notFound: 1, rateLimited: 2, failed: 3 } as const
 const STATUS_ERRORS: Readonly<Record<number, P2PErrorCode>> = {
   [STATUS.notFound]: 'not-found',
   [STATUS.rateLimited]: 'rate-limited',
-  [STATUS.refused]: 'refused',
   [STATUS.failed]: 'cut-off',
 }
 
@@ -74,10 +74,10 @@ async function answerOne<K extends RequestKind>(
   peer: Peer,
 ): Promise<void> {
   const status = (code: number) => frames.write(Uint8Array.of(code))
-  if (!service.rates.take(peer)) return status(STATUS.rateLimited)
   const bytes = await frames.read(REQUEST_BYTES_MAX)
   if (!bytes) throw new P2PError('cut-off', 'the stream ended before its request')
   const request = decodeMessage(service.kind, bytes)
+  if (!service.rates.take(peer)) return status(STATUS.rateLimited)
   let answer: AsyncIterable<Uint8Array> | undefined
   try {
     answer = await service.answer(request)

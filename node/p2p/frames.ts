@@ -19,6 +19,7 @@ export class FrameStream {
   #chunks: Uint8Array[] = []
   #buffered = 0
   #wanted = 0
+  #resuming = false
   #ended = false
   #error: Error | undefined
   #wake: (() => void) | undefined
@@ -131,11 +132,21 @@ export class FrameStream {
     if (this.#buffered >= this.#wanted) this.#wake?.()
   }
 
+  /** Pauses a peer that is ahead and resumes one that is awaited. Resuming delivers what libp2p held
+   * back before it returns, so the way back here is barred meanwhile: a pause in the middle of a
+   * resume is lost on yamux, and the window with it. */
   #flow(): void {
-    const status = this.#stream.readStatus
-    const full = this.#buffered >= Math.max(this.#wanted, PAUSE_BYTES)
-    if (full && status === 'readable') this.#stream.pause()
-    else if (!full && status === 'paused') this.#stream.resume()
+    if (this.#resuming) return
+    if (!this.#full() && this.#stream.readStatus === 'paused') {
+      this.#resuming = true
+      this.#stream.resume()
+      this.#resuming = false
+    }
+    if (this.#full() && this.#stream.readStatus === 'readable') this.#stream.pause()
+  }
+
+  #full(): boolean {
+    return this.#buffered >= Math.max(this.#wanted, PAUSE_BYTES)
   }
 
   #finish(error?: Error): void {

@@ -40,6 +40,9 @@ export type GossipModules = {
   readonly chainId: bigint
   readonly signer: BlockSigner
   readonly judges: Judges
+  /** Peers the operator named: what they send is checked the same, but a fault (a clock that is off,
+   * say) may not cost a node its only link. */
+  readonly isTrusted: (peer: Peer) => boolean
   readonly clock: Clock
   readonly log: Log
 }
@@ -80,11 +83,16 @@ export class Gossip {
   async receive(kind: GossipKind, data: Uint8Array, from: Peer): Promise<Verdict> {
     const { finding, event } = await this.#check(kind, data, from)
     const verdict = verdictOn(finding)
-    if (verdict !== 'accept') {
-      this.#modules.log.debug('gossip not accepted', { kind, finding, verdict, from })
-    } else if (event) {
-      setImmediate(() => this.#deliver(kind, event))
+    if (verdict === 'accept') {
+      if (event) setImmediate(() => this.#deliver(kind, event))
+      return verdict
     }
+    const { log, isTrusted } = this.#modules
+    if (verdict === 'reject' && isTrusted(from)) {
+      log.warn('static peer sent what no honest peer sends', { kind, finding, from })
+      return 'ignore'
+    }
+    log.debug('gossip not accepted', { kind, finding, verdict, from })
     return verdict
   }
 

@@ -21,7 +21,8 @@ import type { Peer } from './types.ts'
 export type Pubsub = ReturnType<ReturnType<typeof gossipsub>> & {
   /** On the class and not on its interface. */
   getScore(peer: Peer): number
-  getMeshPeers(topic: string): Peer[]
+  /** Peers we can send to; a subscription may be known before the way back is open. */
+  readonly streamsOutbound: ReadonlyMap<Peer, unknown>
 }
 export type Host = Libp2p<{ pubsub: Pubsub }>
 

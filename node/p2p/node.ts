@@ -66,7 +66,7 @@ export class P2P {
   readonly #gossip: Gossip
   readonly #syncer: Syncer | undefined
   readonly #stop = new AbortController()
-  readonly #static: ReadonlySet<Peer>
+  readonly #trusted: ReadonlySet<Peer>
   readonly #host: Host
   readonly #fetcher: ContentFetcher
   readonly #reconnector: Reconnector
@@ -74,28 +74,33 @@ export class P2P {
 
   /** Makes or reads the peer key; opens no socket yet. @throws P2PError `bad-key`, `bad-address`. */
   static async create(options: P2POptions, modules: P2PModules): Promise<P2P> {
+    const trusted = new Set(options.staticPeers.map((text) => parsePeerAddress(text).peer))
     const key = await loadPeerKey(options.dataDir)
     const ledger = new Ledger(modules.clock)
     const host = await createHost(options, {
       chainId: modules.chainId,
       key,
       isBanned: (peer) => ledger.isBanned(peer),
-      ledgerScore: (peer) => ledger.score(peer),
+      ledgerScore: (peer) => (trusted.has(peer) ? 0 : ledger.score(peer)),
     })
-    return new P2P(options, modules, { host, ledger })
+    return new P2P(options, modules, { host, ledger, trusted })
   }
 
   private constructor(
     options: P2POptions,
     modules: P2PModules,
-    parts: { host: Host; ledger: Ledger },
+    parts: { host: Host; ledger: Ledger; trusted: ReadonlySet<Peer> },
   ) {
     this.#modules = modules
     this.#host = parts.host
     this.#ledger = parts.ledger
-    this.#static = new Set(options.staticPeers.map((text) => parsePeerAddress(text).peer))
+    this.#trusted = parts.trusted
     const { chainId, log } = modules
-    this.#gossip = new Gossip({ ...modules, judges: modules.judges ?? {} })
+    this.#gossip = new Gossip({
+      ...modules,
+      judges: modules.judges ?? {},
+      isTrusted: (peer) => parts.trusted.has(peer),
+    })
     this.#fetcher = new ContentFetcher({
       host: this.#host,
       chainId,
@@ -168,10 +173,11 @@ export class P2P {
     }))
   }
 
-  /** Connected peers that take this kind from us. */
+  /** Connected peers that a message of this kind would go to now. */
   subscribers(kind: GossipKind): Peer[] {
-    const topic = topicOf(this.#modules.chainId, kind)
-    return this.#host.services.pubsub.getSubscribers(topic).map(String)
+    const { pubsub } = this.#host.services
+    const peers = pubsub.getSubscribers(topicOf(this.#modules.chainId, kind)).map(String)
+    return peers.filter((peer) => pubsub.streamsOutbound.has(peer))
   }
 
   /** Connects once, for the life of the connection. @throws P2PError `bad-address`, `unreachable`. */
@@ -260,8 +266,10 @@ export class P2P {
     return rotated.sort((a, b) => debt(b) - debt(a))
   }
 
+  /** gossipsub's score has the ledger in it, but only for peers that speak gossip. */
   #scoreOf(peer: Peer): number {
-    return this.#host.services.pubsub.getScore(peer)
+    const held = this.#trusted.has(peer) ? 0 : this.#ledger.score(peer)
+    return Math.min(held, this.#host.services.pubsub.getScore(peer))
   }
 
   #blame(peer: Peer, code: P2PErrorCode): void {
@@ -276,7 +284,7 @@ export class P2P {
     if (this.#stop.signal.aborted) return
     for (const id of this.#host.getPeers()) {
       const peer = id.toString()
-      if (this.#static.has(peer) || this.#scoreOf(peer) > BAN_SCORE) continue
+      if (this.#trusted.has(peer) || this.#scoreOf(peer) > BAN_SCORE) continue
       this.#ledger.ban(peer)
       this.#modules.log.debug('peer banned', { peer, score: this.#scoreOf(peer) })
       this.#host.hangUp(id, { signal: AbortSignal.timeout(HANG_UP_MS) }).catch(() => {})

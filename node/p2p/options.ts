@@ -10,7 +10,8 @@ const MIB = 1024 * KIB
 export type P2POptions = {
   /** Multiaddrs to listen on; port 0 takes any free one. */
   readonly listen: readonly string[]
-  /** Peers kept connected, with back-off; never banned, only scored. Multiaddrs ending in /p2p/<id>. */
+  /** Peers kept connected, with back-off, and never shut out: named by the operator, so a fault of
+   * theirs is logged instead. Multiaddrs ending in /p2p/<id>. */
   readonly staticPeers: readonly string[]
   /** Peers asked once at start. */
   readonly bootstrap: readonly string[]
