@@ -13,6 +13,7 @@ import { assert, messageOf, NodeError } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
 import type { Block, BlockRef } from '../../node/chain/types.ts'
 import type { BlobArchive } from '../../node/l1/blobs.ts'
+import { loadKzg } from '../../node/l1/kzg.ts'
 import type { AccountState, L1Sender } from '../../node/l1/sender.ts'
 import { calldataGas, payloadOf } from '../../node/l1/signing.ts'
 import {
@@ -94,6 +95,7 @@ export class Batcher {
   }
 
   start(): void {
+    if (this.#options.dataAvailability !== 'calldata') loadKzg()
     this.#loop ??= this.#run()
   }
 
