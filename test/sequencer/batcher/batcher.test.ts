@@ -259,6 +259,23 @@ t.test('a range that derivation did not take is posted again', async (t) => {
   ])
 })
 
+t.test('a nonce that somebody else used is given up, and its blocks get another', async (t) => {
+  const rollup = await Rollup.start(t, anvil)
+  await rollup.buildMany(2)
+  const { service, posted, outbox } = rollup.batcher({ resubmitAfterL1Blocks: 1n })
+  await service.tick()
+  const [row] = await outbox.rows()
+  await anvil.rpc('anvil_dropTransaction', row?.attempts[0]?.hash)
+  await rollup.post({ kind: 'calldata', data: Uint8Array.of(0) }) // a second batcher with our key
+  await service.tick()
+  t.same(await outbox.rows(), [])
+  await service.tick()
+  t.equal((await outbox.rows())[0]?.nonce, 1n)
+  await anvil.mine()
+  await service.tick()
+  t.match(posted, [{ from: 1n, to: 2n }])
+})
+
 t.test('above its fee ceiling it waits and says so', async (t) => {
   const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(1)
