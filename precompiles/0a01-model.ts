@@ -16,8 +16,8 @@ import { decodeManifest, isChunk, MANIFEST_BYTES_MAX } from './manifest.ts'
 import { codeAddress, readTable, storeCode } from './models.ts'
 import { addressWord, decodeStrict, encodeAbi, selectorOf } from './util.ts'
 
-export const PUT_SELECTOR: number = 0x94f47146
-export const SEAL_SELECTOR: number = 0xe9a83101
+const PUT_SELECTOR = 0x94f47146
+const SEAL_SELECTOR = 0xe9a83101
 
 /** Selector, offset and length around one `bytes`. */
 const CALL_OVERHEAD = 4 + 64

@@ -19,8 +19,8 @@ import { sealedManifest, sealedTable } from './models.ts'
 import { type Share, score, splitAmount } from './score.ts'
 import { addressWord, decodeStrict, encodeAbi, selectorOf, wordArray, wordOf } from './util.ts'
 
-export const SCORE_SELECTOR: number = 0xc2e7248d
-export const SCORE_BATCH_SELECTOR: number = 0x9b1ad8a8
+const SCORE_SELECTOR = 0xc2e7248d
+const SCORE_BATCH_SELECTOR = 0x9b1ad8a8
 
 const INPUT_BYTES_MAX = 4 + 32 * (8 + 4 * SCORE_BATCH_MAX) + SCORE_BATCH_MAX * SKETCH_ENTRIES_MAX
 const UINT256_MAX = 2n ** 256n - 1n
@@ -41,7 +41,7 @@ export const attribute: Precompile = async (context) => {
 }
 
 /** keccak256 over the shares as they are paid. */
-export function attributionRoot(shares: readonly Share[]): Uint8Array {
+function attributionRoot(shares: readonly Share[]): Uint8Array {
   const bytes = new Uint8Array(shares.length * 12)
   const view = new DataView(bytes.buffer)
   shares.forEach(({ index, weight }, i) => {

@@ -17,7 +17,7 @@ import {
 } from '@ethereumjs/evm'
 import type { Address } from '@ethereumjs/util'
 
-export type Frame = {
+type Frame = {
   readonly caller: Address
   /** Nothing may be written: the call or one around it is a STATICCALL. */
   readonly isStatic: boolean

@@ -13,7 +13,7 @@ export function u32At(bytes: Uint8Array, at: number): number {
   return u16At(bytes, at) * 65_536 + u16At(bytes, at + 2)
 }
 
-export function bigAt(bytes: Uint8Array, at: number): bigint {
+function bigAt(bytes: Uint8Array, at: number): bigint {
   let value = 0n
   for (let i = 0; i < WORD; i += 4) value = (value << 32n) | BigInt(u32At(bytes, at + i))
   return value

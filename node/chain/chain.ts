@@ -15,7 +15,7 @@ import { Commit } from '../store/commit.ts'
 import { storeError } from '../store/errors.ts'
 import { LruMap } from '../store/lru.ts'
 import type { Store } from '../store/store.ts'
-import { decodeBlock, encodeBlock } from './block.ts'
+import { decodeStoredBlock, encodeBlock } from './block.ts'
 import { type ChainEvents, Emitter } from './chain-events.ts'
 import type { InvalidBlock } from './errors.ts'
 import { type Executed, type ExecuteInput, executeBlock } from './execute.ts'
@@ -145,7 +145,7 @@ export class Chain {
     if (known) return known
     const bytes = this.#store.block(hash)
     if (!bytes) return null
-    const block = decodeBlock(bytes)
+    const block = decodeStoredBlock(bytes)
     this.#blocks.set(hash, block)
     return block
   }

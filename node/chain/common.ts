@@ -3,13 +3,13 @@
  * shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
  * table for each transaction otherwise, which costs more than a transfer.
  */
-import { DasContextJs } from '@crate-crypto/node-eth-kzg'
 import { Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
 import { paramsEVM } from '@ethereumjs/evm'
 import { paramsTx } from '@ethereumjs/tx'
 import type { KZG } from '@ethereumjs/util'
 import { paramsVM } from '@ethereumjs/vm'
 import { fromHex } from '../base/bytes.ts'
+import { verifyKzgProof } from './kzg.ts'
 
 /** Complete instances. (Outside the class: `Common`'s constructor already calls the methods below.) */
 const sealed = new WeakSet<Common>()
@@ -46,21 +46,20 @@ function createCommon(chainId: number): Common {
     customCrypto: { kzg: pointEvaluation() },
   })
   for (const params of [paramsTx, paramsEVM, paramsVM]) common.updateParams(params)
+  // Every EVM listens for a change of hard fork and would never be let go by a shared instance.
+  common.events.on = () => common.events
   sealed.add(common)
   return common
 }
 
-/** Of KZG the EVM needs one operation, the point evaluation precompile 0x0a (EIP-4844); the trusted
- * setup is loaded when a contract first calls it. */
+/** Of KZG the EVM needs one operation, the point evaluation precompile 0x0a (EIP-4844). */
 function pointEvaluation(): KZG {
-  let context: DasContextJs | undefined
-  const verifyProof = (commitment: string, z: string, y: string, proof: string): boolean => {
-    context ??= DasContextJs.create({ usePrecomp: false })
-    try {
-      return context.verifyKzgProof(fromHex(commitment), fromHex(z), fromHex(y), fromHex(proof))
-    } catch {
-      return false
-    }
-  }
+  const verifyProof = (commitment: string, z: string, y: string, proof: string): boolean =>
+    verifyKzgProof({
+      commitment: fromHex(commitment),
+      z: fromHex(z),
+      y: fromHex(y),
+      proof: fromHex(proof),
+    })
   return { verifyProof } as unknown as KZG
 }

@@ -58,7 +58,7 @@ export type Executed = {
 /** Gas of the cheapest transaction: a block with less left is full. */
 const TX_GAS_MIN = 21_000n
 /** Skipped candidates told to the caller; a builder is not kept busy by junk for ever. */
-export const SKIPPED_MAX = 10_000
+const SKIPPED_MAX = 10_000
 
 export async function executeBlock(input: ExecuteInput): Promise<Executed | InvalidBlock> {
   const { config, parent, attributes, state } = input

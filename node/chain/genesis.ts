@@ -21,7 +21,7 @@ import { type StateReader, type StateWrites, trimmed, WorldState } from './state
 import { EMPTY_ROOT } from './trie.ts'
 import type { Block } from './types.ts'
 
-export type GenesisAccount = {
+type GenesisAccount = {
   readonly code?: Hex
   readonly storage?: Readonly<Record<Hex, Hex>>
   /** wei of OPEN. */
@@ -32,7 +32,7 @@ export type GenesisAccount = {
 export type GenesisAlloc = Readonly<Record<Hex, GenesisAccount>>
 
 /** wei of OPEN per gas: 1 gwei, as Ethereum began EIP-1559 with. */
-export const GENESIS_BASE_FEE_WEI = 1_000_000_000n
+const GENESIS_BASE_FEE_WEI = 1_000_000_000n
 
 const NOTHING: StateReader = { node: () => undefined, code: () => undefined }
 

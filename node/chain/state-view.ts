@@ -17,7 +17,7 @@ import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
 import type { Header, L1Fee } from './types.ts'
 
-export type StorageProof = {
+type StorageProof = {
   readonly key: Hex
   readonly value: bigint
   readonly proof: readonly Hex[]

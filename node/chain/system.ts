@@ -3,13 +3,12 @@
  * hash (EIP-2935), each into the ring buffer of its system contract. A genesis without the contract
  * gets no write, as the EIPs say. `blockHashAt` reads the second one back for `BLOCKHASH`.
  */
+import { STANDARD } from '../../genesis/addresses.ts'
 import { bigintToBytes, bytesEqual, fromHex, type Hex } from '../base/bytes.ts'
 import { EMPTY_CODE_HASH } from './account.ts'
 import { trimmed, type WorldState } from './state.ts'
 import type { Header } from './types.ts'
 
-export const BEACON_ROOTS: Hex = '0x000f3df6d732807ef1319fb7b8bb8522d0beac02'
-export const HISTORY_STORAGE: Hex = '0x0000f90827f1c53a10cb7a02335b175320002935'
 /** Both EIPs: a prime below 2^13. */
 const RING = 8191n
 
@@ -18,12 +17,12 @@ export function writeSystemState(
   block: Pick<Header, 'number' | 'timestamp' | 'parentHash' | 'parentBeaconBlockRoot'>,
 ): void {
   const at = block.timestamp % RING
-  if (hasCode(state, BEACON_ROOTS)) {
-    put(state, BEACON_ROOTS, at, bigintToBytes(block.timestamp, 32))
-    put(state, BEACON_ROOTS, at + RING, fromHex(block.parentBeaconBlockRoot))
+  if (hasCode(state, STANDARD.beaconRoots)) {
+    put(state, STANDARD.beaconRoots, at, bigintToBytes(block.timestamp, 32))
+    put(state, STANDARD.beaconRoots, at + RING, fromHex(block.parentBeaconBlockRoot))
   }
-  if (hasCode(state, HISTORY_STORAGE)) {
-    put(state, HISTORY_STORAGE, (block.number - 1n) % RING, fromHex(block.parentHash))
+  if (hasCode(state, STANDARD.history)) {
+    put(state, STANDARD.history, (block.number - 1n) % RING, fromHex(block.parentHash))
   }
 }
 
@@ -31,7 +30,7 @@ export function writeSystemState(
 export function blockHashAt(state: WorldState, number: bigint): Uint8Array {
   const hash = new Uint8Array(32)
   if (number < 0n) return hash
-  const stored = state.slot(HISTORY_STORAGE, slotOf(number % RING))
+  const stored = state.slot(STANDARD.history, slotOf(number % RING))
   hash.set(stored, 32 - stored.length)
   return hash
 }

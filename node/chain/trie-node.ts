@@ -28,7 +28,7 @@ export function encodeNode(
 }
 
 /** How a parent refers to `child`: a hash, an embedded node, or the empty string. */
-export function childRef(child: Child, out: { hash: Uint8Array; rlp: Uint8Array }[]): RlpItem {
+function childRef(child: Child, out: { hash: Uint8Array; rlp: Uint8Array }[]): RlpItem {
   if (child === null) return new Uint8Array(0)
   if (isStub(child)) return child.stub
   if (child.hash) return child.hash

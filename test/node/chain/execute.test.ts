@@ -1,7 +1,7 @@
 /** `executeBlock`: money, deposits, what a builder skips and what a follower refuses, system writes. */
 import { eoaCode7702SignAuthorization } from '@ethereumjs/util'
 import t from 'tap'
-import { OP } from '../../../genesis/addresses.ts'
+import { OP, STANDARD } from '../../../genesis/addresses.ts'
 import { bytesToBigint, fromHex, type Hex, toHex } from '../../../node/base/bytes.ts'
 import { decodeAccount, EMPTY_ACCOUNT } from '../../../node/chain/account.ts'
 import { type DepositTx, encodeDepositTx } from '../../../node/chain/deposit.ts'
@@ -9,7 +9,6 @@ import { type Executed, type ExecuteInput, executeBlock } from '../../../node/ch
 import { createAddress } from '../../../node/chain/execute-deposit.ts'
 import { createGenesis, type GenesisAlloc } from '../../../node/chain/genesis.ts'
 import { type StateReader, type StateWrites, WorldState } from '../../../node/chain/state.ts'
-import { BEACON_ROOTS, HISTORY_STORAGE } from '../../../node/chain/system.ts'
 import { Trie } from '../../../node/chain/trie.ts'
 import type { Block, Header, PayloadAttributes } from '../../../node/chain/types.ts'
 import { attributesOf, verifyBlock } from '../../../node/chain/verify.ts'
@@ -37,8 +36,8 @@ const alloc: GenesisAlloc = {
   [HASHER]: { code: '0x5f35405f55' },
   // sstore(0, callvalue)
   [STORER]: { code: '0x345f55' },
-  [BEACON_ROOTS]: { code: '0x00' },
-  [HISTORY_STORAGE]: { code: '0x00' },
+  [STANDARD.beaconRoots]: { code: '0x00' },
+  [STANDARD.history]: { code: '0x00' },
   // L1 prices as L1Block keeps them: base fee, two scalars, blob base fee.
   [OP.l1Block]: {
     code: '0x00',
@@ -356,9 +355,12 @@ t.test(
     await ledger.extend({ candidates: [query(4n, 2n)] })
     t.equal(stored(), '0x', 'not its own block')
     const { timestamp } = ledger.parent.header
-    t.equal(bytesToBigint(ledger.state().slot(BEACON_ROOTS, word(timestamp % 8191n))), timestamp)
     t.equal(
-      toHex(ledger.state().slot(BEACON_ROOTS, word((timestamp % 8191n) + 8191n))),
+      bytesToBigint(ledger.state().slot(STANDARD.beaconRoots, word(timestamp % 8191n))),
+      timestamp,
+    )
+    t.equal(
+      toHex(ledger.state().slot(STANDARD.beaconRoots, word((timestamp % 8191n) + 8191n))),
       `0x${'33'.repeat(32)}`,
     )
   },
