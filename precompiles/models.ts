@@ -26,7 +26,7 @@ export function codeAddress(hash: Uint8Array): Address {
 async function codeByHash(evm: EVMInterface, hash: Uint8Array): Promise<Uint8Array | null> {
   const address = codeAddress(hash)
   const account = await evm.stateManager.getAccount(address)
-  if (!account || !account.codeHash.every((byte, i) => byte === hash[i])) return null
+  if (!account?.codeHash.every((byte, i) => byte === hash[i])) return null
   return evm.stateManager.getCode(address)
 }
 

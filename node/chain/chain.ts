@@ -357,8 +357,15 @@ export class Chain {
         `block ${head.hash} leaves the chain below the finalized block ${finalized.number}`,
       )
     }
-    const keepsSafe = safe.number <= move.common.number
-    return { ...this.#heads, unsafe: refOf(head), safe: keepsSafe ? safe : move.common }
+    if (safe.number <= move.common.number) return { ...this.#heads, unsafe: refOf(head) }
+    // Derivation may begin again at the origin of the block it falls back to.
+    const origin = l1AttributesOf(this.#mustHave(move.common.hash))
+    return {
+      finalized,
+      safe: move.common,
+      unsafe: refOf(head),
+      safeL1Origin: origin ? refOfOrigin(origin) : this.config.genesis.l1,
+    }
   }
 
   /** After the write: memory, then listeners. */
@@ -413,4 +420,8 @@ export class Chain {
     this.#turn = result.catch(() => undefined)
     return result
   }
+}
+
+function refOfOrigin({ hash, number }: BlockRef): BlockRef {
+  return { hash, number }
 }
