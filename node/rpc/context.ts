@@ -38,7 +38,7 @@ export type L1Status = {
   readonly finalized: L1BlockRef | null
 }
 
-export type SyncProgress = {
+type SyncProgress = {
   readonly from: bigint
   readonly current: bigint
   readonly highest: bigint

@@ -91,7 +91,7 @@ async function handleRpc(
 }
 
 /** null when it is longer than `max`. */
-export async function readBody(request: IncomingMessage, max: number): Promise<Uint8Array | null> {
+async function readBody(request: IncomingMessage, max: number): Promise<Uint8Array | null> {
   if (Number(request.headers['content-length'] ?? 0) > max) return null
   const chunks: Buffer[] = []
   let length = 0
@@ -111,8 +111,10 @@ function allowOrigin(
   const { origin } = request.headers
   if (origin === undefined || !isAllowedOrigin(origin, allowed)) return
   response.setHeader('access-control-allow-origin', allowed === '*' ? '*' : origin)
-  response.setHeader('access-control-allow-methods', 'GET, POST, OPTIONS')
-  response.setHeader('access-control-allow-headers', 'content-type, authorization')
+  response.setHeader('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS')
+  // Client libraries of /v1 send headers of their own; none of them means anything here.
+  const wanted = request.headers['access-control-request-headers'] ?? 'content-type, authorization'
+  response.setHeader('access-control-allow-headers', wanted)
   response.setHeader('access-control-max-age', '600')
   if (allowed !== '*') response.setHeader('vary', 'origin')
 }

@@ -37,7 +37,7 @@ export type LogQuery = {
   readonly topics: readonly (ReadonlySet<Hex> | null)[]
 }
 
-export type LogRange =
+type LogRange =
   | { readonly kind: 'block'; readonly hash: Hex }
   | { readonly kind: 'range'; readonly from: BlockId; readonly to: BlockId }
 
@@ -99,7 +99,7 @@ function rangeOf(blockHash: unknown, from: unknown, to: unknown): LogRange {
   }
 }
 
-export function logMatches(log: Log, { addresses, topics }: LogQuery): boolean {
+function logMatches(log: Log, { addresses, topics }: LogQuery): boolean {
   if (addresses.size && !addresses.has(log.address)) return false
   return topics.every((wanted, i) => {
     const topic = log.topics[i]

@@ -18,6 +18,8 @@ export type RpcOptions = {
   /** Messages one WebSocket connection may have in work. */
   readonly socketRequestsMax: number
   readonly subscriptionsPerConnectionMax: number
+  /** Gas one call or estimate may use; it bounds how long others wait. The chain has a cap of its own. */
+  readonly callGasMax: bigint
   readonly filtersMax: number
   readonly filterIdleMs: number
   /** Hashes a pending-transaction filter holds between two polls. */
@@ -55,6 +57,7 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   socketPingMs: 30_000,
   socketRequestsMax: 64,
   subscriptionsPerConnectionMax: 128,
+  callGasMax: 50_000_000n,
   filtersMax: 1_000,
   filterIdleMs: 5 * 60 * 1_000,
   filterPendingMax: 10_000,

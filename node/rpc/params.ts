@@ -106,8 +106,8 @@ function quantityUpTo(max: bigint): ValueType<bigint> {
   }
 }
 
-export const uint256: ValueType<bigint> = quantityUpTo(UINT256_MAX)
-export const uint64: ValueType<bigint> = quantityUpTo(UINT64_MAX)
+const uint256: ValueType<bigint> = quantityUpTo(UINT256_MAX)
+const uint64: ValueType<bigint> = quantityUpTo(UINT64_MAX)
 /** An index into a block or list. */
 export const index: ValueType<number> = {
   schema: uint64.schema,
@@ -162,7 +162,7 @@ export const object: ValueType<Readonly<Record<string, unknown>>> = {
 
 // --- blocks ---
 
-export type BlockTagName = 'latest' | 'pending' | 'safe' | 'finalized' | 'earliest'
+type BlockTagName = 'latest' | 'pending' | 'safe' | 'finalized' | 'earliest'
 export type BlockId =
   | { readonly kind: 'tag'; readonly tag: BlockTagName }
   | { readonly kind: 'number'; readonly number: bigint }
@@ -293,7 +293,7 @@ type Compact<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
 }
 
 /** Without the fields that are undefined. */
-export function compact<T extends object>(fields: T): Compact<T> {
+function compact<T extends object>(fields: T): Compact<T> {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined),
   ) as Compact<T>

@@ -46,8 +46,8 @@ export const callMethods: RpcMethods = {
     params: [required('transaction', call), optional('block', block, LATEST), ...overrides],
     result: schemas.data,
     handler: async (context, [request, id]) => {
-      refuseAuthorizations(checked(context, request))
-      const result = await viewAt(context.chain, id).call(request)
+      refuseAuthorizations(request)
+      const result = await viewAt(context.chain, id).call(checked(context, request))
       if (result.error) throw failureOf(result)
       return toHex(result.returnData)
     },
@@ -69,12 +69,13 @@ export const callMethods: RpcMethods = {
     params: [required('transaction', call), optional('block', block, LATEST)],
     result: schemas.object,
     handler: async (context, [request, id]) => {
-      refuseAuthorizations(checked(context, request))
+      refuseAuthorizations(request)
       const view = viewAt(context.chain, id)
-      let result = await view.call(request)
+      const within = checked(context, request)
+      let result = await view.call(within)
       for (let round = 1; round < ACCESS_LIST_ROUNDS_MAX; round++) {
         const { accessList } = result
-        const next = await view.call({ ...request, accessList })
+        const next = await view.call({ ...within, accessList })
         const isStable = JSON.stringify(next.accessList) === JSON.stringify(accessList)
         result = next
         if (isStable) break
@@ -88,12 +89,15 @@ export const callMethods: RpcMethods = {
   }),
 }
 
-function checked({ chain }: RpcContext, request: CallObject): CallObject {
+/** For this chain, and within the gas one call may use. */
+function checked({ chain, options }: RpcContext, request: CallObject): CallObject {
   const own = BigInt(chain.config.l2ChainId)
   if (request.chainId !== undefined && request.chainId !== own) {
     throw invalidParams(`chainId ${request.chainId} is not this chain's, ${own}`)
   }
-  return request
+  const { callGasMax } = options
+  const isWithin = request.gas !== undefined && request.gas <= callGasMax
+  return isWithin ? request : { ...request, gas: callGasMax }
 }
 
 /** Their code would have to be in place before the call. */
@@ -119,7 +123,7 @@ function withAllowance(view: StateView, request: CallObject): CallRequest {
 }
 
 /** `allowance`: the gas the caller could pay for, when that was the limit. */
-export function failureOf(result: CallResult, allowance?: bigint): RpcError {
+function failureOf(result: CallResult, allowance?: bigint): RpcError {
   const { error, returnData } = result
   if (error?.kind === 'revert') {
     const reason = revertReason(returnData)

@@ -67,7 +67,7 @@ export const transactionMethods: RpcMethods = {
   }),
 }
 
-export function receiptByHash({ chain }: RpcContext, hash: Hex): JsonObject | null {
+function receiptByHash({ chain }: RpcContext, hash: Hex): JsonObject | null {
   const place = chain.transaction(hash)
   return place && receiptObjectAt(place.block, receiptsOf(chain, place.block), place.index)
 }

@@ -122,15 +122,19 @@ t.test('hears of blocks and events over WebSocket', async (t) => {
   const socket = new WebSocketProvider(node.wsUrl, CHAIN_ID)
   t.teardown(() => socket.destroy())
   const probed = new Contract(await contract.getAddress(), probe, socket)
-  const heard = new Promise((resolve) => probed.on('Bumped', (_by, count) => resolve(count)))
-  await socket.getBlockNumber()
-  // `on` subscribes behind our back: ask until the node has the subscription.
-  while ((await socket.send('eth_chainId', [])) && (await probed.listenerCount()) === 0);
-  await socket._waitUntilReady()
-  await wallet.sendTransaction({
-    to: await contract.getAddress(),
-    data: probe.encodeFunctionData('bump', ['0x']),
-  })
-  await node.seal()
-  t.equal(await heard, 8n)
+  const heard: bigint[] = []
+  await probed.on('Bumped', (_by, count) => heard.push(count))
+  // ethers subscribes in its own time: bump until it has.
+  let bumps = 0n
+  while (heard.length === 0 && bumps < 50n) {
+    await wallet.sendTransaction({
+      to: await contract.getAddress(),
+      data: probe.encodeFunctionData('bump', ['0x']),
+    })
+    await node.seal()
+    bumps++
+    await socket.getBlockNumber()
+  }
+  t.ok(heard.length > 0, `heard after ${bumps} bumps`)
+  t.ok((heard[0] ?? 0n) > 7n && (heard[0] ?? 0n) <= 7n + bumps)
 })

@@ -349,6 +349,18 @@ t.test('a call can use no more gas than the cap, and a loop ends in an error', a
   })
 })
 
+t.test('the node’s own cap on calls holds whatever the caller names', async (t) => {
+  const { ask } = await open(t, { rpc: { callGasMax: 100_000n } })
+  // GAS PUSH0 MSTORE PUSH1 32 PUSH0 RETURN, as initcode
+  const left = async (fields: object) =>
+    BigInt((await ask('eth_call', { data: '0x5a5f5260205ff3', ...fields })) as string)
+  const within = await left({ gas: '0x186a0' })
+  t.ok(within > 40_000n && within < 100_000n, String(within))
+  t.equal(await left({}), within)
+  t.equal(await left({ gas: '0xffffffff' }), within)
+  t.ok((await left({ gas: '0x15f90' })) < within)
+})
+
 t.test('an estimate stays within what the sender can pay', async (t) => {
   const { ask } = await open(t)
   const request = { from: alice.address, to: bob.address, value: '0x1' }
