@@ -1,0 +1,190 @@
+/**
+ * The L2 contracts on our own chain, with the real precompiles: each `send` is a block with one
+ * transaction, and calls, events and refusals come decoded by the contracts' ABIs.
+ */
+import {
+  type Abi,
+  decodeErrorResult,
+  decodeEventLog,
+  decodeFunctionResult,
+  encodeFunctionData,
+} from 'viem'
+import { genesisAlloc } from '../../genesis/alloc.ts'
+import { type ChainConfig, economyOf } from '../../genesis/chain.ts'
+import * as contracts from '../../genesis/contracts.generated.ts'
+import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
+import type { Chain } from '../../node/chain/chain.ts'
+import type { GenesisAlloc } from '../../node/chain/genesis.ts'
+import type { Receipt } from '../../node/chain/types.ts'
+import {
+  alice,
+  bob,
+  ETHER,
+  extend,
+  openTestChain,
+  signedTx,
+  testConfig,
+  type Wallet,
+  walletOf,
+} from './chain.ts'
+
+export const carol: Wallet = walletOf(3)
+export const provider: Wallet = walletOf(4)
+export const operator: Wallet = walletOf(5)
+export const PEOPLE: readonly Wallet[] = [alice, bob, carol, provider, operator]
+
+/** Platform, stakers and fees each go somewhere of their own, so that a mix-up shows. */
+export const economyConfig: ChainConfig = {
+  ...testConfig,
+  l1Contracts: { token: `0x${'7e'.repeat(20)}` },
+  economy: {
+    governor: operator.address,
+    platformTreasury: `0x${'a1'.repeat(20)}`,
+    stakersPool: `0x${'a2'.repeat(20)}`,
+    feeRecipient: `0x${'a3'.repeat(20)}`,
+    epochSeconds: 60n,
+    challengeSeconds: 90n,
+  },
+}
+
+export type Contract = { readonly address: Hex; readonly abi: Abi }
+export type Event = { readonly name: string; readonly args: Readonly<Record<string, unknown>> }
+export type Sent = { readonly receipt: Receipt; readonly events: readonly Event[] }
+type Options = { readonly value?: bigint; readonly gasLimit?: bigint }
+
+/** Whose custom errors may come out of a call: nested contracts revert with their own. */
+const ALL_ERRORS: Abi = Object.values(contracts).flatMap(({ abi }) =>
+  (abi as Abi).filter((item) => item.type === 'error'),
+)
+const ALL_EVENTS: Abi = Object.values(contracts).flatMap(({ abi }) =>
+  (abi as Abi).filter((item) => item.type === 'event'),
+)
+
+export class Economy {
+  readonly chain: Chain
+  readonly close: () => Promise<void>
+  readonly #nonces = new Map<Hex, bigint>()
+
+  /** @param options.blockTime seconds; long blocks make waiting short */
+  static async open(
+    path: string,
+    options: { blockTime?: bigint; alloc?: GenesisAlloc } = {},
+  ): Promise<Economy> {
+    const people = PEOPLE.map(({ address }) => [address, { balance: 1_000n * ETHER }] as const)
+    const alloc = {
+      ...genesisAlloc(economyConfig),
+      ...Object.fromEntries(people),
+      ...options.alloc,
+    }
+    const config = { ...economyConfig, blockTime: options.blockTime ?? 1n }
+    const { chain, close } = await openTestChain(path, alloc, config)
+    return new Economy(chain, close)
+  }
+
+  private constructor(chain: Chain, close: () => Promise<void>) {
+    this.chain = chain
+    this.close = close
+  }
+
+  get now(): bigint {
+    return this.chain.head('unsafe').timestamp
+  }
+
+  /** One block with this transaction; it may fail, `status` says so. */
+  async sendRaw(
+    from: Wallet,
+    to: Contract,
+    name: string,
+    args: readonly unknown[] = [],
+    options: Options = {},
+  ): Promise<Sent> {
+    const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
+    const nonce = this.#nonces.get(from.address) ?? 0n
+    this.#nonces.set(from.address, nonce + 1n)
+    const { value = 0n, gasLimit = 15_000_000n } = options
+    const raw = signedTx(from, { nonce, to: to.address, value, data, gasLimit })
+    const executed = await this.#extend([raw])
+    const receipt = executed.receipts[1]
+    if (!receipt) throw new Error(`not included: ${JSON.stringify(executed.skipped)}`)
+    return { receipt, events: receipt.logs.flatMap(decodeEvent) }
+  }
+
+  /** Empty blocks until `seconds` have passed. */
+  async pass(seconds: bigint = this.chain.config.blockTime): Promise<void> {
+    for (const end = this.now + seconds; this.now < end; ) await this.#extend([])
+  }
+
+  /** @throws Error when it fails. */
+  async send(...input: Parameters<Economy['sendRaw']>): Promise<Sent> {
+    const sent = await this.sendRaw(...input)
+    if (sent.receipt.status === 1) return sent
+    throw new Error(`${input[2]} failed, ${sent.receipt.gasUsed} gas used`)
+  }
+
+  /** As `eth_call` on the head. @throws Refusal */
+  async read<T>(
+    to: Contract,
+    name: string,
+    args: readonly unknown[] = [],
+    options: { from?: Hex; value?: bigint } = {},
+  ): Promise<T> {
+    const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
+    const result = await this.chain.stateAt('unsafe').call({ ...options, to: to.address, data })
+    const output = toHex(result.returnData)
+    if (result.error) throw new Refusal(output)
+    return decodeFunctionResult({ abi: to.abi, functionName: name, data: output }) as T
+  }
+
+  /** The error a transaction would end with now, as `Name(args)`; the chain is left as it is. */
+  async refusal(
+    from: Wallet,
+    to: Contract,
+    name: string,
+    args: readonly unknown[] = [],
+    value = 0n,
+  ): Promise<string> {
+    try {
+      await this.read(to, name, args, { from: from.address, value })
+    } catch (error) {
+      if (error instanceof Refusal) return error.message
+      throw error
+    }
+    return 'accepted'
+  }
+
+  #extend(transactions: readonly Uint8Array[]): ReturnType<typeof extend> {
+    return extend(this.chain, transactions, { timestamp: this.now + this.chain.config.blockTime })
+  }
+
+  balance(address: Hex): bigint {
+    return this.chain.stateAt('unsafe').account(address)?.balance ?? 0n
+  }
+}
+
+export class Refusal extends Error {
+  constructor(output: Hex) {
+    super(describe(output))
+  }
+}
+
+export const economy: ReturnType<typeof economyOf> = economyOf(economyConfig)
+
+function describe(output: Hex): string {
+  if (output === '0x') return 'no reason'
+  const { errorName, args } = decodeErrorResult({ abi: ALL_ERRORS, data: output })
+  return `${errorName}(${((args ?? []) as readonly unknown[]).map(plain).join(',')})`
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string' ? value.toLowerCase() : String(value)
+}
+
+function decodeEvent(log: Receipt['logs'][number]): Event[] {
+  const topics = log.topics as [Hex, ...Hex[]]
+  try {
+    const { eventName, args } = decodeEventLog({ abi: ALL_EVENTS, topics, data: toHex(log.data) })
+    return [{ name: String(eventName), args: args as unknown as Event['args'] }]
+  } catch {
+    return []
+  }
+}
