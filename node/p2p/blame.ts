@@ -89,9 +89,9 @@ export function penaltyOf(code: P2PErrorCode): number {
       return 10
     case 'cut-off':
       return 5
-    // The peer thinks that we ask too often; so ask others first.
+    // We ask too often: the limit is the protocol's and the peer is right.
     case 'rate-limited':
-      return 1
+      return 0
     // One of two lies, and this may be the honest one.
     case 'disagreement':
       return 0

@@ -49,20 +49,25 @@ export class ContentFetcher {
     return fetching
   }
 
-  /** One peer at a time. A peer is out once it lied or has not got it; others get another turn. */
+  /** One peer at a time. A peer is out once it lied or has not got it; others get another turn. What a
+   * peer brought before it failed is not lost, so only turns without any count; a peer that keeps
+   * breaking off runs out of points (`blame.ts`) before we run out of turns. */
   async #fetch(assembly: Assembly): Promise<Uint8Array> {
     const { host, chainId, peers, blame, stopped } = this.#modules
     const out = new Set<Peer>()
     let failure = new P2PError('no-peer', `not connected to any peer to ask for ${assembly.hash}`)
-    for (let attempt = 0, turn = 0; attempt < CONTENT_ATTEMPTS_MAX; attempt++, turn++) {
+    let fruitless = 0
+    for (let turn = 0; fruitless < CONTENT_ATTEMPTS_MAX; turn++) {
       const willing = peers().filter((id) => !out.has(id.toString()))
       const peer = willing[turn % Math.max(1, willing.length)]
       if (!peer) break
       const name = peer.toString()
+      const before = assembly.offset
       try {
         await fetchFrom(host, peer, assembly, { chainId, stopped })
         const result = assembly.finish()
         if ('bytes' in result) return result.bytes
+        fruitless++
         failure = new P2PError('wrong-content', `what came as ${assembly.hash} is something else`)
         if (result.liar !== undefined) {
           out.add(result.liar)
@@ -72,6 +77,7 @@ export class ContentFetcher {
         if (stopped.aborted) throw new P2PError('stopped', 'the p2p node is stopping')
         if (!(error instanceof P2PError)) throw error
         failure = error
+        if (assembly.offset <= before) fruitless++
         blame(name, error.code)
         if (isFinal(error.code)) out.add(name)
         else if (error.code === 'rate-limited') {

@@ -60,7 +60,8 @@ export class FrameStream {
     framed.set(frame, LENGTH_BYTES)
     const signal = this.#deadline()
     try {
-      if (!this.#stream.send(framed)) await this.#stream.onDrain({ signal })
+      this.#stream.send(framed)
+      await this.#idle(signal)
     } catch (error) {
       throw signal.aborted ? timeout(error) : cutOff(error)
     }
@@ -74,6 +75,27 @@ export class FrameStream {
   /** Gives up both directions at once. */
   abort(reason: Error): void {
     this.#stream.abort(reason)
+  }
+
+  /** Until libp2p holds nothing of ours back. Not its `onDrain`: that also fires when the socket has
+   * room and the peer's window has none, so writers ran ahead of a paused reader without end. */
+  #idle(signal: AbortSignal): Promise<void> {
+    const stream = this.#stream
+    return new Promise((resolve, reject) => {
+      if (stream.writeBufferLength === 0) return resolve()
+      const settle = () => {
+        stream.removeEventListener('idle', settle)
+        stream.removeEventListener('close', settle)
+        signal.removeEventListener('abort', settle)
+        if (signal.aborted) reject(signal.reason)
+        else if (stream.writeStatus === 'writable') resolve()
+        else reject(new Error(`the stream is ${stream.status}`))
+      }
+      stream.addEventListener('idle', settle)
+      stream.addEventListener('close', settle)
+      signal.addEventListener('abort', settle)
+      if (signal.aborted) settle()
+    })
   }
 
   #deadline(): AbortSignal {

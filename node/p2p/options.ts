@@ -104,10 +104,10 @@ export const RANGE_BLOCKS_MAX = 128
 export const RANGE_BYTES_MAX: number = 32 * MIB
 export const CONTENT_CHUNK_BYTES: number = 256 * KIB
 /** Bytes of content one request may ask for. */
-export const CONTENT_REQUEST_BYTES_MAX: number = 8 * MIB
+export const CONTENT_REQUEST_BYTES_MAX: number = 2 * MIB
 /** Content `fetchContent` assembles in memory, unless the caller asks for less. */
 export const CONTENT_FETCH_BYTES_MAX: number = 256 * MIB
-/** Peers and attempts `fetchContent` goes through before it gives up. */
+/** Attempts of `fetchContent` that brought nothing, before it gives up. */
 export const CONTENT_ATTEMPTS_MAX = 16
 /** Content fetched at once for our own callers. */
 export const CONTENT_FETCHES_MAX = 8

@@ -27,7 +27,7 @@ const ARBITRARY: { [K in MessageKind]: fc.Arbitrary<Messages[K]> } = {
   contentRequest: record({
     hash: bytes(32, 32),
     offset: u64,
-    length: fc.integer({ min: 1, max: 8 * 1024 * 1024 }),
+    length: fc.integer({ min: 1, max: 2 * 1024 * 1024 }),
   }),
 }
 const KINDS = Object.keys(ARBITRARY) as MessageKind[]

@@ -12,6 +12,7 @@ async function connect(node: P2P, ...peers: P2P[]): Promise<void> {
   for (const address of addressesOf(...peers)) await node.connect(address)
 }
 
+// More than one request of 2 MiB.
 t.test('three megabytes come over and are what their hash says', async (t) => {
   const honest = await startNode(t, { content: contentOf(piece) })
   const node = await startNode(t)
@@ -25,14 +26,6 @@ t.test('content of no bytes and of exactly one chunk', async (t) => {
   const node = await startNode(t)
   await connect(node, honest)
   for (const bytes of pieces) t.ok(sameBytes(await node.fetchContent(keccakHex(bytes)), bytes))
-})
-
-t.test('content larger than one request takes several', async (t) => {
-  const big = new Uint8Array(9 * MIB).fill(3)
-  const honest = await startNode(t, { content: contentOf(big) })
-  const node = await startNode(t)
-  await connect(node, honest)
-  t.ok(sameBytes(await node.fetchContent(keccakHex(big)), big))
 })
 
 t.test('a peer that flips a byte is shut out, and an honest one serves', async (t) => {
@@ -95,6 +88,23 @@ t.test('a liar that breaks off spoils nothing for good, and the honest peer stay
   t.ok(sameBytes(await node.fetchContent(hash), piece))
   t.ok(lied > 0, 'the liar was asked')
   t.ok(node.peers().some(({ peer }) => peer === honest.id))
+})
+
+t.test('a peer that sends crumbs, or less than it has, is shut out', async (t) => {
+  const whole = contentOf(piece)
+  const table = [
+    { what: 'crumbs', cut: (length: number) => Math.min(length, 100) },
+    { what: 'nothing', cut: () => 0 },
+  ]
+  for (const { what, cut } of table) {
+    const read = (name: Hex, offset: number, length: number) =>
+      whole.read(name, offset, cut(length))
+    const stingy = await startNode(t, { content: { ...whole, read } })
+    const node = await startNode(t)
+    await connect(node, stingy)
+    await t.rejects(node.fetchContent(hash), { code: 'wrong-answer' }, what)
+    await until('the peer to be gone', () => node.peers().length === 0)
+  }
 })
 
 t.test('what nobody has, what is too large and what is no hash are told apart', async (t) => {

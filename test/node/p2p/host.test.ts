@@ -1,11 +1,8 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { RPC } from '@libp2p/gossipsub/message'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
-import { createLibp2p, type Libp2p } from 'libp2p'
+import type { Libp2p } from 'libp2p'
 import t from 'tap'
 import { utf8 } from '../../../node/base/bytes.ts'
 import { encodeMessage } from '../../../node/p2p/codec.ts'
@@ -13,7 +10,15 @@ import { createHost, type Host } from '../../../node/p2p/host.ts'
 import type { P2P } from '../../../node/p2p/node.ts'
 import { DEFAULT_OPTIONS } from '../../../node/p2p/options.ts'
 import { blocksProtocol, contentProtocol, topicOf } from '../../../node/p2p/topics.ts'
-import { addressesOf, CHAIN_ID, MemoryChain, makeChain, startNode, until } from './support.ts'
+import {
+  addressesOf,
+  CHAIN_ID,
+  MemoryChain,
+  makeChain,
+  startBare,
+  startNode,
+  until,
+} from './support.ts'
 
 const MESHSUB = '/meshsub/1.2.0'
 
@@ -31,17 +36,6 @@ async function startHost(t: { teardown(fn: () => unknown): void }): Promise<Host
   await host.start()
   t.teardown(() => host.stop())
   return host
-}
-
-/** Can connect and open streams, and does nothing by itself. */
-async function startAttacker(t: { teardown(fn: () => unknown): void }): Promise<Libp2p> {
-  const attacker = await createLibp2p({
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-  })
-  t.teardown(() => attacker.stop())
-  return attacker
 }
 
 /** Bytes on a new gossip stream, framed with a varint as gossipsub frames them. */
@@ -66,7 +60,7 @@ function topicsKnownTo(host: Host): string[] {
 
 t.test('a flood of subscriptions to made-up topics is not remembered', async (t) => {
   const victim = await startHost(t)
-  const attacker = await startAttacker(t)
+  const attacker = await startBare(t)
   const subscriptions = (count: number) =>
     Array.from({ length: count }, (_, i) => ({ subscribe: true, topic: `junk ${i} ${count}` }))
   const real = { subscribe: true, topic: topicOf(CHAIN_ID, 'blocks') }
@@ -80,7 +74,7 @@ t.test('a flood of subscriptions to made-up topics is not remembered', async (t)
 
 t.test('a gossip frame over the limit cuts the sender off before it is buffered', async (t) => {
   const victim = await startHost(t)
-  const attacker = await startAttacker(t)
+  const attacker = await startBare(t)
   await sendGossip(attacker, victim, RPC.encode({ subscriptions: [], messages: [] }))
   const known = () => victim.services.pubsub.getPeers().some((id) => id.equals(attacker.peerId))
   await until('the attacker to be a gossip peer', known)
@@ -117,7 +111,7 @@ function frame(payload: Uint8Array, length = payload.length): Uint8Array {
 
 t.test('a request over its size is refused and blamed', async (t) => {
   const victim = await startNode(t)
-  const attacker = await startAttacker(t)
+  const attacker = await startBare(t)
   t.same(
     await ask(attacker, victim, blocksProtocol(CHAIN_ID), frame(new Uint8Array(9), 2 ** 31)),
     [],
@@ -144,7 +138,7 @@ t.test('any bytes as a request: no answer but a proper one, and the node serves 
   const samples = fc.sample(garbage, { numRuns: 40, seed: 7 })
   for (let i = 0; i < samples.length; i += 2) {
     // A fresh attacker each time: two strikes and it is out.
-    const attacker = await startAttacker({ teardown: () => {} })
+    const attacker = await startBare({ teardown: () => {} })
     for (const bytes of samples.slice(i, i + 2)) {
       await ask(attacker, victim, blocksProtocol(CHAIN_ID), bytes).catch(() => {})
     }
@@ -156,7 +150,7 @@ t.test('any bytes as a request: no answer but a proper one, and the node serves 
 
 t.test('a peer that asks too often is told so', async (t) => {
   const victim = await startNode(t)
-  const asking = await startAttacker(t)
+  const asking = await startBare(t)
   const request = frame(encodeMessage('blocksRequest', { start: 1n, count: 1 }))
   const answers: string[] = []
   for (let i = 0; i < 16; i++) {
@@ -168,6 +162,6 @@ t.test('a peer that asks too often is told so', async (t) => {
 
 t.test('a peer of another chain has nothing to ask here', async (t) => {
   const victim = await startNode(t)
-  const other = await startAttacker(t)
+  const other = await startBare(t)
   await t.rejects(ask(other, victim, blocksProtocol(CHAIN_ID + 1n), utf8('x')))
 })

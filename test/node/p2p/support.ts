@@ -2,13 +2,11 @@
  * Builders for p2p tests: small signed chains, a follower's chain in memory, real nodes on 127.0.0.1,
  * and waiting for a condition without guessing how long it takes.
  */
-import {
-  bytesEqual,
-  type Hex,
-  keccakHex,
-  ZERO_ADDRESS,
-  ZERO_HASH,
-} from '../../../node/base/bytes.ts'
+import { noise } from '@chainsafe/libp2p-noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { type Hex, keccakHex, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import {
   createBlock,
@@ -148,6 +146,18 @@ export async function startNode(
   return node
 }
 
+/** Can connect and open streams, and does nothing by itself: an attacker, or a pair for a stream. */
+export async function startBare(t: { teardown(fn: () => Promise<void>): void }): Promise<Libp2p> {
+  const bare = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+  })
+  t.teardown(async () => bare.stop())
+  return bare
+}
+
 export function addressesOf(...nodes: readonly P2P[]): string[] {
   return nodes.map((node) => node.multiaddrs()[0] as string)
 }
@@ -166,5 +176,5 @@ export async function until(
 }
 
 export function sameBytes(a: Uint8Array | undefined, b: Uint8Array): boolean {
-  return a !== undefined && bytesEqual(a, b)
+  return a !== undefined && Buffer.compare(a, b) === 0
 }
