@@ -4,6 +4,7 @@
  * the caller are not checked; its balance pays the value only.
  */
 import type { Hex } from '../base/bytes.ts'
+import { AUTHORIZATION_GAS, type Authorization, applyAuthorizations } from './call-authorization.ts'
 import { createAddress, gasFloor, logsOf } from './execute-deposit.ts'
 import { addressOf, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
 import type { WorldState } from './state.ts'
@@ -20,6 +21,7 @@ export type CallRequest = {
   readonly gas?: bigint
   readonly gasPrice?: bigint
   readonly accessList?: AccessList
+  readonly authorizationList?: readonly Authorization[]
 }
 
 export type CallResult = {
@@ -110,7 +112,7 @@ async function execute(
   const value = request.value ?? 0n
   const to = request.to ?? null
   const floor = gasFloor({ to, data })
-  const intrinsic = floor.intrinsic + accessListGas(request.accessList)
+  const intrinsic = floor.intrinsic + listGas(request)
   const least = intrinsic > floor.calldata ? intrinsic : floor.calldata
   if (gasLimit < least) {
     return failed(gasLimit, `out of gas: gas limit ${gasLimit} is below the intrinsic gas ${least}`)
@@ -132,6 +134,7 @@ async function execute(
     evm.journal.addAlwaysWarmAddress(address, true)
     for (const key of storageKeys) evm.journal.addAlwaysWarmSlot(address, key, true)
   }
+  await applyAuthorizations(machine, request.authorizationList ?? [], from)
   const { execResult } = await evm.runCall({
     block,
     caller: addressOf(from),
@@ -181,11 +184,11 @@ function accessListOf(machine: Machine, known: readonly (Hex | null)[]): AccessL
     .filter(({ address, storageKeys }) => storageKeys.length > 0 || !known.includes(address))
 }
 
-function accessListGas(list: AccessList = []): bigint {
-  return list.reduce(
+function listGas({ accessList = [], authorizationList = [] }: CallRequest): bigint {
+  return accessList.reduce(
     (sum, { storageKeys }) =>
       sum + ACCESS_ADDRESS_GAS + ACCESS_SLOT_GAS * BigInt(storageKeys.length),
-    0n,
+    AUTHORIZATION_GAS * BigInt(authorizationList.length),
   )
 }
 
@@ -194,13 +197,13 @@ function floorOf(request: CallRequest): bigint {
     to: request.to ?? null,
     data: request.data ?? new Uint8Array(0),
   })
-  const least = intrinsic + accessListGas(request.accessList)
+  const least = intrinsic + listGas(request)
   return least > calldata ? least : calldata
 }
 
 /** Value to an account without code: the cost is known. */
 function isPlainTransfer(machine: Machine, request: CallRequest): boolean {
-  if (!request.to || request.data?.length) return false
+  if (!request.to || request.data?.length || request.authorizationList?.length) return false
   const account = machine.state.account(request.to)
   const isPrecompile = machine.evm.precompiles.has(request.to.slice(2))
   return !isPrecompile && (!account || machine.state.code(account.codeHash).length === 0)

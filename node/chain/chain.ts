@@ -256,7 +256,10 @@ export class Chain {
    * the head and descends from the safe head. */
   async importBlock(block: Block, signature?: Uint8Array): Promise<ImportResult> {
     return this.#inTurn(async () => {
-      if (this.blockByHash(block.hash)) return { kind: 'known' }
+      if (this.blockByHash(block.hash)) {
+        await this.#keepSignature(block.hash, signature)
+        return { kind: 'known' }
+      }
       const parent = this.blockByHash(block.header.parentHash)
       if (!parent) return { kind: 'unknownParent', parentHash: block.header.parentHash }
       if (!l1AttributesOf(block)) {
@@ -346,6 +349,12 @@ export class Chain {
     await commit.write(this.#store)
     remember()
     this.#tell(move, heads)
+  }
+
+  /** Derivation may have known the block before its signature came by gossip. */
+  async #keepSignature(hash: Hex, signature: Uint8Array | undefined): Promise<void> {
+    if (!signature || this.#store.signature(hash)) return
+    await new Commit().signature(hash, signature).write(this.#store)
   }
 
   #headsAfter(move: Move, head: Block): Heads {

@@ -1,7 +1,15 @@
 /** The chain service: opening, committing, importing, heads, reorgs, reading at any block. */
 import { verifyMerkleProof } from '@ethereumjs/mpt'
+import { eoaCode7702SignAuthorization } from '@ethereumjs/util'
 import t from 'tap'
-import { fromHex, type Hex, keccak, toHex, ZERO_HASH } from '../../../node/base/bytes.ts'
+import {
+  bytesToBigint,
+  fromHex,
+  type Hex,
+  keccak,
+  toHex,
+  ZERO_HASH,
+} from '../../../node/base/bytes.ts'
 import { decodeAccount } from '../../../node/chain/account.ts'
 import type { Chain } from '../../../node/chain/chain.ts'
 import type { Executed } from '../../../node/chain/execute.ts'
@@ -11,6 +19,7 @@ import {
   alice,
   attributesAfter,
   bob,
+  CHAIN_ID,
   ETHER,
   extend,
   openTestChain,
@@ -120,13 +129,15 @@ t.test('a follower imports what a builder made, once, with its signature', async
     follower.chain.importBlock(second.block),
     follower.chain.importBlock(first.block),
   ])
+  t.equal(follower.chain.blockSignature(second.block.hash), null)
+  await follower.chain.importBlock(second.block, signature)
+  t.same(follower.chain.blockSignature(second.block.hash), signature, 'kept when it comes later')
   t.same(
     results.map(({ kind }) => kind),
     ['imported', 'imported', 'known'],
   )
   t.same(seen, [first.block.hash, second.block.hash])
   t.same(follower.chain.blockSignature(first.block.hash), signature)
-  t.equal(follower.chain.blockSignature(second.block.hash), null)
   t.equal(follower.chain.head('unsafe').stateRoot, builder.chain.head('unsafe').stateRoot)
   await Promise.all([builder.close(), follower.close()])
 })
@@ -271,6 +282,34 @@ t.test('an estimate is enough and little more, a failing call gives its revert d
     kind: 'failed',
     result: { returnData: Uint8Array.of(0x2a) },
   })
+  await close()
+})
+
+t.test('an estimate with an authorization runs the borrowed code', async (t) => {
+  const { chain, close } = await openTestChain(t.testdir(), alloc)
+  const [chainId, address, nonce, yParity, r, s] = eoaCode7702SignAuthorization(
+    { chainId: `0x${CHAIN_ID.toString(16)}`, address: COUNTER, nonce: '0x' },
+    bob.key,
+  )
+  const authorization = {
+    chainId: bytesToBigint(chainId),
+    address: toHex(address),
+    nonce: bytesToBigint(nonce),
+    yParity: Number(bytesToBigint(yParity)),
+    r: bytesToBigint(r),
+    s: bytesToBigint(s),
+  }
+  const request = { from: alice.address, to: bob.address }
+  const plain = await chain.call(request)
+  t.same([plain.returnData.length, plain.gasUsed], [0, 21_000n])
+  const borrowed = await chain.call({ ...request, authorizationList: [authorization] })
+  t.equal(BigInt(toHex(borrowed.returnData)), 1n)
+  t.ok(borrowed.gasUsed > 46_000n)
+  const wrongNonce = { ...authorization, nonce: 5n }
+  t.equal((await chain.call({ ...request, authorizationList: [wrongNonce] })).returnData.length, 0)
+  const estimate = await chain.estimateGas({ ...request, authorizationList: [authorization] })
+  t.ok(estimate.kind === 'estimated' && estimate.gas >= borrowed.gasUsed)
+  t.equal(chain.stateAt('unsafe').code(bob.address).length, 0, 'nothing stays')
   await close()
 })
 
