@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { fromHex } from '../../../node/base/bytes.ts'
+import { bytesEqual, fromHex } from '../../../node/base/bytes.ts'
 import { BLOB_BYTES, decodeBlob, encodeBlob } from '../../../node/derive/blob.ts'
 import { vectors } from './vectors.ts'
 
@@ -15,8 +15,8 @@ t.test('the public blob vectors decode or are refused as stated', async (t) => {
       continue
     }
     const want = vector.data ? fromHex(vector.data) : new Uint8Array(vector.dataLength ?? 0)
-    t.same(decoded, want, vector.name)
-    t.same(encodeBlob(want), blob, `${vector.name}, encoded`)
+    t.ok(decoded instanceof Uint8Array && bytesEqual(decoded, want), vector.name)
+    t.ok(bytesEqual(encodeBlob(want), blob), `${vector.name}, encoded`)
   }
 })
 
@@ -24,7 +24,8 @@ t.test('a blob decodes to what was encoded, at every length that matters', async
   const lengths = [0, 1, 26, 27, 28, 122, 123, 124, 127, 128, 4096, 130_043, 130_044]
   for (const length of lengths) {
     const data = new Uint8Array(length).map((_, i) => (i * 31 + (i >> 7)) & 0xff)
-    t.same(decodeBlob(encodeBlob(data)), data, `${length}`)
+    const decoded = decodeBlob(encodeBlob(data))
+    t.ok(decoded instanceof Uint8Array && bytesEqual(decoded, data), `${length} bytes`)
   }
   t.throws(() => encodeBlob(new Uint8Array(130_045)), /one blob holds 130044/)
 })
@@ -46,7 +47,9 @@ t.test('a flipped bit changes the data or refuses the blob, and never throws', a
     for (const at of [0, 1, 2, 3, 4, 5, 32, 64, 96, 2000, BLOB_BYTES - 1]) {
       const flipped = Uint8Array.from(blob)
       flipped[at] = (flipped[at] as number) ^ (1 << bit)
-      t.notSame(decodeBlob(flipped), data, `bit ${bit} of byte ${at}`)
+      const decoded = decodeBlob(flipped)
+      const same = decoded instanceof Uint8Array && bytesEqual(decoded, data)
+      t.notOk(same, `bit ${bit} of byte ${at}`)
     }
   }
   t.equal(decodeBlob(new Uint8Array(7)), 'not a blob')

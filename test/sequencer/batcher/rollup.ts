@@ -58,6 +58,8 @@ export type TestBatcher = {
 }
 
 const L1_CHAIN_ID = 31_337
+/** anvil loads its trusted setup within the first request that has a blob. */
+const L1_TIMEOUT_MS = 120_000
 let rollups = 0
 
 export class Rollup {
@@ -94,7 +96,7 @@ export class Rollup {
     await anvil.rpc('anvil_dropAllTransactions')
     await anvil.rpc('anvil_setNextBlockBaseFeePerGas', '0x3b9aca00')
     await anvil.mine()
-    const client = new L1Client([anvil.url], { backoffMs: 5 })
+    const client = new L1Client([anvil.url], { backoffMs: 5, timeoutMs: L1_TIMEOUT_MS })
     t.teardown(() => client.close())
     const privateKey: Hex = `0x${(1000 + rollups++).toString(16).padStart(64, '0')}`
     const sender = new L1Sender({ client, privateKey, chainId: L1_CHAIN_ID })
