@@ -3,8 +3,10 @@
  * contract, so that types flow to whoever calls it. L1 contracts are deployed and need their creation
  * code; L2 predeploys stand in the genesis alloc and need their runtime code, which may therefore hold
  * no immutables. The compiler is the npm package, its output does not depend on the machine, the
- * artefact is committed, and `--check` compiles again and compares.
+ * artefact is committed, and `--check` compiles again and compares (half a minute). The artefact also
+ * names the digest of what it was made from, so a test sees at once that it is stale.
  */
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -19,6 +21,22 @@ const LAYERS: readonly Layer[] = [
   { folder: 'l1', evmVersion: 'prague', predeploys: false },
   { folder: 'l2', evmVersion: 'prague', predeploys: true },
 ]
+
+const SETTINGS = {
+  optimizer: { enabled: true, runs: 1_000 },
+  viaIR: true,
+  metadata: { bytecodeHash: 'none', appendCBOR: false },
+  outputSelection: {
+    '*': {
+      '*': [
+        'abi',
+        'evm.bytecode.object',
+        'evm.deployedBytecode.object',
+        'evm.deployedBytecode.immutableReferences',
+      ],
+    },
+  },
+}
 
 type Artefact = {
   readonly abi: readonly { readonly type: string }[]
@@ -48,43 +66,35 @@ export function compileContracts(warn: (message: string) => void = () => {}): st
   const parts = LAYERS.flatMap((layer) => compileLayer(solc, layer, warn))
   return [
     '/** Written by scripts/compile-contracts.ts from genesis/contracts; do not edit. */',
+    `// sources ${sourcesDigest()}`,
     ...parts,
     '',
   ].join('\n')
 }
 
+/** sha256 over the compiler's version, its settings and every source, our own and OpenZeppelin's version. */
+export function sourcesDigest(): string {
+  const hash = createHash('sha256')
+  for (const name of ['solc', '@openzeppelin/contracts']) {
+    hash.update(`${name} ${(require(`${name}/package.json`) as { version: string }).version}\n`)
+  }
+  for (const layer of LAYERS) {
+    hash.update(JSON.stringify([layer, SETTINGS]))
+    for (const [path, { content }] of Object.entries(sourcesOf(layer))) {
+      hash.update(`${path} ${content.length}\n${content}`)
+    }
+  }
+  return hash.digest('hex')
+}
+
 function compileLayer(solc: Solc, layer: Layer, warn: (message: string) => void): string[] {
-  const folder = join(root, 'genesis', 'contracts', layer.folder)
-  const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.sol'))
-    .sort()
-  const sources = Object.fromEntries(
-    names.map((name) => [
-      `${layer.folder}/${name}`,
-      { content: readFileSync(join(folder, name), 'utf8') },
-    ]),
-  )
+  const sources = sourcesOf(layer)
   const output = JSON.parse(
     solc.compile(
       JSON.stringify({
         language: 'Solidity',
         sources,
-        settings: {
-          evmVersion: layer.evmVersion,
-          optimizer: { enabled: true, runs: 1_000 },
-          viaIR: true,
-          metadata: { bytecodeHash: 'none', appendCBOR: false },
-          outputSelection: {
-            '*': {
-              '*': [
-                'abi',
-                'evm.bytecode.object',
-                'evm.deployedBytecode.object',
-                'evm.deployedBytecode.immutableReferences',
-              ],
-            },
-          },
-        },
+        settings: { ...SETTINGS, evmVersion: layer.evmVersion },
       }),
       { import: readImport },
     ),
@@ -94,11 +104,22 @@ function compileLayer(solc: Solc, layer: Layer, warn: (message: string) => void)
   for (const { formattedMessage, sourceLocation } of output.errors ?? []) {
     if (!sourceLocation?.file.startsWith('@')) warn(formattedMessage)
   }
-  return names.flatMap((file) => {
-    const name = file.replace(/\.sol$/, '')
-    const artefact = output.contracts?.[`${layer.folder}/${file}`]?.[name]
+  return Object.keys(sources).flatMap((path) => {
+    const name = path.replace(/^.*\/|\.sol$/g, '')
+    const artefact = output.contracts?.[path]?.[name]
     return artefact && isCallable(artefact) ? [declaration(name, artefact, layer)] : []
   })
+}
+
+/** Path to text, in order of names. */
+function sourcesOf({ folder }: Layer): Record<string, { content: string }> {
+  const at = join(root, 'genesis', 'contracts', folder)
+  const names = readdirSync(at).filter((name) => name.endsWith('.sol'))
+  return Object.fromEntries(
+    names
+      .sort()
+      .map((name) => [`${folder}/${name}`, { content: readFileSync(join(at, name), 'utf8') }]),
+  )
 }
 
 /** Not a library, an interface or an abstract contract. */
