@@ -57,3 +57,20 @@ fn a_prompt_that_does_not_fit_or_names_an_unknown_token_is_refused() {
         assert!(error.message.contains(says), "{error}");
     }
 }
+
+#[test]
+fn a_trace_leaf_is_the_hash_of_position_token_and_all_logits_with_one_nan() {
+    let mut logits: Vec<f32> = (0..600).map(|i| i as f32 * 0.25 - 70.0).collect();
+    logits[300] = f32::from_bits(0xffc0_1234);
+    let mut bytes = vec![7, 0, 0, 0, 9, 1, 0, 0];
+    for (i, x) in logits.iter().enumerate() {
+        bytes.extend(if i == 300 { [0, 0, 0xc0, 0x7f] } else { x.to_le_bytes() });
+    }
+    let mut hash = Keccak::v256();
+    hash.update(&bytes);
+    let mut want = [0; 32];
+    hash.finalize(&mut want);
+    assert_eq!(trace_leaf(7, 265, &logits), want);
+    logits[599] = 0.0;
+    assert_ne!(trace_leaf(7, 265, &logits), want);
+}

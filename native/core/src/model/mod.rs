@@ -29,4 +29,6 @@ impl Model {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 pub mod testing;
