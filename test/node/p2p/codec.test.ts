@@ -108,6 +108,15 @@ t.test('what msgpack allows and we do not', async (t) => {
   }
 })
 
+t.test('nesting, lists, extensions and floats are refused before msgpack reads them', async (t) => {
+  const good = toHex(encodeMessage('blocksRequest', { start: 1n, count: 2 }))
+  for (const value of ['80', '91', 'ddffffffff', 'd40102', 'c0', 'cb4000000000000000', 'a0']) {
+    t.throws(() => decodeMessage('blocksRequest', fromHex(good.replace(/02$/, value))), {
+      message: /neither bytes nor an unsigned integer/,
+    })
+  }
+})
+
 t.test('a message over its size is refused before it is read', async (t) => {
   const huge = new Uint8Array(messageBytesMax('transactions') + 1)
   t.throws(() => decodeMessage('transactions', huge), { code: 'too-large' })
