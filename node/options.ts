@@ -4,6 +4,7 @@
  * its unit and effect; `openledger <role> --help` is printed from this table.
  */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { userError } from './base/errors.ts'
 import type { LogLevel } from './base/log.ts'
 
@@ -77,7 +78,7 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
   logFile: { kind: 'string', fallback: null, help: 'JSON lines go here instead of stderr' },
   baseModel: {
     kind: 'string',
-    fallback: 'native/models/base',
+    fallback: join(import.meta.dirname, '..', 'native/models/base'),
     help: 'Hugging Face directory of the resident base model',
   },
   verifyArtefacts: {
@@ -132,7 +133,7 @@ export function parseOptions(
   flags: Readonly<Record<string, string | undefined>>,
   environment: Readonly<Record<string, string | undefined>>,
 ): NodeOptions {
-  const file = flags['config'] ? readConfigFile(flags['config']) : {}
+  const file = flags.config ? readConfigFile(flags.config) : {}
   const out: Record<string, unknown> = {}
   for (const [name, entry] of Object.entries(OPTION_TABLE)) {
     const variable = `OPENLEDGER_${flagOf(name).replaceAll('-', '_').toUpperCase()}`
@@ -146,8 +147,8 @@ export function parseOptions(
   const unknown = Object.keys(file).find((name) => !(name in OPTION_TABLE))
   if (unknown)
     throw userError('options', `the configuration file has an unknown option '${unknown}'`)
-  if (!LOG_LEVELS.includes(out['logLevel'] as string)) {
-    throw userError('options', `log level '${out['logLevel']}' is none of ${LOG_LEVELS.join(', ')}`)
+  if (!LOG_LEVELS.includes(out.logLevel as string)) {
+    throw userError('options', `log level '${out.logLevel}' is none of ${LOG_LEVELS.join(', ')}`)
   }
   if (!['blobs', 'calldata', 'auto'].includes(out.batchDa as string)) {
     throw userError('options', `batchDa '${out.batchDa}' is none of blobs, calldata, auto`)

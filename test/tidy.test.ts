@@ -8,7 +8,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import t from 'tap'
 
 const root = resolve(import.meta.dirname, '..')
-const LINES_MAX = 500
+const LINES_MAX = 550
 
 /** Room -> rooms it may import (itself is understood). DESIGN section 2. */
 const ROOMS: Record<string, readonly string[]> = {

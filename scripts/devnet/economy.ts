@@ -95,7 +95,7 @@ export async function bridge(
   const amount = parseEther(input.openEach)
   const total = amount * BigInt(accounts.length)
   let nonce = await l1.getTransactionCount({ address: holder.account.address })
-  const token = config.l1Contracts['token'] as Hex
+  const token = config.l1Contracts.token as Hex
   const send = (call: { address: Hex; abi: Abi; functionName: string; args: readonly unknown[] }) =>
     holder.writeContract({ ...call, chain: null, nonce: nonce++, gas: 300_000n })
   const hashes = [

@@ -5,21 +5,14 @@
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { OP, OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
-import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
-import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
-import { createGenesis } from '../../node/chain/genesis.ts'
-import { deployL1 } from '../deploy-l1.ts'
 import { devnetAccount, devnetAccounts } from './accounts.ts'
-import { type L1, startAnvil } from './anvil.ts'
 import { ask, awaitVerdict } from './ask.ts'
 import { bridge, createDatanet, createRpc, fundEscrow, registerModel, train } from './economy.ts'
 import { Progress } from './progress.ts'
 import { printOutcome } from './report.ts'
-import { type Role, startRole } from './roles.ts'
 import { loadAuthors } from './sotu.ts'
+import { startL1, startNodes, writeEndpoints } from './stack.ts'
 import { createWallet } from './wallet.ts'
 
 export type DevnetOptions = {
@@ -28,9 +21,6 @@ export type DevnetOptions = {
   readonly dir: string
 }
 
-const PORTS = { l1: 8545, sequencer: 9545, validator: 9546 }
-const L1_BLOCK_SECONDS = 2
-const L2_CHAIN_ID = 161_200
 const STEPS = 8
 const OPEN_EACH = '10000'
 const MODEL_NAME = 'sotu'
@@ -74,12 +64,20 @@ async function live(
   const progress = new Progress(STEPS)
   const chain = await progress.step(
     'L1 and contracts',
-    () => startL1(dir, stops),
+    async () => {
+      const started = await startL1(dir)
+      stops.push(started.l1.stop)
+      return started
+    },
     ({ l1, config }) => `anvil at ${l1.rpc}, portal ${config.portal}`,
   )
   const nodes = await progress.step(
     'sequencer and validator',
-    () => startNodes(dir, chain.l1, stops),
+    async () => {
+      const started = await startNodes(dir, chain.l1)
+      stops.push(started.sequencer.stop, started.validator.stop)
+      return started
+    },
     ({ sequencer, validator }) => `${sequencer.url} and ${validator.url}, joined by libp2p`,
   )
   const { config, l1 } = chain
@@ -161,106 +159,6 @@ async function live(
     stays: !options.exit,
   })
   return outcome.agreed
-}
-
-async function startL1(
-  dir: string,
-  stops: (() => Promise<void>)[],
-): Promise<{ l1: L1; config: ChainConfig }> {
-  const l1 = await startAnvil({ port: PORTS.l1, blockTime: L1_BLOCK_SECONDS })
-  stops.push(l1.stop)
-  const deployer = devnetAccount('deployer')
-  const rpc = createRpc(l1.rpc)
-  for (const { address } of [deployer, devnetAccount('batcher')]) {
-    await rpc('anvil_setBalance', address, `0x${(10n ** 21n).toString(16)}`)
-  }
-  const deployed = await deployL1({ rpcUrl: l1.rpc, deployerKey: deployer.privateKey })
-  const config = await chainConfig(deployed)
-  writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
-  return { l1, config }
-}
-
-async function chainConfig(deployed: Awaited<ReturnType<typeof deployL1>>): Promise<ChainConfig> {
-  const { timestamp, ...l1 } = deployed.genesisL1
-  const config: ChainConfig = {
-    l1ChainId: deployed.l1ChainId,
-    l2ChainId: L2_CHAIN_ID,
-    genesis: {
-      l1,
-      l2: { hash: ZERO_HASH, number: 0n },
-      l2Time: timestamp,
-      systemConfig: {
-        batcher: devnetAccount('batcher').address,
-        gasLimit: 60_000_000n,
-        baseFeeScalar: 1_368,
-        blobBaseFeeScalar: 810_949,
-        eip1559Denominator: 250,
-        eip1559Elasticity: 6,
-        unsafeBlockSigner: devnetAccount('sequencer').address,
-      },
-    },
-    blockTime: 1n,
-    maxSequencerDrift: 600n,
-    seqWindowSize: 600n,
-    channelTimeout: 50n,
-    batchInbox: `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}`,
-    portal: deployed.portal,
-    l1Contracts: { token: deployed.token, portal: deployed.portal },
-  }
-  const { block } = await createGenesis(config, genesisAlloc(config))
-  return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
-}
-
-async function startNodes(
-  dir: string,
-  l1: L1,
-  stops: (() => Promise<void>)[],
-): Promise<{ sequencer: Role; validator: Role }> {
-  const common = {
-    rollup: join(dir, 'rollup.json'),
-    l1Rpc: [l1.rpc],
-    l1Beacon: [l1.beacon],
-    l1StrictRoots: false,
-    p2pPort: 0,
-  }
-  const sequencer = await startRole('sequencer', dir, {
-    ...common,
-    rpcPort: PORTS.sequencer,
-    batchIntervalMs: 2_000,
-    batchDa: 'blobs',
-    sequencerKey: devnetAccount('sequencer').privateKey,
-    batcherKey: devnetAccount('batcher').privateKey,
-    providerKey: devnetAccount('provider').privateKey,
-    sponsorKey: devnetAccount('sponsor').privateKey,
-  })
-  stops.push(sequencer.stop)
-  const validator = await startRole('validator', dir, {
-    ...common,
-    rpcPort: PORTS.validator,
-    peers: [sequencer.p2p],
-    sequencerRpc: sequencer.url,
-    validatorKey: devnetAccount('carol').privateKey,
-  })
-  stops.push(validator.stop)
-  return { sequencer, validator }
-}
-
-/** Every endpoint of the run, for tools. */
-function writeEndpoints(
-  dir: string,
-  run: { l1: L1; config: ChainConfig; sequencer: Role; validator: Role },
-): void {
-  const { l1, config, sequencer, validator } = run
-  const endpoints = {
-    l1: { rpc: l1.rpc, beacon: l1.beacon, chainId: config.l1ChainId },
-    l2: { rpc: sequencer.url, ws: sequencer.url.replace('http', 'ws'), chainId: config.l2ChainId },
-    validator: { rpc: validator.url },
-    openai: `${sequencer.url}/v1`,
-    web: `${sequencer.url}/`,
-    accounts: devnetAccounts(),
-    contracts: { ...config.l1Contracts, ...OP, ...OPENLEDGER, ...PRECOMPILE },
-  }
-  writeFileSync(join(dir, 'endpoints.json'), `${JSON.stringify(endpoints, null, 2)}\n`)
 }
 
 /** A fresh folder; one that is not a devnet's is left alone. */

@@ -4,15 +4,17 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 
 export type Role = {
   readonly url: string
   readonly p2p: string
-  readonly pid: number
+  /** Ends it in good order. */
   stop(): Promise<void>
+  /** kill -9. */
+  kill(): Promise<void>
 }
 
 const READY_MS_MAX = 60_000
@@ -23,22 +25,29 @@ const STDERR_KEPT = 4_000
 export async function startRole(
   role: 'sequencer' | 'validator',
   devnetDir: string,
-  config: Readonly<Record<string, unknown>> & { rpcPort: number },
+  config: Readonly<Record<string, unknown>>,
 ): Promise<Role> {
   const dir = join(devnetDir, role)
   mkdirSync(dir, { recursive: true })
-  const file = join(dir, 'config.json')
-  const rpcPort = await freePort(config.rpcPort)
-  const all = { dataDir: join(dir, 'data'), logFile: join(dir, 'log.jsonl'), ...config, rpcPort }
-  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600 })
+  const all = { dataDir: join(dir, 'data'), logFile: join(dir, 'log.jsonl'), ...config }
+  writeFileSync(join(dir, 'config.json'), `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600 })
+  return restartRole(role, devnetDir)
+}
+
+/** Starts a role on the configuration and data that are there. */
+export async function restartRole(
+  role: 'sequencer' | 'validator',
+  devnetDir: string,
+): Promise<Role> {
   const script = join(import.meta.dirname, '..', 'openledger.ts')
-  const child = spawn(process.execPath, [script, role, '--config', file], {
+  const config = join(devnetDir, role, 'config.json')
+  const child = spawn(process.execPath, [script, role, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A terminal's Ctrl-C goes to us alone, and we stop them in order.
     detached: true,
   })
   const { url, p2p } = await ready(role, child)
-  return { url, p2p, pid: child.pid as number, stop: () => stop(child) }
+  return { url, p2p, stop: () => stop(child), kill: () => kill(child) }
 }
 
 function ready(role: string, child: ChildProcess): Promise<{ url: string; p2p: string }> {
@@ -79,11 +88,21 @@ function stop(child: ChildProcess): Promise<void> {
   })
 }
 
-/** The wanted port, or any free one when somebody has it. */
+function kill(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve())
+    child.kill('SIGKILL')
+  })
+}
+
+/** The wanted port, or a free one when somebody has it or 0 is wanted. */
 export function freePort(wanted: number): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer()
-    probe.once('error', () => resolve(0))
-    probe.listen(wanted, '127.0.0.1', () => probe.close(() => resolve(wanted)))
+    probe.once('error', () => resolve(freePort(0)))
+    probe.listen(wanted, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo
+      probe.close(() => resolve(port))
+    })
   })
 }

@@ -1,0 +1,128 @@
+/**
+ * What the devnet runs: an L1 with our contracts, a sequencer and a validator in processes of their own,
+ * and the file that names their endpoints.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { OP, OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
+import { genesisAlloc } from '../../genesis/alloc.ts'
+import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { ZERO_HASH } from '../../node/base/bytes.ts'
+import { createGenesis } from '../../node/chain/genesis.ts'
+import { deployL1 } from '../deploy-l1.ts'
+import { devnetAccount, devnetAccounts } from './accounts.ts'
+import { type L1, startAnvil } from './anvil.ts'
+import { createRpc } from './economy.ts'
+import { freePort, type Role, startRole } from './roles.ts'
+
+export type Ports = { readonly l1: number; readonly sequencer: number; readonly validator: number }
+export type Nodes = { readonly sequencer: Role; readonly validator: Role }
+
+/** Where people look first; a port that is taken gives way to a free one. */
+export const DEFAULT_PORTS: Ports = { l1: 8545, sequencer: 9545, validator: 9546 }
+const L1_BLOCK_SECONDS = 2
+const L2_CHAIN_ID = 161_200
+
+export async function startL1(
+  dir: string,
+  ports: Ports = DEFAULT_PORTS,
+): Promise<{ l1: L1; config: ChainConfig }> {
+  const l1 = await startAnvil({ port: await freePort(ports.l1), blockTime: L1_BLOCK_SECONDS })
+  const deployer = devnetAccount('deployer')
+  const rpc = createRpc(l1.rpc)
+  for (const { address } of [deployer, devnetAccount('batcher')]) {
+    await rpc('anvil_setBalance', address, `0x${(10n ** 21n).toString(16)}`)
+  }
+  const deployed = await deployL1({ rpcUrl: l1.rpc, deployerKey: deployer.privateKey })
+  const config = await chainConfig(deployed)
+  writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
+  return { l1, config }
+}
+
+async function chainConfig(deployed: Awaited<ReturnType<typeof deployL1>>): Promise<ChainConfig> {
+  const { timestamp, ...l1 } = deployed.genesisL1
+  const config: ChainConfig = {
+    l1ChainId: deployed.l1ChainId,
+    l2ChainId: L2_CHAIN_ID,
+    genesis: {
+      l1,
+      l2: { hash: ZERO_HASH, number: 0n },
+      l2Time: timestamp,
+      systemConfig: {
+        batcher: devnetAccount('batcher').address,
+        gasLimit: 60_000_000n,
+        baseFeeScalar: 1_368,
+        blobBaseFeeScalar: 810_949,
+        eip1559Denominator: 250,
+        eip1559Elasticity: 6,
+        unsafeBlockSigner: devnetAccount('sequencer').address,
+      },
+    },
+    blockTime: 1n,
+    maxSequencerDrift: 600n,
+    seqWindowSize: 600n,
+    channelTimeout: 50n,
+    batchInbox: `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}`,
+    portal: deployed.portal,
+    l1Contracts: { token: deployed.token, portal: deployed.portal },
+  }
+  const { block } = await createGenesis(config, genesisAlloc(config))
+  return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
+}
+
+export async function startNodes(
+  dir: string,
+  l1: L1,
+  ports: Ports = DEFAULT_PORTS,
+): Promise<Nodes> {
+  const common = {
+    rollup: join(dir, 'rollup.json'),
+    l1Rpc: [l1.rpc],
+    l1Beacon: [l1.beacon],
+    l1StrictRoots: false,
+  }
+  const sequencer = await startRole('sequencer', dir, {
+    ...common,
+    rpcPort: await freePort(ports.sequencer),
+    // Fixed for the run: a restarted node is found where it was.
+    p2pPort: await freePort(0),
+    batchIntervalMs: 2_000,
+    batchDa: 'blobs',
+    sequencerKey: devnetAccount('sequencer').privateKey,
+    batcherKey: devnetAccount('batcher').privateKey,
+    providerKey: devnetAccount('provider').privateKey,
+    sponsorKey: devnetAccount('sponsor').privateKey,
+  })
+  try {
+    const validator = await startRole('validator', dir, {
+      ...common,
+      rpcPort: await freePort(ports.validator),
+      p2pPort: await freePort(0),
+      peers: [sequencer.p2p],
+      sequencerRpc: sequencer.url,
+      validatorKey: devnetAccount('carol').privateKey,
+    })
+    return { sequencer, validator }
+  } catch (error) {
+    await sequencer.stop()
+    throw error
+  }
+}
+
+/** Every endpoint of the run, for tools. */
+export function writeEndpoints(
+  dir: string,
+  run: { l1: L1; config: ChainConfig; sequencer: Role; validator: Role },
+): void {
+  const { l1, config, sequencer, validator } = run
+  const endpoints = {
+    l1: { rpc: l1.rpc, beacon: l1.beacon, chainId: config.l1ChainId },
+    l2: { rpc: sequencer.url, ws: sequencer.url.replace('http', 'ws'), chainId: config.l2ChainId },
+    validator: { rpc: validator.url },
+    openai: `${sequencer.url}/v1`,
+    web: `${sequencer.url}/`,
+    accounts: devnetAccounts(),
+    contracts: { ...config.l1Contracts, ...OP, ...OPENLEDGER, ...PRECOMPILE },
+  }
+  writeFileSync(join(dir, 'endpoints.json'), `${JSON.stringify(endpoints, null, 2)}\n`)
+}

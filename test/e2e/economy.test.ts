@@ -1,0 +1,227 @@
+/**
+ * Whole processes on a real L1: one paid inference from deposit to verdict, foreign tools, kills, a
+ * provider that cheats. One stack serves all of it, in order.
+ */
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ContractFactory, Wallet as EthersWallet, JsonRpcProvider } from 'ethers'
+import t from 'tap'
+import type { Abi, TransactionReceipt } from 'viem'
+import { createWalletClient, http } from 'viem'
+import { OpenToken } from '../../genesis/contracts.generated.ts'
+import { devnetAccount } from '../../scripts/devnet/accounts.ts'
+import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts'
+import { createRpc, until } from '../../scripts/devnet/economy.ts'
+import { restartRole } from '../../scripts/devnet/roles.ts'
+import { startLive } from './stack.ts'
+
+const run = promisify(execFile)
+const QUESTION = { model: 'sotu', prompt: 'The people of the United States', maxTokens: 8 }
+
+t.test('the economy, live', { timeout: 420_000 }, async (t) => {
+  const live = await startLive(t.testdir())
+  t.teardown(() => live.stop())
+  const { rpc, chainId } = live
+  const sequencerUrl = live.nodes.sequencer.url
+  const provider = devnetAccount('provider').address
+  const alice = live.wallet('alice')
+  const validatorRpc = () => createRpc(live.nodes.validator.url)
+  const askAlice = () => ask(QUESTION, { url: sequencerUrl, payer: alice, provider, rpc })
+  const verdictOn = (receipt: string) =>
+    until('the verdict', () => validatorRpc()<VerdictView | null>('openledger_getVerdict', receipt))
+
+  await t.test(
+    'a paid inference is settled to the wei, posted as a blob and verified',
+    async (t) => {
+      const before = await alice.reader.getBlockNumber()
+      const { receipt } = await askAlice()
+      t.ok(receipt.block.number > Number(before), 'settled after it was asked')
+      const { platform, modelOwner, stakers, contributors } = receipt.shares
+      const sum = [platform, modelOwner, stakers, contributors].reduce((a, b) => a + BigInt(b), 0n)
+      t.equal(sum, BigInt(receipt.fee), 'the shares are the fee')
+      const paid = receipt.contributors.reduce((a, { amount }) => a + BigInt(amount), 0n)
+      t.equal(paid, BigInt(contributors), "the payouts are the contributors' share")
+      const outcome = await awaitVerdict(
+        receipt,
+        { sequencer: rpc, validator: validatorRpc() },
+        () => {},
+      )
+      t.match(outcome.verdict, { ok: true, difference: null })
+      t.ok(outcome.agreed, 'both nodes hold the same block')
+      t.match(outcome.batch.versionedHashes[0], /^0x01[0-9a-f]{62}$/)
+      const [first] = receipt.contributors
+      const rewards = await rpc<{ pending: string }>('openledger_pendingRewards', first?.account)
+      t.ok(BigInt(rewards.pending) >= BigInt(first?.amount ?? 0), 'the best contributor accrued it')
+    },
+  )
+
+  await t.test('viem, ethers and cast deploy and call a contract', async (t) => {
+    const bob = devnetAccount('bob')
+    const supply = 10n ** 27n
+    const writer = createWalletClient({
+      account: live.wallet('bob').signer,
+      transport: http(sequencerUrl),
+    })
+    const hash = await writer.deployContract({
+      abi: OpenToken.abi as Abi,
+      bytecode: OpenToken.bytecode,
+      args: [bob.address],
+      chain: null,
+    })
+    const { contractAddress } = await alice.reader.waitForTransactionReceipt({ hash })
+    const read = { abi: OpenToken.abi as Abi, functionName: 'totalSupply', args: [] }
+    t.equal(
+      await alice.read({ address: contractAddress as `0x${string}`, ...read }),
+      supply,
+      'viem',
+    )
+
+    const ethersProvider = new JsonRpcProvider(sequencerUrl, chainId, { staticNetwork: true })
+    const signer = new EthersWallet(bob.privateKey, ethersProvider)
+    const factory = new ContractFactory(OpenToken.abi as never, OpenToken.bytecode, signer)
+    const deployed = await (await factory.deploy(bob.address)).waitForDeployment()
+    t.equal(
+      await (deployed as unknown as { totalSupply(): Promise<bigint> }).totalSupply(),
+      supply,
+      'ethers',
+    )
+    ethersProvider.destroy()
+
+    const cast = join(import.meta.dirname, '../../node_modules/.bin/cast')
+    const key = ['--rpc-url', sequencerUrl, '--private-key', bob.privateKey]
+    const created = await run(cast, [
+      'send',
+      ...key,
+      '--json',
+      '--create',
+      OpenToken.bytecode,
+      'constructor(address)',
+      bob.address,
+    ])
+    const { contractAddress: address } = JSON.parse(created.stdout) as TransactionReceipt
+    const called = await run(cast, [
+      'call',
+      '--rpc-url',
+      sequencerUrl,
+      address as string,
+      'totalSupply()(uint256)',
+    ])
+    t.match(called.stdout, /^1000000000000000000000000000/, 'cast')
+  })
+
+  await t.test('a killed validator comes back and catches up', async (t) => {
+    await live.nodes.validator.kill()
+    const { receipt } = await askAlice()
+    live.nodes = { ...live.nodes, validator: await restartRole('validator', live.dir) }
+    t.match(await verdictOn(receipt.receiptHash), { ok: true })
+    const head = await until('the catch-up', async () => {
+      const number = Number(await validatorRpc()<string>('eth_blockNumber'))
+      return number >= receipt.block.number && number
+    })
+    const tag = `0x${head.toString(16)}`
+    const [ours, theirs] = await Promise.all(
+      [rpc, validatorRpc()].map((call) =>
+        call<{ hash: string }>('eth_getBlockByNumber', tag, false),
+      ),
+    )
+    t.equal(ours?.hash, theirs?.hash)
+  })
+
+  await t.test('a sequencer killed under load loses no receipt it has shown', async (t) => {
+    const carol = live.wallet('carol')
+    const writer = createWalletClient({ account: carol.signer, transport: http(sequencerUrl) })
+    const shown = new Map<string, string>()
+    const load = (async () => {
+      for (let i = 0; i < 400; i++) {
+        const hash = await writer
+          .sendTransaction({
+            to: alice.address,
+            value: 1n,
+            chain: null,
+            gas: 21_000n,
+            maxFeePerGas: 10n ** 10n,
+            maxPriorityFeePerGas: 1n,
+            type: 'eip1559',
+          })
+          .catch(() => null)
+        if (!hash) return
+      }
+    })()
+    const watch = (async () => {
+      for (let number = Number(await rpc<string>('eth_blockNumber')); shown.size < 60; ) {
+        const block = await rpc<{ transactions: string[] } | null>(
+          'eth_getBlockByNumber',
+          `0x${number.toString(16)}`,
+          false,
+        )
+        for (const hash of block?.transactions.slice(1) ?? []) {
+          const receipt = await rpc<{ blockHash: string } | null>('eth_getTransactionReceipt', hash)
+          if (receipt) shown.set(hash, receipt.blockHash)
+        }
+        if (block) number++
+        else await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })()
+    await watch
+    await live.nodes.sequencer.kill()
+    await load
+    live.nodes = { ...live.nodes, sequencer: await restartRole('sequencer', live.dir) }
+    for (const [hash, blockHash] of shown) {
+      const receipt = await rpc<{ blockHash: string } | null>('eth_getTransactionReceipt', hash)
+      if (receipt?.blockHash !== blockHash)
+        t.fail(`${hash} was in ${blockHash}, now ${receipt?.blockHash}`)
+    }
+    t.ok(shown.size >= 60, `${shown.size} shown receipts are where they were`)
+    const head = Number(await rpc<string>('eth_blockNumber'))
+    await until('the next block', async () => Number(await rpc<string>('eth_blockNumber')) > head)
+    const { receipt } = await askAlice()
+    t.match(await verdictOn(receipt.receiptHash), { ok: true }, 'and the economy goes on')
+  })
+
+  await t.test(
+    'an altered adapter is not served; served against the rules, it is refuted by name',
+    async (t) => {
+      const adapters = join(live.dir, 'sequencer/data/adapters')
+      const folder = join(
+        adapters,
+        readdirSync(adapters).find((name) => /^[0-9a-f]{64}$/.test(name)) as string,
+      )
+      const file = join(folder, 'adapter_model.safetensors')
+      const restart = async (verifyArtefacts: boolean): Promise<void> => {
+        await live.nodes.sequencer.stop()
+        flipByte(file)
+        const path = join(live.dir, 'sequencer/config.json')
+        const config = JSON.parse(readFileSync(path, 'utf8'))
+        writeFileSync(path, JSON.stringify({ ...config, verifyArtefacts }))
+        live.nodes = { ...live.nodes, sequencer: await restartRole('sequencer', live.dir) }
+      }
+      await restart(true)
+      const honest = await askAlice()
+      t.match(
+        await verdictOn(honest.receipt.receiptHash),
+        { ok: true },
+        'an honest node lays out the true one again',
+      )
+
+      await restart(false)
+      const { receipt } = await askAlice()
+      const verdict = await verdictOn(receipt.receiptHash)
+      t.equal(verdict.ok, false)
+      t.match(
+        verdict.difference,
+        { stage: 'trace', field: 'logits', index: 0 },
+        'the first difference is named',
+      )
+    },
+  )
+})
+
+/** Changes a weight's sign: one bit of one byte, the last of the file. */
+function flipByte(path: string): void {
+  const bytes = readFileSync(path)
+  const at = bytes.length - 1
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 0x80, at)
+  writeFileSync(path, bytes)
+}

@@ -1,0 +1,72 @@
+/** The live stack for whole-process tests: the devnet's own steps with a small Datanet. */
+import { devnetAccount, devnetAccounts } from '../../scripts/devnet/accounts.ts'
+import {
+  bridge,
+  createDatanet,
+  createRpc,
+  fundEscrow,
+  type Rpc,
+  registerModel,
+  train,
+} from '../../scripts/devnet/economy.ts'
+import { loadAuthors } from '../../scripts/devnet/sotu.ts'
+import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
+import { createWallet, type Wallet } from '../../scripts/devnet/wallet.ts'
+
+const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
+const ROWS_PER_AUTHOR = 2
+export const MODEL = 'sotu'
+
+export type Live = {
+  readonly dir: string
+  readonly l1Rpc: string
+  readonly chainId: number
+  nodes: Nodes
+  readonly wallet: (name: Parameters<typeof devnetAccount>[0]) => Wallet
+  readonly rpc: Rpc
+  stop(): Promise<void>
+}
+
+/** Everything up to a registered, funded model. */
+export async function startLive(dir: string): Promise<Live> {
+  const { l1, config } = await startL1(dir, ANY_PORT)
+  const nodes = await startNodes(dir, l1, ANY_PORT)
+  const live: Live = {
+    dir,
+    l1Rpc: l1.rpc,
+    chainId: config.l2ChainId,
+    nodes,
+    wallet: (name) =>
+      createWallet(devnetAccount(name), {
+        rpc: live.nodes.sequencer.url,
+        chainId: config.l2ChainId,
+      }),
+    rpc: createRpc(nodes.sequencer.url),
+    stop: async () => {
+      await live.nodes.validator.stop()
+      await live.nodes.sequencer.stop()
+      await l1.stop()
+    },
+  }
+  const { wallet, rpc } = live
+  const [alice, builder] = [wallet('alice'), wallet('builder')]
+  const silent = (): void => {}
+  const funds = {
+    l1Rpc: l1.rpc,
+    config,
+    holder: devnetAccount('deployer'),
+    accounts: devnetAccounts(),
+    openEach: '1000',
+  }
+  await bridge(funds, alice.reader, silent)
+  const authors = loadAuthors(ROWS_PER_AUTHOR)
+  const datanet = await createDatanet(
+    { name: 'speeches', authors, curator: wallet('curator'), rpc },
+    silent,
+  )
+  const { model } = await train({ datanet, builder, rpc }, silent)
+  const rates = { rateIn: 10_000_000_000_000n, rateOut: 30_000_000_000_000n }
+  await registerModel({ name: MODEL, model, builder, ...rates }, silent)
+  await fundEscrow(alice, '100')
+  return live
+}
