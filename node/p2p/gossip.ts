@@ -27,7 +27,7 @@ import { type BlockSigner, checkSignedBlock } from './verify.ts'
 
 /** What the owner of a message's meaning may say of it. `bad-encoding` costs the forwarder its place:
  * only for what every honest node can tell from the bytes alone. */
-export type Judgement = Extract<Finding, 'valid' | 'unwanted' | 'bad-encoding'>
+type Judgement = Extract<Finding, 'valid' | 'unwanted' | 'bad-encoding'>
 export type Judges = {
   readonly transactions?: (raw: Uint8Array) => Judgement | Promise<Judgement>
   readonly envelopes?: (

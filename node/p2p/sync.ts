@@ -22,7 +22,7 @@ import {
 } from './options.ts'
 import type { ImportOutcome, VerifiedBlock } from './types.ts'
 
-export type Goal = { readonly number: bigint; readonly known: boolean }
+type Goal = { readonly number: bigint; readonly known: boolean }
 
 /** What goes along from state to state while a catch-up lasts. */
 type Course = {

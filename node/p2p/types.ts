@@ -1,17 +1,15 @@
 /**
- * The nouns of the p2p room, and libp2p's own types by the names used here (taken from the two
- * packages we call, so that no third one has to be named).
+ * The nouns of the p2p room, and libp2p's own types by the names used here (taken from
+ * libp2p itself, so that no further package has to be named).
  */
-import type { TopicValidatorFn } from '@libp2p/gossipsub'
 import type { Libp2p } from 'libp2p'
 import type { Hex } from '../base/bytes.ts'
 import type { Block } from '../chain/types.ts'
 
-export type StreamHandler = Parameters<Libp2p['handle']>[1]
+type StreamHandler = Parameters<Libp2p['handle']>[1]
 export type Stream = Parameters<StreamHandler>[0]
-export type Connection = Parameters<StreamHandler>[1]
+type Connection = Parameters<StreamHandler>[1]
 export type PeerId = Connection['remotePeer']
-export type PubsubMessage = Parameters<TopicValidatorFn>[1]
 
 /** A peer's id as text: what logs, maps and our API use. */
 export type Peer = string
