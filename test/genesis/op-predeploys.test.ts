@@ -100,17 +100,17 @@ t.test('the FastLZ length in Solidity is the one in TypeScript', async () => {
       const { gasUsed } = l1FeeOfSize(fastLzSize(bytes) + 68, l1AttributesAt(0n))
       return (await world.read<bigint>(oracle, 'getL1GasUsed', [toHex(bytes)])) === gasUsed
     }),
-    { numRuns: 30 },
+    { numRuns: 20 },
   )
 })
 
 t.test('the upper bound of the fee holds', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), async (bytes) => {
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
       const bound = await world.read<bigint>(oracle, 'getL1FeeUpperBound', [BigInt(bytes.length)])
       return (await world.read<bigint>(oracle, 'getL1Fee', [toHex(bytes)])) <= bound
     }),
-    { numRuns: 20 },
+    { numRuns: 8 },
   )
 })
 

@@ -98,15 +98,25 @@ export class Economy {
     args: readonly unknown[] = [],
     options: Options = {},
   ): Promise<Sent> {
-    const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
-    const nonce = this.#nonces.get(from.address) ?? 0n
-    this.#nonces.set(from.address, nonce + 1n)
-    const { value = 0n, gasLimit = 15_000_000n } = options
-    const raw = signedTx(from, { nonce, to: to.address, value, data, gasLimit })
+    const raw = this.#sign(from, to, name, args, options)
     const executed = await this.#extend([raw])
     const receipt = executed.receipts[1]
     if (!receipt) throw new Error(`not included: ${JSON.stringify(executed.skipped)}`)
     return { receipt, events: receipt.logs.flatMap(decodeEvent) }
+  }
+
+  /** One block with a call for each of `argsList`. @throws Error when one fails. */
+  async sendMany(
+    from: Wallet,
+    to: Contract,
+    name: string,
+    argsList: readonly (readonly unknown[])[],
+  ): Promise<void> {
+    const options = { gasLimit: 500_000n }
+    const raws = argsList.map((args) => this.#sign(from, to, name, args, options))
+    const { receipts } = await this.#extend(raws)
+    const done = receipts.slice(1).filter(({ status }) => status === 1)
+    if (done.length < raws.length) throw new Error(`${done.length} of ${raws.length} succeeded`)
   }
 
   /** Empty blocks until `seconds` have passed. */
@@ -150,6 +160,20 @@ export class Economy {
       throw error
     }
     return 'accepted'
+  }
+
+  #sign(
+    from: Wallet,
+    to: Contract,
+    name: string,
+    args: readonly unknown[],
+    options: Options,
+  ): Uint8Array {
+    const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
+    const nonce = this.#nonces.get(from.address) ?? 0n
+    this.#nonces.set(from.address, nonce + 1n)
+    const { value = 0n, gasLimit = 15_000_000n } = options
+    return signedTx(from, { nonce, to: to.address, value, data, gasLimit })
   }
 
   #extend(transactions: readonly Uint8Array[]): ReturnType<typeof extend> {
