@@ -26,8 +26,7 @@ import { asNativeError, NativeError } from './errors.ts'
 import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
-export type { NativeCode } from './errors.ts'
-export { NATIVE_CODES, NativeError } from './errors.ts'
+export { NativeError } from './errors.ts'
 export type { ScheduleOptions } from './schedule.ts'
 
 let loaded: Binding | undefined

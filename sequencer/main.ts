@@ -72,6 +72,7 @@ export function createSequencer(node: Node): Sequencer {
         chainId: config.l1ChainId,
       }),
       outbox: new Outbox(node.store.table('outbox')),
+      archive: node.l1.blobs,
       log,
       now: () => performance.now(),
       onPosted: (entry) => {

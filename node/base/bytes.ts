@@ -36,7 +36,8 @@ export function bigintToBytes(value: bigint, length: number): Uint8Array {
     throw new RangeError(`${value} does not fit ${length} bytes`)
   }
   const out = new Uint8Array(length)
-  for (let i = length - 1, rest = value; i >= 0 && rest; i--, rest >>= 8n) out[i] = Number(rest & 255n)
+  for (let i = length - 1, rest = value; i >= 0 && rest; i--, rest >>= 8n)
+    out[i] = Number(rest & 255n)
   return out
 }
 

@@ -28,7 +28,11 @@ export class NodeError extends Error {
   }
 }
 
-export function userError(code: string, message: string, data?: Record<string, unknown>): NodeError {
+export function userError(
+  code: string,
+  message: string,
+  data?: Record<string, unknown>,
+): NodeError {
   return new NodeError(code, 'user', message, data)
 }
 

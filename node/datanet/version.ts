@@ -25,8 +25,6 @@ export type VersionManifest = {
 /** A row with who gave it: what training and attribution see. */
 export type OwnedRow = { readonly contributor: Hex; readonly row: Row }
 
-export const MANIFEST_BYTES_MAX: number = 8 * 1024 * 1024
-
 export function encodeVersionManifest(manifest: VersionManifest): Uint8Array {
   return utf8(canonicalJson(manifest))
 }

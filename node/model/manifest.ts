@@ -4,7 +4,7 @@
  */
 import { SKETCH_ENTRIES_MAX } from '../../genesis/limits.ts'
 import type { Hex } from '../base/bytes.ts'
-import { canonicalHash, canonicalJson, type Json } from '../base/canonical.ts'
+import { canonicalHash, type Json } from '../base/canonical.ts'
 import { userError } from '../base/errors.ts'
 
 export type DatanetVersionRef = {
@@ -68,10 +68,6 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, 'base' | 'datanets' | 'ker
   },
   attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32 },
   seed: 20260101,
-}
-
-export function encodeManifest(manifest: TrainingManifest): string {
-  return canonicalJson(manifest as unknown as Json)
 }
 
 export function manifestHash(manifest: TrainingManifest): Hex {

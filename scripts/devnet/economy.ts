@@ -174,7 +174,15 @@ export async function createDatanet(
     }),
   )
   const count = authors.length
-  await curator.sendAll(commits, (done) => update(done / (2 * count), `${done} committed`))
+  const sent = await curator.sendAll(commits, (done) =>
+    update(done / (2 * count), `${done} committed`),
+  )
+  // A reveal counts only in a later block than its commitment, and calls are tried on the newest block.
+  const last = sent.reduce((a, { blockNumber }) => (blockNumber > a ? blockNumber : a), 0n)
+  await until(
+    'the next block',
+    async () => (await curator.reader.getBlockNumber({ cacheTime: 0 })) > last,
+  )
   const reveals = contributions.map(
     ({ contributor, rowsRoot: root, rowCount, salt }): Call => ({
       ...registry,

@@ -7,20 +7,28 @@ const leavesOf = (data: readonly Uint8Array[]): Uint8Array[] => data.map(merkleL
 
 t.test('every leaf of any tree proves itself, and nothing else', async (t) => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 8 }), { minLength: 1, maxLength: 40 }), (data) => {
-      const leaves = leavesOf(data)
-      const root = merkleRoot(leaves)
-      for (const [index, leaf] of leaves.entries()) {
-        const proof = merkleProof(leaves, index)
-        const claim = { root, leaf, index, count: leaves.length }
-        if (!merkleVerify(proof, claim)) return false
-        if (merkleVerify(proof, { ...claim, leaf: merkleLeaf(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9)) })) {
-          return false
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 8 }), { minLength: 1, maxLength: 40 }),
+      (data) => {
+        const leaves = leavesOf(data)
+        const root = merkleRoot(leaves)
+        for (const [index, leaf] of leaves.entries()) {
+          const proof = merkleProof(leaves, index)
+          const claim = { root, leaf, index, count: leaves.length }
+          if (!merkleVerify(proof, claim)) return false
+          if (
+            merkleVerify(proof, {
+              ...claim,
+              leaf: merkleLeaf(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9)),
+            })
+          ) {
+            return false
+          }
+          if (merkleVerify([...proof, root], claim)) return false
         }
-        if (merkleVerify([...proof, root], claim)) return false
-      }
-      return true
-    }),
+        return true
+      },
+    ),
   )
   t.pass('held for every generated tree')
 })
