@@ -53,6 +53,8 @@ function installPackages() {
     !existsSync(join(root, 'node_modules/node/bin/node'))
   ) {
     run(process.execPath, ['installArchSpecificPackage'], join(root, 'node_modules/node'))
+    // Links node_modules/.bin/node, which had nothing to point to before.
+    run('npm', ['rebuild', 'node', '--ignore-scripts', '--loglevel=error'])
   }
   // tap generates its test class from the plugins that package.json names.
   run(join(root, 'node_modules/node/bin/node'), [
