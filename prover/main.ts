@@ -23,8 +23,12 @@ import { reinfer } from './reinfer.ts'
 const POLL_MS = 250
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 30_000
-/** How often content of one receipt is asked for before its verdict is "not shown". */
-const CONTENT_TRIES_MAX = 5
+/** How often a receipt's content is asked for before the receipt is put aside. */
+const CONTENT_TRIES_MAX = 3
+/** Between two looks at a receipt that was put aside. */
+const ASIDE_RETRY_MS = 10_000
+/** How long the announcement of a refuted receipt's trace is waited for, in steps of RETRY_MS. */
+const TRACE_TRIES_MAX = 8
 const CONTENT_BYTES_MAX: number = 16 * 2 ** 20
 const CURSOR = utf8('verified')
 
@@ -69,6 +73,9 @@ export class Prover {
   readonly #validator: Hex
   readonly #table: KvTable
   readonly #traces: KvTable
+  /** Receipts whose content nobody shows yet: hash -> block number. They hold up nothing else. */
+  readonly #aside: KvTable
+  #asideAtMs = 0
   readonly #abort = new AbortController()
   #loop: Promise<void> | null = null
   #status: ProverStatus = {
@@ -85,6 +92,7 @@ export class Prover {
     this.#validator = addressOfKey(key)
     this.#table = node.store.table('prover')
     this.#traces = node.store.table('traces')
+    this.#aside = node.store.table('unverified')
     node.p2p.on('receipts', async ({ payload }) => {
       if (payload.length === 64) await this.#traces.put(payload.slice(0, 32), payload.slice(32))
     })
@@ -136,7 +144,7 @@ export class Prover {
   async #next(): Promise<boolean> {
     const { chain } = this.#node
     const number = this.#status.verifiedBlock + 1n
-    if (number > chain.headRef('safe').number) return false
+    if (number > chain.headRef('safe').number) return this.#retryAside()
     const block = chain.blockByNumber(number)
     if (!block) return false
     const verdict = await reexecute(chain, block)
@@ -156,8 +164,33 @@ export class Prover {
     const receipts = chain.receipts(block.hash) ?? []
     for (const settled of settledReceipts(block, receipts, config.l2ChainId)) {
       if (await ledger.verdict(settled.hash)) continue
-      await this.#report(settled, await this.#verdictOn(settled))
+      await this.#verify(settled)
     }
+  }
+
+  async #verify(settled: SettledReceipt): Promise<void> {
+    const key = fromHex(settled.hash)
+    try {
+      const difference = await this.#verdictOn(settled)
+      await this.#report(settled, difference)
+      await this.#aside.delete(key)
+    } catch (error) {
+      if (!(error instanceof NodeError) || error.severity !== 'retry') throw error
+      this.#log.warn('receipt put aside', { receipt: settled.hash, error: error.message })
+      await this.#aside.put(key, bigintToBytes(settled.block.number, 8))
+    }
+  }
+
+  /** One receipt put aside, every now and then. Never has more work at once. */
+  async #retryAside(): Promise<false> {
+    if (performance.now() < this.#asideAtMs) return false
+    this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
+    for await (const [key] of this.#aside.iterate({ limit: 1 })) {
+      const settled = await this.#node.ledger.get(toHex(key))
+      if (settled) await this.#verify(settled)
+      else await this.#aside.delete(key)
+    }
+    return false
   }
 
   async #verdictOn(settled: SettledReceipt): Promise<Difference | null> {
@@ -166,13 +199,21 @@ export class Prover {
       library,
       registry,
       content: (hash) => this.#content(hash),
-      traceOf: async (receipt) => {
-        const trace = await this.#traces.get(fromHex(receipt))
-        return trace ? toHex(trace) : null
-      },
+      traceOf: (receipt) => this.#traceOf(receipt),
     })
     if ('stage' in result) return result
     return result.difference ?? reattribute(settled, result.ours.sketch, registry)
+  }
+
+  /** The provider announces a receipt's trace when it answers and again when it settles; gossip may
+   * still be on its way. */
+  async #traceOf(receipt: Hex): Promise<Hex | null> {
+    for (let tries = 0; tries < TRACE_TRIES_MAX && !this.#abort.signal.aborted; tries++) {
+      const trace = await this.#traces.get(fromHex(receipt))
+      if (trace) return toHex(trace)
+      await delay(RETRY_MS, undefined, { signal: this.#abort.signal }).catch(() => {})
+    }
+    return null
   }
 
   async #report(settled: SettledReceipt, difference: Difference | null): Promise<void> {

@@ -4,11 +4,11 @@
  * the node's own `runInference` gives the bytes to compare.
  */
 
-import { decodeRequest } from '../node/attribution/request.ts'
+import { decodeRequest, tokensCommit } from '../node/attribution/request.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import type { Hex } from '../node/base/bytes.ts'
 import { NodeError } from '../node/base/errors.ts'
-import { type Inference, runInference } from '../node/model/infer.ts'
+import { type Inference, runInference, traceRoot } from '../node/model/infer.ts'
 import type { ModelLibrary } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
@@ -41,9 +41,13 @@ export async function reinfer(
   const mismatch = compareRequest(receipt, request, known)
   if (mismatch) return mismatch
   const ours = await runInference(await library.load(record), request)
+  // What the provider showed is only needed to say where the first difference lies.
+  const agrees =
+    receipt.traceRoot === traceRoot(ours.trace) &&
+    receipt.outputCommit === tokensCommit(ours.tokens)
   const evidence = {
-    tokens: await tokensOf(receipt.outputCommit, content),
-    trace: await traceOf(settled.hash, modules),
+    tokens: agrees ? null : await tokensOf(receipt.outputCommit, content),
+    trace: agrees ? null : await traceLeaves(settled.hash, modules),
     sketch: Int8Array.from(settled.sketch),
   }
   return { difference: compareInference(receipt, evidence, ours), ours }
@@ -60,7 +64,7 @@ async function tokensOf(commit: Hex, content: ReinferModules['content']): Promis
   }
 }
 
-async function traceOf(receipt: Hex, modules: ReinferModules): Promise<Uint8Array[] | null> {
+async function traceLeaves(receipt: Hex, modules: ReinferModules): Promise<Uint8Array[] | null> {
   try {
     const hash = await modules.traceOf(receipt)
     if (!hash) return null

@@ -223,13 +223,8 @@ export class InferenceService {
     const providerSignature = signHash(hash, this.#options.providerKey)
     const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
     const trace = await this.#publish(request, tokens, inference)
-    await settler.add({
-      hash,
-      receipt,
-      providerSignature,
-      payment,
-      sketch: sketchBytes(inference.sketch).slice(),
-    })
+    const sketch = sketchBytes(inference.sketch).slice()
+    await settler.add({ hash, receipt, providerSignature, payment, sketch, trace })
     await this.#modules.announce(hash, trace)
     const last = tokens.at(-1)
     return {

@@ -8,7 +8,7 @@ import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { capabilities } from '../../native/index.ts'
 import { parsePrivateKey } from '../attribution/receipt.ts'
 import { concatBytes, fromHex, type Hex } from '../base/bytes.ts'
-import { NodeError, userError } from '../base/errors.ts'
+import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
@@ -131,10 +131,8 @@ async function openProvider(
   return { service, jobs, settler }
 }
 
-function openSettler(
-  account: NodeAccount,
-  { store, chain, registry, log }: ProviderModules,
-): Promise<Settler> {
+function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
+  const { store, chain, registry, log } = modules
   return Settler.open(SETTLER_DEFAULTS, {
     table: store.table('settlements'),
     log,
@@ -151,8 +149,18 @@ function openSettler(
       const receipt = place && chain.receipts(place.block.hash)?.[place.index]
       return receipt ? (receipt.status === 1 ? 'success' : 'reverted') : null
     },
+    onSettled: ({ hash, trace }) => announceTrace(modules, hash, trace),
     isSettled: (receipt) => registry.isSettled(receipt),
   })
+}
+
+/** Best effort: who missed it can still tell that a receipt is wrong, only not at which step. */
+async function announceTrace(modules: ProviderModules, receipt: Hex, trace: Hex): Promise<void> {
+  try {
+    await modules.announce(concatBytes(fromHex(receipt), fromHex(trace)))
+  } catch (error) {
+    modules.log.warn('receipt not announced', { receipt, error: messageOf(error) })
+  }
 }
 
 function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlement): object {

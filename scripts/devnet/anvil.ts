@@ -8,12 +8,13 @@ import { dirname, join } from 'node:path'
 
 export type L1 = { readonly rpc: string; readonly beacon: string; stop(): Promise<void> }
 
-export async function startAnvil(options: { port: number; blockTime: number }): Promise<L1> {
+/** `blockTime` null: a block for each transaction, at once. */
+export async function startAnvil(options: { port: number; blockTime: number | null }): Promise<L1> {
   const child = spawn(
     anvilBinary(),
     [
       ['--port', String(options.port)],
-      ['--block-time', String(options.blockTime)],
+      options.blockTime === null ? [] : ['--block-time', String(options.blockTime)],
       ['--slots-in-an-epoch', '2'],
       ['--hardfork', 'osaka'],
       ['--chain-id', '900'],

@@ -89,6 +89,9 @@ export async function ask(
       model: question.model,
       prompt: question.prompt,
       max_tokens: question.maxTokens,
+      temperature: 0.8,
+      top_p: 0.9,
+      seed: 1789,
     }),
   })
   const body = (await response.json()) as Completion

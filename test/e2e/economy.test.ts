@@ -14,7 +14,7 @@ import { OpenToken } from '../../genesis/contracts.generated.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts'
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
-import { restartRole } from '../../scripts/devnet/roles.ts'
+import { restartRole, startRole } from '../../scripts/devnet/roles.ts'
 import { startLive } from './stack.ts'
 
 const run = promisify(execFile)
@@ -56,6 +56,42 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
       t.ok(BigInt(rewards.pending) >= BigInt(first?.amount ?? 0), 'the best contributor accrued it')
     },
   )
+
+  await t.test('a node that hears nobody but L1 arrives at the same blocks', async (t) => {
+    const {
+      peers: _,
+      sequencerRpc: __,
+      ...config
+    } = JSON.parse(readFileSync(join(live.dir, 'validator/config.json'), 'utf8'))
+    const alone = join(live.dir, 'alone')
+    const own = { dataDir: join(alone, 'data'), logFile: join(alone, 'log.jsonl') }
+    const hermit = await startRole('validator', alone, {
+      ...config,
+      ...own,
+      rpcPort: 0,
+      p2pPort: 0,
+    })
+    t.teardown(() => hermit.stop())
+    const call = createRpc(hermit.url)
+    const goal = Number(await rpc<string>('eth_blockNumber'))
+    await until(
+      'derivation from L1',
+      async () => Number(await call<string>('eth_blockNumber')) >= goal,
+    )
+    t.equal(await call<string>('net_peerCount'), '0x0', 'no peer was ever there')
+    for (const number of [1, Math.floor(goal / 2), goal]) {
+      const [ours, theirs] = await Promise.all(
+        [rpc, call].map((ask_) =>
+          ask_<{ stateRoot: string; hash: string }>(
+            'eth_getBlockByNumber',
+            `0x${number.toString(16)}`,
+            false,
+          ),
+        ),
+      )
+      t.same([theirs?.hash, theirs?.stateRoot], [ours?.hash, ours?.stateRoot], `block ${number}`)
+    }
+  })
 
   await t.test('viem, ethers and cast deploy and call a contract', async (t) => {
     const bob = devnetAccount('bob')

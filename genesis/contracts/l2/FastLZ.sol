@@ -10,7 +10,7 @@ library FastLZ {
     uint256 private constant DISTANCE_MAX = 8191;
     uint256 private constant HASH_FACTOR = 2654435769;
     uint256 private constant LOOKUP_MARGIN = 13;
-    uint256 private constant MATCH_MARGIN = 9;
+    uint256 private constant MATCH_MARGIN = 4;
 
     function length(bytes memory data) internal pure returns (uint256 size) {
         unchecked {
