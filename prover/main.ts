@@ -28,7 +28,7 @@ const CONTENT_TRIES_MAX = 3
 /** Between two looks at a receipt that was put aside. */
 const ASIDE_RETRY_MS = 10_000
 /** How long the announcement of a refuted receipt's trace is waited for, in steps of RETRY_MS. */
-const TRACE_TRIES_MAX = 8
+const TRACE_TRIES_MAX = 30
 const CONTENT_BYTES_MAX: number = 16 * 2 ** 20
 const CURSOR = utf8('verified')
 
@@ -94,7 +94,7 @@ export class Prover {
     this.#traces = node.store.table('traces')
     this.#aside = node.store.table('unverified')
     node.p2p.on('receipts', async ({ payload }) => {
-      if (payload.length === 64) await this.#traces.put(payload.slice(0, 32), payload.slice(32))
+      if (payload.length === 65) await this.#traces.put(payload.slice(0, 32), payload.slice(32, 64))
     })
   }
 
@@ -205,8 +205,7 @@ export class Prover {
     return result.difference ?? reattribute(settled, result.ours.sketch, registry)
   }
 
-  /** The provider announces a receipt's trace when it answers and again when it settles; gossip may
-   * still be on its way. */
+  /** The provider announces a receipt's trace some times over half a minute. */
   async #traceOf(receipt: Hex): Promise<Hex | null> {
     for (let tries = 0; tries < TRACE_TRIES_MAX && !this.#abort.signal.aborted; tries++) {
       const trace = await this.#traces.get(fromHex(receipt))

@@ -4,6 +4,9 @@
 type ChainOptions = {
   readonly callGasMax: bigint
   readonly blocksCached: number
+  readonly recoveredMax: number
+  readonly recoverPendingMax: number
+  readonly recoverThreadsMax: number
 }
 
 export const chainOptions: ChainOptions = {
@@ -11,4 +14,9 @@ export const chainOptions: ChainOptions = {
   callGasMax: 50_000_000n,
   /** Decoded blocks with receipts kept in memory. */
   blocksCached: 64,
+  /** Recovered senders kept in memory, about 200 bytes each. */
+  recoveredMax: 65_536,
+  /** Signatures waiting for a thread; those beyond are recovered on the event loop. */
+  recoverPendingMax: 4_096,
+  recoverThreadsMax: 4,
 }

@@ -6,17 +6,15 @@
 import { createTxFromRLP, getCalldataFloorGas, type TypedTransaction } from '@ethereumjs/tx'
 import { bytesEqual, type Hex, keccakHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
-import { LruMap } from '../store/lru.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from './account.ts'
 import { commonOf } from './common.ts'
 import { isDeposit } from './deposit.ts'
 import { TxError, type TxErrorCode, type TxRefusal } from './errors.ts'
 import { decodeRlp, encodeRlp, integerOf, listOf, RlpError } from './rlp.ts'
+import { recoverAside, recoverSender } from './sender.ts'
 
 /** EIP-3860: twice the code limit. */
 export const INITCODE_BYTES_MAX = 49_152
-/** Entries of the cache of recovered senders, about 200 bytes each. */
-const RECOVERED_MAX = 65_536
 const NONCE_MAX = 2n ** 64n - 1n
 
 export type SignedTx = {
@@ -40,11 +38,27 @@ export type SignedTx = {
 
 /** @throws TxError with a message for the sender. */
 export function decodeTx(raw: Uint8Array, chainId: number): SignedTx {
+  return withSender(parse(raw, chainId))
+}
+
+/** The same, with the sender recovered on another thread. @throws TxError */
+export async function decodeTxAside(raw: Uint8Array, chainId: number): Promise<SignedTx> {
+  const parsed = parse(raw, chainId)
+  await recoverAside(parsed.inner, parsed.hash)
+  return withSender(parsed)
+}
+
+type Parsed = Pick<SignedTx, 'raw' | 'hash' | 'type' | 'data' | 'inner'>
+
+function parse(raw: Uint8Array, chainId: number): Parsed {
   const type = typeOf(raw)
   const data = checkEnvelope(raw, type, chainId)
   const inner = attempt('malformed', () => createTxFromRLP(raw, { common: commonOf(chainId) }))
   if (!inner.isSigned()) throw refuse('bad-signature', 'transaction is not signed')
-  const hash = keccakHex(raw)
+  return { raw, hash: keccakHex(raw), type, data, inner }
+}
+
+function withSender({ raw, hash, type, data, inner }: Parsed): SignedTx {
   const sender = attempt('bad-signature', () => recoverSender(inner, hash))
   const isDynamic = 'maxFeePerGas' in inner
   const intrinsic = inner.getIntrinsicGas()
@@ -64,17 +78,6 @@ export function decodeTx(raw: Uint8Array, chainId: number): SignedTx {
     gasFloor: intrinsic > floor ? intrinsic : floor,
     inner,
   }
-}
-
-/** Public keys by transaction hash. Recovery is the dearest step of a transfer (about 2 ms), and the
- * mempool, the builder and the check before signing all need it. */
-const recovered = new LruMap<Hex, Uint8Array>(RECOVERED_MAX)
-
-function recoverSender(inner: TypedTransaction, hash: Hex): Hex {
-  const known = recovered.get(hash)
-  if (known) inner.cache.senderPubKey = known
-  else recovered.set(hash, inner.getSenderPublicKey())
-  return inner.getSenderAddress().toString()
 }
 
 /** What the sender's account must hold: gas at the fee cap, value and the L1 data fee. wei. */

@@ -224,7 +224,7 @@ export class InferenceService {
     const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
     const trace = await this.#publish(request, tokens, inference)
     const sketch = sketchBytes(inference.sketch).slice()
-    await settler.add({ hash, receipt, providerSignature, payment, sketch, trace })
+    await settler.add({ hash, receipt, providerSignature, payment, sketch })
     await this.#modules.announce(hash, trace)
     const last = tokens.at(-1)
     return {

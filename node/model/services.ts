@@ -54,6 +54,8 @@ export type ModelServices = {
 const POLICY_ID = 1
 const REQUESTS_WAITING_MAX = 64
 const ADAPTERS_LOADED_MAX = 64
+/** A peer that is just coming back hears a later announcement. */
+const ANNOUNCE_AGAIN_MS: readonly number[] = [2_000, 6_000, 20_000]
 const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
 
 export async function openModelServices(modules: ModelModules): Promise<ModelServices> {
@@ -121,7 +123,7 @@ async function openProvider(
       log,
       now: Date.now,
       randomBytes: (size) => new Uint8Array(randomBytes(size)),
-      announce: (receipt, trace) => modules.announce(concatBytes(fromHex(receipt), fromHex(trace))),
+      announce: (receipt, trace) => announceTrace(modules, { receipt, trace, times: 0 }),
     },
   )
   const jobs = new JobQueue({
@@ -149,18 +151,26 @@ function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Se
       const receipt = place && chain.receipts(place.block.hash)?.[place.index]
       return receipt ? (receipt.status === 1 ? 'success' : 'reverted') : null
     },
-    onSettled: ({ hash, trace }) => announceTrace(modules, hash, trace),
     isSettled: (receipt) => registry.isSettled(receipt),
   })
 }
 
-/** Best effort: who missed it can still tell that a receipt is wrong, only not at which step. */
-async function announceTrace(modules: ProviderModules, receipt: Hex, trace: Hex): Promise<void> {
+/** receipt hash 32 || trace hash 32 || time of announcing 1: gossip carries the same bytes only once.
+ * Best effort: who misses all of them can still tell that a receipt is wrong, only not at which step. */
+async function announceTrace(
+  modules: ProviderModules,
+  settlement: { receipt: Hex; trace: Hex; times: number },
+): Promise<void> {
+  const { receipt, trace, times } = settlement
   try {
-    await modules.announce(concatBytes(fromHex(receipt), fromHex(trace)))
+    await modules.announce(concatBytes(fromHex(receipt), fromHex(trace), Uint8Array.of(times)))
   } catch (error) {
     modules.log.warn('receipt not announced', { receipt, error: messageOf(error) })
   }
+  const againMs = ANNOUNCE_AGAIN_MS[times]
+  if (againMs === undefined) return
+  const again = (): void => void announceTrace(modules, { receipt, trace, times: times + 1 })
+  setTimeout(again, againMs).unref()
 }
 
 function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlement): object {

@@ -20,8 +20,6 @@ export type Settlement = {
   readonly payment: Payment
   /** int8 entries as bytes. */
   readonly sketch: Uint8Array
-  /** Content hash of the trace. */
-  readonly trace: Hex
 }
 
 export type SettlerOptions = {
@@ -41,8 +39,6 @@ export type SettlerModules = {
   send(batch: readonly Settlement[]): Promise<Hex>
   /** null while it is not in a block. */
   status(transaction: Hex): Promise<'success' | 'reverted' | null>
-  /** Told when the chain holds a receipt. */
-  onSettled(settlement: Settlement): Promise<void>
   /** Whether the chain already holds the receipt, from an earlier life. */
   isSettled(receipt: Hex): Promise<boolean>
 }
@@ -138,11 +134,8 @@ export class Settler {
     const status = await this.#modules.status(sent.transaction)
     if (status === null) return
     this.#sent = null
-    for (const settlement of sent.batch) {
-      const { hash } = settlement
-      if (status === 'success' || (await this.#modules.isSettled(hash))) {
-        await this.#modules.onSettled(settlement)
-      } else {
+    for (const { hash } of sent.batch) {
+      if (status === 'reverted' && !(await this.#modules.isSettled(hash))) {
         const { transaction } = sent
         this.#modules.log.error('the chain refused a receipt', { hash, transaction })
       }

@@ -1,6 +1,6 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
-import { decodeTx, txHash } from '../../chain/tx.ts'
+import { decodeTxAside, txHash } from '../../chain/tx.ts'
 import type { Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
@@ -84,7 +84,7 @@ function showTransaction({ chain }: RpcContext, block: Block | null, at: number)
 
 /** What is wrong with it as such is said here, also on a node that only hands it on. */
 async function submit(context: RpcContext, raw: Uint8Array): Promise<Hex> {
-  decodeTx(raw, context.chain.config.l2ChainId)
+  await decodeTxAside(raw, context.chain.config.l2ChainId)
   return context.submitTransaction(raw)
 }
 
