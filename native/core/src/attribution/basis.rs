@@ -98,28 +98,34 @@ fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64])
     const ROWS: usize = 4;
     const COLS: usize = 8;
     let width = w.len() / n;
+    // B in strips of COLS columns, [strip][i], zero padded.
+    let mut strips = vec![[0.0f64; COLS]; k.div_ceil(COLS) * n];
+    for i in 0..n {
+        for j in 0..k {
+            strips[j / COLS * n + i][j % COLS] = b[i * k + j];
+        }
+    }
+    let mut left = vec![[0.0f64; ROWS]; n];
     for (block, rows) in out.chunks_mut(ROWS * k).enumerate() {
-        let p = start + block * ROWS;
-        let height = rows.len() / k;
+        let (p, height) = (start + block * ROWS, rows.len() / k);
+        for i in 0..n {
+            for r in 0..height {
+                left[i][r] = f64::from(w[i * width + p + r]);
+            }
+        }
         for j in (0..k).step_by(COLS) {
             let columns = COLS.min(k - j);
+            let right = &strips[j / COLS * n..][..n];
             let mut sums = [[0.0f64; COLS]; ROWS];
             for i in 0..n {
-                let mut right = [0.0f64; COLS];
-                if columns == COLS {
-                    right.copy_from_slice(&b[i * k + j..i * k + j + COLS]);
-                } else {
-                    right[..columns].copy_from_slice(&b[i * k + j..i * k + j + columns]);
-                }
-                let left = &w[i * width + p..i * width + p + height];
-                for (sums, left) in sums.iter_mut().zip(left) {
-                    for (sum, right) in sums.iter_mut().zip(&right) {
-                        *sum += f64::from(*left) * right;
+                for r in 0..ROWS {
+                    for c in 0..COLS {
+                        sums[r][c] += left[i][r] * right[i][c];
                     }
                 }
             }
-            for (row, sums) in rows.chunks_exact_mut(k).zip(&sums) {
-                row[j..j + columns].copy_from_slice(&sums[..columns]);
+            for r in 0..height {
+                rows[r * k + j..r * k + j + columns].copy_from_slice(&sums[r][..columns]);
             }
         }
     }

@@ -18,12 +18,14 @@ use super::parallel::{for_each, try_for_each};
 use super::simd::Level;
 use super::source::{FactorShape, GradientSource, Labels};
 use super::syrk::{SymmetricSum, Widened};
-use super::whiten::{finite, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit};
+use super::whiten::{
+    finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit,
+};
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
 /// Samples walked between two progress calls, per thread.
-const SAMPLES_PER_THREAD: usize = 4;
+const SAMPLES_PER_THREAD: usize = 8;
 
 /// How to estimate.
 #[derive(Clone, Copy, Debug)]
@@ -162,18 +164,16 @@ fn covariances(
         }
         for_each(threads, sides.iter_mut(), |_, side| {
             let shape = shapes[side.factor];
+            let mut rows: Vec<&[f32]> = vec![];
             for (i, kept) in visits.iter().enumerate() {
                 let (tokens, a, s) = &kept[side.factor];
-                if side.is_out {
-                    side.scratch.fill_rows(s, shape.out_dim);
-                } else if (first + i) % draws == 0 {
-                    side.scratch.fill_rows(a, shape.in_dim);
-                } else {
-                    continue;
+                if side.is_out || (first + i) % draws == 0 {
+                    rows.push(if side.is_out { s } else { a });
+                    side.tokens += *tokens as u64;
                 }
-                side.tokens += *tokens as u64;
-                side.sum.add(level, 1, &side.scratch);
             }
+            side.scratch.fill_rows(&rows, if side.is_out { shape.out_dim } else { shape.in_dim });
+            side.sum.add(level, 1, &side.scratch);
         });
         progress.step(Phase::Covariance, (first + visits.len()) / draws, total / draws)
     })?;
@@ -236,6 +236,7 @@ struct Corrector {
     shape: (usize, usize),
     start: usize,
     sums: Vec<f64>,
+    stacked: Vec<f32>,
     scratch: Vec<f32>,
     rotated: Vec<f32>,
 }
@@ -257,8 +258,9 @@ fn corrected(
             shape: narrow_wide(*shape),
             start: width,
             sums: vec![0.0; parameters(*shape)],
+            stacked: vec![],
             scratch: vec![],
-            rotated: vec![0.0; parameters(*shape)],
+            rotated: vec![],
         });
         width += parameters(*shape);
     }
@@ -266,10 +268,12 @@ fn corrected(
     let visits = source.sample_count() * draws;
     let mut add = |first: usize, gradients: &[f32]| {
         for_each(threads, correctors.iter_mut(), |_, c| {
-            for row in gradients.chunks_exact(width) {
-                let h = &row[c.start..c.start + c.sums.len()];
-                rotate(level, (&c.bases.0, &c.bases.1), c.shape, h, &mut c.scratch, &mut c.rotated);
-                for (sum, z) in c.sums.iter_mut().zip(&c.rotated) {
+            gather(gradients, width, c.start..c.start + c.sums.len(), &mut c.stacked);
+            c.rotated.resize(c.stacked.len(), 0.0);
+            let bases = (c.bases.0.as_slice(), c.bases.1.as_slice());
+            rotate(level, bases, c.shape, &c.stacked, &mut c.scratch, &mut c.rotated);
+            for z in c.rotated.chunks_exact(c.sums.len()) {
+                for (sum, z) in c.sums.iter_mut().zip(z) {
                     *sum += f64::from(*z) * f64::from(*z);
                 }
             }

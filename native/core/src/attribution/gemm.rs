@@ -12,6 +12,8 @@ pub const K_BLOCK: usize = 256;
 const ROWS: usize = 4;
 /// Register tile: columns of C at a time, two AVX2 registers.
 const COLS: usize = 16;
+/// Rows of C that share one packed strip of B.
+const PACKED_ROWS: usize = 128;
 
 /// The broadcast operand: A(i,k) = data[i * row + k * col], so that a transpose costs nothing.
 #[derive(Clone, Copy)]
@@ -48,54 +50,82 @@ fn body(a: Strided<'_>, b: &[f32], k: usize, n: usize, c: &mut [f32]) {
     let m = c.len() / n;
     c.fill(0.0);
     let mut strip: Strip = [[0.0; COLS]; K_BLOCK];
+    let depth = K_BLOCK.min(k);
+    let mut left = vec![[0.0f32; ROWS]; PACKED_ROWS.min(m).div_ceil(ROWS) * depth];
     for k0 in (0..k).step_by(K_BLOCK) {
         let length = K_BLOCK.min(k - k0);
-        for j0 in (0..n).step_by(COLS) {
-            let width = COLS.min(n - j0);
-            for (row, b) in strip[..length].iter_mut().zip(b[k0 * n..].chunks_exact(n)) {
-                if width == COLS {
-                    row.copy_from_slice(&b[j0..j0 + COLS]);
-                } else {
-                    row[..width].copy_from_slice(&b[j0..j0 + width]);
-                    row[width..].fill(0.0);
+        for i0 in (0..m).step_by(PACKED_ROWS) {
+            let height = PACKED_ROWS.min(m - i0);
+            for (block, panel) in left.chunks_exact_mut(depth).enumerate() {
+                let first = i0 + block * ROWS;
+                if first < i0 + height {
+                    pack(a, (first, ROWS.min(i0 + height - first)), k0, &mut panel[..length]);
                 }
             }
-            let mut i0 = 0;
-            while i0 + ROWS <= m {
-                let left = Strided { data: &a.data[i0 * a.row + k0 * a.col..], ..a };
-                tile::<ROWS>(left, &strip[..length], n, width, &mut c[i0 * n + j0..]);
-                i0 += ROWS;
-            }
-            while i0 < m {
-                let left = Strided { data: &a.data[i0 * a.row + k0 * a.col..], ..a };
-                tile::<1>(left, &strip[..length], n, width, &mut c[i0 * n + j0..]);
-                i0 += 1;
+            for j0 in (0..n).step_by(COLS) {
+                let width = COLS.min(n - j0);
+                cut(b, n, (k0, j0), width, &mut strip[..length]);
+                for block in 0..height.div_ceil(ROWS) {
+                    let first = i0 + block * ROWS;
+                    let size = (ROWS.min(i0 + height - first), width);
+                    let panel = &left[block * depth..block * depth + length];
+                    tile(panel, &strip[..length], n, size, &mut c[first * n + j0..]);
+                }
             }
         }
     }
 }
 
-/// Adds one block's chains to R x width outputs; `a` and `c` begin at the tile.
+/// Rows [first, first + height) of A from k0 on, as [k][ROWS], zero padded.
 #[inline(always)]
-fn tile<const R: usize>(
-    a: Strided<'_>,
+fn pack(a: Strided<'_>, (first, height): (usize, usize), k0: usize, out: &mut [[f32; ROWS]]) {
+    for (k, out) in out.iter_mut().enumerate() {
+        let at = first * a.row + (k0 + k) * a.col;
+        *out = [0.0; ROWS];
+        for (r, out) in out[..height].iter_mut().enumerate() {
+            *out = a.data[at + r * a.row];
+        }
+    }
+}
+
+/// Columns [j0, j0 + width) of B from row k0 on, zero padded.
+#[inline(always)]
+fn cut(b: &[f32], n: usize, (k0, j0): (usize, usize), width: usize, out: &mut [[f32; COLS]]) {
+    for (k, out) in out.iter_mut().enumerate() {
+        let from = (k0 + k) * n + j0;
+        if width == COLS {
+            out.copy_from_slice(&b[from..from + COLS]);
+        } else {
+            *out = [0.0; COLS];
+            out[..width].copy_from_slice(&b[from..from + width]);
+        }
+    }
+}
+
+/// Adds one block's chains to height x width outputs; `c` begins at the tile. Plain index loops over
+/// arrays: what the compiler turns into registers.
+#[inline(always)]
+fn tile(
+    a: &[[f32; ROWS]],
     strip: &[[f32; COLS]],
     n: usize,
-    width: usize,
+    (height, width): (usize, usize),
     c: &mut [f32],
 ) {
-    let mut sums = [[0.0f32; COLS]; R];
-    for (k, row) in strip.iter().enumerate() {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let factor = a.data[r * a.row + k * a.col];
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum = factor.mul_add(*value, *sum);
+    let mut sums = [[0.0f32; COLS]; ROWS];
+    let length = a.len().min(strip.len());
+    let (a, strip) = (&a[..length], &strip[..length]);
+    for k in 0..length {
+        for r in 0..ROWS {
+            for j in 0..COLS {
+                sums[r][j] = a[k][r].mul_add(strip[k][j], sums[r][j]);
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (out, sum) in c[r * n..r * n + width].iter_mut().zip(sums) {
-            *out += sum;
+    for r in 0..height {
+        let out = &mut c[r * n..r * n + width];
+        for j in 0..width {
+            out[j] += sums[r][j];
         }
     }
 }

@@ -16,7 +16,7 @@ use super::score::{CONTRIBUTORS_MAX, K_MAX};
 use super::simd::Level;
 use super::sketch::{TRAINING_MAX, largest, project, quantise_training};
 use super::source::{FactorShape, GradientSource, Labels};
-use super::whiten::{Whitener, finite, inverse_root, parameters, whiten_sample};
+use super::whiten::{Whitener, finite, inverse_root, parameters, whiten_samples};
 
 /// Most samples of one index: the Gram matrix is n x n in f64 and its eigenvectors cost n^3.
 pub const SAMPLES_MAX: usize = 16_384;
@@ -25,6 +25,8 @@ pub const WHITENED_BYTES_MAX: usize = 32 << 30;
 /// Most factors, and the largest side of one.
 pub const FACTORS_MAX: usize = 16_384;
 pub const DIMENSION_MAX: usize = 65_536;
+/// Samples that a thread whitens together, so that it reads the eigenbases once for all of them.
+const SAMPLES_TOGETHER: usize = 8;
 /// Most label draws per sample.
 pub const LABEL_DRAWS_MAX: u32 = 64;
 
@@ -215,11 +217,12 @@ pub(crate) fn whiten_all(
 ) -> Result<Vec<f32>> {
     let (n, width) = (source.sample_count(), index.parameters());
     let mut whitened = vec![0.0f32; n * width];
-    let batch = threads * 4;
+    let batch = threads * SAMPLES_TOGETHER;
     for (b, rows) in whitened.chunks_mut(batch * width).enumerate() {
         let done = b * batch + rows.len() / width;
-        try_for_each(threads, rows.chunks_exact_mut(width), |i, row| {
-            whiten_sample(level, index.whiteners(), source, (b * batch + i, Labels::Data), row)
+        try_for_each(threads, rows.chunks_mut(SAMPLES_TOGETHER * width), |i, rows| {
+            let first = b * batch + i * SAMPLES_TOGETHER;
+            whiten_samples(level, index.whiteners(), source, (first, Labels::Data), rows)
         })?;
         progress.step(Phase::Whiten, done, n)?;
     }

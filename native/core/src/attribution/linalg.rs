@@ -86,15 +86,15 @@ pub fn fix_sign(vector: &mut [f64]) {
 #[inline(always)]
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0f64; 8];
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let tail = xs.remainder().iter().zip(ys.remainder());
-    for (x, y) in xs.zip(ys) {
+    let (xs, x_tail) = x.as_chunks::<8>();
+    let (ys, y_tail) = y.as_chunks::<8>();
+    for k in 0..xs.len().min(ys.len()) {
         for i in 0..8 {
-            sums[i] += x[i] * y[i];
+            sums[i] += xs[k][i] * ys[k][i];
         }
     }
-    for (i, (x, y)) in tail.enumerate() {
-        sums[i] += x * y;
+    for i in 0..x_tail.len().min(y_tail.len()) {
+        sums[i] += x_tail[i] * y_tail[i];
     }
     ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
 }
@@ -173,8 +173,10 @@ fn reflect_body(a: &mut [f64], d: usize, from: usize, v: &[f64], p: &mut [f64], 
     }
     for (i, row) in a.chunks_exact_mut(d).enumerate() {
         let (vi, wi) = (v[i], p[i]);
-        for ((x, v), w) in row[from..].iter_mut().zip(v).zip(p.iter()) {
-            *x -= vi * w + wi * v;
+        let row = &mut row[from..];
+        let (v, w) = (&v[..row.len()], &p[..row.len()]);
+        for j in 0..row.len() {
+            row[j] -= vi * w[j] + wi * v[j];
         }
     }
 }
@@ -191,19 +193,20 @@ fn reflections_body(a: &[f64], tau: &[f64], d: usize, panel: &mut [f64]) {
             continue;
         }
         let v = &a[k * d + k + 1..(k + 1) * d];
-        let rest = &mut panel[(k + 1) * LANES..];
+        let (rest, _) = panel[(k + 1) * LANES..].as_chunks_mut::<LANES>();
+        let count = v.len().min(rest.len());
         let mut sums = [0.0f64; LANES];
-        for (row, v) in rest.chunks_exact(LANES).zip(v) {
-            for (sum, x) in sums.iter_mut().zip(row) {
-                *sum += x * v;
+        for i in 0..count {
+            for lane in 0..LANES {
+                sums[lane] += rest[i][lane] * v[i];
             }
         }
         for sum in &mut sums {
             *sum *= tau[k];
         }
-        for (row, v) in rest.chunks_exact_mut(LANES).zip(v) {
-            for (x, sum) in row.iter_mut().zip(&sums) {
-                *x -= sum * v;
+        for i in 0..count {
+            for lane in 0..LANES {
+                rest[i][lane] -= sums[lane] * v[i];
             }
         }
     }
@@ -221,16 +224,28 @@ multiversion! {
     fn rotate(rotations: &[Rotation], panel: &mut [f64]) = rotate_body, rotate_body
 }
 
+/// A sweep goes down by one each time, so the lower vector of a rotation is the upper one of the next:
+/// it is carried along and not stored between.
 #[inline(always)]
 fn rotate_body(rotations: &[Rotation], panel: &mut [f64]) {
+    let (rows, _) = panel.as_chunks_mut::<LANES>();
+    let (mut held, mut carry) = (0, rows[0]);
     for &Rotation { i, cos, sin } in rotations {
-        let (low, high) = panel[i * LANES..(i + 2) * LANES].split_at_mut(LANES);
-        for (x, y) in low.iter_mut().zip(high) {
-            let (a, b) = (*x, *y);
-            *y = sin * a + cos * b;
-            *x = cos * a - sin * b;
+        if held != i + 1 {
+            rows[held] = carry;
+            carry = rows[i + 1];
         }
+        let low = rows[i];
+        let mut high = [0.0f64; LANES];
+        for lane in 0..LANES {
+            let (a, b) = (low[lane], carry[lane]);
+            high[lane] = sin * a + cos * b;
+            carry[lane] = cos * a - sin * b;
+        }
+        rows[i + 1] = high;
+        held = i;
     }
+    rows[held] = carry;
 }
 
 /// Implicit-shift QL on the tridiagonal; `flush` receives the rotations in order.

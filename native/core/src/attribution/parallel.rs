@@ -1,14 +1,15 @@
 //! Threads over independent outputs, never inside a sum: a worker owns a slice no other worker sees,
-//! so the number of threads cannot change a bit of any result. Std threads only.
+//! so the number of threads cannot change a bit of any result. The workers are the engine's pool (rayon):
+//! a source's own parallel loops then run on the same threads instead of waiting for others.
 
 use std::sync::Mutex;
 
 /// Upper limit of worker threads, whatever the machine offers.
 pub const THREADS_MAX: usize = 64;
 
-/// One worker per core, at most `THREADS_MAX`.
+/// One worker per thread of the pool, at most `THREADS_MAX`.
 pub fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get()).min(THREADS_MAX)
+    rayon::current_num_threads().min(THREADS_MAX)
 }
 
 /// Calls `work(index, item)` once for every item, on up to `threads` threads, in no promised order.
@@ -35,9 +36,9 @@ where
             work(index, item);
         }
     };
-    std::thread::scope(|scope| {
+    rayon::scope(|scope| {
         for _ in 1..workers {
-            scope.spawn(run);
+            scope.spawn(|_| run());
         }
         run();
     });

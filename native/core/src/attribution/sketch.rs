@@ -11,14 +11,14 @@ use super::index::AttributionIndex;
 use super::parallel::for_each;
 use super::simd::Level;
 use super::source::{GradientSource, Labels};
-use super::whiten::{finite, whiten_sample};
+use super::whiten::{finite, whiten_samples};
 
 /// Largest magnitude of a training sketch's entry.
 pub const TRAINING_MAX: f32 = 32767.0;
 /// Largest magnitude of a query sketch's entry.
 pub const QUERY_MAX: f32 = 127.0;
 /// Whitened rows that share one pass over the directions.
-const ROWS: usize = 16;
+const ROWS: usize = 64;
 
 /// The int8 sketch [k] of sample `sample` of `source`, whose data labels' loss is
 /// -log p(response | prompt). A zero gradient gives zeros. Errors: another model's factors, NaN.
@@ -43,7 +43,7 @@ pub fn sketch_values(
         format!("sample {sample} of {}", source.sample_count())
     })?;
     let mut whitened = vec![0.0; index.parameters()];
-    whiten_sample(level, index.whiteners(), source, (sample, Labels::Data), &mut whitened)?;
+    whiten_samples(level, index.whiteners(), source, (sample, Labels::Data), &mut whitened)?;
     let values = project(level, 1, index, &whitened);
     finite(&values, || format!("the sketch of sample {sample}"))?;
     Ok(values)

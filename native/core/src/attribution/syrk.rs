@@ -9,6 +9,9 @@ use super::simd::{Level, multiversion};
 
 const ROWS: usize = 4;
 const COLS: usize = 8;
+/// Vectors per step: two panels of this many stay in the first-level cache. The sums wait in memory
+/// between steps, exactly, so the step cannot be seen in the result.
+const STEP: usize = 128;
 
 /// A growing symmetric sum of dimension d; rows are padded to `stride`, a multiple of 8.
 pub struct SymmetricSum {
@@ -23,7 +26,7 @@ pub struct SymmetricSum {
 pub struct Widened {
     stride: usize,
     count: usize,
-    data: Vec<f64>,
+    data: Vec<[f64; COLS]>,
 }
 
 pub fn padded(d: usize) -> usize {
@@ -31,14 +34,20 @@ pub fn padded(d: usize) -> usize {
 }
 
 impl Widened {
-    /// Replaces the content by `x`, row-major [count, d].
-    pub fn fill_rows(&mut self, x: &[f32], d: usize) {
-        self.reset(d, x.len().checked_div(d).unwrap_or(0));
-        for (j, panel) in self.data.chunks_exact_mut((self.count * COLS).max(1)).enumerate() {
+    /// Replaces the content by the rows of all `pieces` in order, each row-major [.., d].
+    pub fn fill_rows(&mut self, pieces: &[&[f32]], d: usize) {
+        let count = |piece: &&[f32]| piece.len().checked_div(d).unwrap_or(0);
+        self.reset(d, pieces.iter().map(count).sum());
+        for j in 0..self.stride / COLS {
             let columns = j * COLS..d.min((j + 1) * COLS);
-            for (out, row) in panel.chunks_exact_mut(COLS).zip(x.chunks_exact(d)) {
-                for (out, value) in out.iter_mut().zip(&row[columns.clone()]) {
-                    *out = f64::from(*value);
+            let mut at = j * self.count;
+            for piece in pieces {
+                for row in piece.chunks_exact(d) {
+                    let (out, row) = (&mut self.data[at], &row[columns.clone()]);
+                    for i in 0..row.len() {
+                        out[i] = f64::from(row[i]);
+                    }
+                    at += 1;
                 }
             }
         }
@@ -48,8 +57,8 @@ impl Widened {
     pub fn fill_columns(&mut self, w: &[f32], width: usize, (from, to): (usize, usize)) {
         self.reset(w.len() / width, to - from);
         for (i, row) in w.chunks_exact(width).enumerate() {
-            let panel = &mut self.data[i / COLS * self.count * COLS..][..self.count * COLS];
-            for (out, value) in panel.chunks_exact_mut(COLS).zip(&row[from..to]) {
+            let panel = &mut self.data[i / COLS * self.count..][..self.count];
+            for (out, value) in panel.iter_mut().zip(&row[from..to]) {
                 out[i % COLS] = f64::from(*value);
             }
         }
@@ -59,7 +68,7 @@ impl Widened {
         self.stride = padded(d);
         self.count = count;
         self.data.clear();
-        self.data.resize(count * self.stride, 0.0);
+        self.data.resize(count * self.stride / COLS, [0.0; COLS]);
     }
 }
 
@@ -76,8 +85,8 @@ impl SymmetricSum {
             return;
         }
         let stride = self.stride;
-        for_each_chunk(threads, &mut self.data, ROWS * stride, |block, rows| {
-            add_rows(level, &x.data, x.count, stride, block * ROWS, rows);
+        for_each_chunk(threads, &mut self.data, COLS * stride, |block, rows| {
+            add_rows(level, &x.data, x.count, stride, block, rows);
         });
     }
 
@@ -96,51 +105,60 @@ impl SymmetricSum {
     }
 }
 
-// x in panels; rows: ROWS rows of the sum from row i0, of which columns >= i0 are kept up.
+// x in panels; rows: the COLS rows of the sum that belong to panel `first`, of which the columns from
+// that panel on are kept up.
 multiversion! {
-    fn add_rows(x: &[f64], count: usize, stride: usize, i0: usize, rows: &mut [f64])
+    fn add_rows(x: &[[f64; COLS]], count: usize, stride: usize, first: usize, rows: &mut [f64])
         = body::<NATIVE_FMA>, body::<true>
 }
 /// Only where the baseline has it in hardware: software FMA would be slow, and the bits are equal.
 const NATIVE_FMA: bool = cfg!(target_arch = "aarch64");
 
 #[inline(always)]
-fn body<const FUSED: bool>(x: &[f64], count: usize, stride: usize, i0: usize, rows: &mut [f64]) {
-    let panel = |j0: usize| &x[j0 * count..(j0 + COLS) * count];
-    let first = i0 / COLS * COLS;
-    let left = panel(first);
-    for j0 in (first..stride).step_by(COLS) {
-        let mut sums = [[0.0f64; COLS]; ROWS];
-        for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
-            sums.copy_from_slice(&row[j0..j0 + COLS]);
-        }
-        // A panel's half: which four of its eight coordinates are the rows.
-        if i0 == first {
-            chains::<FUSED, 0>(left, panel(j0), &mut sums);
-        } else {
-            chains::<FUSED, ROWS>(left, panel(j0), &mut sums);
-        }
-        for (sums, row) in sums.iter().zip(rows.chunks_exact_mut(stride)) {
-            row[j0..j0 + COLS].copy_from_slice(sums);
+fn body<const FUSED: bool>(
+    x: &[[f64; COLS]],
+    count: usize,
+    stride: usize,
+    first: usize,
+    rows: &mut [f64],
+) {
+    for from in (0..count).step_by(STEP) {
+        let to = (from + STEP).min(count);
+        let left = &x[first * count + from..first * count + to];
+        for j in first..stride / COLS {
+            let right = &x[j * count + from..j * count + to];
+            chains::<FUSED, 0>(left, right, stride, j * COLS, rows);
+            chains::<FUSED, ROWS>(left, right, stride, j * COLS, rows);
         }
     }
 }
 
+/// Goes on with the chains of ROWS x COLS sums; the rows are coordinates FROM .. of the left panel.
 #[inline(always)]
 fn chains<const FUSED: bool, const FROM: usize>(
-    left: &[f64],
-    right: &[f64],
-    sums: &mut [[f64; COLS]; ROWS],
+    left: &[[f64; COLS]],
+    right: &[[f64; COLS]],
+    stride: usize,
+    j0: usize,
+    rows: &mut [f64],
 ) {
-    let mut local = *sums;
-    for (left, right) in left.chunks_exact(COLS).zip(right.chunks_exact(COLS)) {
+    let mut sums = [[0.0f64; COLS]; ROWS];
+    for (r, sums) in sums.iter_mut().enumerate() {
+        let at = (FROM + r) * stride + j0;
+        sums.copy_from_slice(&rows[at..at + COLS]);
+    }
+    let count = left.len().min(right.len());
+    let (left, right) = (&left[..count], &right[..count]);
+    for t in 0..count {
         for r in 0..ROWS {
             for c in 0..COLS {
-                let (l, x) = (left[FROM + r], right[c]);
-                let sum = &mut local[r][c];
-                *sum = if FUSED { l.mul_add(x, *sum) } else { l * x + *sum };
+                let (l, x) = (left[t][FROM + r], right[t][c]);
+                sums[r][c] = if FUSED { l.mul_add(x, sums[r][c]) } else { l * x + sums[r][c] };
             }
         }
     }
-    *sums = local;
+    for (r, sums) in sums.iter().enumerate() {
+        let at = (FROM + r) * stride + j0;
+        rows[at..at + COLS].copy_from_slice(sums);
+    }
 }

@@ -14,6 +14,7 @@ use super::error::{AttributionError, Result};
 use super::gemm::{Strided, multiply};
 use super::simd::Level;
 use super::source::{FactorShape, GradientSink, GradientSource, Labels};
+use std::ops::Range;
 
 /// One factor's rotation and scaling, ready to apply.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,8 @@ pub fn gradient(
     multiply(level, Strided { data: thin, row: 1, col: narrow }, broad, tokens, wide, out);
 }
 
-/// Z = U_narrow^T (H U_wide), both [narrow, wide]; `scratch` grows to the same size.
+/// Z = U_narrow^T (H U_wide) of several samples at once, so that the bases are read once: `h` and `out`
+/// are [samples][narrow, wide]; `scratch` grows to the same size.
 pub fn rotate(
     level: Level,
     (narrow_basis, wide_basis): (&[f32], &[f32]),
@@ -74,32 +76,67 @@ pub fn rotate(
     scratch.resize(h.len(), 0.0);
     multiply(level, Strided { data: h, row: wide, col: 1 }, wide_basis, wide, wide, scratch);
     let transposed = Strided { data: narrow_basis, row: 1, col: narrow };
-    multiply(level, transposed, scratch, narrow, wide, out);
+    let size = narrow * wide;
+    for (half, out) in scratch.chunks_exact(size).zip(out.chunks_exact_mut(size)) {
+        multiply(level, transposed, half, narrow, wide, out);
+    }
 }
 
-/// The whitened gradient of one sample, written to `out` [P].
-pub fn whiten_sample(
+impl Whitener {
+    /// w of several samples: `h` and `out` are [samples][narrow, wide].
+    fn apply(&self, level: Level, h: &[f32], scratch: &mut Vec<f32>, out: &mut [f32]) {
+        let bases = (self.narrow_basis.as_slice(), self.wide_basis.as_slice());
+        rotate(level, bases, narrow_wide(self.shape), h, scratch, out);
+        for out in out.chunks_exact_mut(self.inverse_root.len()) {
+            for (w, scale) in out.iter_mut().zip(&self.inverse_root) {
+                *w *= scale;
+            }
+        }
+    }
+}
+
+/// The whitened gradients of consecutive samples from `first` on, written to the rows of `out`
+/// [samples, P]. How many are done together cannot be seen in the result.
+pub fn whiten_samples(
     level: Level,
     whiteners: &[Whitener],
     source: &dyn GradientSource,
-    (sample, labels): (usize, Labels),
+    (first, labels): (usize, Labels),
     out: &mut [f32],
 ) -> Result<()> {
-    let (mut h, mut scratch, mut rest) = (vec![], vec![], &mut *out);
-    visit(source, sample, labels, &mut |factor, tokens, a, s| {
-        let whitener = &whiteners[factor];
-        let shape = narrow_wide(whitener.shape);
-        let (w, tail) = std::mem::take(&mut rest).split_at_mut(shape.0 * shape.1);
-        rest = tail;
-        h.resize(w.len(), 0.0);
-        gradient(level, whitener.shape, a, s, tokens, &mut h);
-        let bases = (whitener.narrow_basis.as_slice(), whitener.wide_basis.as_slice());
-        rotate(level, bases, shape, &h, &mut scratch, w);
-        for (w, scale) in w.iter_mut().zip(&whitener.inverse_root) {
-            *w *= scale;
+    let width = whiteners.iter().map(|w| w.inverse_root.len()).sum();
+    for (i, row) in out.chunks_exact_mut(width).enumerate() {
+        let mut rest = &mut *row;
+        visit(source, first + i, labels, &mut |factor, tokens, a, s| {
+            let shape = whiteners[factor].shape;
+            let (h, tail) = std::mem::take(&mut rest).split_at_mut(parameters(shape));
+            rest = tail;
+            gradient(level, shape, a, s, tokens, h);
+        })?;
+    }
+    let (mut h, mut scratch, mut w, mut start) = (vec![], vec![], vec![], 0);
+    for whitener in whiteners {
+        let range = start..start + whitener.inverse_root.len();
+        gather(out, width, range.clone(), &mut h);
+        w.resize(h.len(), 0.0);
+        whitener.apply(level, &h, &mut scratch, &mut w);
+        for (row, w) in out.chunks_exact_mut(width).zip(w.chunks_exact(range.len())) {
+            row[range.clone()].copy_from_slice(w);
         }
-    })?;
-    finite(out, || format!("the whitened gradient of sample {sample}"))
+        start = range.end;
+    }
+    for (i, row) in out.chunks_exact(width).enumerate() {
+        finite(row, || format!("the whitened gradient of sample {}", first + i))?;
+    }
+    Ok(())
+}
+
+/// One factor's part of every row of `rows` [.., width], one after the other.
+pub fn gather(rows: &[f32], width: usize, range: Range<usize>, out: &mut Vec<f32>) {
+    out.clear();
+    for row in rows.chunks_exact(width) {
+        out.extend_from_slice(&row[range.clone()]);
+    }
 }
 
 /// `source.visit` with its contract checked: every factor once, in order, of the promised size.

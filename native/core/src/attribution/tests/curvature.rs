@@ -9,7 +9,7 @@ use crate::attribution::index::Progress;
 use crate::attribution::packed::Width;
 use crate::attribution::simd::Level;
 use crate::attribution::whiten::{
-    Whitener, inverse_root, narrow_wide, out_is_narrow, parameters, whiten_sample,
+    Whitener, inverse_root, narrow_wide, out_is_narrow, parameters, whiten_samples,
 };
 
 const CONFIG: CurvatureConfig = CurvatureConfig {
@@ -127,25 +127,29 @@ fn eigenvalues_are_the_mean_squares_of_rotated_sampled_gradients() {
     }
 }
 
-#[test]
-fn dot_products_of_whitened_gradients_are_the_dense_ekfac_influence() {
-    let source = Synthetic::small();
-    let curvature = run(1, &CONFIG);
-    let whiteners: Vec<Whitener> = source
+fn whiteners(source: &Synthetic, curvature: &[FactorCurvature]) -> Vec<Whitener> {
+    source
         .factors
         .iter()
-        .zip(&curvature)
+        .zip(curvature)
         .map(|(shape, c)| Whitener {
             shape: *shape,
             narrow_basis: c.narrow.decode(),
             wide_basis: c.wide.decode(),
             inverse_root: inverse_root(&c.eigenvalues, c.damping),
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn dot_products_of_whitened_gradients_are_the_dense_ekfac_influence() {
+    let source = Synthetic::small();
+    let curvature = run(1, &CONFIG);
+    let whiteners = whiteners(&source, &curvature);
     let width: usize = source.factors.iter().map(|s| parameters(*s)).sum();
     let whiten = |sample: usize| {
         let mut w = vec![0.0f32; width];
-        whiten_sample(Level::detect(), &whiteners, &source, (sample, Labels::Data), &mut w)
+        whiten_samples(Level::detect(), &whiteners, &source, (sample, Labels::Data), &mut w)
             .unwrap();
         w
     };
@@ -171,6 +175,23 @@ fn dot_products_of_whitened_gradients_are_the_dense_ekfac_influence() {
         let expected = influence(x, y);
         let size = (influence(x, x) * influence(y, y)).sqrt();
         assert!((dot - expected).abs() < 1e-5 * size, "{x},{y}: {dot} {expected}");
+    }
+}
+
+#[test]
+fn samples_whitened_together_have_the_bits_of_samples_whitened_alone() {
+    let source = Synthetic::small();
+    let whiteners = whiteners(&source, &run(1, &CONFIG));
+    let width: usize = source.factors.iter().map(|s| parameters(*s)).sum();
+    let whiten = |first: usize, count: usize| {
+        let mut w = vec![0.0f32; count * width];
+        let at = (first, Labels::Data);
+        whiten_samples(Level::detect(), &whiteners, &source, at, &mut w).unwrap();
+        w.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+    };
+    let together = whiten(2, 20);
+    for (i, row) in together.chunks_exact(width).enumerate() {
+        assert_eq!(row, whiten(2 + i, 1), "sample {}", 2 + i);
     }
 }
 

@@ -34,8 +34,15 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn every_level_gives_the_bits_of_one_fma_chain_per_output() {
     let mut random = Random(3);
-    for (m, k, n) in [(1, 1, 1), (8, 64, 128), (5, 257, 17), (3, 600, 33), (4, 256, 16), (9, 0, 5)]
-    {
+    for (m, k, n) in [
+        (1, 1, 1),
+        (8, 64, 128),
+        (5, 257, 17),
+        (3, 600, 33),
+        (4, 256, 16),
+        (9, 0, 5),
+        (131, 300, 18),
+    ] {
         let (a, b) = (floats(&mut random, m * k), floats(&mut random, k * n));
         let expected = bits(&naive_product(&a, &b, (m, k, n)));
         for level in [Level::portable(), Level::detect()] {
@@ -60,7 +67,7 @@ fn a_transposed_operand_gives_the_bits_of_its_copy() {
 #[test]
 fn symmetric_sums_are_one_chain_per_entry_whatever_level_and_threads() {
     let mut random = Random(5);
-    let (count, d) = (70, 21);
+    let (count, d) = (300, 21);
     let x = floats(&mut random, count * d);
     let mut expected = vec![0.0f64; d * d];
     for row in x.chunks_exact(d) {
@@ -72,10 +79,10 @@ fn symmetric_sums_are_one_chain_per_entry_whatever_level_and_threads() {
     }
     for (level, threads) in [(Level::portable(), 1), (Level::detect(), 1), (Level::detect(), 3)] {
         let mut sum = SymmetricSum::new(d);
-        // Two pieces: the chain goes on where it stopped.
-        for piece in x.chunks(33 * d) {
-            let mut widened = Widened::default();
-            widened.fill_rows(piece, d);
+        // The chain goes on where the last call stopped, over pieces of one call as over one.
+        let mut widened = Widened::default();
+        for pieces in x.chunks(33 * d).collect::<Vec<_>>().chunks(6) {
+            widened.fill_rows(pieces, d);
             sum.add(level, threads, &widened);
         }
         assert_eq!(sum.mean(1.0), expected, "{level:?}, {threads} threads");
