@@ -33,9 +33,11 @@ export function recoverSender(inner: TypedTransaction, hash: Hex): Hex {
 /** Makes the next `recoverSender` cheap. Calls end in the order they were made: a sender's transactions
  * stay in theirs. Never rejects. */
 export function recoverAside(inner: TypedTransaction, hash: Hex): Promise<void> {
-  const work = ask(inner).then((publicKey) => {
-    if (publicKey) recovered.set(hash, publicKey)
-  })
+  const work = recovered.get(hash)
+    ? Promise.resolve()
+    : ask(inner).then((publicKey) => {
+        if (publicKey) recovered.set(hash, publicKey)
+      })
   before = Promise.all([before, work]).then(() => {})
   return before
 }

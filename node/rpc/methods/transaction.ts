@@ -126,5 +126,7 @@ function waitForBlockWith(
       cancel = () => {}
     }
   })
+  // It may run out of time while the transaction is still being taken in, with nobody waiting yet.
+  receipt.catch(() => {})
   return { receipt, cancel: () => cancel() }
 }
