@@ -5,7 +5,7 @@
  *   waiting --send--> sent(tx) --included--> gone
  *                        \--reverted--> refused (kept, logged, owed no more)
  */
-import { pack, unpack } from 'msgpackr'
+import { Packr } from 'msgpackr'
 import type { InferenceReceipt } from '../attribution/receipt.ts'
 import { fromHex, type Hex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
@@ -55,7 +55,7 @@ export class Settler {
   static async open(options: SettlerOptions, modules: SettlerModules): Promise<Settler> {
     const waiting = new Map<Hex, Settlement>()
     for await (const [key, value] of modules.table.iterate()) {
-      const settlement = unpack(value) as Settlement
+      const settlement = packr.unpack(value) as Settlement
       if (await modules.isSettled(settlement.hash)) await modules.table.delete(key)
       else waiting.set(settlement.hash, revive(settlement))
     }
@@ -98,7 +98,7 @@ export class Settler {
         `${this.#waiting.size} receipts wait for settlement; try again soon`,
       )
     }
-    await this.#modules.table.put(fromHex(settlement.hash), pack(settlement))
+    await this.#modules.table.put(fromHex(settlement.hash), packr.pack(settlement))
     this.#waiting.set(settlement.hash, settlement)
   }
 
@@ -169,6 +169,9 @@ export class Settler {
     await this.#modules.table.delete(fromHex(hash))
   }
 }
+
+/** Amounts may be larger than 64 bits. */
+const packr = new Packr({ useBigIntExtension: true })
 
 /** msgpack reads small bigints as numbers. */
 function revive(settlement: Settlement): Settlement {

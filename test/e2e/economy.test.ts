@@ -147,6 +147,44 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
     t.match(called.stdout, /^1000000000000000000000000000/, 'cast')
   })
 
+  await t.test('bad inference requests get a clear error and settle nothing', async (t) => {
+    const count = async () => (await rpc<unknown[]>('openledger_listReceipts', 100)).length
+    const before = await count()
+    const post = async (body: string, headers: Record<string, string> = {}) => {
+      const response = await fetch(`${sequencerUrl}/v1/completions`, {
+        method: 'POST',
+        body,
+        headers,
+      })
+      const { error } = (await response.json()) as { error: { code: string; message: string } }
+      return { status: response.status, code: error.code, message: error.message }
+    }
+    const body = (fields: object): string =>
+      JSON.stringify({ model: 'sotu', prompt: 'Hi', max_tokens: 4, ...fields })
+    const forged = { payer: alice.address, cumulative: '1', signature: `0x${'11'.repeat(65)}` }
+    const header = {
+      'x-openledger-payment': Buffer.from(JSON.stringify(forged)).toString('base64'),
+    }
+    t.match(await post('{'), { status: 400, code: 'body' })
+    t.match(await post(body({ model: 'nobody' })), {
+      status: 404,
+      message: /no model 'nobody' is registered/,
+    })
+    t.match(await post(body({ max_tokens: 0 })), { status: 400, message: /'max_tokens' is 0/ })
+    t.match(
+      await post(body({ prompt: 'word '.repeat(600) })),
+      { status: 402, code: 'payment-required' },
+      'the sponsor is not funded',
+    )
+    t.match(await post(body({ prompt: 'word '.repeat(2_000) }), header), { status: 402 })
+    t.match(await post(body({}), header), { status: 402, message: /not by its payer/ })
+    t.match(await post(body({}), { 'x-openledger-payment': '???' }), {
+      status: 400,
+      code: 'payment',
+    })
+    t.equal(await count(), before)
+  })
+
   await t.test('a killed validator comes back and catches up', async (t) => {
     await live.nodes.validator.kill()
     const { receipt } = await askAlice()

@@ -1,0 +1,98 @@
+import t from 'tap'
+import type { InferenceReceipt } from '../../../node/attribution/receipt.ts'
+import { type Hex, keccakHex, utf8, ZERO_HASH } from '../../../node/base/bytes.ts'
+import { NodeError } from '../../../node/base/errors.ts'
+import { silentLog } from '../../../node/base/log.ts'
+import {
+  SETTLER_DEFAULTS,
+  type Settlement,
+  Settler,
+  type SettlerModules,
+} from '../../../node/model/settle.ts'
+import { Store } from '../../../node/store/store.ts'
+
+const payer: Hex = `0x${'11'.repeat(20)}`
+
+function aSettlement(name: string, fee = 7n): Settlement {
+  return {
+    hash: keccakHex(utf8(name)),
+    receipt: { payer, fee, seed: 2n ** 63n, startedAt: 1n, finishedAt: 2n } as InferenceReceipt,
+    providerSignature: '0x',
+    payment: { payer, cumulative: 2n ** 100n, signature: '0x' },
+    sketch: Uint8Array.of(1, 255),
+  }
+}
+
+/** A chain that takes what it is sent, but for the hashes in `refuses`. */
+function aChain(refuses: readonly Hex[] = []) {
+  const batches: (readonly Settlement[])[] = []
+  return {
+    batches,
+    settled: () => batches.flat().map(({ hash }) => hash),
+    modules: {
+      log: silentLog,
+      send: async (batch) => {
+        if (batch.some(({ hash }) => refuses.includes(hash))) {
+          throw new NodeError('settlement-refused', 'user', 'settle reverts')
+        }
+        batches.push(batch)
+        return ZERO_HASH
+      },
+      status: async () => 'success',
+      isSettled: async () => false,
+    } satisfies Omit<SettlerModules, 'table'>,
+  }
+}
+
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+t.test('a receipt survives a crash and settles after the restart', async (t) => {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  const table = store.table('settlements')
+  const chain = aChain()
+  const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
+  const before = await Settler.open(options, { ...chain.modules, table })
+  await before.add(aSettlement('a'))
+  t.equal(before.owedBy(payer), 7n)
+
+  const after = await Settler.open(options, { ...chain.modules, table })
+  t.equal(after.owedBy(payer), 7n, 'still owed')
+  after.start()
+  await until(() => after.waiting === 0)
+  await after.stop()
+  t.same(chain.batches[0]?.[0], aSettlement('a'), 'sent as it was, bigints and bytes')
+  t.equal((await Settler.open(options, { ...chain.modules, table })).waiting, 0, 'and forgotten')
+})
+
+t.test('one receipt the chain refuses does not hold up the others', async (t) => {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  const bad = aSettlement('bad')
+  const chain = aChain([bad.hash])
+  const table = store.table('settlements')
+  const settler = await Settler.open(
+    { ...SETTLER_DEFAULTS, intervalMs: 1 },
+    { ...chain.modules, table },
+  )
+  for (const name of ['a', 'bad', 'b', 'c']) await settler.add(aSettlement(name))
+  settler.start()
+  await until(() => settler.waiting === 0)
+  await settler.stop()
+  t.same(chain.settled().sort(), ['a', 'b', 'c'].map((name) => aSettlement(name).hash).sort())
+})
+
+t.test('a full queue refuses and stays as it is', async (t) => {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  const options = { ...SETTLER_DEFAULTS, waitingMax: 1 }
+  const settler = await Settler.open(options, {
+    ...aChain().modules,
+    table: store.table('settlements'),
+  })
+  await settler.add(aSettlement('a'))
+  await t.rejects(settler.add(aSettlement('b')), { code: 'queue-full' })
+  t.equal(settler.waiting, 1)
+})
