@@ -89,8 +89,8 @@ export async function ask(
       model: question.model,
       prompt: question.prompt,
       max_tokens: question.maxTokens,
-      temperature: 0.8,
-      top_p: 0.9,
+      temperature: 0.5,
+      top_p: 0.8,
       seed: 1789,
     }),
   })

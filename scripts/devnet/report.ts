@@ -1,4 +1,5 @@
 /** What a person reads at the end: the answer, whom it paid, where it stands on L1, and the verdict. */
+import { stripVTControlCharacters } from 'node:util'
 import type { Hex } from '../../node/base/bytes.ts'
 import type { Asked, Outcome } from './ask.ts'
 import type { Role } from './roles.ts'
@@ -19,7 +20,8 @@ export type Report = {
 }
 
 export function printOutcome(report: Report): void {
-  process.stdout.write(`${reportLines(report).join('\n')}\n`)
+  const text = `${reportLines(report).join('\n')}\n`
+  process.stdout.write(process.stdout.isTTY ? text : stripVTControlCharacters(text))
 }
 
 function reportLines({ answer, outcome, authors, elapsed, nodes, dir, stays }: Report): string[] {
