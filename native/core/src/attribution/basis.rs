@@ -18,6 +18,10 @@ use super::syrk::{SymmetricSum, Widened};
 
 /// Coordinates of P per step of the Gram matrix.
 const GRAM_COLUMNS: usize = 256;
+/// Register tile of the directions: coordinates, directions; and coordinates' tiles read together.
+const ROWS: usize = 4;
+const COLS: usize = 8;
+const BLOCKS: usize = 16;
 
 /// B, row-major [n, k]: column j holds the coefficients of direction j, zeros beyond the span.
 pub fn coefficients(
@@ -95,8 +99,6 @@ multiversion! {
 /// out[p,j] = sum_i w[i,start+p] b[i,j]: multiply, then add, ascending in i.
 #[inline(always)]
 fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64]) {
-    const ROWS: usize = 4;
-    const COLS: usize = 8;
     let width = w.len() / n;
     // B in strips of COLS columns, [strip][i], zero padded.
     let mut strips = vec![[0.0f64; COLS]; k.div_ceil(COLS) * n];
@@ -105,28 +107,40 @@ fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64])
             strips[j / COLS * n + i][j % COLS] = b[i * k + j];
         }
     }
-    let mut left = vec![[0.0f64; ROWS]; n];
-    for (block, rows) in out.chunks_mut(ROWS * k).enumerate() {
-        let (p, height) = (start + block * ROWS, rows.len() / k);
+    // Coordinates are read a few cache lines of a row at a time: rows lie a large power of two apart
+    // and would push each other out of the cache between two shorter reads.
+    let mut left = vec![[0.0f64; ROWS]; BLOCKS * n];
+    for (group, rows) in out.chunks_mut(BLOCKS * ROWS * k).enumerate() {
+        let (p, height) = (start + group * BLOCKS * ROWS, rows.len() / k);
         for i in 0..n {
-            for r in 0..height {
-                left[i][r] = f64::from(w[i * width + p + r]);
+            for (r, value) in w[i * width + p..][..height].iter().enumerate() {
+                left[r / ROWS * n + i][r % ROWS] = f64::from(*value);
             }
         }
-        for j in (0..k).step_by(COLS) {
-            let columns = COLS.min(k - j);
-            let right = &strips[j / COLS * n..][..n];
-            let mut sums = [[0.0f64; COLS]; ROWS];
-            for i in 0..n {
-                for r in 0..ROWS {
-                    for c in 0..COLS {
-                        sums[r][c] += left[i][r] * right[i][c];
-                    }
+        for (left, rows) in left.chunks_exact(n).zip(rows.chunks_mut(ROWS * k)) {
+            for j in (0..k).step_by(COLS) {
+                let right = &strips[j / COLS * n..][..n];
+                let sums = tile(left, right);
+                let columns = COLS.min(k - j);
+                for (row, sums) in rows.chunks_exact_mut(k).zip(&sums) {
+                    row[j..j + columns].copy_from_slice(&sums[..columns]);
                 }
-            }
-            for r in 0..height {
-                rows[r * k + j..r * k + j + columns].copy_from_slice(&sums[r][..columns]);
             }
         }
     }
+}
+
+#[inline(always)]
+fn tile(left: &[[f64; ROWS]], right: &[[f64; COLS]]) -> [[f64; COLS]; ROWS] {
+    let mut sums = [[0.0f64; COLS]; ROWS];
+    let n = left.len().min(right.len());
+    let (left, right) = (&left[..n], &right[..n]);
+    for i in 0..n {
+        for r in 0..ROWS {
+            for c in 0..COLS {
+                sums[r][c] += left[i][r] * right[i][c];
+            }
+        }
+    }
+    sums
 }

@@ -93,11 +93,13 @@ fn pack(a: Strided<'_>, (first, height): (usize, usize), k0: usize, out: &mut [[
 fn cut(b: &[f32], n: usize, (k0, j0): (usize, usize), width: usize, out: &mut [[f32; COLS]]) {
     for (k, out) in out.iter_mut().enumerate() {
         let from = (k0 + k) * n + j0;
-        if width == COLS {
-            out.copy_from_slice(&b[from..from + COLS]);
-        } else {
-            *out = [0.0; COLS];
-            out[..width].copy_from_slice(&b[from..from + width]);
+        // A whole array is copied in registers, a slice by a call.
+        match b[from..].first_chunk::<COLS>() {
+            Some(row) if width == COLS => *out = *row,
+            _ => {
+                *out = [0.0; COLS];
+                out[..width].copy_from_slice(&b[from..from + width]);
+            }
         }
     }
 }
