@@ -1,0 +1,111 @@
+import t from 'tap'
+import { ZERO_HASH } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
+import type { Chain } from '../../node/chain/chain.ts'
+import { l2RefOf } from '../../node/derive/l2-ref.ts'
+import { PRODUCER_DEFAULTS, Producer, type ProducerModules } from '../../sequencer/produce.ts'
+import { alice, bob, openTestChain, signedTx, testConfig } from '../support/chain.ts'
+
+const GENESIS_MS = Number(testConfig.genesis.l2Time) * 1000
+const origin = {
+  ...testConfig.genesis.l1,
+  parentHash: ZERO_HASH,
+  timestamp: testConfig.genesis.l2Time,
+  baseFee: 10n ** 9n,
+  blobBaseFee: 1n,
+  prevRandao: ZERO_HASH,
+  parentBeaconBlockRoot: ZERO_HASH,
+  portalLogs: [],
+}
+
+/** A producer on a real chain, with a clock that stands `seconds` after genesis. */
+function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModules> = {}) {
+  const told: string[] = []
+  const published: bigint[] = []
+  const producer = new Producer(
+    { ...PRODUCER_DEFAULTS, retryDelayMs: 1, retryDelayMsMax: 4 },
+    {
+      config: testConfig,
+      chain,
+      origins: { choose: async () => ({ kind: 'origin', origin, empty: false }) },
+      log: { ...silentLog, error: (event) => told.push(event) },
+      now: () => GENESIS_MS + seconds * 1000,
+      head: () => l2RefOf(testConfig, chain.blockByTag('unsafe') ?? chain.genesis),
+      candidates: () => [],
+      sign: () => new Uint8Array(65).fill(7),
+      publish: async (block) => {
+        // Whoever hears of a block must find it on our disk.
+        if (chain.blockByHash(block.hash)) published.push(block.header.number)
+      },
+      onSkipped: () => {},
+      ...change,
+    },
+  )
+  return { producer, told, published }
+}
+
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+t.test('it catches up with the clock, one block a second, and then waits', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  const { producer, published } = aProducer(chain, 5)
+  producer.start()
+  await until(() => published.length === 5)
+  await producer.stop()
+  t.same(published, [1n, 2n, 3n, 4n, 5n], 'durable before gossip, in order, none ahead of time')
+  const head = chain.head('unsafe')
+  t.equal(head.timestamp, testConfig.genesis.l2Time + 5n)
+  t.same(chain.blockSignature(head.hash), new Uint8Array(65).fill(7), 'kept with its signature')
+})
+
+t.test('it takes the pool, tells what it skipped, and leaves an empty block empty', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  const good = signedTx(alice, { nonce: 0n, to: bob.address, value: 1n })
+  const gap = signedTx(alice, { nonce: 5n, to: bob.address, value: 1n })
+  const skipped: string[] = []
+  const pool = {
+    candidates: () => [good, gap],
+    onSkipped: (list: readonly { reason: { code: string } }[]) => {
+      skipped.push(...list.map(({ reason }) => reason.code))
+    },
+  }
+  const first = aProducer(chain, 1, pool)
+  first.producer.start()
+  await until(() => first.published.length === 1)
+  await first.producer.stop()
+  t.equal(chain.blockByNumber(1n)?.transactions.length, 2, 'L1 attributes and the transfer')
+  t.same(skipped, ['nonce-too-high'])
+
+  const drifted = {
+    origins: { choose: async () => ({ kind: 'origin' as const, origin, empty: true }) },
+  }
+  const next = signedTx(alice, { nonce: 1n, to: bob.address, value: 1n })
+  const second = aProducer(chain, 2, { ...drifted, candidates: () => [next] })
+  second.producer.start()
+  await until(() => second.published.length === 1)
+  await second.producer.stop()
+  t.equal(chain.blockByNumber(2n)?.transactions.length, 1, 'the drift is used up: deposits only')
+})
+
+t.test('an L1 that fails is tried again, with nothing lost', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  let failures = 3
+  const { producer, told, published } = aProducer(chain, 1, {
+    origins: {
+      choose: async () => {
+        if (failures-- > 0) throw new Error('L1 is away')
+        return { kind: 'origin', origin, empty: false }
+      },
+    },
+  })
+  producer.start()
+  await until(() => published.length === 1)
+  await producer.stop()
+  t.same(told, ['block not produced', 'block not produced', 'block not produced'])
+  t.equal(chain.headRef('unsafe').number, 1n)
+})
