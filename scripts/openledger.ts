@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { decodeChainConfig } from '../genesis/chain.ts'
+import { type ChainConfig, decodeChainConfig } from '../genesis/chain.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { createLog } from '../node/base/log.ts'
 import { createNode, type Role } from '../node/main.ts'
@@ -68,7 +68,7 @@ async function runRole(role: Role, args: readonly string[]): Promise<void> {
     ),
   })
   const options = parseOptions(values as Record<string, string | undefined>, process.env)
-  const config = decodeChainConfig(readFileSync(options.rollup, 'utf8'))
+  const config = readChainConfig(options.rollup)
   const log = createLog({
     level: options.logLevel,
     ...(options.logFile && { path: options.logFile }),
@@ -84,6 +84,18 @@ async function runRole(role: Role, args: readonly string[]): Promise<void> {
   await service.stop()
   clearTimeout(force)
   process.exit(0)
+}
+
+/** @throws NodeError `options` naming the file and what is wrong with it. */
+function readChainConfig(path: string): ChainConfig {
+  try {
+    return decodeChainConfig(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw userError(
+      'options',
+      `cannot use the chain configuration ${path} (--rollup): ${messageOf(error)}`,
+    )
+  }
 }
 
 const STOP_MS_MAX = 20_000
