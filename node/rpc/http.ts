@@ -125,7 +125,8 @@ export function isAllowedOrigin(origin: string, allowed: '*' | readonly string[]
 
 function end(response: ServerResponse, status: number, body: string): void {
   if (body) response.setHeader('content-type', 'application/json')
-  response.writeHead(status)
+  response.statusCode = status
+  // With the head not yet written the answer has a length and goes out in one piece.
   response.end(body)
 }
 

@@ -42,8 +42,6 @@ const GAS = 21_000n
 /** So that anvil's block, as ours, has room for 2,857 transfers. */
 const BLOCK_GAS = 60_000_000
 const POLL_MS = 20
-/** anvil's automine forgets a transaction now and then when several arrive at once (1.7.1). */
-const OVERDUE_MS = 100
 const ROUND_MS_MAX = 180_000
 const RECEIPTS_PER_REQUEST = 100
 
@@ -53,8 +51,8 @@ type Round = { readonly seconds: number; readonly sendSeconds: number; readonly 
 type System = {
   readonly name: string
   readonly url: string
-  /** Makes a block when a receipt is overdue. */
-  readonly nudge?: string
+  /** One sender after the other: anvil's automine (1.7.1) forgets transactions that arrive together. */
+  readonly inTurn?: boolean
   stop(): Promise<void>
 }
 
@@ -76,7 +74,7 @@ async function main(): Promise<void> {
   const options = { count, rounds, validator: values.validator }
   const starters = {
     sequencer: () => startOurs(accounts, options),
-    automine: () => startTheirs('anvil, automine', accounts, null),
+    automine: () => startTheirs('anvil, automine, one sender at a time', accounts, null),
     interval: () => startTheirs('anvil, block time 1 s', accounts, 1),
   }
   const names = Object.keys(starters) as (keyof typeof starters)[]
@@ -108,9 +106,9 @@ async function measure(
     const chainId = Number(await client.call<Hex>('eth_chainId'))
     const lanes = accounts.map((account) => ({ account, nonce: 0 }))
     const done: Round[] = []
-    await run(client, await sign(lanes, chainId, count), system.nudge)
+    await run(client, await sign(lanes, chainId, count), system.inTurn)
     for (let i = 0; i < rounds; i++)
-      done.push(await run(client, await sign(lanes, chainId, count), system.nudge))
+      done.push(await run(client, await sign(lanes, chainId, count), system.inTurn))
     const { seconds, sendSeconds, blocks } = done.toSorted((a, b) => a.seconds - b.seconds)[
       (rounds - 1) >> 1
     ] as Round
@@ -156,37 +154,31 @@ async function sign(lanes: readonly Lane[], chainId: number, count: number): Pro
   return signed
 }
 
-async function run(
-  client: BenchClient,
-  signed: readonly Signed[],
-  nudge: string | undefined,
-): Promise<Round> {
+async function run(client: BenchClient, signed: readonly Signed[], inTurn = false): Promise<Round> {
   const blocks = new Set<string>()
   const began = performance.now()
   let sent = began
-  await Promise.all(
-    signed.map(async ({ raws, hashes }) => {
-      for (const raw of raws) await client.call('eth_sendRawTransaction', raw)
-      const sentAll = performance.now()
-      sent = Math.max(sent, sentAll)
-      const last = hashes.at(-1) as Hex
-      while (!(await client.call<Receipt | null>('eth_getTransactionReceipt', last))) {
-        if (nudge && performance.now() - sentAll > OVERDUE_MS) await client.call(nudge)
-        if (performance.now() - began > ROUND_MS_MAX) throw new Error(`no receipt of ${last}`)
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  const lane = async ({ raws, hashes }: Signed): Promise<void> => {
+    for (const raw of raws) await client.call('eth_sendRawTransaction', raw)
+    sent = performance.now()
+    const last = hashes.at(-1) as Hex
+    while (!(await client.call<Receipt | null>('eth_getTransactionReceipt', last))) {
+      if (performance.now() - began > ROUND_MS_MAX) throw new Error(`no receipt of ${last}`)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
+    for (let at = 0; at < hashes.length; at += RECEIPTS_PER_REQUEST) {
+      const wanted = hashes.slice(at, at + RECEIPTS_PER_REQUEST)
+      const receipts = await client.batch<Receipt | null>(
+        wanted.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
+      )
+      for (const [i, receipt] of receipts.entries()) {
+        if (receipt?.status !== '0x1') throw new Error(`${wanted[i]} did not succeed`)
+        blocks.add(receipt.blockHash)
       }
-      for (let at = 0; at < hashes.length; at += RECEIPTS_PER_REQUEST) {
-        const wanted = hashes.slice(at, at + RECEIPTS_PER_REQUEST)
-        const receipts = await client.batch<Receipt | null>(
-          wanted.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
-        )
-        for (const [i, receipt] of receipts.entries()) {
-          if (receipt?.status !== '0x1') throw new Error(`${wanted[i]} did not succeed`)
-          blocks.add(receipt.blockHash)
-        }
-      }
-    }),
-  )
+    }
+  }
+  if (inTurn) for (const one of signed) await lane(one)
+  else await Promise.all(signed.map(lane))
   const seconds = (performance.now() - began) / 1000
   return { seconds, sendSeconds: (sent - began) / 1000, blocks: blocks.size }
 }
@@ -229,7 +221,7 @@ async function startTheirs(
   }
   client.close()
   const system = { name, url: anvil.rpc, stop: anvil.stop }
-  return blockTime === null ? { ...system, nudge: 'evm_mine' } : system
+  return { ...system, inTurn: blockTime === null }
 }
 
 function benchAccount(i: number): Account {
