@@ -6,10 +6,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeVerdict, type VerdictRecord } from '../node/attribution/ledger.ts'
-import { addressOfKey, parsePrivateKey } from '../node/attribution/receipt.ts'
 import { type SettledReceipt, settledReceipts } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
+import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Block } from '../node/chain/types.ts'
 import type { Node } from '../node/main.ts'

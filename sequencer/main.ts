@@ -1,14 +1,15 @@
 /**
  * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
  */
-import { fromHex, toHex } from '../node/base/bytes.ts'
-import { userError } from '../node/base/errors.ts'
+import { toHex } from '../node/base/bytes.ts'
+import { messageOf, userError } from '../node/base/errors.ts'
+import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
-import { addressOfKey, signBlock } from '../node/p2p/signature.ts'
+import { signBlock } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
 import { Batcher, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
@@ -124,11 +125,19 @@ function keyFor(role: string, key: string | null, expected: string): Uint8Array 
       'options',
       `a sequencer needs the ${role}'s key: set OPENLEDGER_${role.toUpperCase()}_KEY`,
     )
-  const bytes = fromHex(key)
+  const bytes = keyOf(role, key)
   const address = addressOfKey(bytes)
   if (address === expected) return bytes
   throw userError(
     'options',
     `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
   )
+}
+
+function keyOf(role: string, key: string): Uint8Array {
+  try {
+    return parsePrivateKey(key)
+  } catch (error) {
+    throw userError('options', `the ${role}'s key cannot be used: ${messageOf(error)}`)
+  }
 }

@@ -5,7 +5,8 @@
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hashTypedData } from 'viem'
-import { bytesToBigint, concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
+import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { addressOfPublicKey } from '../base/keys.ts'
 
 export type InferenceReceipt = {
   readonly requestId: Hex
@@ -107,26 +108,8 @@ export function recoverSigner(hash: Hex, signature: Hex): Hex | null {
     if (bytes.length !== 65 || (v !== 27 && v !== 28)) return null
     const recovered = concatBytes(Uint8Array.of(v - 27), bytes.slice(0, 64))
     const key = secp256k1.recoverPublicKey(recovered, fromHex(hash), { prehash: false })
-    return addressOf(secp256k1.Point.fromBytes(key).toBytes(false))
+    return addressOfPublicKey(secp256k1.Point.fromBytes(key).toBytes(false))
   } catch {
     return null
   }
-}
-
-export function addressOfKey(privateKey: Uint8Array): Hex {
-  return addressOf(secp256k1.getPublicKey(privateKey, false))
-}
-
-/** A 32-byte key of the curve, or an error that says what is wrong. */
-export function parsePrivateKey(hex: string): Uint8Array {
-  const bytes = fromHex(hex)
-  const scalar = bytesToBigint(bytes)
-  if (bytes.length !== 32 || scalar === 0n || scalar >= secp256k1.Point.Fn.ORDER) {
-    throw new RangeError('a private key is 32 bytes, above zero and below the order of secp256k1')
-  }
-  return bytes
-}
-
-function addressOf(uncompressed: Uint8Array): Hex {
-  return toHex(keccak(uncompressed.slice(1)).slice(12))
 }

@@ -2,14 +2,14 @@
  * The L1 account of a role: signs, sends, and looks for receipts. It keeps no state: which nonce holds
  * what, and what was sent, is the outbox's business, so that a restart forgets nothing.
  */
-import { type Hex, toHex } from '../base/bytes.ts'
+import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { addressOfKey } from '../base/keys.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError } from './errors.ts'
 import { type Bid, bidFees, FEE_LIMITS_DEFAULT, type FeeLimits } from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
 import {
-  addressOfKey,
   type BlobProofKind,
   type L1Fees,
   type SignedL1Transaction,
@@ -56,7 +56,7 @@ export class L1Sender {
 
   constructor(options: L1SenderOptions) {
     this.#options = options
-    this.address = addressOfKey(options.privateKey)
+    this.address = addressOfKey(fromHex(options.privateKey))
   }
 
   async account(): Promise<AccountState> {

@@ -10,7 +10,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { bytesToBigint, fromHex, type Hex, keccak, keccakHex } from '../base/bytes.ts'
 import { integerBytes } from './header.ts'
 import { proveBlob } from './kzg.ts'
-import { addressOf, type RlpValue, typed } from './transaction.ts'
+import { type RlpValue, typed } from './transaction.ts'
 
 /** wei per gas, and per blob gas for a blob transaction. */
 export type L1Fees = {
@@ -49,10 +49,6 @@ const GAS_TRANSACTION = 21_000n
 /** EIP-7623: a token is a zero byte, a non-zero byte is four. */
 const GAS_PER_TOKEN = 4n
 const GAS_PER_TOKEN_FLOOR = 10n
-
-export function addressOfKey(privateKey: Hex): Hex {
-  return addressOf(secp256k1.getPublicKey(fromHex(privateKey), false))
-}
 
 export async function signL1Transaction(
   call: L1Call,

@@ -6,7 +6,8 @@
 
 import { RLP } from '@ethereumjs/rlp'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { concatBytes, type Hex, keccak, keccakHex, toHex } from '../base/bytes.ts'
+import { concatBytes, type Hex, keccak, keccakHex } from '../base/bytes.ts'
+import { addressOfPublicKey } from '../base/keys.ts'
 import { l1Invalid } from './errors.ts'
 import { integerBytes } from './header.ts'
 import { arrayOf, bytesOf, hexOf, type Json, objectOf, quantityOf } from './json.ts'
@@ -57,15 +58,10 @@ export function senderOf({ signed }: Pick<L1Transaction, 'signed'>): Hex | null 
     const point = new secp256k1.Signature(signed.r, signed.s, signed.yParity).recoverPublicKey(
       signed.hash,
     )
-    return addressOf(point.toBytes(false))
+    return addressOfPublicKey(point.toBytes(false))
   } catch {
     return null
   }
-}
-
-/** From an uncompressed public key, 65 bytes. */
-export function addressOf(publicKey: Uint8Array): Hex {
-  return toHex(keccak(publicKey.subarray(1)).subarray(12))
 }
 
 export function typed(type: number, fields: readonly RlpValue[]): Uint8Array {

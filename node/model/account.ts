@@ -4,8 +4,8 @@
  */
 import { encodeFunctionData } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { addressOfKey } from '../attribution/receipt.ts'
 import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { addressOfKey } from '../base/keys.ts'
 import type { Chain } from '../chain/chain.ts'
 import { type Contract, reverted } from './contracts.ts'
 

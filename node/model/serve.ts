@@ -8,7 +8,6 @@
  */
 
 import {
-  addressOfKey,
   type InferenceReceipt,
   receiptHash,
   type SigningDomain,
@@ -26,6 +25,7 @@ import {
 } from '../attribution/request.ts'
 import { concatBytes, type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
+import { addressOfKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
 import { type Inference, runInference, sketchBytes, sketchHash, traceRoot } from './infer.ts'

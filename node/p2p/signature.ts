@@ -9,7 +9,8 @@
  * so that no signature serves for two purposes.
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { bigintToBytes, concatBytes, type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, keccak, utf8 } from '../base/bytes.ts'
+import { addressOfPublicKey } from '../base/keys.ts'
 import { SIGNATURE_BYTES } from './codec.ts'
 import type { EnvelopeKind } from './types.ts'
 
@@ -44,11 +45,6 @@ export function recoverEnvelopeSigner(
   return recover(hash, signature)
 }
 
-/** The Ethereum address of a secret key: who a signature by it recovers to. */
-export function addressOfKey(key: Uint8Array): Hex {
-  return addressOf(secp256k1.getPublicKey(key, false))
-}
-
 function envelopeDomain(kind: EnvelopeKind): Uint8Array {
   return keccak(utf8(`openledger/${kind}/1`))
 }
@@ -70,12 +66,8 @@ function recover(hash: Uint8Array, signature: Uint8Array): Hex | undefined {
     const rs = signature.subarray(0, 64)
     const parsed = secp256k1.Signature.fromBytes(rs, 'compact')
     if (parsed.hasHighS()) return undefined
-    return addressOf(parsed.addRecoveryBit(v).recoverPublicKey(hash).toBytes(false))
+    return addressOfPublicKey(parsed.addRecoveryBit(v).recoverPublicKey(hash).toBytes(false))
   } catch {
     return undefined
   }
-}
-
-function addressOf(uncompressed: Uint8Array): Hex {
-  return toHex(keccak(uncompressed.subarray(1)).subarray(12))
 }

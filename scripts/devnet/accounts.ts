@@ -2,8 +2,9 @@
  * The devnet's fixed accounts. Keys are derived from public strings: they are for machines under your
  * own hand only and must never hold anything of value.
  */
-import { addressOfKey } from '../../node/attribution/receipt.ts'
+
 import { type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { addressOfKey } from '../../node/base/keys.ts'
 
 export type Account = { readonly name: string; readonly address: Hex; readonly privateKey: Hex }
 

@@ -7,8 +7,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { addressOfKey } from '../../node/attribution/receipt.ts'
 import { type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { addressOfKey } from '../../node/base/keys.ts'
 import type { Row } from '../../node/datanet/rows.ts'
 
 export type Author = {

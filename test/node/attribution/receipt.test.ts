@@ -1,15 +1,14 @@
 import t from 'tap'
 import { privateKeyToAccount } from 'viem/accounts'
 import {
-  addressOfKey,
   type InferenceReceipt,
-  parsePrivateKey,
   RECEIPT_TYPES,
   receiptHash,
   recoverSigner,
   signHash,
 } from '../../../node/attribution/receipt.ts'
 import { keccak, toHex, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
+import { addressOfKey, parsePrivateKey } from '../../../node/base/keys.ts'
 
 const key = keccak(utf8('a test key'))
 const domain = { chainId: 1612, verifyingContract: ZERO_ADDRESS } as const

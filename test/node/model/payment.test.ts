@@ -1,6 +1,7 @@
 import t from 'tap'
-import { addressOfKey, signHash, voucherHash } from '../../../node/attribution/receipt.ts'
+import { signHash, voucherHash } from '../../../node/attribution/receipt.ts'
 import { type Hex, keccak, utf8, ZERO_ADDRESS } from '../../../node/base/bytes.ts'
+import { addressOfKey } from '../../../node/base/keys.ts'
 import { checkPayment, feeOf, type Payment } from '../../../node/model/payment.ts'
 
 const key = keccak(utf8('payer'))

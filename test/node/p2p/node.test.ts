@@ -1,7 +1,7 @@
 import t from 'tap'
 import { utf8 } from '../../../node/base/bytes.ts'
+import { addressOfKey } from '../../../node/base/keys.ts'
 import type { P2P } from '../../../node/p2p/node.ts'
-import { addressOfKey } from '../../../node/p2p/signature.ts'
 import {
   addressesOf,
   MemoryChain,

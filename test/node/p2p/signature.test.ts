@@ -3,8 +3,8 @@ import t from 'tap'
 import { concatHex, keccak256, numberToHex, recoverAddress, toHex as viemHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { bigintToBytes, toHex, utf8 } from '../../../node/base/bytes.ts'
+import { addressOfKey } from '../../../node/base/keys.ts'
 import {
-  addressOfKey,
   recoverBlockSigner,
   recoverEnvelopeSigner,
   signBlock,

@@ -7,6 +7,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { type Hex, keccakHex, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
+import { addressOfKey } from '../../../node/base/keys.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import {
   createBlock,
@@ -20,7 +21,7 @@ import {
 import type { Block } from '../../../node/chain/types.ts'
 import { P2P, type P2PModules } from '../../../node/p2p/node.ts'
 import { DEFAULT_OPTIONS, type P2POptions } from '../../../node/p2p/options.ts'
-import { addressOfKey, signBlock } from '../../../node/p2p/signature.ts'
+import { signBlock } from '../../../node/p2p/signature.ts'
 import type { SyncChain } from '../../../node/p2p/syncer.ts'
 import type { SignedBlock, VerifiedBlock } from '../../../node/p2p/types.ts'
 
