@@ -11,7 +11,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { encodeDeployData } from 'viem'
+import { type Abi, encodeDeployData } from 'viem'
 import { OpenToken } from '../../../genesis/contracts.generated.ts'
 import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
 import { startLive } from '../stack.ts'
@@ -62,7 +62,7 @@ let failed = 0
 try {
   const { privateKey, address } = devnetAccount('bob')
   const { abi, bytecode } = OpenToken
-  const deployment = encodeDeployData({ abi: abi as never, bytecode, args: [address] as never })
+  const deployment = encodeDeployData({ abi: abi as Abi, bytecode, args: [address] })
   const { url } = live.nodes.sequencer
   const setup = JSON.stringify({
     url,
