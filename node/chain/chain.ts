@@ -33,6 +33,7 @@ import {
 import { l1AttributesOf } from './l1-attributes.ts'
 import { chainOptions } from './options.ts'
 import { decodeStoredReceipts, encodeStoredReceipts } from './receipt.ts'
+import { rollupSimulation } from './simulate-rules.ts'
 import { WorldState } from './state.ts'
 import { StateView } from './state-view.ts'
 import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
@@ -199,6 +200,7 @@ export class Chain {
       header,
       chainId: this.config.l2ChainId,
       gasCap: chainOptions.callGasMax,
+      simulation: () => rollupSimulation(this.config),
     })
   }
 
