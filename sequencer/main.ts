@@ -51,6 +51,11 @@ export function createSequencer(node: Node): Sequencer {
     onSkipped: (skipped) => pool.onSkipped(skipped),
   })
 
+  const sender = new L1Sender({
+    client: node.l1.client,
+    privateKey: toHex(batcherKey),
+    chainId: config.l1ChainId,
+  })
   const posted: Posted[] = []
   const batcher = new Batcher(
     {
@@ -67,12 +72,8 @@ export function createSequencer(node: Node): Sequencer {
         blockByNumber: (number) => chain.blockByNumber(number),
         derivedUpTo: () => node.pipeline.status.currentL1.number,
       },
-      sender: new L1Sender({
-        client: node.l1.client,
-        privateKey: toHex(batcherKey),
-        chainId: config.l1ChainId,
-      }),
-      outbox: new Outbox(node.store.table('outbox')),
+      sender,
+      outbox: new Outbox(node.store.table('outbox'), sender.address),
       archive: node.l1.blobs,
       log,
       now: () => performance.now(),
