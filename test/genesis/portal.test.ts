@@ -20,6 +20,7 @@ import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
 import { deriveDeposits } from '../../node/derive/deposits.ts'
 import { deployL1, type L1Deployment } from '../../scripts/deploy-l1.ts'
 import { type Anvil, KEYS, startAnvil } from '../node/l1/anvil.ts'
+import { testSettlement } from '../support/settlement.ts'
 
 const load = (name: string) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))
@@ -32,6 +33,7 @@ const other = privateKeyToAccount(otherKey)
 const SUPPLY = 1_000_000_000n * 10n ** 18n
 const ZERO: Hex = `0x${'00'.repeat(20)}`
 const GAS = 100_000n
+const deposited = { abi: Portal.abi, eventName: 'TransactionDeposited' } as const
 
 let anvil: Anvil
 let l1: L1Deployment
@@ -39,7 +41,12 @@ let reader: PublicClient
 t.before(async () => {
   anvil = await startAnvil()
   await anvil.rpc('evm_setAutomine', true)
-  l1 = await deployL1({ rpcUrl: anvil.url, deployerKey: holderKey, pollingIntervalMs: 20 })
+  l1 = await deployL1({
+    rpcUrl: anvil.url,
+    deployerKey: holderKey,
+    settlement: testSettlement(),
+    pollingIntervalMs: 20,
+  })
   reader = createPublicClient({ transport: http(anvil.url), pollingInterval: 20 })
   await call('token', 'approve', [l1.portal, SUPPLY])
 })
@@ -110,7 +117,7 @@ t.test('a deposit locks OPEN and becomes the L2 transaction viem expects', async
   t.equal(await read('portal', 'balance'), before + 5_000n)
   t.equal(await read('token', 'balanceOf', [l1.portal]), before + 5_000n)
   const [raw] = deposits(receipt) as [Uint8Array]
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
   t.equal(keccakHex(raw), getL2TransactionHash({ log: log as never }))
 })
 
@@ -132,7 +139,7 @@ t.test('the log of a known OP Mainnet deposit comes out byte for byte', async (t
   const data = `0x${opaque.slice(148)}`
   const args = [mainnet.to, mint, value, gas, creation, data]
   const receipt = await send('portal', 'depositERC20Transaction', args)
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
   t.equal(log?.args.opaqueData, opaque)
   t.equal(log?.args.from.toLowerCase(), from)
   t.equal(log?.args.to.toLowerCase(), mainnet.to)
@@ -157,11 +164,11 @@ t.test('a contract deposits under its alias, a person under their own address', 
       chain: null,
     })
     const receipt = await reader.waitForTransactionReceipt({ hash })
-    const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+    const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
     t.equal(log?.args.from.toLowerCase(), l2)
   }
   const plain = await call('portal', 'depositTransaction', [ZERO, 0n, GAS, true, '0x00'])
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: plain.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: plain.logs })
   t.equal(log?.args.from, holder.address)
 })
 

@@ -3,17 +3,10 @@
  * names of the fields included (`l1origin`).
  */
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import {
-  bigintToBytes,
-  concatBytes,
-  fromHex,
-  type Hex,
-  keccakHex,
-  toHex,
-  ZERO_HASH,
-} from '../../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
-import type { Block, BlockRef, Header } from '../../chain/types.ts'
+import { outputRootOf } from '../../chain/output.ts'
+import type { Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { L1BlockRef, RpcContext } from '../context.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
@@ -30,7 +23,7 @@ export const optimismMethods: RpcMethods = {
       const { stateRoot, withdrawalsRoot } = block.header
       return {
         version: ZERO_HASH,
-        outputRoot: outputRootV0({ ...block.header, hash: block.hash }),
+        outputRoot: outputRootOf(block),
         blockRef: l2Ref(chain.config, block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
@@ -56,14 +49,6 @@ export const optimismMethods: RpcMethods = {
     result: { type: 'string' },
     handler: ({ clientVersion }) => clientVersion,
   }),
-}
-
-/** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0(
-  header: Pick<Header, 'stateRoot' | 'withdrawalsRoot'> & { readonly hash: Hex },
-): Hex {
-  const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot, header.hash]
-  return keccakHex(concatBytes(...parts.map(fromHex)))
 }
 
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
