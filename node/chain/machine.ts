@@ -82,7 +82,7 @@ export function createMachine(args: {
 }
 
 /** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */
-function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
+export function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
   type Opcode = { opHandler: (...args: unknown[]) => unknown }
   const table = (evm as unknown as { _opcodeMap: Opcode[] })._opcodeMap
   const jumpdest = table[0x5b] as Opcode

@@ -26,6 +26,7 @@ export type RpcChain = Pick<
   | 'receipts'
   | 'transaction'
   | 'stateAt'
+  | 'replay'
 >
 
 export type L1BlockRef = BlockRef & { readonly parentHash: Hex; readonly timestamp: bigint }
