@@ -27,16 +27,23 @@ export type Machine = {
 export type BlockEnvironment = Pick<
   Header,
   'number' | 'coinbase' | 'timestamp' | 'gasLimit' | 'mixHash' | 'baseFeePerGas'
->
+> & {
+  /** What BLOBBASEFEE says instead of the price that follows from the header. */
+  readonly blobBaseFee?: bigint
+}
 
 export function createMachine(args: {
   chainId: number
   state: WorldState
   environment: BlockEnvironment
+  /** Hashes that BLOCKHASH shall know and the state does not. */
+  recent?: (number: bigint) => Hex | undefined
+  /** Asked at every jump destination and every message: what it throws ends the run. */
+  tick?: () => void
 }): Machine {
-  const { state, environment } = args
+  const { state, environment, tick } = args
   const common = commonOf(args.chainId)
-  const blockchain = historyOf(state)
+  const blockchain = historyOf(state, args.recent)
   const evm = new PrecompileEvm({
     common,
     stateManager: state,
@@ -60,6 +67,11 @@ export function createMachine(args: {
     },
     { common, freeze: false, skipConsensusFormatValidation: true },
   )
+  if (environment.blobBaseFee !== undefined) {
+    const price = environment.blobBaseFee
+    Object.assign(block.header, { getBlobGasPrice: () => price })
+  }
+  if (tick) askAtJumps(evm, tick)
   const unwind = (depth: number): void => {
     state.unwind(depth)
     state.originalStorageCache.clear()
@@ -69,9 +81,31 @@ export function createMachine(args: {
   return { vm, evm, state, block, unwind }
 }
 
-function historyOf(state: WorldState): EVMMockBlockchainInterface {
+/** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */
+export function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
+  type Opcode = { opHandler: (...args: unknown[]) => unknown }
+  const table = (evm as unknown as { _opcodeMap: Opcode[] })._opcodeMap
+  const jumpdest = table[0x5b] as Opcode
+  table[0x5b] = {
+    ...jumpdest,
+    opHandler: (...args) => {
+      tick()
+      return jumpdest.opHandler(...args)
+    },
+  }
+  evm.events.on('beforeMessage', () => tick())
+}
+
+function historyOf(
+  state: WorldState,
+  recent?: (number: bigint) => Hex | undefined,
+): EVMMockBlockchainInterface {
+  const hashAt = (number: bigint): Uint8Array => {
+    const known = recent?.(number)
+    return known ? fromHex(known) : blockHashAt(state, number)
+  }
   const blockchain: EVMMockBlockchainInterface = {
-    getBlock: async (number: number) => ({ hash: () => blockHashAt(state, BigInt(number)) }),
+    getBlock: async (number: number) => ({ hash: () => hashAt(BigInt(number)) }),
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }

@@ -4,8 +4,10 @@
  */
 import { fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_ACCOUNT } from './account.ts'
+import { headerHash } from './block.ts'
 import {
   type CallContext,
+  type CallOptions,
   type CallRequest,
   type CallResult,
   estimateGas,
@@ -13,6 +15,8 @@ import {
   runCall,
 } from './call.ts'
 import { l1FeeOf, l1PricesOf } from './fees.ts'
+import { simulate } from './simulate.ts'
+import type { SimulatedBlock, SimulationInput, SimulationRules } from './simulation.ts'
 import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
 import type { Header, L1Fee } from './types.ts'
@@ -36,8 +40,17 @@ export class StateView {
   readonly #state: WorldState
   readonly #context: CallContext
 
-  constructor(args: { reader: StateReader; header: Header; chainId: number; gasCap: bigint }) {
+  readonly #simulation: () => SimulationRules
+
+  constructor(args: {
+    reader: StateReader
+    header: Header
+    chainId: number
+    gasCap: bigint
+    simulation: () => SimulationRules
+  }) {
     const { reader, header } = args
+    this.#simulation = args.simulation
     this.header = header
     this.#reader = reader
     const root = fromHex(header.stateRoot)
@@ -46,6 +59,7 @@ export class StateView {
       chainId: args.chainId,
       gasCap: args.gasCap,
       environment: header,
+      blockHash: () => headerHash(header),
       createState: () => new WorldState(reader, root),
     }
   }
@@ -90,11 +104,22 @@ export class StateView {
     }
   }
 
-  async call(request: CallRequest): Promise<CallResult> {
-    return runCall(this.#context, request)
+  async call(request: CallRequest, options: CallOptions = {}): Promise<CallResult> {
+    return runCall(this.#context, request, options)
   }
 
-  async estimateGas(request: CallRequest): Promise<GasEstimate> {
-    return estimateGas(this.#context, request)
+  async estimateGas(
+    request: CallRequest,
+    options: Parameters<typeof estimateGas>[2] = {},
+  ): Promise<GasEstimate> {
+    return estimateGas(this.#context, request, options)
+  }
+
+  /** Blocks on top of this one. @throws SimulationError */
+  async simulate(
+    input: Omit<SimulationInput, 'rules' | 'base' | 'reader'>,
+  ): Promise<SimulatedBlock[]> {
+    const rules = this.#simulation()
+    return simulate({ ...input, rules, base: this.header, reader: this.#reader })
   }
 }

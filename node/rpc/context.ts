@@ -26,6 +26,7 @@ export type RpcChain = Pick<
   | 'receipts'
   | 'transaction'
   | 'stateAt'
+  | 'replay'
 >
 
 export type L1BlockRef = BlockRef & { readonly parentHash: Hex; readonly timestamp: bigint }
@@ -66,6 +67,8 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  /** Milliseconds, monotonic. */
+  now(): number
   submitTransaction(raw: Uint8Array): Promise<Hex>
   peerCount(): number
   syncing(): SyncProgress | null
@@ -75,6 +78,7 @@ export type RpcContext = {
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
   const { chain, pool } = modules
   const all = { ...DEFAULT_RPC_OPTIONS, ...options }
+  const now = modules.now ?? (() => performance.now())
   return {
     chain,
     options: all,
@@ -82,9 +86,10 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     pool: pool ?? null,
     filters: new FilterStore(all, {
       chain,
-      now: modules.now ?? (() => performance.now()),
+      now,
       ...(pool ? { pool } : {}),
     }),
+    now,
     clientVersion: modules.clientVersion ?? 'openledger',
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
     peerCount: modules.peerCount ?? (() => 0),
