@@ -8,9 +8,11 @@ import type { Abi } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
 import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
-import { AttestationVerifier, Multicall3, OpenToken } from '../../genesis/contracts.generated.ts'
+import { AttestationVerifier, OpenToken } from '../../genesis/contracts.generated.ts'
+import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { createGenesis } from '../../node/chain/genesis.ts'
+import { creationCodeOf } from '../../node/preinstalls.ts'
 import { deployL1, type L1Deployment, SETTLEMENT_DEFAULTS, type Settlement } from '../deploy-l1.ts'
 import { devnetAccount, devnetAccounts } from './accounts.ts'
 import { type L1, startAnvil } from './anvil.ts'
@@ -50,7 +52,7 @@ export async function startL1(
     await rpc('anvil_setBalance', address, `0x${(10n ** 21n).toString(16)}`)
   }
   // Where a public L1 has it; viem's getGames needs it.
-  await rpc('anvil_setCode', STANDARD.multicall3, Multicall3.deployedBytecode)
+  await rpc('anvil_setCode', STANDARD.multicall3, MULTICALL3_CODE)
   const deployed = await deployL1({
     rpcUrl: l1.rpc,
     deployerKey: deployer.privateKey,
@@ -106,7 +108,7 @@ async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
       attestationVerifier: deployed.attestationVerifier,
     },
   }
-  const { block } = await createGenesis(config, genesisAlloc(config))
+  const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
 }
 

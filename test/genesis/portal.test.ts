@@ -9,13 +9,15 @@ import {
   createWalletClient,
   encodeFunctionData,
   http,
+  multicall3Abi,
   type PublicClient,
   parseEventLogs,
   type TransactionReceipt,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { getL2TransactionHash } from 'viem/op-stack'
-import { Multicall3, OpenToken, Portal } from '../../genesis/contracts.generated.ts'
+import { OpenToken, Portal } from '../../genesis/contracts.generated.ts'
+import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
 import { deriveDeposits } from '../../node/derive/deposits.ts'
 import { deployL1, type L1Deployment } from '../../scripts/deploy-l1.ts'
@@ -149,7 +151,7 @@ t.test('the log of a known OP Mainnet deposit comes out byte for byte', async (t
 t.test('a contract deposits under its alias, a person under their own address', async (t) => {
   for (const { l1: from, l2 } of vectors.address_alias) {
     if (from === ZERO || BigInt(from) < 16n) continue // precompiles hold no code
-    await anvil.rpc('anvil_setCode', from, Multicall3.deployedBytecode)
+    await anvil.rpc('anvil_setCode', from, MULTICALL3_CODE)
     const inner = encodeFunctionData({
       abi: Portal.abi,
       functionName: 'depositTransaction',
@@ -158,7 +160,7 @@ t.test('a contract deposits under its alias, a person under their own address', 
     const writer = createWalletClient({ account: holder, transport: http(anvil.url) })
     const hash = await writer.writeContract({
       address: from,
-      abi: Multicall3.abi,
+      abi: multicall3Abi,
       functionName: 'aggregate3',
       args: [[{ target: l1.portal, allowFailure: false, callData: inner }]],
       chain: null,
