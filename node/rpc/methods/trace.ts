@@ -216,10 +216,7 @@ async function tracesOf(
 }
 
 /** Makes tracers that share the request's budget. */
-function tracerOf(
-  { options }: RpcContext,
-  { tracer, config: inner }: TraceConfig,
-): () => Tracer {
+function tracerOf({ options }: RpcContext, { tracer, config: inner }: TraceConfig): () => Tracer {
   let bytesLeft = options.traceBytesMax
   const budget: Budget = (count) => {
     bytesLeft -= count
