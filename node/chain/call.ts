@@ -6,7 +6,14 @@
 import type { Hex } from '../base/bytes.ts'
 import { AUTHORIZATION_GAS, type Authorization, applyAuthorizations } from './call-authorization.ts'
 import { createAddress, gasFloor, logsOf } from './execute-deposit.ts'
-import { addressOf, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
+import {
+  type AncestorHash,
+  addressOf,
+  type BlockEnvironment,
+  createMachine,
+  type Machine,
+} from './machine.ts'
+import type { BlockRules } from './rules.ts'
 import type { WorldState } from './state.ts'
 import type { Log } from './types.ts'
 
@@ -38,8 +45,9 @@ export type CallResult = {
 }
 
 export type CallContext = {
-  readonly chainId: number
+  readonly rules: BlockRules
   readonly environment: BlockEnvironment
+  readonly ancestorHash?: AncestorHash
   /** Gas a call may use at most, and uses when the request names none. */
   readonly gasCap: bigint
   createState(): WorldState

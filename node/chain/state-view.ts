@@ -12,10 +12,11 @@ import {
   type GasEstimate,
   runCall,
 } from './call.ts'
-import { l1FeeOf, l1PricesOf } from './fees.ts'
+import type { AncestorHash } from './machine.ts'
+import type { BlockRules } from './rules.ts'
 import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
-import type { Header, L1Fee } from './types.ts'
+import type { EthereumHeader } from './types.ts'
 
 type StorageProof = {
   readonly key: Hex
@@ -31,20 +32,29 @@ export type AccountProof = {
 }
 
 export class StateView {
-  readonly header: Header
+  readonly header: EthereumHeader
+  readonly rules: BlockRules
   readonly #reader: StateReader
   readonly #state: WorldState
   readonly #context: CallContext
 
-  constructor(args: { reader: StateReader; header: Header; chainId: number; gasCap: bigint }) {
-    const { reader, header } = args
+  constructor(args: {
+    reader: StateReader
+    header: EthereumHeader
+    rules: BlockRules
+    gasCap: bigint
+    ancestorHash?: AncestorHash
+  }) {
+    const { reader, header, rules, ancestorHash } = args
     this.header = header
+    this.rules = rules
     this.#reader = reader
     const root = fromHex(header.stateRoot)
     this.#state = new WorldState(reader, root)
     this.#context = {
-      chainId: args.chainId,
+      rules,
       gasCap: args.gasCap,
+      ...(ancestorHash ? { ancestorHash } : {}),
       environment: header,
       createState: () => new WorldState(reader, root),
     }
@@ -63,14 +73,6 @@ export class StateView {
   code(address: Hex): Uint8Array {
     const account = this.account(address)
     return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
-  }
-
-  /** What including `raw` costs for L1 data at this block's prices. */
-  l1Fee(raw: Uint8Array): L1Fee {
-    return l1FeeOf(
-      raw,
-      l1PricesOf((address, key) => this.#state.slot(address, key)),
-    )
   }
 
   proof(address: Hex, slots: readonly Hex[]): AccountProof {

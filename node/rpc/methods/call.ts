@@ -91,7 +91,7 @@ export const callMethods: RpcMethods = {
 
 /** For this chain, and within the gas one call may use. */
 function checked({ chain, options }: RpcContext, request: CallObject): CallObject {
-  const own = BigInt(chain.config.l2ChainId)
+  const own = BigInt(chain.rules.chainId)
   if (request.chainId !== undefined && request.chainId !== own) {
     throw invalidParams(`chainId ${request.chainId} is not this chain's, ${own}`)
   }
