@@ -40,17 +40,7 @@ export async function createGenesis(
   config: ChainConfig,
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
-  const state = new WorldState(NOTHING, EMPTY_ROOT)
-  for (const [key, account] of Object.entries(alloc)) {
-    const address = key.toLowerCase() as Hex
-    const { nonce = 0n, balance = 0n } = account
-    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
-    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
-    for (const [slot, value] of Object.entries(account.storage ?? {})) {
-      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
-    }
-  }
-  const writes = state.finish()
+  const writes = await genesisState(alloc)
   const { systemConfig, l2Time } = config.genesis
   const header = {
     parentHash: ZERO_HASH,
@@ -79,6 +69,21 @@ export async function createGenesis(
     requestsHash: EMPTY_REQUESTS_HASH,
   }
   return { block: createBlock(header, []), writes }
+}
+
+/** The alloc as the first state. */
+export async function genesisState(alloc: GenesisAlloc): Promise<StateWrites> {
+  const state = new WorldState(NOTHING, EMPTY_ROOT)
+  for (const [key, account] of Object.entries(alloc)) {
+    const address = key.toLowerCase() as Hex
+    const { nonce = 0n, balance = 0n } = account
+    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
+    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
+    for (const [slot, value] of Object.entries(account.storage ?? {})) {
+      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
+    }
+  }
+  return state.finish()
 }
 
 /** 32 bytes of hex, whatever padding the alloc was written with. */

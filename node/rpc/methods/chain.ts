@@ -26,7 +26,7 @@ export const chainMethods: RpcMethods = {
     summary: 'The chain id (EIP-155)',
     params: [],
     result: schemas.quantity,
-    handler: ({ chain }) => quantity(chain.config.l2ChainId),
+    handler: ({ chain }) => quantity(chain.rules.chainId),
   }),
   eth_blockNumber: method({
     summary: 'Number of the newest block',
@@ -118,10 +118,10 @@ export function syncingObject(context: RpcContext): Json {
 function showBlock({ chain }: RpcContext, id: BlockId, full: boolean): Json {
   const found = findBlock(chain, id)
   if (!found) return null
-  const chainId = chain.config.l2ChainId
+  const { rules } = chain
   return full
-    ? blockObject(found, { chainId, full, receipts: receiptsOf(chain, found) })
-    : blockObject(found, { chainId, full })
+    ? blockObject(found, { rules, full, receipts: receiptsOf(chain, found) })
+    : blockObject(found, { rules, full })
 }
 
 function countOf(list: readonly unknown[] | undefined): Json {
