@@ -34,6 +34,7 @@ import { l1AttributesOf } from './l1-attributes.ts'
 import { chainOptions } from './options.ts'
 import { encodeStoredReceipts } from './receipt.ts'
 import { type BlockRules, type ChainRules, rollupRules } from './rules.ts'
+import { rollupSimulation } from './simulate-rules.ts'
 import { WorldState } from './state.ts'
 import { StateView } from './state-view.ts'
 import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
@@ -187,6 +188,7 @@ export class Chain {
       header,
       rules: this.rules,
       gasCap: chainOptions.callGasMax,
+      simulation: () => rollupSimulation(this.config),
     })
   }
 

@@ -36,7 +36,10 @@ export type BlockEnvironment = Pick<
   | 'excessBlobGas'
   | 'blobGasUsed'
 > &
-  Partial<Pick<EthereumHeader, 'difficulty'>>
+  Partial<Pick<EthereumHeader, 'difficulty'>> & {
+    /** What BLOBBASEFEE says instead of the price that follows from the header. */
+    readonly blobBaseFee?: bigint
+  }
 
 /** Hash of an ancestor, 32 bytes; asked for the last 256 only. */
 export type AncestorHash = (number: bigint) => Uint8Array
@@ -47,10 +50,15 @@ export function createMachine(args: {
   environment: BlockEnvironment
   /** Default: the history contract's (EIP-2935). */
   ancestorHash?: AncestorHash
+  /** Hashes that BLOCKHASH shall know before it asks for an ancestor's. */
+  recent?: (number: bigint) => Hex | undefined
+  /** Asked at every jump destination and every message: what it throws ends the run. */
+  tick?: () => void
 }): Machine {
-  const { rules, state, environment } = args
+  const { rules, state, environment, tick } = args
   const { common } = rules
-  const blockchain = historyOf(args.ancestorHash ?? ((number) => blockHashAt(state, number)))
+  const { ancestorHash = (number) => blockHashAt(state, number) } = args
+  const blockchain = historyOf(ancestorHash, args.recent)
   const evm = new PrecompileEvm({
     common,
     stateManager: state,
@@ -75,6 +83,11 @@ export function createMachine(args: {
     },
     { common, freeze: false, skipConsensusFormatValidation: true },
   )
+  if (environment.blobBaseFee !== undefined) {
+    const price = environment.blobBaseFee
+    Object.assign(block.header, { getBlobGasPrice: () => price })
+  }
+  if (tick) askAtJumps(evm, tick)
   const unwind = (depth: number): void => {
     state.unwind(depth)
     state.originalStorageCache.clear()
@@ -84,9 +97,31 @@ export function createMachine(args: {
   return { rules, vm, evm, state, block, unwind }
 }
 
-function historyOf(ancestorHash: AncestorHash): EVMMockBlockchainInterface {
+/** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */
+function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
+  type Opcode = { opHandler: (...args: unknown[]) => unknown }
+  const table = (evm as unknown as { _opcodeMap: Opcode[] })._opcodeMap
+  const jumpdest = table[0x5b] as Opcode
+  table[0x5b] = {
+    ...jumpdest,
+    opHandler: (...args) => {
+      tick()
+      return jumpdest.opHandler(...args)
+    },
+  }
+  evm.events.on('beforeMessage', () => tick())
+}
+
+function historyOf(
+  ancestorHash: AncestorHash,
+  recent?: (number: bigint) => Hex | undefined,
+): EVMMockBlockchainInterface {
+  const hashAt = (number: bigint): Uint8Array => {
+    const known = recent?.(number)
+    return known ? fromHex(known) : ancestorHash(number)
+  }
   const blockchain: EVMMockBlockchainInterface = {
-    getBlock: async (number: number) => ({ hash: () => ancestorHash(BigInt(number)) }),
+    getBlock: async (number: number) => ({ hash: () => hashAt(BigInt(number)) }),
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }

@@ -4,16 +4,21 @@
  */
 import { fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_ACCOUNT } from './account.ts'
+import { headerHash } from './block.ts'
 import {
   type CallContext,
+  type CallOptions,
   type CallRequest,
   type CallResult,
   estimateGas,
   type GasEstimate,
   runCall,
 } from './call.ts'
+import { l1FeeOf } from './fees.ts'
 import type { AncestorHash } from './machine.ts'
 import type { BlockRules } from './rules.ts'
+import { simulate } from './simulate.ts'
+import type { SimulatedBlock, SimulationInput, SimulationRules } from './simulation.ts'
 import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
 import type { EthereumHeader } from './types.ts'
@@ -38,14 +43,18 @@ export class StateView {
   readonly #state: WorldState
   readonly #context: CallContext
 
+  readonly #simulation: () => SimulationRules
+
   constructor(args: {
     reader: StateReader
     header: EthereumHeader
     rules: BlockRules
     gasCap: bigint
     ancestorHash?: AncestorHash
+    simulation: () => SimulationRules
   }) {
     const { reader, header, rules, ancestorHash } = args
+    this.#simulation = args.simulation
     this.header = header
     this.rules = rules
     this.#reader = reader
@@ -56,6 +65,7 @@ export class StateView {
       gasCap: args.gasCap,
       ...(ancestorHash ? { ancestorHash } : {}),
       environment: header,
+      blockHash: () => headerHash(header),
       createState: () => new WorldState(reader, root),
     }
   }
@@ -75,6 +85,12 @@ export class StateView {
     return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
   }
 
+  /** What including `raw` costs for L1 data at this block's prices; 0 on a chain without L1. wei. */
+  l1Fee(raw: Uint8Array): bigint {
+    const prices = this.rules.l1Prices((address, key) => this.#state.slot(address, key))
+    return prices ? l1FeeOf(raw, prices).fee : 0n
+  }
+
   proof(address: Hex, slots: readonly Hex[]): AccountProof {
     const load = (hash: Uint8Array) => this.#reader.node(hash)
     const trie = new Trie(load, fromHex(this.header.stateRoot))
@@ -92,11 +108,22 @@ export class StateView {
     }
   }
 
-  async call(request: CallRequest): Promise<CallResult> {
-    return runCall(this.#context, request)
+  async call(request: CallRequest, options: CallOptions = {}): Promise<CallResult> {
+    return runCall(this.#context, request, options)
   }
 
-  async estimateGas(request: CallRequest): Promise<GasEstimate> {
-    return estimateGas(this.#context, request)
+  async estimateGas(
+    request: CallRequest,
+    options: Parameters<typeof estimateGas>[2] = {},
+  ): Promise<GasEstimate> {
+    return estimateGas(this.#context, request, options)
+  }
+
+  /** Blocks on top of this one. @throws SimulationError */
+  async simulate(
+    input: Omit<SimulationInput, 'rules' | 'base' | 'reader'>,
+  ): Promise<SimulatedBlock[]> {
+    const rules = this.#simulation()
+    return simulate({ ...input, rules, base: this.header, reader: this.#reader })
   }
 }

@@ -24,6 +24,7 @@ import type { Store } from '../store/store.ts'
 import { type EthereumExecuted, executeEthereumBlock, type Proposal } from './execute.ts'
 import type { EthereumGenesis } from './genesis.ts'
 import type { EthereumRules } from './rules.ts'
+import { ethereumSimulation } from './simulate.ts'
 import { verifyEthereumBlock } from './verify.ts'
 
 export type EthereumImport =
@@ -136,6 +137,7 @@ export class EthereumChain {
       rules: this.rules.at(header),
       gasCap: chainOptions.callGasMax,
       ancestorHash: this.#ancestorHash,
+      simulation: () => ethereumSimulation(this.rules, this.#ancestorHash),
     })
   }
 

@@ -74,6 +74,8 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  /** Milliseconds, monotonic. */
+  now(): number
   submitTransaction(raw: Uint8Array): Promise<Hex>
   openTransaction(sent: Uint8Array): Promise<Uint8Array>
   peerCount(): number
@@ -84,6 +86,7 @@ export type RpcContext = {
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
   const { chain, pool } = modules
   const all = { ...DEFAULT_RPC_OPTIONS, ...options }
+  const now = modules.now ?? (() => performance.now())
   return {
     chain,
     options: all,
@@ -91,9 +94,10 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     pool: pool ?? null,
     filters: new FilterStore(all, {
       chain,
-      now: modules.now ?? (() => performance.now()),
+      now,
       ...(pool ? { pool } : {}),
     }),
+    now,
     clientVersion: modules.clientVersion ?? 'openledger',
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
     openTransaction: modules.openTransaction ?? (async (sent) => sent),

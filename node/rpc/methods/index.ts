@@ -10,6 +10,7 @@ import { feeMethods } from './fee.ts'
 import { logMethods } from './logs.ts'
 import { netMethods } from './net.ts'
 import { optimismMethods } from './optimism.ts'
+import { simulateMethods } from './simulate.ts'
 import { stateMethods } from './state.ts'
 import { subscribeMethods } from './subscribe.ts'
 import { transactionMethods } from './transaction.ts'
@@ -25,6 +26,7 @@ export function methodTable(
     chainMethods,
     stateMethods,
     callMethods,
+    simulateMethods,
     transactionMethods,
     feeMethods,
     logMethods(options),

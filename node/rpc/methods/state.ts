@@ -3,7 +3,7 @@ import { type Hex, toHex } from '../../base/bytes.ts'
 import type { StateView } from '../../chain/state-view.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { RpcChain, RpcContext } from '../context.ts'
-import { invalidParams } from '../errors.ts'
+import { invalidParams, RPC } from '../errors.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods, type ValueType } from '../method.ts'
 import {
@@ -18,8 +18,9 @@ import {
   slot,
 } from '../params.ts'
 
-export function viewAt(chain: RpcChain, id: BlockId): StateView {
-  return chain.stateAt(mustFindBlock(chain, id).header)
+/** `code` of the error when there is no such block. */
+export function viewAt(chain: RpcChain, id: BlockId, code: number = RPC.notFound): StateView {
+  return chain.stateAt(mustFindBlock(chain, id, code).header)
 }
 
 /** As given: a full word stays a word in the answer, anything shorter becomes a quantity. */
