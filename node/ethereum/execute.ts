@@ -91,10 +91,11 @@ export async function executeEthereumBlock(
   }
 
   payWithdrawals(state, withdrawals)
+  const logs = run.receipts.flatMap((receipt) => receipt.logs)
   let requests: Pick<EthereumHeader, 'requestsHash'> = {}
   try {
     if (rules.has(7685)) {
-      requests = { requestsHash: await gatherRequests(machine, run.receipts, rules) }
+      requests = { requestsHash: await gatherRequests(machine, logs, rules) }
     }
   } catch (error) {
     if (error instanceof SystemCallError) return { kind: 'invalid', reason: error.message }

@@ -30,13 +30,11 @@ export function ethereumSimulation(
       }
     },
     begin: (state, header) => beginBlock(state, header, rules.at(header)),
-    close: async (machine, { header, withdrawals, receipts }) => {
+    close: async (machine, { header, withdrawals, logs }) => {
       const block = rules.at(header)
       payWithdrawals(machine.state, withdrawals)
       return {
-        ...(block.has(7685)
-          ? { requestsHash: await gatherRequests(machine, receipts, block) }
-          : {}),
+        ...(block.has(7685) ? { requestsHash: await gatherRequests(machine, logs, block) } : {}),
         ...(block.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
       }
     },

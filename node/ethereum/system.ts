@@ -8,7 +8,7 @@ import { bytesToBigint, concatBytes, type Hex, toHex } from '../base/bytes.ts'
 import { addressOf, type Machine } from '../chain/machine.ts'
 import type { WorldState } from '../chain/state.ts'
 import { writeBeaconRoot, writeParentHash } from '../chain/system.ts'
-import type { EthereumHeader, Receipt, Withdrawal } from '../chain/types.ts'
+import type { EthereumHeader, Log, Withdrawal } from '../chain/types.ts'
 import type { EthereumBlockRules } from './rules.ts'
 
 const SYSTEM_ADDRESS: Hex = '0xfffffffffffffffffffffffffffffffffffffffe'
@@ -54,14 +54,14 @@ export function payRewards(
   state.addBalance(header.coinbase, reward + (reward / 32n) * BigInt(ommers.length))
 }
 
-/** The requests hash. @throws SystemCallError */
+/** The requests hash; `logs` of the whole block. @throws SystemCallError */
 export async function gatherRequests(
   machine: Machine,
-  receipts: readonly Receipt[],
+  logs: readonly Log[],
   rules: EthereumBlockRules,
 ): Promise<Hex> {
   const requests = [
-    depositsIn(receipts, rules.depositContract),
+    depositsIn(logs, rules.depositContract),
     await systemCall(machine, WITHDRAWAL_REQUESTS),
     await systemCall(machine, CONSOLIDATION_REQUESTS),
   ]
@@ -108,10 +108,10 @@ const DEPOSIT_PARTS: readonly (readonly [at: number, size: number])[] = [
 ]
 
 /** EIP-6110. @throws SystemCallError */
-function depositsIn(receipts: readonly Receipt[], contract: Hex): Uint8Array {
-  const deposits = receipts
-    .flatMap(({ logs }) => logs)
-    .filter(({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC)
+function depositsIn(logs: readonly Log[], contract: Hex): Uint8Array {
+  const deposits = logs.filter(
+    ({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC,
+  )
   return concatBytes(...deposits.flatMap(({ data }) => partsOf(data)))
 }
 
