@@ -20,6 +20,8 @@ export type Machine = {
   readonly evm: PrecompileEvm
   readonly state: WorldState
   readonly block: EthereumBlock
+  /** Addresses, without 0x, that are warm from the start (EIP-2929), wherever overrides move the precompiles. */
+  readonly precompiles: readonly string[]
   /** Undoes a transaction that ended in an exception, whatever checkpoints it left open. */
   unwind(depth: number): void
 }
@@ -97,7 +99,7 @@ export function createMachine(args: {
     evm.journal.cleanJournal()
     evm.transientStorage.clear()
   }
-  return { rules, vm, evm, state, block, unwind }
+  return { rules, vm, evm, state, block, precompiles: [...evm.precompiles.keys()], unwind }
 }
 
 /** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */

@@ -240,9 +240,9 @@ async function pay(
 }
 
 /** EIP-2929, EIP-2930 and EIP-3651. */
-function warm({ evm, block }: Machine, { from, to, accessList }: Message): void {
-  const { journal, precompiles } = evm
-  for (const address of precompiles.keys()) journal.addAlwaysWarmAddress(address)
+function warm({ evm, block, precompiles }: Machine, { from, to, accessList }: Message): void {
+  const { journal } = evm
+  for (const address of precompiles) journal.addAlwaysWarmAddress(address)
   for (const address of [from, to]) if (address) journal.addAlwaysWarmAddress(address)
   if (evm.common.isActivatedEIP(3651)) {
     journal.addAlwaysWarmAddress(block.header.coinbase.toString())
@@ -263,7 +263,8 @@ function blobPrice({ block }: Machine, blobGas: bigint): bigint {
 }
 
 function accessListOf(machine: Machine, known: readonly (Hex | null)[]): AccessList {
-  const { journal, precompiles } = machine.evm
+  const { journal } = machine.evm
+  const precompiles = new Set(machine.precompiles)
   return [...(journal.accessList ?? new Map<string, Set<string>>())]
     .filter(([address]) => !precompiles.has(address))
     .map(([address, keys]) => ({

@@ -73,6 +73,8 @@ async function overrideAccount(
   address: Hex,
   { balance, nonce, code, state: whole, stateDiff }: AccountOverride,
 ): Promise<void> {
+  const isTouched = [balance, nonce, code, whole, stateDiff].some((field) => field !== undefined)
+  if (!isTouched) return
   const account = state.account(address) ?? EMPTY_ACCOUNT
   state.setAccount(address, {
     ...account,

@@ -139,7 +139,7 @@ class SimulatedRun {
       if (fault) throw new SimulationError(SIMULATION_CODES.invalid, fault)
     }
     rules.begin(state, header)
-    const transfers = this.#input.traceTransfers ? new TransferLog(machine) : null
+    const transfers = new TransferLog(machine, this.#input.traceTransfers)
     for (const call of calls) await this.#call(machine, header, call, transfers)
 
     const withdrawals = overrides.withdrawals ?? []
@@ -195,7 +195,7 @@ class SimulatedRun {
     machine: Machine,
     header: Header,
     call: SimulatedCall,
-    transfers: TransferLog | null,
+    transfers: TransferLog,
   ): Promise<void> {
     const { rules, validation } = this.#input
     const { budget } = this.#at
@@ -231,21 +231,19 @@ class SimulatedRun {
       const code = TX_CODES[fault.code] ?? SIMULATION_CODES.internal
       throw new SimulationError(code, `${fault.message} (supplied gas ${gasLimit})`)
     }
-    transfers?.begin()
+    transfers.begin()
     const result = await runMessage(machine, message)
     budget.gasLeft -= result.gasUsed
     this.#take(
       simulatedTx(rules.chain.chainId, nonce, message, call.gasPrice !== undefined),
       result,
     )
-    const logIndex = this.#results.reduce((sum, { logs }) => sum + logs.length, 0)
-    const shown = result.error ? [] : (transfers?.logs() ?? result.logs)
     this.#results.push({
       gasUsed: result.gasUsed,
       gasPeak: result.gasPeak,
       returnData: result.returnData,
       ...(result.error ? { error: result.error } : {}),
-      logs: shown.map((log, i) => ({ log, logIndex: logIndex + i })),
+      logs: result.error ? [] : transfers.logs(),
     })
   }
 
