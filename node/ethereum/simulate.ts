@@ -5,7 +5,7 @@ import type { AncestorHash } from '../chain/machine.ts'
 import type { SimulationRules } from '../chain/simulation.ts'
 import type { EthereumHeader } from '../chain/types.ts'
 import type { EthereumRules } from './rules.ts'
-import { beginBlock, gatherRequests, payWithdrawals } from './system.ts'
+import { beginBlock, gatherRequests, payRewards, payWithdrawals } from './system.ts'
 
 /** Seconds; a slot. */
 const BLOCK_TIME = 12n
@@ -33,6 +33,7 @@ export function ethereumSimulation(
     close: async (machine, { header, withdrawals, logs }) => {
       const block = rules.at(header)
       payWithdrawals(machine.state, withdrawals)
+      if (!block.isProofOfStake) payRewards(machine.state, header, [], block)
       return {
         ...(block.has(7685) ? { requestsHash: await gatherRequests(machine, logs, block) } : {}),
         ...(block.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
