@@ -20,6 +20,8 @@ export type Machine = {
   readonly evm: PrecompileEvm
   readonly state: WorldState
   readonly block: EthereumBlock
+  /** Addresses that are warm from the start (EIP-2929): of the precompiles, wherever a call has moved them. */
+  readonly precompiles: readonly string[]
   /** Undoes a transaction that ended in an exception, whatever checkpoints it left open. */
   unwind(depth: number): void
 }
@@ -94,7 +96,8 @@ export function createMachine(args: {
     evm.journal.cleanJournal()
     evm.transientStorage.clear()
   }
-  return { rules, vm, evm, state, block, unwind }
+  const precompiles = [...evm.precompiles.keys()]
+  return { rules, vm, evm, state, block, precompiles, unwind }
 }
 
 /** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */

@@ -240,9 +240,9 @@ async function pay(
 }
 
 /** EIP-2929, EIP-2930 and EIP-3651. */
-function warm({ evm, block }: Machine, { from, to, accessList }: Message): void {
-  const { journal, precompiles } = evm
-  for (const address of precompiles.keys()) journal.addAlwaysWarmAddress(address)
+function warm({ evm, block, precompiles }: Machine, { from, to, accessList }: Message): void {
+  const { journal } = evm
+  for (const address of precompiles) journal.addAlwaysWarmAddress(address)
   for (const address of [from, to]) if (address) journal.addAlwaysWarmAddress(address)
   if (evm.common.isActivatedEIP(3651)) {
     journal.addAlwaysWarmAddress(block.header.coinbase.toString())

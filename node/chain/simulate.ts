@@ -234,13 +234,13 @@ class SimulatedRun {
     budget.gasLeft -= result.gasUsed
     this.#take(simulatedTx(rules.chainId, nonce, message, call.gasPrice !== undefined), result)
     const logIndex = this.#results.reduce((sum, { logs }) => sum + logs.length, 0)
-    const shown = result.error ? [] : (transfers?.logs() ?? result.logs)
+    const logs = transfers?.logs() ?? result.logs.map((log, i) => ({ log, logIndex: logIndex + i }))
     this.#results.push({
       gasUsed: result.gasUsed,
       gasPeak: result.gasPeak,
       returnData: result.returnData,
       ...(result.error ? { error: result.error } : {}),
-      logs: shown.map((log, i) => ({ log, logIndex: logIndex + i })),
+      logs: result.error ? [] : logs,
     })
   }
 

@@ -84,8 +84,10 @@ export type SimulatedResult = Pick<
   MessageResult,
   'gasUsed' | 'gasPeak' | 'error' | 'returnData'
 > & {
-  readonly logs: readonly { readonly log: Log; readonly logIndex: number }[]
+  readonly logs: readonly SimulatedLog[]
 }
+
+export type SimulatedLog = { readonly log: Log; readonly logIndex: number }
 
 export type SimulatedBlock = {
   readonly block: EthereumBlock & { readonly withdrawals: readonly Withdrawal[] }

@@ -5,7 +5,7 @@ import { type AncestorHash, createMachine } from '../chain/machine.ts'
 import type { SimulationRules } from '../chain/simulation.ts'
 import type { EthereumHeader } from '../chain/types.ts'
 import type { EthereumRules } from './rules.ts'
-import { beginBlock, gatherRequests, payWithdrawals } from './system.ts'
+import { beginBlock, gatherRequests, payRewards, payWithdrawals, requestsHash } from './system.ts'
 
 /** Seconds of a slot. */
 const BLOCK_TIME = 12n
@@ -44,9 +44,12 @@ export function ethereumSimulation(
     close: async (machine, { header, withdrawals, logs }) => {
       const own = rules.at(header)
       payWithdrawals(machine.state, withdrawals)
+      if (!own.isProofOfStake) payRewards(machine.state, header, [], own)
       return {
         ...(own.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
-        ...(own.has(7685) ? { requestsHash: await gatherRequests(machine, logs, own) } : {}),
+        ...(own.has(7685)
+          ? { requestsHash: requestsHash(await gatherRequests(machine, logs, own)) }
+          : {}),
       }
     },
     seal: () => ({}),

@@ -13,8 +13,8 @@ import type { EthereumBlockRules } from './rules.ts'
 
 const SYSTEM_ADDRESS: Hex = '0xfffffffffffffffffffffffffffffffffffffffe'
 const SYSTEM_CALL_GAS = 30_000_000n
-const WITHDRAWAL_REQUESTS: Hex = '0x00000961ef480eb55e80d19ad83579a64c007002'
-const CONSOLIDATION_REQUESTS: Hex = '0x0000bbddc7ce488642fb579f8b00f3a590007251'
+export const WITHDRAWAL_REQUESTS: Hex = '0x00000961ef480eb55e80d19ad83579a64c007002'
+export const CONSOLIDATION_REQUESTS: Hex = '0x0000bbddc7ce488642fb579f8b00f3a590007251'
 const WEI_PER_GWEI = 1_000_000_000n
 
 /** A block that cannot be: a system contract is missing or fails, a deposit log is not one. */
@@ -54,21 +54,25 @@ export function payRewards(
   state.addBalance(header.coinbase, reward + (reward / 32n) * BigInt(ommers.length))
 }
 
-/** The requests hash; `logs` of the whole block. @throws SystemCallError */
+/** EIP-7685 requests that ask something, each behind its type; `logs` of the whole block.
+ * @throws SystemCallError */
 export async function gatherRequests(
   machine: Machine,
   logs: readonly Log[],
   rules: EthereumBlockRules,
-): Promise<Hex> {
+): Promise<Uint8Array[]> {
   const requests = [
     depositsIn(logs, rules.depositContract),
     await systemCall(machine, WITHDRAWAL_REQUESTS),
     await systemCall(machine, CONSOLIDATION_REQUESTS),
   ]
-  const hashes = requests.flatMap((data, type) =>
-    data.length ? [sha256(concatBytes(Uint8Array.of(type), data))] : [],
+  return requests.flatMap((data, type) =>
+    data.length ? [concatBytes(Uint8Array.of(type), data)] : [],
   )
-  return toHex(sha256(concatBytes(...hashes)))
+}
+
+export function requestsHash(requests: readonly Uint8Array[]): Hex {
+  return toHex(sha256(concatBytes(...requests.map((request) => sha256(request)))))
 }
 
 async function systemCall(machine: Machine, contract: Hex): Promise<Uint8Array> {
