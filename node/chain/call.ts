@@ -9,7 +9,6 @@ import type { TxErrorCode } from './errors.ts'
 import { type AncestorHash, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
 import {
   type AccessList,
-  CALL_MESSAGE,
   type Message,
   type MessageResult,
   messageFault,
@@ -158,7 +157,7 @@ async function prepare(
 }
 
 async function runOnce(machine: Machine, message: Message): Promise<CallResult> {
-  const fault = messageFault(machine, message, CALL_MESSAGE)
+  const fault = messageFault(machine, message, false)
   if (fault) return failed({ kind: 'refused', message: fault.message, code: fault.code })
   const { evm, state } = machine
   const depth = state.depth

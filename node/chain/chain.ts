@@ -18,7 +18,7 @@ import { BlockArchive } from './archive.ts'
 import { decodeStoredBlock, encodeBlock } from './block.ts'
 import { type ChainEvents, Emitter } from './chain-events.ts'
 import type { InvalidBlock } from './errors.ts'
-import { type Executed, type ExecuteInput, executeBlock } from './execute.ts'
+import { type BlockObserver, type Executed, type ExecuteInput, executeBlock } from './execute.ts'
 import { createGenesis, type GenesisAlloc } from './genesis.ts'
 import {
   type Heads,
@@ -37,8 +37,16 @@ import { type BlockRules, type ChainRules, rollupRules } from './rules.ts'
 import { rollupSimulation } from './simulate-rules.ts'
 import { WorldState } from './state.ts'
 import { StateView } from './state-view.ts'
-import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
-import { type Verdict, verifyBlock } from './verify.ts'
+import type {
+  Block,
+  BlockRef,
+  EthereumBlock,
+  Header,
+  HeadTag,
+  PayloadAttributes,
+  Receipt,
+} from './types.ts'
+import { attributesOf, type Verdict, verifyBlock } from './verify.ts'
 
 export type Head = Header & { readonly hash: Hex }
 /** A head, a number, or a hash. */
@@ -188,7 +196,7 @@ export class Chain {
       header,
       rules: this.rules,
       gasCap: chainOptions.callGasMax,
-      simulation: () => rollupSimulation(this.config),
+      simulation: rollupSimulation(this.config),
     })
   }
 
@@ -226,6 +234,12 @@ export class Chain {
   /** Runs a block again from its clean parent state and compares the headers. */
   async reexecute(block: Block): Promise<Verdict> {
     return verifyBlock(block, this.#clean(this.#mustHave(block.header.parentHash)))
+  }
+
+  /** Runs a block again for somebody who watches. @throws what `observer` throws */
+  async replay(block: EthereumBlock, observer: BlockObserver): Promise<void> {
+    const clean = this.#clean(this.#mustHave(block.header.parentHash))
+    await executeBlock({ ...clean, attributes: attributesOf(block as Block), observer })
   }
 
   // --- writing ---

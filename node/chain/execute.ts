@@ -46,6 +46,16 @@ export type ExecuteInput = {
   readonly candidates?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** Asked between candidates; true ends the block. */
   readonly deadline?: () => boolean
+  readonly observer?: BlockObserver
+}
+
+/** Told of a block while it runs, for tracing. It must change nothing; what it throws ends the run. */
+export type BlockObserver = {
+  /** The machine is new. */
+  begin(machine: Machine): void
+  /** Nothing of the transaction has happened. */
+  beforeTx(raw: Uint8Array, index: number): void
+  afterTx(receipt: Receipt): void
 }
 
 export type Executed = {
@@ -77,7 +87,9 @@ export async function executeBlock(input: ExecuteInput): Promise<Executed | Inva
   }
   writeSystemState(state, environment)
   const rules = rollupRules(config.l2ChainId)
-  const run = new BlockRun(createMachine({ rules, state, environment }), config)
+  const machine = createMachine({ rules, state, environment })
+  const run = new BlockRun(machine, config, input.observer)
+  input.observer?.begin(machine)
 
   for (const [txIndex, raw] of attributes.transactions.entries()) {
     const refusal = await run.include(raw)
@@ -146,10 +158,16 @@ class BlockRun {
   gasUsed = 0n
   readonly #machine: Machine
   readonly #chainId: number
+  readonly #observer: BlockObserver | undefined
   #prices: L1Prices | null | undefined
 
-  constructor(machine: Machine, config: Pick<ChainConfig, 'l2ChainId'>) {
+  constructor(
+    machine: Machine,
+    config: Pick<ChainConfig, 'l2ChainId'>,
+    observer: BlockObserver | undefined,
+  ) {
     this.#machine = machine
+    this.#observer = observer
     this.#chainId = config.l2ChainId
   }
 
@@ -161,11 +179,13 @@ class BlockRun {
   async include(raw: Uint8Array): Promise<TxRefusal | null> {
     const { state } = this.#machine
     await state.checkpoint()
+    this.#observer?.beforeTx(raw, this.transactions.length)
     const result = isDeposit(raw) ? await this.#deposit(raw) : await this.#signed(raw)
     if ('refusal' in result) {
       this.#machine.unwind(0)
       return result.refusal
     }
+    this.#observer?.afterTx(result.receipt)
     await state.commit()
     this.transactions.push(raw)
     this.receipts.push(result.receipt)

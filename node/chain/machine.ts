@@ -52,15 +52,18 @@ export function createMachine(args: {
   environment: BlockEnvironment
   /** Default: the history contract's (EIP-2935). */
   ancestorHash?: AncestorHash
-  /** Hashes that BLOCKHASH shall know before it asks for an ancestor's. */
+  /** Hashes known before any ancestor's: of the block a call stands on, of simulated ones. */
   recent?: (number: bigint) => Hex | undefined
   /** Asked at every jump destination and every message: what it throws ends the run. */
   tick?: () => void
 }): Machine {
-  const { rules, state, environment, tick } = args
+  const { rules, state, environment, recent, tick } = args
   const { common } = rules
   const { ancestorHash = (number) => blockHashAt(state, number) } = args
-  const blockchain = historyOf(ancestorHash, args.recent)
+  const blockchain = historyOf((number) => {
+    const known = recent?.(number)
+    return known ? fromHex(known) : ancestorHash(number)
+  })
   const evm = new PrecompileEvm({
     common,
     stateManager: state,
@@ -101,7 +104,7 @@ export function createMachine(args: {
 }
 
 /** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */
-function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
+export function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
   type Opcode = { opHandler: (...args: unknown[]) => unknown }
   const table = (evm as unknown as { _opcodeMap: Opcode[] })._opcodeMap
   const jumpdest = table[0x5b] as Opcode
@@ -115,16 +118,9 @@ function askAtJumps(evm: PrecompileEvm, tick: () => void): void {
   evm.events.on('beforeMessage', () => tick())
 }
 
-function historyOf(
-  ancestorHash: AncestorHash,
-  recent?: (number: bigint) => Hex | undefined,
-): EVMMockBlockchainInterface {
-  const hashAt = (number: bigint): Uint8Array => {
-    const known = recent?.(number)
-    return known ? fromHex(known) : ancestorHash(number)
-  }
+function historyOf(ancestorHash: AncestorHash): EVMMockBlockchainInterface {
   const blockchain: EVMMockBlockchainInterface = {
-    getBlock: async (number: number) => ({ hash: () => hashAt(BigInt(number)) }),
+    getBlock: async (number: number) => ({ hash: () => ancestorHash(BigInt(number)) }),
     putBlock: async () => {},
     shallowCopy: () => blockchain,
   }

@@ -53,13 +53,6 @@ export type MessageResult = {
   readonly accessList: AccessList
 }
 
-export type MessageRules = {
-  /** As of a transaction: nonce and base fee too. Without it only what cannot run at all is refused. */
-  readonly strict: boolean
-}
-
-export const CALL_MESSAGE: MessageRules = { strict: false }
-
 const NONCE_MAX = 2n ** 64n - 1n
 
 /** Least gas limits: intrinsic gas, and the calldata floor (EIP-7623; 0 before Prague). */
@@ -97,18 +90,19 @@ export function messageGas(
   return { intrinsic, floor }
 }
 
-/** null when the message can run. */
+/** null when the message can run. `strict`: as of a transaction, nonce and base fee too; without it only what cannot
+ * run at all is refused. */
 export function messageFault(
   machine: Machine,
   message: Message,
-  rules: MessageRules,
+  strict: boolean,
 ): TxRefusal | null {
   const { state, block, evm } = machine
   const { from, nonce, maxFeePerGas: cap, maxPriorityFeePerGas: tip, gasLimit } = message
   const sender = state.account(from)
   const balance = sender?.balance ?? 0n
   const next = sender?.nonce ?? 0n
-  if (rules.strict) {
+  if (strict) {
     if (nonce !== undefined && nonce < next) {
       return refusal('nonce-too-low', `nonce too low: ${nonce}, next of ${from} is ${next}`)
     }
@@ -118,11 +112,19 @@ export function messageFault(
     if (next >= NONCE_MAX) return refusal('nonce-max', `nonce has max value: ${from}`)
   }
   const baseFee = block.header.baseFeePerGas
-  if (baseFee !== undefined && (rules.strict || cap > 0n || tip > 0n)) {
+  if (baseFee !== undefined && (strict || cap > 0n || tip > 0n)) {
     if (tip > cap) return refusal('tip-above-fee-cap', `tip ${tip} is above the fee cap ${cap}`)
     if (cap < baseFee) {
       const message = `max fee per gas less than block base fee: ${from} offers ${cap}, the base fee is ${baseFee}`
       return refusal('fee-below-base-fee', message)
+    }
+  }
+  const blobCap = message.maxFeePerBlobGas ?? 0n
+  if (message.blobVersionedHashes && (strict || blobCap > 0n)) {
+    const price = block.header.getBlobGasPrice()
+    if (blobCap < price) {
+      const text = `max fee per blob gas less than block blob gas fee: ${from} offers ${blobCap}, it is ${price}`
+      return refusal('blob-fee-below-base-fee', text)
     }
   }
   const want =
@@ -230,9 +232,7 @@ async function pay(
   const { from, gasPrice, baseFee, gasUsed } = fee
   if (gasPrice > 0n) {
     state.addBalance(from, (fee.gasLimit - gasUsed) * gasPrice)
-    if (baseFee > 0n && rules.baseFeeVault) {
-      state.addBalance(rules.baseFeeVault, baseFee * gasUsed)
-    }
+    if (baseFee > 0n && rules.baseFeeVault) state.addBalance(rules.baseFeeVault, baseFee * gasUsed)
   }
   // Touched even by a tip of nothing: an empty account is deleted (EIP-161).
   state.addBalance(coinbase.toString(), gasPrice > baseFee ? (gasPrice - baseFee) * gasUsed : 0n)

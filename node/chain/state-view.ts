@@ -42,16 +42,15 @@ export class StateView {
   readonly #reader: StateReader
   readonly #state: WorldState
   readonly #context: CallContext
-
-  readonly #simulation: () => SimulationRules
+  readonly #simulation: SimulationRules
 
   constructor(args: {
     reader: StateReader
     header: EthereumHeader
     rules: BlockRules
     gasCap: bigint
+    simulation: SimulationRules
     ancestorHash?: AncestorHash
-    simulation: () => SimulationRules
   }) {
     const { reader, header, rules, ancestorHash } = args
     this.#simulation = args.simulation
@@ -85,7 +84,7 @@ export class StateView {
     return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
   }
 
-  /** What including `raw` costs for L1 data at this block's prices; 0 on a chain without L1. wei. */
+  /** wei that including `raw` costs for L1 data at this block's prices. */
   l1Fee(raw: Uint8Array): bigint {
     const prices = this.rules.l1Prices((address, key) => this.#state.slot(address, key))
     return prices ? l1FeeOf(raw, prices).fee : 0n
@@ -123,7 +122,6 @@ export class StateView {
   async simulate(
     input: Omit<SimulationInput, 'rules' | 'base' | 'reader'>,
   ): Promise<SimulatedBlock[]> {
-    const rules = this.#simulation()
-    return simulate({ ...input, rules, base: this.header, reader: this.#reader })
+    return simulate({ ...input, rules: this.#simulation, base: this.header, reader: this.#reader })
   }
 }

@@ -11,6 +11,7 @@ import { decodeEthereumBlock, encodeBlock } from '../chain/block.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import { type ChainEvents, Emitter } from '../chain/chain-events.ts'
 import type { InvalidBlock } from '../chain/errors.ts'
+import type { BlockObserver } from '../chain/execute.ts'
 import { type Heads, readHeads, refOf, writeCanonical, writeHeads } from '../chain/heads.ts'
 import type { AncestorHash } from '../chain/machine.ts'
 import { chainOptions } from '../chain/options.ts'
@@ -137,7 +138,7 @@ export class EthereumChain {
       rules: this.rules.at(header),
       gasCap: chainOptions.callGasMax,
       ancestorHash: this.#ancestorHash,
-      simulation: () => ethereumSimulation(this.rules, this.#ancestorHash),
+      simulation: ethereumSimulation(this.rules, this.#ancestorHash),
     })
   }
 
@@ -169,6 +170,16 @@ export class EthereumChain {
     if (verdict.kind === 'invalid') return verdict
     await this.#append(verdict.executed)
     return { kind: 'imported' }
+  }
+
+  /** Runs a block again for somebody who watches. @throws what `observer` throws */
+  async replay(block: EthereumBlock, observer: BlockObserver): Promise<void> {
+    const { header, transactions, ommers = [], withdrawals = [] } = block
+    await executeEthereumBlock({
+      ...this.#clean(this.#mustHave(header.parentHash)),
+      proposal: { ...header, transactions, ommers, withdrawals },
+      observer,
+    })
   }
 
   // --- inside ---

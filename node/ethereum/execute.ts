@@ -18,6 +18,7 @@ import {
 } from '../chain/block.ts'
 import { mergeBlooms } from '../chain/bloom.ts'
 import { type InvalidBlock, type SkippedTx, TxError, type TxRefusal } from '../chain/errors.ts'
+import type { BlockObserver } from '../chain/execute.ts'
 import { executeTx } from '../chain/execute-tx.ts'
 import { type AncestorHash, createMachine, type Machine } from '../chain/machine.ts'
 import { receiptsRoot } from '../chain/receipt.ts'
@@ -54,6 +55,7 @@ export type EthereumInput = {
   readonly ancestorHash: AncestorHash
   /** What a builder may add, best first; one that cannot run is skipped. */
   readonly candidates?: Iterable<Uint8Array>
+  readonly observer?: BlockObserver
 }
 
 export type EthereumExecuted = {
@@ -76,7 +78,8 @@ export async function executeEthereumBlock(
   beginBlock(state, opening, rules)
   const { ancestorHash } = input
   const machine = createMachine({ rules, state, environment: opening, ancestorHash })
-  const run = new BlockRun(machine, rules)
+  const run = new BlockRun(machine, rules, input.observer)
+  input.observer?.begin(machine)
   for (const [txIndex, raw] of proposal.transactions.entries()) {
     const refusal = await run.include(raw)
     if (refusal) {
@@ -91,10 +94,9 @@ export async function executeEthereumBlock(
   }
 
   payWithdrawals(state, withdrawals)
-  const logs = run.receipts.flatMap((receipt) => receipt.logs)
   let requests: Uint8Array[] = []
   try {
-    if (rules.has(7685)) requests = await gatherRequests(machine, logs, rules)
+    if (rules.has(7685)) requests = await gatherRequests(machine, run.receipts, rules)
   } catch (error) {
     if (error instanceof SystemCallError) return { kind: 'invalid', reason: error.message }
     throw error
@@ -157,9 +159,11 @@ class BlockRun {
   blobGasUsed = 0n
   readonly #machine: Machine
   readonly #rules: EthereumBlockRules
+  readonly #observer: BlockObserver | undefined
 
-  constructor(machine: Machine, rules: EthereumBlockRules) {
+  constructor(machine: Machine, rules: EthereumBlockRules, observer: BlockObserver | undefined) {
     this.#machine = machine
+    this.#observer = observer
     this.#rules = rules
   }
 
@@ -169,6 +173,7 @@ class BlockRun {
     const tx = read(raw, this.#rules)
     if ('code' in tx) return tx
     await state.checkpoint()
+    this.#observer?.beforeTx(raw, this.transactions.length)
     const result = await executeTx(this.#machine, tx, {
       gasLeft: block.header.gasLimit - this.gasUsed,
       cumulativeGasUsed: this.gasUsed,
@@ -179,6 +184,7 @@ class BlockRun {
       this.#machine.unwind(0)
       return result.refusal
     }
+    this.#observer?.afterTx(result.receipt)
     await state.commit()
     this.transactions.push(raw)
     this.receipts.push(this.#withRoot(result.receipt))

@@ -1,13 +1,13 @@
-/** What a simulated block of a plain Ethereum chain is: its header as `executeEthereumBlock` would make it. */
+/** What a simulated block of a plain Ethereum chain is: the header fields of its fork, requests and withdrawals. */
 import { ZERO_HASH } from '../base/bytes.ts'
-import { withdrawalsRoot } from '../chain/block.ts'
-import { type AncestorHash, createMachine } from '../chain/machine.ts'
+import { EMPTY_OMMERS_HASH, withdrawalsRoot, ZERO_NONCE } from '../chain/block.ts'
+import type { AncestorHash } from '../chain/machine.ts'
 import type { SimulationRules } from '../chain/simulation.ts'
 import type { EthereumHeader } from '../chain/types.ts'
 import type { EthereumRules } from './rules.ts'
 import { beginBlock, gatherRequests, payRewards, payWithdrawals, requestsHash } from './system.ts'
 
-/** Seconds of a slot. */
+/** Seconds; a slot. */
 const BLOCK_TIME = 12n
 
 export function ethereumSimulation(
@@ -15,56 +15,54 @@ export function ethereumSimulation(
   ancestorHash: AncestorHash,
 ): SimulationRules {
   return {
-    chainId: rules.chainId,
+    chain: rules,
     blockTime: BLOCK_TIME,
-    createMachine: ({ state, header, blobBaseFee, recent, tick }) =>
-      createMachine({
-        rules: rules.at(header),
-        state,
-        environment: { ...header, ...(blobBaseFee === undefined ? {} : { blobBaseFee }) },
-        ancestorHash,
-        recent,
-        ...(tick ? { tick } : {}),
-      }),
-    nextBaseFee: rules.nextBaseFee,
-    template: (parent, place) => {
-      const { has, isProofOfStake } = rules.at(place)
-      const excessBlobGas = rules.nextExcessBlobGas(parent, place)
+    ancestorHash,
+    template: (parent, at) => {
+      const { isProofOfStake, has } = rules.at(at)
+      const excessBlobGas = rules.nextExcessBlobGas(parent, at)
       return {
-        ...withoutForkFields(parent),
+        ...bare(parent),
         difficulty: isProofOfStake ? 0n : parent.difficulty,
-        extraData: new Uint8Array(0),
-        gasUsed: 0n,
         ...(has(1559) ? { baseFeePerGas: 0n } : {}),
-        ...(excessBlobGas === undefined ? {} : { blobGasUsed: 0n, excessBlobGas }),
+        ...(excessBlobGas === undefined ? {} : { excessBlobGas, blobGasUsed: 0n }),
         ...(has(4788) ? { parentBeaconBlockRoot: ZERO_HASH } : {}),
       }
     },
     begin: (state, header) => beginBlock(state, header, rules.at(header)),
-    close: async (machine, { header, withdrawals, logs }) => {
-      const own = rules.at(header)
+    close: async (machine, { header, withdrawals, receipts }) => {
+      const block = rules.at(header)
       payWithdrawals(machine.state, withdrawals)
-      if (!own.isProofOfStake) payRewards(machine.state, header, [], own)
+      if (!block.isProofOfStake) payRewards(machine.state, header, [], block)
       return {
-        ...(own.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
-        ...(own.has(7685)
-          ? { requestsHash: requestsHash(await gatherRequests(machine, logs, own)) }
+        ...(block.has(7685)
+          ? { requestsHash: requestsHash(await gatherRequests(machine, receipts, block)) }
           : {}),
+        ...(block.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
       }
     },
     seal: () => ({}),
   }
 }
 
-function withoutForkFields(parent: EthereumHeader): EthereumHeader {
-  const {
-    baseFeePerGas: _baseFee,
-    withdrawalsRoot: _withdrawals,
-    blobGasUsed: _blobGas,
-    excessBlobGas: _excess,
-    parentBeaconBlockRoot: _beacon,
-    requestsHash: _requests,
-    ...rest
-  } = parent
-  return rest
+/** What every header has. */
+function bare(parent: EthereumHeader): EthereumHeader {
+  const { parentHash, coinbase, stateRoot, transactionsRoot, receiptsRoot, logsBloom } = parent
+  return {
+    parentHash,
+    coinbase,
+    stateRoot,
+    transactionsRoot,
+    receiptsRoot,
+    logsBloom,
+    ommersHash: EMPTY_OMMERS_HASH,
+    difficulty: 0n,
+    number: 0n,
+    gasLimit: 0n,
+    gasUsed: 0n,
+    timestamp: 0n,
+    extraData: new Uint8Array(0),
+    mixHash: ZERO_HASH,
+    nonce: ZERO_NONCE,
+  }
 }

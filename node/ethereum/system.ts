@@ -8,7 +8,7 @@ import { bytesToBigint, concatBytes, type Hex, toHex } from '../base/bytes.ts'
 import { addressOf, type Machine } from '../chain/machine.ts'
 import type { WorldState } from '../chain/state.ts'
 import { writeBeaconRoot, writeParentHash } from '../chain/system.ts'
-import type { EthereumHeader, Log, Withdrawal } from '../chain/types.ts'
+import type { EthereumHeader, Receipt, Withdrawal } from '../chain/types.ts'
 import type { EthereumBlockRules } from './rules.ts'
 
 const SYSTEM_ADDRESS: Hex = '0xfffffffffffffffffffffffffffffffffffffffe'
@@ -54,15 +54,15 @@ export function payRewards(
   state.addBalance(header.coinbase, reward + (reward / 32n) * BigInt(ommers.length))
 }
 
-/** EIP-7685 requests that ask something, each behind its type; `logs` of the whole block.
- * @throws SystemCallError */
+/** EIP-7685 requests that ask something, each behind its type; `receipts` of the whole
+ * block. @throws SystemCallError */
 export async function gatherRequests(
   machine: Machine,
-  logs: readonly Log[],
+  receipts: readonly Receipt[],
   rules: EthereumBlockRules,
 ): Promise<Uint8Array[]> {
   const requests = [
-    depositsIn(logs, rules.depositContract),
+    depositsIn(receipts, rules.depositContract),
     await systemCall(machine, WITHDRAWAL_REQUESTS),
     await systemCall(machine, CONSOLIDATION_REQUESTS),
   ]
@@ -112,10 +112,10 @@ const DEPOSIT_PARTS: readonly (readonly [at: number, size: number])[] = [
 ]
 
 /** EIP-6110. @throws SystemCallError */
-function depositsIn(logs: readonly Log[], contract: Hex): Uint8Array {
-  const deposits = logs.filter(
-    ({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC,
-  )
+function depositsIn(receipts: readonly Receipt[], contract: Hex): Uint8Array {
+  const deposits = receipts
+    .flatMap(({ logs }) => logs)
+    .filter(({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC)
   return concatBytes(...deposits.flatMap(({ data }) => partsOf(data)))
 }
 

@@ -7,6 +7,7 @@ import { type Hex, toHex } from '../base/bytes.ts'
 import type { Log } from '../base/log.ts'
 import type { BlockTag, Chain } from '../chain/chain.ts'
 import type { ChainEvents } from '../chain/chain-events.ts'
+import type { BlockObserver } from '../chain/execute.ts'
 import type { ChainRules } from '../chain/rules.ts'
 import type { StateView } from '../chain/state-view.ts'
 import type { BlockRef, EthereumBlock, EthereumHeader, HeadTag } from '../chain/types.ts'
@@ -31,6 +32,7 @@ export type RpcChain = Pick<Chain, 'heads' | 'headRef' | 'isCanonical' | 'receip
   blockByTag(tag: BlockTag): EthereumBlock | null
   transaction(hash: Hex): { readonly block: EthereumBlock; readonly index: number } | null
   stateAt(at: BlockTag | EthereumHeader): StateView
+  replay(block: EthereumBlock, observer: BlockObserver): Promise<void>
 }
 
 export type L1BlockRef = BlockRef & { readonly parentHash: Hex; readonly timestamp: bigint }

@@ -1,13 +1,13 @@
 /** Calls that change nothing, the gas they would need, and the accounts they touch. */
 import { toHex } from '../../base/bytes.ts'
 import type { CallOptions, CallResult } from '../../chain/call.ts'
+import { revertReason } from '../../chain/revert.ts'
 import { encodeRlp, integer } from '../../chain/rlp.ts'
-import { rulesAfter } from '../../chain/rules.ts'
 import type { StateView } from '../../chain/state-view.ts'
 import { type CallObject, call, callBlockOverrides, stateOverrides } from '../call-object.ts'
 import type { RpcContext } from '../context.ts'
 import { invalidParams, RPC, RpcError, txErrorOf } from '../errors.ts'
-import { quantity, revertReason } from '../format.ts'
+import { quantity } from '../format.ts'
 import { callDeadline } from '../limits.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
 import { block, LATEST, optional, required, schemas } from '../params.ts'
@@ -15,6 +15,7 @@ import { viewAt } from './state.ts'
 
 /** Rounds until an access list no longer changes the run; nearly always one is enough. */
 const ACCESS_LIST_ROUNDS_MAX = 8
+const BLOB_TYPE = 3
 /** r and s do not compress. */
 const SIGNATURE_BYTES = 64
 
@@ -129,10 +130,8 @@ export function checked(
   if (request.chainId !== undefined && request.chainId !== own) {
     throw invalidParams(`chainId ${request.chainId} is not this chain's, ${own}`)
   }
-  if (
-    request.blobVersionedHashes &&
-    !rulesAfter(chain.rules, chain.head('unsafe')).txTypes.has(3)
-  ) {
+  const { txTypes } = chain.rules.at(chain.head('unsafe'))
+  if (request.blobVersionedHashes && !txTypes.has(BLOB_TYPE)) {
     throw invalidParams('blob transactions (type 3) are not accepted on L2')
   }
   const { callGasMax } = options

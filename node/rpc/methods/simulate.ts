@@ -88,11 +88,11 @@ function limitError(what: string): RpcError {
 
 function blockOf({ chain }: RpcContext, simulated: SimulatedBlock, full: boolean): JsonObject {
   const { block: made, transactions, results } = simulated
-  const { rules } = chain
+  const chainId = chain.rules.chainId
   return {
-    ...blockObject(made, { rules, full: false }),
+    ...blockObject(made, { rules: chain.rules, full: false }),
     transactions: transactions.map((tx, index) =>
-      full ? transactionOf({ tx, index, chainId: rules.chainId, simulated }) : tx.hash,
+      full ? transactionOf({ tx, index, chainId, simulated }) : tx.hash,
     ),
     calls: results.map((result, index) => callOf(simulated, result, index)),
   }
