@@ -20,7 +20,7 @@ export type Machine = {
   readonly evm: PrecompileEvm
   readonly state: WorldState
   readonly block: EthereumBlock
-  /** Addresses, without 0x, that are warm from the start (EIP-2929), wherever overrides move the precompiles. */
+  /** Addresses that are warm from the start (EIP-2929): of the precompiles, wherever a call has moved them. */
   readonly precompiles: readonly string[]
   /** Undoes a transaction that ended in an exception, whatever checkpoints it left open. */
   unwind(depth: number): void
@@ -99,7 +99,8 @@ export function createMachine(args: {
     evm.journal.cleanJournal()
     evm.transientStorage.clear()
   }
-  return { rules, vm, evm, state, block, precompiles: [...evm.precompiles.keys()], unwind }
+  const precompiles = [...evm.precompiles.keys()]
+  return { rules, vm, evm, state, block, precompiles, unwind }
 }
 
 /** No loop goes without a jump, so whoever asks at each one is asked often enough to stop a call in time. */

@@ -6,7 +6,7 @@ import type { Machine } from './machine.ts'
 import type { Message } from './message.ts'
 import { type Frame, type FrameEnd, observe } from './observe.ts'
 import { encodeRlp, integer, type RlpItem } from './rlp.ts'
-import type { SimulatedTx } from './simulation.ts'
+import type { SimulatedLog, SimulatedTx } from './simulation.ts'
 import type { Log } from './types.ts'
 
 /** ERC-7528 and ERC-20's `Transfer(address,address,uint256)`. */
@@ -79,12 +79,10 @@ export function simulatedTx(
   return { hash: keccakHex(raw), raw, type, nonce, message }
 }
 
-export type NumberedLog = { readonly log: Log; readonly logIndex: number }
-
 /** Logs, and on request native transfers, of each message in order. Those of frames that fail are taken back; the
  * numbers they had are not given again, as in geth. */
 export class TransferLog {
-  #logs: NumberedLog[] = []
+  #logs: SimulatedLog[] = []
   #count = 0
   /** How many there were when each open frame began. */
   #marks: number[] = []
@@ -112,7 +110,7 @@ export class TransferLog {
     this.#marks = []
   }
 
-  logs(): readonly NumberedLog[] {
+  logs(): readonly SimulatedLog[] {
     return this.#logs
   }
 

@@ -143,8 +143,7 @@ class SimulatedRun {
     for (const call of calls) await this.#call(machine, header, call, transfers)
 
     const withdrawals = overrides.withdrawals ?? []
-    const logs = this.#receipts.flatMap((receipt) => receipt.logs)
-    const closed = await rules.close(machine, { header, withdrawals, logs })
+    const closed = await rules.close(machine, { header, withdrawals, receipts: this.#receipts })
     const writes = state.finish()
     const raws = this.#transactions.map(({ raw }) => raw)
     const sealed: Header = {

@@ -9,7 +9,7 @@ import type { Message, MessageResult } from './message.ts'
 import type { BlockOverrides, StateOverrides } from './overrides.ts'
 import type { ChainRules } from './rules.ts'
 import type { StateReader, WorldState } from './state.ts'
-import type { EthereumBlock, EthereumHeader as Header, Log, Withdrawal } from './types.ts'
+import type { EthereumBlock, EthereumHeader as Header, Log, Receipt, Withdrawal } from './types.ts'
 
 /** One transaction of a simulated block. Gas and nonce follow from the state when they are left out. */
 export type SimulatedCall = {
@@ -46,7 +46,7 @@ export type SimulationRules = {
   /** After the last call: withdrawals, requests. The header fields that follow. */
   close(
     machine: Machine,
-    block: { header: Header; withdrawals: readonly Withdrawal[]; logs: readonly Log[] },
+    block: { header: Header; withdrawals: readonly Withdrawal[]; receipts: readonly Receipt[] },
   ): Promise<Partial<Header>>
   /** Header fields that follow from the state. */
   seal(storageRootOf: (address: Hex) => Uint8Array): Partial<Header>
@@ -78,8 +78,10 @@ export type SimulatedResult = Pick<
   MessageResult,
   'gasUsed' | 'gasPeak' | 'error' | 'returnData'
 > & {
-  readonly logs: readonly { readonly log: Log; readonly logIndex: number }[]
+  readonly logs: readonly SimulatedLog[]
 }
+
+export type SimulatedLog = { readonly log: Log; readonly logIndex: number }
 
 export type SimulatedBlock = {
   readonly block: EthereumBlock

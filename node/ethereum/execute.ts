@@ -31,6 +31,7 @@ import {
   gatherRequests,
   payRewards,
   payWithdrawals,
+  requestsHash,
   SystemCallError,
 } from './system.ts'
 
@@ -61,6 +62,8 @@ export type EthereumExecuted = {
   readonly kind: 'executed'
   readonly block: EthereumBlock
   readonly receipts: readonly Receipt[]
+  /** EIP-7685: type and data of each. */
+  readonly requests: readonly Uint8Array[]
   readonly writes: StateWrites
   readonly skipped: readonly SkippedTx[]
 }
@@ -91,12 +94,9 @@ export async function executeEthereumBlock(
   }
 
   payWithdrawals(state, withdrawals)
-  const logs = run.receipts.flatMap((receipt) => receipt.logs)
-  let requests: Pick<EthereumHeader, 'requestsHash'> = {}
+  let requests: Uint8Array[] = []
   try {
-    if (rules.has(7685)) {
-      requests = { requestsHash: await gatherRequests(machine, logs, rules) }
-    }
+    if (rules.has(7685)) requests = await gatherRequests(machine, run.receipts, rules)
   } catch (error) {
     if (error instanceof SystemCallError) return { kind: 'invalid', reason: error.message }
     throw error
@@ -116,7 +116,7 @@ export async function executeEthereumBlock(
     gasUsed: run.gasUsed,
     ...(rules.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
     ...(rules.blobs ? { blobGasUsed: run.blobGasUsed } : {}),
-    ...requests,
+    ...(rules.has(7685) ? { requestsHash: requestsHash(requests) } : {}),
   }
   const block: EthereumBlock = {
     hash: headerHash(header),
@@ -125,7 +125,7 @@ export async function executeEthereumBlock(
     ...(ommers.length ? { ommers } : {}),
     ...(withdrawals.length ? { withdrawals } : {}),
   }
-  return { kind: 'executed', block, receipts, writes, skipped }
+  return { kind: 'executed', block, receipts, requests, writes, skipped }
 }
 
 /** The part of the header that is known before anything runs. */

@@ -29,6 +29,8 @@ export type EthereumBlockRules = BlockRules & {
 export type EthereumRules = Omit<ChainRules, 'at'> & {
   readonly forks: readonly Fork[]
   at(block: BlockPlace): EthereumBlockRules
+  /** One that the chain has. */
+  ofFork(name: ForkName): EthereumBlockRules
   /** Of the block after `parent`, at `place`; undefined before Cancun. */
   nextExcessBlobGas(parent: EthereumHeader, place: BlockPlace): bigint | undefined
 }
@@ -51,14 +53,15 @@ const BLOB_BASE_COST = 8_192n
 export function createEthereumRules(config: EthereumChainConfig): EthereumRules {
   const { forks, chainId } = config
   const byFork = new Map(forks.map((fork) => [fork.name, rulesOf(config, fork.name)]))
-  const at = (block: BlockPlace): EthereumBlockRules =>
-    byFork.get(forkAt(forks, block).name) as EthereumBlockRules
+  const ofFork = (name: ForkName): EthereumBlockRules => byFork.get(name) as EthereumBlockRules
+  const at = (block: BlockPlace): EthereumBlockRules => ofFork(forkAt(forks, block).name)
   const next = (parent: EthereumHeader): EthereumBlockRules =>
     at({ number: parent.number + 1n, timestamp: parent.timestamp + 1n })
   return {
     chainId,
     forks,
     at,
+    ofFork,
     nextBaseFee: (parent) => (next(parent).has(1559) ? nextBaseFee(parent) : undefined),
     blobBaseFee: (header) => blobBaseFee(at(header).blobs, header.excessBlobGas),
     nextExcessBlobGas: (parent, place) => nextExcessBlobGas(at(place), parent),

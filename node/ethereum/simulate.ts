@@ -5,7 +5,7 @@ import type { AncestorHash } from '../chain/machine.ts'
 import type { SimulationRules } from '../chain/simulation.ts'
 import type { EthereumHeader } from '../chain/types.ts'
 import type { EthereumRules } from './rules.ts'
-import { beginBlock, gatherRequests, payRewards, payWithdrawals } from './system.ts'
+import { beginBlock, gatherRequests, payRewards, payWithdrawals, requestsHash } from './system.ts'
 
 /** Seconds; a slot. */
 const BLOCK_TIME = 12n
@@ -30,12 +30,14 @@ export function ethereumSimulation(
       }
     },
     begin: (state, header) => beginBlock(state, header, rules.at(header)),
-    close: async (machine, { header, withdrawals, logs }) => {
+    close: async (machine, { header, withdrawals, receipts }) => {
       const block = rules.at(header)
       payWithdrawals(machine.state, withdrawals)
       if (!block.isProofOfStake) payRewards(machine.state, header, [], block)
       return {
-        ...(block.has(7685) ? { requestsHash: await gatherRequests(machine, logs, block) } : {}),
+        ...(block.has(7685)
+          ? { requestsHash: requestsHash(await gatherRequests(machine, receipts, block)) }
+          : {}),
         ...(block.has(4895) ? { withdrawalsRoot: withdrawalsRoot(withdrawals) } : {}),
       }
     },

@@ -8,13 +8,13 @@ import { bytesToBigint, concatBytes, type Hex, toHex } from '../base/bytes.ts'
 import { addressOf, type Machine } from '../chain/machine.ts'
 import type { WorldState } from '../chain/state.ts'
 import { writeBeaconRoot, writeParentHash } from '../chain/system.ts'
-import type { EthereumHeader, Log, Withdrawal } from '../chain/types.ts'
+import type { EthereumHeader, Receipt, Withdrawal } from '../chain/types.ts'
 import type { EthereumBlockRules } from './rules.ts'
 
 const SYSTEM_ADDRESS: Hex = '0xfffffffffffffffffffffffffffffffffffffffe'
 const SYSTEM_CALL_GAS = 30_000_000n
-const WITHDRAWAL_REQUESTS: Hex = '0x00000961ef480eb55e80d19ad83579a64c007002'
-const CONSOLIDATION_REQUESTS: Hex = '0x0000bbddc7ce488642fb579f8b00f3a590007251'
+export const WITHDRAWAL_REQUESTS: Hex = '0x00000961ef480eb55e80d19ad83579a64c007002'
+export const CONSOLIDATION_REQUESTS: Hex = '0x0000bbddc7ce488642fb579f8b00f3a590007251'
 const WEI_PER_GWEI = 1_000_000_000n
 
 /** A block that cannot be: a system contract is missing or fails, a deposit log is not one. */
@@ -54,21 +54,25 @@ export function payRewards(
   state.addBalance(header.coinbase, reward + (reward / 32n) * BigInt(ommers.length))
 }
 
-/** The requests hash; `logs` of the whole block. @throws SystemCallError */
+/** EIP-7685 requests that ask something, each behind its type; `receipts` of the whole
+ * block. @throws SystemCallError */
 export async function gatherRequests(
   machine: Machine,
-  logs: readonly Log[],
+  receipts: readonly Receipt[],
   rules: EthereumBlockRules,
-): Promise<Hex> {
+): Promise<Uint8Array[]> {
   const requests = [
-    depositsIn(logs, rules.depositContract),
+    depositsIn(receipts, rules.depositContract),
     await systemCall(machine, WITHDRAWAL_REQUESTS),
     await systemCall(machine, CONSOLIDATION_REQUESTS),
   ]
-  const hashes = requests.flatMap((data, type) =>
-    data.length ? [sha256(concatBytes(Uint8Array.of(type), data))] : [],
+  return requests.flatMap((data, type) =>
+    data.length ? [concatBytes(Uint8Array.of(type), data)] : [],
   )
-  return toHex(sha256(concatBytes(...hashes)))
+}
+
+export function requestsHash(requests: readonly Uint8Array[]): Hex {
+  return toHex(sha256(concatBytes(...requests.map((request) => sha256(request)))))
 }
 
 async function systemCall(machine: Machine, contract: Hex): Promise<Uint8Array> {
@@ -108,10 +112,10 @@ const DEPOSIT_PARTS: readonly (readonly [at: number, size: number])[] = [
 ]
 
 /** EIP-6110. @throws SystemCallError */
-function depositsIn(logs: readonly Log[], contract: Hex): Uint8Array {
-  const deposits = logs.filter(
-    ({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC,
-  )
+function depositsIn(receipts: readonly Receipt[], contract: Hex): Uint8Array {
+  const deposits = receipts
+    .flatMap(({ logs }) => logs)
+    .filter(({ address, topics }) => address === contract && topics[0] === DEPOSIT_TOPIC)
   return concatBytes(...deposits.flatMap(({ data }) => partsOf(data)))
 }
 

@@ -81,7 +81,12 @@ export function blockObject(
   }
 }
 
-function withdrawalObject({ index, validatorIndex, address, amount }: Withdrawal): JsonObject {
+export function withdrawalObject({
+  index,
+  validatorIndex,
+  address,
+  amount,
+}: Withdrawal): JsonObject {
   return {
     index: quantity(index),
     validatorIndex: quantity(validatorIndex),

@@ -21,6 +21,8 @@ const NULLABLE_QUANTITY = { type: ['string', 'null'] }
 
 const hashId = (value: Hex): BlockId => ({ kind: 'hash', hash: value, requireCanonical: false })
 
+const RESOURCES = ['state', 'tx', 'logs', 'receipts', 'blocks', 'stateproofs'] as const
+
 export const chainMethods: RpcMethods = {
   eth_chainId: method({
     summary: 'The chain id (EIP-155)',
@@ -96,6 +98,19 @@ export const chainMethods: RpcMethods = {
     params: [],
     result: { type: ['object', 'boolean'] },
     handler: (context) => syncingObject(context),
+  }),
+  eth_capabilities: method({
+    summary: 'What this node can be asked for: everything since genesis, it is an archive',
+    params: [],
+    result: schemas.object,
+    handler: ({ chain }) => {
+      const { number, hash: headHash } = chain.headRef('unsafe')
+      const whole = { disabled: false, oldestBlock: quantity(chain.genesis.header.number) }
+      return {
+        head: { number: quantity(number), hash: headHash },
+        ...Object.fromEntries(RESOURCES.map((name) => [name, whole])),
+      }
+    },
   }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
