@@ -11,7 +11,7 @@
  */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { type Hex, toHex } from '../base/bytes.ts'
+import { toHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import {
   createBlock,
@@ -26,10 +26,11 @@ import { type DepositTx, decodeDepositTx, isDeposit } from './deposit.ts'
 import { type InvalidBlock, type SkippedTx, TxError, type TxRefusal } from './errors.ts'
 import { executeDeposit } from './execute-deposit.ts'
 import { executeTx } from './execute-tx.ts'
-import { encodeExtraData, type L1Prices, l1PricesOf, nextBaseFee } from './fees.ts'
+import { encodeExtraData, type L1Prices, nextBaseFee } from './fees.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
 import { RlpError } from './rlp.ts'
+import { rollupRules } from './rules.ts'
 import type { StateWrites, WorldState } from './state.ts'
 import { writeSystemState } from './system.ts'
 import { decodeTx, type SignedTx, txHash } from './tx.ts'
@@ -85,7 +86,8 @@ export async function executeBlock(input: ExecuteInput): Promise<Executed | Inva
     parentBeaconBlockRoot: attributes.parentBeaconBlockRoot,
   }
   writeSystemState(state, environment)
-  const machine = createMachine({ chainId: config.l2ChainId, state, environment })
+  const rules = rollupRules(config.l2ChainId)
+  const machine = createMachine({ rules, state, environment })
   const run = new BlockRun(machine, config, input.observer)
   input.observer?.begin(machine)
 
@@ -157,7 +159,7 @@ class BlockRun {
   readonly #machine: Machine
   readonly #chainId: number
   readonly #observer: BlockObserver | undefined
-  #prices: L1Prices | undefined
+  #prices: L1Prices | null | undefined
 
   constructor(
     machine: Machine,
@@ -225,7 +227,8 @@ class BlockRun {
   async #signed(raw: Uint8Array): Promise<{ receipt: Receipt } | { refusal: TxRefusal }> {
     const tx = readSigned(raw, this.#chainId)
     if ('code' in tx) return { refusal: tx }
-    this.#prices ??= l1PricesOf((address: Hex, key: Hex) => this.#machine.state.slot(address, key))
+    const { state, rules } = this.#machine
+    this.#prices ??= rules.l1Prices((address, key) => state.slot(address, key))
     return executeTx(this.#machine, tx, {
       gasLeft: this.gasLeft,
       cumulativeGasUsed: this.gasUsed,

@@ -11,15 +11,16 @@ import type { BlockObserver } from '../chain/execute.ts'
 import { askAtJumps, type Machine } from '../chain/machine.ts'
 import type { Message } from '../chain/message.ts'
 import { observe } from '../chain/observe.ts'
-import { decodeTx, txHash } from '../chain/tx.ts'
-import type { Block, Receipt } from '../chain/types.ts'
+import type { ChainRules } from '../chain/rules.ts'
+import { decodeTxUnder, txHash } from '../chain/tx.ts'
+import type { EthereumBlock, Receipt } from '../chain/types.ts'
 import type { Json, TraceContext, Tracer } from './tracer.ts'
 
 export type TraceTarget = {
-  readonly chainId: number
-  readonly block: Block
+  readonly rules: ChainRules
+  readonly block: EthereumBlock
   /** Runs the block again. */
-  replay(block: Block, observer: BlockObserver): Promise<void>
+  replay(block: EthereumBlock, observer: BlockObserver): Promise<void>
   /** Asked while code runs; what it throws ends the trace. */
   tick(): void
 }
@@ -31,11 +32,11 @@ const DONE = Symbol('traced')
 
 /** One tracer per transaction; `only`: that transaction and no other. @throws what tracers throw */
 export async function traceBlock(
-  { chainId, block, replay, tick }: TraceTarget,
+  { rules, block, replay, tick }: TraceTarget,
   createTracer: () => Tracer,
   only: number | null = null,
 ): Promise<TxTrace[]> {
-  const trace = new BlockTrace({ chainId, block, only, createTracer, tick })
+  const trace = new BlockTrace({ rules, block, only, createTracer, tick })
   try {
     await replay(block, trace)
   } catch (error) {
@@ -44,7 +45,7 @@ export async function traceBlock(
   return trace.traces
 }
 
-type BlockTraceArgs = Pick<TraceTarget, 'chainId' | 'block' | 'tick'> & {
+type BlockTraceArgs = Pick<TraceTarget, 'rules' | 'block' | 'tick'> & {
   readonly only: number | null
   readonly createTracer: () => Tracer
 }
@@ -94,7 +95,9 @@ class BlockTrace implements BlockObserver {
       const nonce = machine.state.account(from)?.nonce ?? 0n
       return { ...shared, from, to, nonce, gas, value, input: data, touched: [] }
     }
-    const tx = decodeTx(raw, this.#args.chainId)
+    const { baseFeeVault } = machine.rules
+    const vaults = baseFeeVault ? [baseFeeVault, OP.l1FeeVault] : []
+    const tx = decodeTxUnder(this.#args.rules.at(header), raw)
     return {
       ...shared,
       from: tx.sender,
@@ -103,7 +106,7 @@ class BlockTrace implements BlockObserver {
       gas: tx.gasLimit,
       value: tx.value,
       input: tx.data,
-      touched: [...authoritiesOf(tx.inner), OP.baseFeeVault, OP.l1FeeVault],
+      touched: [...authoritiesOf(tx.inner), ...vaults],
     }
   }
 }

@@ -15,6 +15,7 @@ import { viewAt } from './state.ts'
 
 /** Rounds until an access list no longer changes the run; nearly always one is enough. */
 const ACCESS_LIST_ROUNDS_MAX = 8
+const BLOB_TYPE = 3
 /** r and s do not compress. */
 const SIGNATURE_BYTES = 64
 
@@ -60,7 +61,7 @@ export const callMethods: RpcMethods = {
       const view = viewAt(context.chain, id)
       const estimate = await view.estimateGas(checked(context, request, false), {
         ...optionsOf(context, state, blockOf),
-        l1Fee: view.l1Fee(bytesOf(request)).fee,
+        l1Fee: view.l1Fee(bytesOf(request)),
       })
       if (estimate.kind === 'failed') throw failureOf(estimate.result, estimate.allowance)
       return quantity(estimate.gas)
@@ -125,11 +126,12 @@ export function checked(
   request: CallObject,
   fill = true,
 ): CallObject {
-  const own = BigInt(chain.config.l2ChainId)
+  const own = BigInt(chain.rules.chainId)
   if (request.chainId !== undefined && request.chainId !== own) {
     throw invalidParams(`chainId ${request.chainId} is not this chain's, ${own}`)
   }
-  if (request.blobVersionedHashes) {
+  const { txTypes } = chain.rules.at(chain.head('unsafe'))
+  if (request.blobVersionedHashes && !txTypes.has(BLOB_TYPE)) {
     throw invalidParams('blob transactions (type 3) are not accepted on L2')
   }
   const { callGasMax } = options

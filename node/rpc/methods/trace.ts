@@ -1,8 +1,8 @@
 /** debug_trace*: transactions and calls run again with a tracer that listens (node/trace). */
-import { decodeBlock } from '../../chain/block.ts'
+import { decodeEthereumBlock } from '../../chain/block.ts'
 import type { BlockOverrides, StateOverrides } from '../../chain/overrides.ts'
 import { RlpError } from '../../chain/rlp.ts'
-import type { Block } from '../../chain/types.ts'
+import type { EthereumBlock } from '../../chain/types.ts'
 import { createTracer } from '../../trace/index.ts'
 import { type TxTrace, traceBlock, traceCall } from '../../trace/replay.ts'
 import { type Budget, type Tracer, TracerConfigError } from '../../trace/tracer.ts'
@@ -197,7 +197,7 @@ export const traceMethods: RpcMethods = {
 
 async function tracesOf(
   context: RpcContext,
-  found: Block,
+  found: EthereumBlock,
   given: TraceConfig,
   only: number | null = null,
 ): Promise<TxTrace[]> {
@@ -207,7 +207,7 @@ async function tracesOf(
   }
   const tick = timeLimit(context, given)
   const target = {
-    chainId: chain.config.l2ChainId,
+    rules: chain.rules,
     block: found,
     replay: chain.replay.bind(chain),
     tick,
@@ -266,9 +266,9 @@ function timeoutOf(value: unknown): number | undefined {
   )
 }
 
-function decodedBlock(rlp: Uint8Array): Block {
+function decodedBlock(rlp: Uint8Array): EthereumBlock {
   try {
-    return decodeBlock(rlp)
+    return decodeEthereumBlock(rlp)
   } catch (error) {
     if (error instanceof RlpError)
       throw invalidParams(`invalid argument 0 (blockRlp): ${error.message}`)
