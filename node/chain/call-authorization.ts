@@ -3,6 +3,7 @@
  * the transaction would, so that `eth_estimateGas` of a type 4 transaction sees what will run. An invalid one
  * is passed over, as in the transaction.
  */
+import type { TypedTransaction } from '@ethereumjs/tx'
 import { eoaCode7702RecoverAuthority } from '@ethereumjs/util'
 import { bytesEqual, concatBytes, fromHex, type Hex } from '../base/bytes.ts'
 import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './account.ts'
@@ -69,4 +70,16 @@ function authorityOf(one: Authorization): Hex | null {
   } catch {
     return null
   }
+}
+
+/** Who signed the authorizations of a transaction; the invalid ones are left out. */
+export function authoritiesOf(inner: TypedTransaction): Hex[] {
+  if (!('authorizationList' in inner)) return []
+  return inner.authorizationList.flatMap((one) => {
+    try {
+      return [eoaCode7702RecoverAuthority(one).toString()]
+    } catch {
+      return []
+    }
+  })
 }

@@ -6,10 +6,9 @@
 import type { Hex } from '../base/bytes.ts'
 import type { Authorization } from './call-authorization.ts'
 import type { TxErrorCode } from './errors.ts'
-import { type BlockEnvironment, createMachine, type Machine } from './machine.ts'
+import { type AncestorHash, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
 import {
   type AccessList,
-  L2_MESSAGE,
   type Message,
   type MessageResult,
   messageFault,
@@ -17,6 +16,7 @@ import {
   runMessage,
 } from './message.ts'
 import { applyStateOverrides, type BlockOverrides, type StateOverrides } from './overrides.ts'
+import type { BlockRules } from './rules.ts'
 import type { WorldState } from './state.ts'
 
 export type { AccessList }
@@ -57,8 +57,9 @@ export type CallOptions = {
 }
 
 export type CallContext = {
-  readonly chainId: number
+  readonly rules: BlockRules
   readonly environment: BlockEnvironment
+  readonly ancestorHash?: AncestorHash
   /** Gas a call may use at most, and uses when the request names none. */
   readonly gasCap: bigint
   createState(): WorldState
@@ -133,13 +134,13 @@ export async function estimateGas(
 
 /** A machine of the call's own; a text when the overrides contradict each other. */
 async function prepare(
-  { chainId, environment, blockHash, createState }: CallContext,
+  { rules, environment, ancestorHash, blockHash, createState }: CallContext,
   message: Message,
   { state: overrides, block = {}, tick }: CallOptions,
 ): Promise<Machine | string> {
   const isFree = message.maxFeePerGas === 0n
   const machine = createMachine({
-    chainId,
+    rules,
     state: createState(),
     environment: {
       ...environment,
@@ -147,6 +148,7 @@ async function prepare(
       ...(isFree ? { baseFeePerGas: 0n } : {}),
       ...(message.maxFeePerBlobGas === 0n ? { blobBaseFee: 0n } : {}),
     },
+    ...(ancestorHash ? { ancestorHash } : {}),
     recent: (number) => (number === environment.number ? blockHash() : undefined),
     ...(tick ? { tick } : {}),
   })
@@ -155,13 +157,13 @@ async function prepare(
 }
 
 async function runOnce(machine: Machine, message: Message): Promise<CallResult> {
-  const fault = messageFault(machine, message, L2_MESSAGE)
+  const fault = messageFault(machine, message, false)
   if (fault) return failed({ kind: 'refused', message: fault.message, code: fault.code })
   const { evm, state } = machine
   const depth = state.depth
   await state.checkpoint()
   try {
-    return await runMessage(machine, message, L2_MESSAGE)
+    return await runMessage(machine, message)
   } finally {
     evm.journal.accessList = undefined as never
     machine.unwind(depth)

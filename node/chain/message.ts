@@ -9,7 +9,6 @@
  * The L1 data fee is not charged: it is a price of signed bytes, and there are none.
  */
 import type { Account } from '@ethereumjs/util'
-import { OP } from '../../genesis/addresses.ts'
 import type { Hex } from '../base/bytes.ts'
 import { EMPTY_ACCOUNT } from './account.ts'
 import { type Authorization, applyAuthorizations } from './call-authorization.ts'
@@ -54,15 +53,6 @@ export type MessageResult = {
   readonly accessList: AccessList
 }
 
-export type MessageRules = {
-  /** As of a transaction: nonce and base fee too. Without it only what cannot run at all is refused. */
-  readonly strict: boolean
-  /** Who gets the base fee's part; null burns it. */
-  readonly baseFeeTo: Hex | null
-}
-
-export const L2_MESSAGE: MessageRules = { strict: false, baseFeeTo: OP.baseFeeVault }
-
 const NONCE_MAX = 2n ** 64n - 1n
 
 /** Least gas limits: intrinsic gas, and the calldata floor (EIP-7623; 0 before Prague). */
@@ -100,18 +90,19 @@ export function messageGas(
   return { intrinsic, floor }
 }
 
-/** null when the message can run. */
+/** null when the message can run. `strict`: as of a transaction, nonce and base fee too; without it only what cannot
+ * run at all is refused. */
 export function messageFault(
   machine: Machine,
   message: Message,
-  rules: MessageRules,
+  strict: boolean,
 ): TxRefusal | null {
   const { state, block, evm } = machine
   const { from, nonce, maxFeePerGas: cap, maxPriorityFeePerGas: tip, gasLimit } = message
   const sender = state.account(from)
   const balance = sender?.balance ?? 0n
   const next = sender?.nonce ?? 0n
-  if (rules.strict) {
+  if (strict) {
     if (nonce !== undefined && nonce < next) {
       return refusal('nonce-too-low', `nonce too low: ${nonce}, next of ${from} is ${next}`)
     }
@@ -121,11 +112,19 @@ export function messageFault(
     if (next >= NONCE_MAX) return refusal('nonce-max', `nonce has max value: ${from}`)
   }
   const baseFee = block.header.baseFeePerGas
-  if (baseFee !== undefined && (rules.strict || cap > 0n || tip > 0n)) {
+  if (baseFee !== undefined && (strict || cap > 0n || tip > 0n)) {
     if (tip > cap) return refusal('tip-above-fee-cap', `tip ${tip} is above the fee cap ${cap}`)
     if (cap < baseFee) {
       const message = `max fee per gas less than block base fee: ${from} offers ${cap}, the base fee is ${baseFee}`
       return refusal('fee-below-base-fee', message)
+    }
+  }
+  const blobCap = message.maxFeePerBlobGas ?? 0n
+  if (message.blobVersionedHashes && (strict || blobCap > 0n)) {
+    const price = block.header.getBlobGasPrice()
+    if (blobCap < price) {
+      const text = `max fee per blob gas less than block blob gas fee: ${from} offers ${blobCap}, it is ${price}`
+      return refusal('blob-fee-below-base-fee', text)
     }
   }
   const want =
@@ -152,11 +151,7 @@ export function messageFault(
 }
 
 /** After `messageFault` gave null. Changes the state; the caller checkpoints and reverts. */
-export async function runMessage(
-  machine: Machine,
-  message: Message,
-  rules: MessageRules,
-): Promise<MessageResult> {
+export async function runMessage(machine: Machine, message: Message): Promise<MessageResult> {
   const { evm, state, block } = machine
   const { from, to, value, data, gasLimit } = message
   const baseFee = block.header.baseFeePerGas ?? 0n
@@ -196,7 +191,7 @@ export async function runMessage(
   const refund = (execResult.gasRefund ?? 0n) + authorizationRefund
   const spent = peak - (refund < refundMax ? refund : refundMax)
   const gasUsed = spent > floor ? spent : floor
-  await pay(machine, { from, gasPrice, baseFee, gasUsed, gasLimit, baseFeeTo: rules.baseFeeTo })
+  await pay(machine, { from, gasPrice, baseFee, gasUsed, gasLimit })
   const accessList = accessListOf(machine, [from, to])
   await deleteDestroyed(machine, result)
   await evm.journal.cleanup()
@@ -224,21 +219,20 @@ function priceOf({ maxFeePerGas, maxPriorityFeePerGas }: Message, baseFee: bigin
 }
 
 async function pay(
-  { state, block, evm }: Machine,
+  { state, block, evm, rules }: Machine,
   fee: {
     from: Hex
     gasPrice: bigint
     baseFee: bigint
     gasUsed: bigint
     gasLimit: bigint
-    baseFeeTo: Hex | null
   },
 ): Promise<void> {
   const coinbase = block.header.coinbase
   const { from, gasPrice, baseFee, gasUsed } = fee
   if (gasPrice > 0n) {
     state.addBalance(from, (fee.gasLimit - gasUsed) * gasPrice)
-    if (baseFee > 0n && fee.baseFeeTo) state.addBalance(fee.baseFeeTo, baseFee * gasUsed)
+    if (baseFee > 0n && rules.baseFeeVault) state.addBalance(rules.baseFeeVault, baseFee * gasUsed)
   }
   // Touched even by a tip of nothing: an empty account is deleted (EIP-161).
   state.addBalance(coinbase.toString(), gasPrice > baseFee ? (gasPrice - baseFee) * gasUsed : 0n)
@@ -246,9 +240,9 @@ async function pay(
 }
 
 /** EIP-2929, EIP-2930 and EIP-3651. */
-function warm({ evm, block }: Machine, { from, to, accessList }: Message): void {
-  const { journal, precompiles } = evm
-  for (const address of precompiles.keys()) journal.addAlwaysWarmAddress(address)
+function warm({ evm, block, precompiles }: Machine, { from, to, accessList }: Message): void {
+  const { journal } = evm
+  for (const address of precompiles) journal.addAlwaysWarmAddress(address)
   for (const address of [from, to]) if (address) journal.addAlwaysWarmAddress(address)
   if (evm.common.isActivatedEIP(3651)) {
     journal.addAlwaysWarmAddress(block.header.coinbase.toString())
@@ -269,7 +263,8 @@ function blobPrice({ block }: Machine, blobGas: bigint): bigint {
 }
 
 function accessListOf(machine: Machine, known: readonly (Hex | null)[]): AccessList {
-  const { journal, precompiles } = machine.evm
+  const { journal } = machine.evm
+  const precompiles = new Set(machine.precompiles)
   return [...(journal.accessList ?? new Map<string, Set<string>>())]
     .filter(([address]) => !precompiles.has(address))
     .map(([address, keys]) => ({

@@ -7,6 +7,7 @@ import { fromHex, keccak } from '../base/bytes.ts'
 import { EMPTY_ACCOUNT } from './account.ts'
 import { addressOf, type Machine } from './machine.ts'
 import { trimmed } from './state.ts'
+import type { Withdrawal } from './types.ts'
 
 export type AccountOverride = {
   /** wei */
@@ -22,14 +23,6 @@ export type AccountOverride = {
 }
 
 export type StateOverrides = ReadonlyMap<Hex, AccountOverride>
-
-export type Withdrawal = {
-  readonly index: bigint
-  readonly validatorIndex: bigint
-  readonly address: Hex
-  /** gwei */
-  readonly amount: bigint
-}
 
 export type BlockOverrides = {
   readonly number?: bigint
@@ -80,6 +73,8 @@ async function overrideAccount(
   address: Hex,
   { balance, nonce, code, state: whole, stateDiff }: AccountOverride,
 ): Promise<void> {
+  const isTouched = [balance, nonce, code, whole, stateDiff].some((field) => field !== undefined)
+  if (!isTouched) return
   const account = state.account(address) ?? EMPTY_ACCOUNT
   state.setAccount(address, {
     ...account,

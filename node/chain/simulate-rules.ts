@@ -1,30 +1,20 @@
 /** What a simulated block of this rollup is: its header as `executeBlock` would make it. */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { toHex } from '../base/bytes.ts'
+import { toHex, ZERO_HASH } from '../base/bytes.ts'
 import { EMPTY_REQUESTS_HASH } from './block.ts'
-import { nextBaseFee } from './fees.ts'
-import { createMachine } from './machine.ts'
+import { rollupRules } from './rules.ts'
 import type { SimulationRules } from './simulation.ts'
 import { writeSystemState } from './system.ts'
+
+const WEI_PER_GWEI = 1_000_000_000n
 
 export function rollupSimulation(
   config: Pick<ChainConfig, 'l2ChainId' | 'blockTime'>,
 ): SimulationRules {
-  const chainId = config.l2ChainId
   return {
-    chainId,
+    chain: rollupRules(config.l2ChainId),
     blockTime: config.blockTime,
-    baseFeeTo: OP.baseFeeVault,
-    createMachine: ({ state, header, blobBaseFee, recent, tick }) =>
-      createMachine({
-        chainId,
-        state,
-        environment: { ...header, ...(blobBaseFee === undefined ? {} : { blobBaseFee }) },
-        recent,
-        ...(tick ? { tick } : {}),
-      }),
-    nextBaseFee,
     // The parent's extra data carries the EIP-1559 parameters on.
     template: (parent) => ({
       ...parent,
@@ -34,10 +24,14 @@ export function rollupSimulation(
       excessBlobGas: 0n,
       requestsHash: EMPTY_REQUESTS_HASH,
     }),
-    begin: writeSystemState,
+    begin: (state, header) =>
+      writeSystemState(state, {
+        ...header,
+        parentBeaconBlockRoot: header.parentBeaconBlockRoot ?? ZERO_HASH,
+      }),
     close: async (machine, { withdrawals }) => {
       for (const { address, amount } of withdrawals) {
-        machine.state.addBalance(address, amount * 1_000_000_000n)
+        machine.state.addBalance(address, amount * WEI_PER_GWEI)
       }
       return {}
     },

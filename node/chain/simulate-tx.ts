@@ -1,12 +1,12 @@
 /**
- * Two parts of a simulated block: its transactions as bytes, signed by zeros, and the log of native transfers.
+ * Two parts of a simulated block: its transactions as bytes, signed by zeros, and its log.
  */
 import { bigintToBytes, concatBytes, fromHex, type Hex, keccakHex } from '../base/bytes.ts'
 import type { Machine } from './machine.ts'
 import type { Message } from './message.ts'
 import { type Frame, type FrameEnd, observe } from './observe.ts'
 import { encodeRlp, integer, type RlpItem } from './rlp.ts'
-import type { SimulatedTx } from './simulation.ts'
+import type { SimulatedLog, SimulatedTx } from './simulation.ts'
 import type { Log } from './types.ts'
 
 /** ERC-7528 and ERC-20's `Transfer(address,address,uint256)`. */
@@ -79,24 +79,27 @@ export function simulatedTx(
   return { hash: keccakHex(raw), raw, type, nonce, message }
 }
 
-/** Logs and native transfers of one message in order; those of frames that fail are taken back. */
+/** Logs, and on request native transfers, of each message in order. Those of frames that fail are taken back; the
+ * numbers they had are not given again, as in geth. */
 export class TransferLog {
-  #logs: Log[] = []
+  #logs: SimulatedLog[] = []
+  #count = 0
   /** How many there were when each open frame began. */
   #marks: number[] = []
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, withTransfers: boolean) {
     const observer = {
       enter: ({ type, from, to, value }: Frame) => {
         this.#marks.push(this.#logs.length)
-        if (value && type !== 'DELEGATECALL') this.#logs.push(transferLog(from, to, value))
+        if (withTransfers && value && type !== 'DELEGATECALL')
+          this.#add(transferLog(from, to, value))
       },
       exit: ({ error }: FrameEnd) => {
         const mark = this.#marks.pop() ?? 0
         if (error !== null) this.#logs.length = mark
       },
       log: (log: Log) => {
-        this.#logs.push(log)
+        this.#add(log)
       },
     }
     observe(machine, () => observer, { frames: true, steps: false, logs: true })
@@ -107,8 +110,12 @@ export class TransferLog {
     this.#marks = []
   }
 
-  logs(): readonly Log[] {
+  logs(): readonly SimulatedLog[] {
     return this.#logs
+  }
+
+  #add(log: Log): void {
+    this.#logs.push({ log, logIndex: this.#count++ })
   }
 }
 

@@ -10,7 +10,7 @@
 import { fromHex, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
 import { EMPTY_OMMERS_HASH, headerHash, transactionsRoot, ZERO_NONCE } from './block.ts'
 import { bloomOf, mergeBlooms } from './bloom.ts'
-import type { Machine } from './machine.ts'
+import { createMachine, type Machine } from './machine.ts'
 import { type Message, type MessageResult, messageFault, runMessage } from './message.ts'
 import { applyStateOverrides, type BlockOverrides, type StateOverrides } from './overrides.ts'
 import { receiptsRoot } from './receipt.ts'
@@ -26,7 +26,7 @@ import {
   TX_CODES,
 } from './simulation.ts'
 import { type StateReader, type StateWrites, WorldState } from './state.ts'
-import type { Header, Receipt } from './types.ts'
+import type { EthereumHeader as Header, Receipt } from './types.ts'
 
 /** EIP-4844. */
 const BLOB_GAS = 131_072n
@@ -125,24 +125,25 @@ class SimulatedRun {
     const { planned, known } = this.#at
     const { overrides, calls } = planned
     const header = this.#header()
-    const machine = rules.createMachine({
+    const { blobBaseFee } = overrides
+    const machine = createMachine({
+      rules: rules.chain.at(header),
       state,
-      header,
-      blobBaseFee: overrides.blobBaseFee,
+      environment: { ...header, ...(blobBaseFee === undefined ? {} : { blobBaseFee }) },
+      ...(rules.ancestorHash ? { ancestorHash: rules.ancestorHash } : {}),
       recent: (number) => known.get(number),
-      tick,
+      ...(tick ? { tick } : {}),
     })
     if (planned.state) {
       const fault = await applyStateOverrides(machine, planned.state)
       if (fault) throw new SimulationError(SIMULATION_CODES.invalid, fault)
     }
     rules.begin(state, header)
-    const transfers = this.#input.traceTransfers ? new TransferLog(machine) : null
+    const transfers = new TransferLog(machine, this.#input.traceTransfers)
     for (const call of calls) await this.#call(machine, header, call, transfers)
 
     const withdrawals = overrides.withdrawals ?? []
-    const logs = this.#receipts.flatMap((receipt) => receipt.logs)
-    const closed = await rules.close(machine, { header, withdrawals, logs })
+    const closed = await rules.close(machine, { header, withdrawals, receipts: this.#receipts })
     const writes = state.finish()
     const raws = this.#transactions.map(({ raw }) => raw)
     const sealed: Header = {
@@ -179,7 +180,8 @@ class SimulatedRun {
       nonce: ZERO_NONCE,
       ...(isPriced
         ? {
-            baseFeePerGas: overrides.baseFeePerGas ?? (validation ? rules.nextBaseFee(parent) : 0n),
+            baseFeePerGas:
+              overrides.baseFeePerGas ?? (validation ? rules.chain.nextBaseFee(parent) : 0n),
           }
         : {}),
       ...(template.parentBeaconBlockRoot === undefined
@@ -192,7 +194,7 @@ class SimulatedRun {
     machine: Machine,
     header: Header,
     call: SimulatedCall,
-    transfers: TransferLog | null,
+    transfers: TransferLog,
   ): Promise<void> {
     const { rules, validation } = this.#input
     const { budget } = this.#at
@@ -223,24 +225,24 @@ class SimulatedRun {
           }
         : {}),
     }
-    const messageRules = { strict: validation, baseFeeTo: rules.baseFeeTo }
-    const fault = messageFault(machine, message, messageRules)
+    const fault = messageFault(machine, message, validation)
     if (fault) {
       const code = TX_CODES[fault.code] ?? SIMULATION_CODES.internal
       throw new SimulationError(code, `${fault.message} (supplied gas ${gasLimit})`)
     }
-    transfers?.begin()
-    const result = await runMessage(machine, message, messageRules)
+    transfers.begin()
+    const result = await runMessage(machine, message)
     budget.gasLeft -= result.gasUsed
-    this.#take(simulatedTx(rules.chainId, nonce, message, call.gasPrice !== undefined), result)
-    const logIndex = this.#results.reduce((sum, { logs }) => sum + logs.length, 0)
-    const shown = result.error ? [] : (transfers?.logs() ?? result.logs)
+    this.#take(
+      simulatedTx(rules.chain.chainId, nonce, message, call.gasPrice !== undefined),
+      result,
+    )
     this.#results.push({
       gasUsed: result.gasUsed,
       gasPeak: result.gasPeak,
       returnData: result.returnData,
       ...(result.error ? { error: result.error } : {}),
-      logs: shown.map((log, i) => ({ log, logIndex: logIndex + i })),
+      logs: result.error ? [] : transfers.logs(),
     })
   }
 

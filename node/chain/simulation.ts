@@ -4,11 +4,12 @@
  */
 import type { Hex } from '../base/bytes.ts'
 import type { TxErrorCode } from './errors.ts'
-import type { Machine } from './machine.ts'
+import type { AncestorHash, Machine } from './machine.ts'
 import type { Message, MessageResult } from './message.ts'
-import type { BlockOverrides, StateOverrides, Withdrawal } from './overrides.ts'
+import type { BlockOverrides, StateOverrides } from './overrides.ts'
+import type { ChainRules } from './rules.ts'
 import type { StateReader, WorldState } from './state.ts'
-import type { Block, Header, Log } from './types.ts'
+import type { EthereumBlock, EthereumHeader as Header, Log, Receipt, Withdrawal } from './types.ts'
 
 /** One transaction of a simulated block. Gas and nonce follow from the state when they are left out. */
 export type SimulatedCall = {
@@ -34,18 +35,10 @@ export type BlockStateCall = {
 }
 
 export type SimulationRules = {
-  readonly chainId: number
+  readonly chain: ChainRules
   /** Seconds to the next block when nobody says. */
   readonly blockTime: bigint
-  readonly baseFeeTo: Hex | null
-  createMachine(args: {
-    state: WorldState
-    header: Header
-    blobBaseFee: bigint | undefined
-    recent: (number: bigint) => Hex | undefined
-    tick: (() => void) | undefined
-  }): Machine
-  nextBaseFee(parent: Header): bigint
+  readonly ancestorHash?: AncestorHash
   /** What a header of this height has beside what is simulated; only the parent is known. */
   template(parent: Header, at: { number: bigint; timestamp: bigint }): Header
   /** Before the first call. */
@@ -53,7 +46,7 @@ export type SimulationRules = {
   /** After the last call: withdrawals, requests. The header fields that follow. */
   close(
     machine: Machine,
-    block: { header: Header; withdrawals: readonly Withdrawal[]; logs: readonly Log[] },
+    block: { header: Header; withdrawals: readonly Withdrawal[]; receipts: readonly Receipt[] },
   ): Promise<Partial<Header>>
   /** Header fields that follow from the state. */
   seal(storageRootOf: (address: Hex) => Uint8Array): Partial<Header>
@@ -85,11 +78,13 @@ export type SimulatedResult = Pick<
   MessageResult,
   'gasUsed' | 'gasPeak' | 'error' | 'returnData'
 > & {
-  readonly logs: readonly { readonly log: Log; readonly logIndex: number }[]
+  readonly logs: readonly SimulatedLog[]
 }
 
+export type SimulatedLog = { readonly log: Log; readonly logIndex: number }
+
 export type SimulatedBlock = {
-  readonly block: Block & { readonly withdrawals: readonly Withdrawal[] }
+  readonly block: EthereumBlock
   readonly transactions: readonly SimulatedTx[]
   readonly results: readonly SimulatedResult[]
 }

@@ -14,12 +14,14 @@ import {
   type GasEstimate,
   runCall,
 } from './call.ts'
-import { l1FeeOf, l1PricesOf } from './fees.ts'
+import { l1FeeOf } from './fees.ts'
+import type { AncestorHash } from './machine.ts'
+import type { BlockRules } from './rules.ts'
 import { simulate } from './simulate.ts'
 import type { SimulatedBlock, SimulationInput, SimulationRules } from './simulation.ts'
 import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
-import type { Header, L1Fee } from './types.ts'
+import type { EthereumHeader } from './types.ts'
 
 type StorageProof = {
   readonly key: Hex
@@ -35,29 +37,32 @@ export type AccountProof = {
 }
 
 export class StateView {
-  readonly header: Header
+  readonly header: EthereumHeader
+  readonly rules: BlockRules
   readonly #reader: StateReader
   readonly #state: WorldState
   readonly #context: CallContext
-
-  readonly #simulation: () => SimulationRules
+  readonly #simulation: SimulationRules
 
   constructor(args: {
     reader: StateReader
-    header: Header
-    chainId: number
+    header: EthereumHeader
+    rules: BlockRules
     gasCap: bigint
-    simulation: () => SimulationRules
+    simulation: SimulationRules
+    ancestorHash?: AncestorHash
   }) {
-    const { reader, header } = args
+    const { reader, header, rules, ancestorHash } = args
     this.#simulation = args.simulation
     this.header = header
+    this.rules = rules
     this.#reader = reader
     const root = fromHex(header.stateRoot)
     this.#state = new WorldState(reader, root)
     this.#context = {
-      chainId: args.chainId,
+      rules,
       gasCap: args.gasCap,
+      ...(ancestorHash ? { ancestorHash } : {}),
       environment: header,
       blockHash: () => headerHash(header),
       createState: () => new WorldState(reader, root),
@@ -79,12 +84,10 @@ export class StateView {
     return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
   }
 
-  /** What including `raw` costs for L1 data at this block's prices. */
-  l1Fee(raw: Uint8Array): L1Fee {
-    return l1FeeOf(
-      raw,
-      l1PricesOf((address, key) => this.#state.slot(address, key)),
-    )
+  /** wei that including `raw` costs for L1 data at this block's prices. */
+  l1Fee(raw: Uint8Array): bigint {
+    const prices = this.rules.l1Prices((address, key) => this.#state.slot(address, key))
+    return prices ? l1FeeOf(raw, prices).fee : 0n
   }
 
   proof(address: Hex, slots: readonly Hex[]): AccountProof {
@@ -119,7 +122,6 @@ export class StateView {
   async simulate(
     input: Omit<SimulationInput, 'rules' | 'base' | 'reader'>,
   ): Promise<SimulatedBlock[]> {
-    const rules = this.#simulation()
-    return simulate({ ...input, rules, base: this.header, reader: this.#reader })
+    return simulate({ ...input, rules: this.#simulation, base: this.header, reader: this.#reader })
   }
 }

@@ -2,7 +2,7 @@
  * From a block parameter to a block. `latest` and `pending` are the unsafe head: what is not in a block yet
  * has no block. An unknown block is an error where state is asked for, never silently the latest.
  */
-import type { Block, Receipt } from '../chain/types.ts'
+import type { EthereumBlock as Block, Receipt } from '../chain/types.ts'
 import type { RpcChain } from './context.ts'
 import { RPC, RpcError } from './errors.ts'
 import type { BlockId } from './params.ts'

@@ -41,6 +41,8 @@ export type RpcOptions = {
   readonly feeHistoryBlocksMax: number
   readonly feePercentilesMax: number
   readonly proofSlotsMax: number
+  /** Slots of one `eth_getStorageValues`. */
+  readonly storageSlotsMax: number
   /** `eth_sendRawTransactionSync`: wait when the caller names none, and at most. */
   readonly syncWaitMs: number
   readonly syncWaitMsMax: number
@@ -81,6 +83,7 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   feeHistoryBlocksMax: 1_024,
   feePercentilesMax: 100,
   proofSlotsMax: 1_024,
+  storageSlotsMax: 1_024,
   syncWaitMs: 2_000,
   syncWaitMsMax: 10_000,
   syncWaitsMax: 1_000,

@@ -1,12 +1,13 @@
 /** Calls that change nothing, the gas they would need, and the accounts they touch. */
 import { toHex } from '../../base/bytes.ts'
 import type { CallOptions, CallResult } from '../../chain/call.ts'
+import { revertReason } from '../../chain/revert.ts'
 import { encodeRlp, integer } from '../../chain/rlp.ts'
 import type { StateView } from '../../chain/state-view.ts'
 import { type CallObject, call, callBlockOverrides, stateOverrides } from '../call-object.ts'
 import type { RpcContext } from '../context.ts'
 import { invalidParams, RPC, RpcError, txErrorOf } from '../errors.ts'
-import { quantity, revertReason } from '../format.ts'
+import { quantity } from '../format.ts'
 import { callDeadline } from '../limits.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
 import { block, LATEST, optional, required, schemas } from '../params.ts'
@@ -14,6 +15,7 @@ import { viewAt } from './state.ts'
 
 /** Rounds until an access list no longer changes the run; nearly always one is enough. */
 const ACCESS_LIST_ROUNDS_MAX = 8
+const BLOB_TYPE = 3
 /** r and s do not compress. */
 const SIGNATURE_BYTES = 64
 
@@ -59,7 +61,7 @@ export const callMethods: RpcMethods = {
       const view = viewAt(context.chain, id)
       const estimate = await view.estimateGas(checked(context, request, false), {
         ...optionsOf(context, state, blockOf),
-        l1Fee: view.l1Fee(bytesOf(request)).fee,
+        l1Fee: view.l1Fee(bytesOf(request)),
       })
       if (estimate.kind === 'failed') throw failureOf(estimate.result, estimate.allowance)
       return quantity(estimate.gas)
@@ -124,11 +126,12 @@ export function checked(
   request: CallObject,
   fill = true,
 ): CallObject {
-  const own = BigInt(chain.config.l2ChainId)
+  const own = BigInt(chain.rules.chainId)
   if (request.chainId !== undefined && request.chainId !== own) {
     throw invalidParams(`chainId ${request.chainId} is not this chain's, ${own}`)
   }
-  if (request.blobVersionedHashes) {
+  const { txTypes } = chain.rules.at(chain.head('unsafe'))
+  if (request.blobVersionedHashes && !txTypes.has(BLOB_TYPE)) {
     throw invalidParams('blob transactions (type 3) are not accepted on L2')
   }
   const { callGasMax } = options

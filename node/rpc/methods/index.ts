@@ -13,6 +13,7 @@ import { optimismMethods } from './optimism.ts'
 import { simulateMethods } from './simulate.ts'
 import { stateMethods } from './state.ts'
 import { subscribeMethods } from './subscribe.ts'
+import { traceMethods } from './trace.ts'
 import { transactionMethods } from './transaction.ts'
 import { txpoolMethods } from './txpool.ts'
 
@@ -35,6 +36,7 @@ export function methodTable(
     netMethods,
     optimismMethods,
     debugMethods,
+    traceMethods,
     ...more,
   ]
   for (const [name, entry] of groups.flatMap((group) => Object.entries(group))) {

@@ -88,9 +88,9 @@ function limitError(what: string): RpcError {
 
 function blockOf({ chain }: RpcContext, simulated: SimulatedBlock, full: boolean): JsonObject {
   const { block: made, transactions, results } = simulated
-  const chainId = chain.config.l2ChainId
+  const chainId = chain.rules.chainId
   return {
-    ...blockObject(made, { chainId, full: false }),
+    ...blockObject(made, { rules: chain.rules, full: false }),
     transactions: transactions.map((tx, index) =>
       full ? transactionOf({ tx, index, chainId, simulated }) : tx.hash,
     ),
