@@ -36,7 +36,7 @@ import type { StateView } from './state-view.ts'
 import type { Block, BlockRef, HeadTag, PayloadAttributes } from './types.ts'
 import { type Verdict, verifyBlock } from './verify.ts'
 
-export type { BlockTag, Head } from './reader.ts'
+export type { BlockTag } from './reader.ts'
 
 export type ImportResult =
   | { readonly kind: 'imported' }
