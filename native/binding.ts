@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 export interface RawModel {
   config(): string
+  chatTemplate(): string | null
+  hasTokenizer(): boolean
   encode(text: string): Uint32Array
   decode(ids: Uint32Array, keepSpecial: boolean): string
 }
@@ -108,7 +110,7 @@ export interface Binding {
     cudaReason: string
   }
   panicForTest(late: boolean): Promise<void>
-  loadModel(dir: string): Promise<RawModel>
+  loadModel(path: string): Promise<RawModel>
   loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
   generateTokens(
     model: RawModel,

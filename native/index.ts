@@ -136,14 +136,23 @@ export class Model {
   readonly raw: RawModel
   readonly config: ModelConfig
   readonly dir: string
+  /** Jinja; null when the files have none. */
+  readonly chatTemplate: string | null
+  /** Without one, `encode` and `decode` are refused. */
+  readonly hasTokenizer: boolean
 
   private constructor(raw: RawModel, dir: string) {
     this.raw = raw
     this.dir = dir
     this.config = JSON.parse(raw.config()) as ModelConfig
+    this.chatTemplate = raw.chatTemplate()
+    this.hasTokenizer = raw.hasTokenizer()
   }
 
-  /** Reads a Hugging Face directory (config.json, model.safetensors, tokenizer.json). */
+  /**
+   * Reads a GGUF file (llama; F32, F16, BF16, Q8_0, Q4_0, Q4_1) or a Hugging Face directory: config.json,
+   * model.safetensors or an index of shards (f32, f16, bf16), tokenizer.json.
+   */
   static async load(dir: string): Promise<Model> {
     return new Model(await later(() => binding().loadModel(dir)), dir)
   }

@@ -19,7 +19,7 @@ pub struct NativeModel {
 fn text(model: &Model) -> Result<&Text> {
     match &model.text {
         Some(text) => Ok(text),
-        None => bail!(Unsupported, "this model directory has no tokenizer.json"),
+        None => bail!(Unsupported, "this model has no tokenizer"),
     }
 }
 
@@ -35,6 +35,17 @@ impl NativeModel {
             json["parameters"] = config.parameters().into();
             Ok(json.to_string())
         })
+    }
+
+    /// Jinja, as the model's files have it.
+    #[napi]
+    pub fn chat_template(&self) -> Option<String> {
+        self.inner.chat_template.clone()
+    }
+
+    #[napi]
+    pub fn has_tokenizer(&self) -> bool {
+        self.inner.text.is_some()
     }
 
     #[napi]
@@ -73,8 +84,8 @@ impl NativeAdapter {
 }
 
 #[napi(ts_return_type = "Promise<NativeModel>")]
-pub fn load_model(env: &Env, dir: String) -> napi::Result<Object<'_>> {
-    let job = move || Model::load(&PathBuf::from(dir)).map(Arc::new);
+pub fn load_model(env: &Env, path: String) -> napi::Result<Object<'_>> {
+    let job = move || Model::load(&PathBuf::from(path)).map(Arc::new);
     start(env, job, |inner| Ok(NativeModel { inner }))
 }
 

@@ -132,25 +132,28 @@ impl LlamaConfig {
                 None => vec![],
             },
         };
-        if !config.heads.is_multiple_of(config.kv_heads) {
+        config.checked("config.json")
+    }
+
+    /// Refuses shapes the kernels cannot run; `file` is where the numbers came from.
+    pub fn checked(self, file: &str) -> Result<Self> {
+        let (heads, kv_heads, head_dim) = (self.heads, self.kv_heads, self.head_dim);
+        if !heads.is_multiple_of(kv_heads) {
             bail!(
                 BadModel,
-                "config.json: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"
+                "{file}: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"
             );
         }
-        if config.head_dim == 0
-            || !config.head_dim.is_multiple_of(2)
-            || config.head_dim > limits::HEAD_DIM_MAX
-        {
-            bail!(BadModel, "config.json: head size {} must be even and 2..=256", config.head_dim);
+        if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim > limits::HEAD_DIM_MAX {
+            bail!(BadModel, "{file}: head size {head_dim} must be even and 2..=256");
         }
-        if !(config.rms_eps > 0.0 && config.rms_eps < 1.0) {
-            bail!(BadModel, "config.json: rms_norm_eps {} must be in (0, 1)", config.rms_eps);
+        if !(self.rms_eps > 0.0 && self.rms_eps < 1.0) {
+            bail!(BadModel, "{file}: rms_norm_eps {} must be in (0, 1)", self.rms_eps);
         }
-        if !(config.rope_theta >= 1.0 && config.rope_theta < 1e12) {
-            bail!(BadModel, "config.json: rope_theta {} must be in [1, 1e12)", config.rope_theta);
+        if !(self.rope_theta >= 1.0 && self.rope_theta < 1e12) {
+            bail!(BadModel, "{file}: rope_theta {} must be in [1, 1e12)", self.rope_theta);
         }
-        Ok(config)
+        Ok(self)
     }
 
     /// The `config.json` Hugging Face tools read.

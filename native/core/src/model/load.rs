@@ -1,43 +1,77 @@
-//! Reads a Hugging Face model directory: config.json, model.safetensors, and tokenizer.json when
-//! there is one. Every defect names the file and the tensor, with what was expected and found.
+//! Reads a model from a GGUF file or a Hugging Face directory: config.json, the safetensors (one file
+//! or an index of shards), tokenizer.json and the chat template when there are any. Every defect
+//! names the file and the tensor, with what was expected and found.
 
-use super::Model;
 use super::config::LlamaConfig;
+use super::shards::Shards;
 use super::text::Text;
 use super::weights::Weights;
+use super::{Model, gguf};
 use crate::tensors::{TensorFile, read};
 use crate::{ErrorCode, Result, bail};
+use serde_json::Value;
 use std::path::Path;
 
 impl Model {
-    pub fn load(dir: &Path) -> Result<Model> {
-        if !dir.is_dir() {
-            bail!(BadModel, "{} is not a directory", dir.display());
+    /// `path` is a directory or a file called `*.gguf`.
+    pub fn load(path: &Path) -> Result<Model> {
+        if path.is_dir() {
+            return load_directory(path);
         }
-        let config = read(&dir.join("config.json"), ErrorCode::BadModel)?;
-        let config = LlamaConfig::parse(&String::from_utf8_lossy(&config))?;
-        let path = dir.join("model.safetensors");
-        if !path.exists() && dir.join("model.safetensors.index.json").exists() {
-            bail!(Unsupported, "{}: sharded weights are not supported", dir.display());
+        if !path.is_file() {
+            bail!(BadModel, "{} is neither a directory nor a file", path.display());
         }
+        if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case(gguf::llama::EXTENSION)) {
+            bail!(BadModel, "{} is neither a directory nor called *.gguf", path.display());
+        }
+        gguf::llama::load(path)
+    }
+}
+
+fn load_directory(dir: &Path) -> Result<Model> {
+    let config = read(&dir.join("config.json"), ErrorCode::BadModel)?;
+    let config = LlamaConfig::parse(&String::from_utf8_lossy(&config))?;
+    let path = dir.join("model.safetensors");
+    let weights = if !path.exists() && dir.join(super::shards::INDEX).exists() {
+        let mut shards = Shards::open(dir)?;
+        Weights::build(config, |name, shape| shards.f32(name, shape))?
+    } else {
         let file = TensorFile::open(&path, ErrorCode::BadModel)?;
         let tensors = file.parsed()?;
-        let weights = Weights::build(config, |name, shape| tensors.f32(name, shape))?;
-        let tokenizer = dir.join("tokenizer.json");
-        let text = if tokenizer.exists() {
-            let text = Text::from_bytes(&read(&tokenizer, ErrorCode::BadModel)?)?;
-            if text.vocab_size() > weights.config.vocab {
-                bail!(
-                    BadModel,
-                    "tokenizer.json has {} tokens, config.json vocab_size is {}",
-                    text.vocab_size(),
-                    weights.config.vocab
-                );
-            }
-            Some(text)
-        } else {
-            None
-        };
-        Ok(Model { weights, text })
+        Weights::build(config, |name, shape| tensors.f32(name, shape))?
+    };
+    let text = load_text(&dir.join("tokenizer.json"), weights.config.vocab)?;
+    Ok(Model { weights, text, chat_template: load_chat_template(dir)? })
+}
+
+fn load_text(path: &Path, vocab: usize) -> Result<Option<Text>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = Text::from_bytes(&read(path, ErrorCode::BadModel)?)?;
+    if text.vocab_size() > vocab {
+        bail!(
+            BadModel,
+            "tokenizer.json has {} tokens, config.json vocab_size is {vocab}",
+            text.vocab_size()
+        );
+    }
+    Ok(Some(text))
+}
+
+/// A file of its own in newer directories, a field of tokenizer_config.json in older ones.
+fn load_chat_template(dir: &Path) -> Result<Option<String>> {
+    let own = dir.join("chat_template.jinja");
+    if own.exists() {
+        let bytes = read(&own, ErrorCode::BadModel)?;
+        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let path = dir.join("tokenizer_config.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Value>(&read(&path, ErrorCode::BadModel)?) {
+        Ok(config) => Ok(config.get("chat_template").and_then(Value::as_str).map(String::from)),
+        Err(e) => bail!(BadModel, "tokenizer_config.json is not JSON: {e}"),
     }
 }

@@ -1,11 +1,13 @@
-//! Llama-architecture models: configuration, weights from a Hugging Face directory, forward pass
-//! and the way back.
+//! Llama-architecture models: configuration, weights from a Hugging Face directory or a
+//! GGUF file, forward pass and the way back.
 
 pub mod backward;
 pub mod config;
 pub mod forward;
+pub mod gguf;
 pub mod load;
 pub mod save;
+mod shards;
 pub mod tape;
 pub mod text;
 pub mod vocabulary;
@@ -16,10 +18,11 @@ pub use forward::KvCache;
 pub use text::Text;
 pub use weights::{Layer, Weights};
 
-/// A model ready to run: weights plus, when the directory has one, its tokenizer.
+/// A model ready to run: weights plus, when its files have them, tokenizer and chat template (Jinja).
 pub struct Model {
     pub weights: Weights,
     pub text: Option<Text>,
+    pub chat_template: Option<String>,
 }
 
 impl Model {
