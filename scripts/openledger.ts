@@ -15,7 +15,9 @@ import { flagOf, isSecret, OPTION_TABLE, optionsHelp, parseOptions } from '../no
 import { createValidator } from '../prover/main.ts'
 import { createSequencer } from '../sequencer/main.ts'
 import { runDevnet } from './devnet/main.ts'
+import { GENERATE_HELP, runGenerate } from './generate.ts'
 import { IMPORT_HELP, runExport, runImport, runOffline } from './import.ts'
+import { MODEL_HELP, runModel } from './model.ts'
 
 const HELP = `usage: openledger <command> [options]
 
@@ -26,7 +28,7 @@ const HELP = `usage: openledger <command> [options]
                  --dir PATH    folder of the devnet (.devnet); emptied at start
   sequencer    builds blocks, serves models, posts batches to L1
   validator    derives the chain from L1, re-executes it, verifies every receipt
-${IMPORT_HELP}
+${IMPORT_HELP}${MODEL_HELP}${GENERATE_HELP}
 Options of sequencer and validator (also in a JSON file: --config FILE; also as environment
 variables OPENLEDGER_RPC_PORT ...; keys only there or in the file):
 
@@ -41,6 +43,8 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (command === 'devnet') return runDevnet(devnetOptions(rest))
   if (command === 'import') return runImport(rest)
+  if (command === 'model') return runModel(rest)
+  if (command === 'generate') return runGenerate(rest)
   if (command === 'export') return runExport(rest)
   if (command === 'run' && rest.includes('--offline')) return runOffline(rest)
   if (command === 'sequencer' || command === 'validator') return runRole(command, rest)

@@ -145,11 +145,13 @@ fn the_tokenizer_and_the_chat_template_come_out_of_the_file() {
     assert_eq!(read.chat_template.as_deref(), Some("{{ messages }}"));
 }
 
+type Spoil<'a> = &'a dyn Fn(&mut Vec<(&str, Raw)>, &mut Vec<Stored>);
+
 #[test]
 fn a_defect_is_refused_by_file_tensor_and_limit() {
     let weights = random_weights(config(), 5);
     let good = || (with_tokenizer(&weights.config), stored(&weights, Kind::Q8_0));
-    let refused = |spoil: &dyn Fn(&mut Vec<(&str, Raw)>, &mut Vec<Stored>), code, says: &str| {
+    let refused = |spoil: Spoil, code, says: &str| {
         let (mut metadata, mut tensors) = good();
         spoil(&mut metadata, &mut tensors);
         let error = model(&file(&metadata, &tensors)).err().expect(says);

@@ -1,0 +1,142 @@
+/**
+ * Answers a file of prompts with a model from plain files, so that anyone can compare us with peers:
+ *
+ *   openledger generate --base DIR_OR_GGUF [--adapter DIR] --prompts in.jsonl --max-new N --out out.jsonl
+ *
+ * In: rows `{id, tokens}` or `{id, text}`; token ids win and nothing is added to them. Out: `{id,
+ * tokens, text}` in the same order, the new tokens only; `text` is null when the model has no tokenizer.
+ */
+import { createReadStream, existsSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { Adapter, type Answer, type GenerateOptions, generate, Model } from '../native/index.ts'
+import { messageOf, userError } from '../node/base/errors.ts'
+
+export const GENERATE_HELP = `  generate     answers a file of prompts with a model from plain files
+                 --base DIR_OR_GGUF [--adapter DIR] --prompts FILE --max-new N --out FILE
+                 [--greedy] (the only choice of tokens so far) [--precision f32]
+               in: JSON lines {id, tokens} or {id, text}; out: {id, tokens, text}
+`
+
+type Prompt = { readonly id: string | number; readonly tokens: Uint32Array }
+
+export type GenerateJob = {
+  readonly base: string
+  readonly adapter?: string | undefined
+  readonly prompts: string
+  readonly out: string
+  readonly maxNew: number
+}
+
+export async function runGenerate(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      base: { type: 'string' },
+      adapter: { type: 'string' },
+      prompts: { type: 'string' },
+      out: { type: 'string' },
+      'max-new': { type: 'string' },
+      greedy: { type: 'boolean', default: true },
+      precision: { type: 'string', default: 'f32' },
+    },
+  })
+  const need = (name: 'base' | 'prompts' | 'out' | 'max-new'): string => {
+    const value = values[name]
+    if (!value) throw userError('usage', `--${name} is missing; 'openledger --help' shows its use`)
+    return value
+  }
+  if (values.precision !== 'f32') {
+    throw userError('usage', `--precision is '${values.precision}'; only f32 is there so far`)
+  }
+  const maxNew = need('max-new')
+  if (!/^[1-9]\d{0,5}$/.test(maxNew)) {
+    throw userError('usage', `--max-new is '${maxNew}'; it must be 1 to 999999`)
+  }
+  const job = { base: need('base'), prompts: need('prompts'), out: need('out') }
+  const { rows, tokens } = await generateFile({
+    ...job,
+    adapter: values.adapter,
+    maxNew: Number(maxNew),
+  })
+  process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${job.out}\n`)
+}
+
+/** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */
+export async function generateFile(job: GenerateJob): Promise<{ rows: number; tokens: number }> {
+  if (!existsSync(job.prompts)) {
+    throw userError('usage', `--prompts ${job.prompts} does not exist`)
+  }
+  const model = await Model.load(job.base)
+  const adapter = job.adapter === undefined ? null : await Adapter.load(model, job.adapter)
+  const partial = `${job.out}.partial`
+  const done = { rows: 0, tokens: 0 }
+  const out = await open(partial, 'w')
+  try {
+    for await (const { id, tokens: prompt } of readPrompts(job.prompts, model)) {
+      const { tokens } = await answer(model, adapter, id, { prompt, maxTokens: job.maxNew })
+      const text = model.hasTokenizer ? model.decode(tokens) : null
+      await out.writeFile(`${JSON.stringify({ id, tokens: [...tokens], text })}\n`)
+      done.rows += 1
+      done.tokens += tokens.length
+    }
+    await out.sync()
+    await rename(partial, job.out)
+    return done
+  } finally {
+    await out.close()
+    await rm(partial, { force: true })
+  }
+}
+
+async function answer(
+  model: Model,
+  adapter: Adapter | null,
+  id: string | number,
+  options: GenerateOptions,
+): Promise<Answer> {
+  try {
+    return await generate(model, adapter, options)
+  } catch (error) {
+    throw userError('prompts', `row ${JSON.stringify(id)}: ${messageOf(error)}`)
+  }
+}
+
+async function* readPrompts(path: string, model: Model): AsyncGenerator<Prompt> {
+  const lines = createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })
+  let number = 0
+  for await (const line of lines) {
+    number += 1
+    if (line.trim() === '') continue
+    try {
+      yield readPrompt(line, model)
+    } catch (error) {
+      throw userError('prompts', `${path} line ${number}: ${messageOf(error)}`)
+    }
+  }
+}
+
+function readPrompt(line: string, model: Model): Prompt {
+  const row = JSON.parse(line) as Record<string, unknown> | null
+  const { id, tokens, text } = row ?? {}
+  if (typeof id !== 'string' && typeof id !== 'number') {
+    throw userError('prompts', 'id is missing or neither a string nor a number')
+  }
+  if (Array.isArray(tokens)) {
+    const wrong = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= model.config.vocab_size)
+    if (wrong !== undefined) {
+      const last = model.config.vocab_size - 1
+      throw userError(
+        'prompts',
+        `token ${JSON.stringify(wrong)} is not an integer from 0 to ${last}`,
+      )
+    }
+    return { id, tokens: Uint32Array.from(tokens as number[]) }
+  }
+  if (typeof text !== 'string') throw userError('prompts', 'has neither tokens (a list) nor text')
+  return { id, tokens: model.encode(text) }
+}

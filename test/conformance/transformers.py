@@ -1,0 +1,31 @@
+"""What Hugging Face transformers says of the same GGUF file; run by transformers.ts.
+
+argv: folder and name of the file, prompts (rows {id, tokens}), new tokens, texts (JSON list), output folder.
+Writes logits.f32 [rows, vocabulary] at the last token of each prompt, answers.json (greedy token
+ids by row) and ids.json (ids of each text).
+"""
+
+import json
+import os
+import sys
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder, name, prompts, new, texts, out = sys.argv[1:]
+torch.set_grad_enabled(False)
+tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+with open(texts, encoding="utf-8") as file:
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in json.load(file)]
+model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+answers, logits = [], []
+with open(prompts, encoding="utf-8") as file:
+    rows = [torch.tensor([json.loads(line)["tokens"]]) for line in file]
+for row in rows:
+    logits.append(model(row).logits[0, -1])
+    answer = model.generate(row, max_new_tokens=int(new), do_sample=False)
+    answers.append(answer[0, row.shape[1] :].tolist())
+torch.stack(logits).numpy().astype("<f4").tofile(os.path.join(out, "logits.f32"))
+for path, value in [("answers.json", answers), ("ids.json", ids)]:
+    with open(os.path.join(out, path), "w", encoding="utf-8") as file:
+        json.dump(value, file)

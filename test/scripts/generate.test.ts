@@ -1,0 +1,69 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { generate } from '../../native/index.ts'
+import { generateFile, runGenerate } from '../../scripts/generate.ts'
+import { tinyModel } from '../native/tiny.ts'
+
+const root = t.testdir()
+const base = join(root, 'base')
+const model = await tinyModel(base)
+const prompts = join(root, 'in.jsonl')
+const out = join(root, 'out.jsonl')
+const text = 'The 3 whales of'
+const ids = [...model.encode(text)]
+
+const ask = (...lines: string[]): Promise<{ rows: number; tokens: number }> => {
+  writeFileSync(prompts, `${lines.join('\n')}\n`)
+  return generateFile({ base, prompts, out, maxNew: 6 })
+}
+
+t.test('each row is answered in order, by its tokens or else by its text', async (t) => {
+  const done = await ask(
+    JSON.stringify({ id: 'a', text }),
+    '',
+    JSON.stringify({ id: 7, tokens: ids, text: 'something else' }),
+    JSON.stringify({ id: 'b', tokens: [1, 2, 3] }),
+  )
+  const rows = readFileSync(out, 'utf8').trimEnd().split('\n')
+  const answers = rows.map((row) => JSON.parse(row))
+  const { tokens } = await generate(model, null, { prompt: model.encode(text), maxTokens: 6 })
+  t.strictSame(answers[0], { id: 'a', tokens: [...tokens], text: model.decode(tokens) })
+  t.strictSame(answers[1], { ...answers[0], id: 7 })
+  t.equal(answers[2].id, 'b')
+  t.strictSame(done, { rows: 3, tokens: answers.flatMap((a) => a.tokens).length })
+})
+
+t.test('a bad row is named by its line, and no file is left', async (t) => {
+  for (const [row, says] of [
+    ['{"id": 1, "tokens": [3, -1]}', /in\.jsonl line 2: token -1 is not an integer from 0 to 299/],
+    ['{"id": 1, "tokens": [300]}', /token 300 is not an integer from 0 to 299/],
+    ['{"id": 1, "tokens": ["3"]}', /token "3" is not an integer/],
+    ['{"id": 1}', /has neither tokens \(a list\) nor text/],
+    ['{"text": "a"}', /id is missing/],
+    ['null', /id is missing/],
+    ['{"id": ', /line 2: .*JSON/],
+    ['{"id": 1, "tokens": []}', /row 1: /],
+    [JSON.stringify({ id: 'long', tokens: Array(128).fill(1) }), /row "long": .*do not fit/],
+  ] as const) {
+    writeFileSync(out, 'before')
+    await t.rejects(ask(JSON.stringify({ id: 0, tokens: ids }), row), { message: says })
+    t.equal(readFileSync(out, 'utf8'), 'before')
+    t.notOk(existsSync(`${out}.partial`))
+  }
+})
+
+t.test('a wrong command line says what it should be', async (t) => {
+  const line = ['--base', base, '--prompts', prompts, '--out', out]
+  await t.rejects(runGenerate(line), { message: /--max-new is missing/ })
+  await t.rejects(runGenerate([...line, '--max-new', '0']), { message: /must be 1 to 999999/ })
+  await t.rejects(runGenerate([...line, '--max-new', '1', '--precision', 'int8']), {
+    message: /only f32/,
+  })
+  await t.rejects(runGenerate([...line, '--max-new', '1', '--prompts', join(root, 'no')]), {
+    message: /does not exist/,
+  })
+  await t.rejects(runGenerate([...line, '--max-new', '1', '--base', prompts]), {
+    message: /neither a directory nor called \*\.gguf/,
+  })
+})
