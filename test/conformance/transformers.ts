@@ -75,7 +75,7 @@ try {
   const texts: string[] = [
     ...AWKWARD,
     ...(chapters() as { text: string }[]).map(({ text }) => text),
-    ...(speeches() as { text: string }[]).map(({ text }) => text),
+    ...(speeches() as { text: string }[]).filter((_, i) => i % 8 === 0).map(({ text }) => text),
   ]
   const [rows, corpus] = [join(work, 'in.jsonl'), join(work, 'texts.json')]
   const prompts = Array.from({ length: Number(flags.prompts) }, (_, id) => ({
@@ -99,7 +99,7 @@ try {
   ]
   const mine = join(work, 'ours.f32')
   execFileSync('cargo', [...cargo, '--example', 'logits', '--', path, rows, mine])
-  const script = join(import.meta.dirname, 'transformers.py')
+  const script = join(import.meta.dirname, 'reference.py')
   const file = [dirname(path), basename(path)]
   execFileSync(python, [script, ...file, rows, flags.new, corpus, work], { stdio: 'inherit' })
 

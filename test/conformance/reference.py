@@ -10,11 +10,16 @@ import os
 import sys
 
 import torch
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder, name, prompts, new, texts, out = sys.argv[1:]
 torch.set_grad_enabled(False)
 tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+# The model's own tokenizer.json splits digits first (as llama.cpp does for `smollm`); the conversion from GGUF
+# forgets it, which shows where spaces stand before a number.
+splits = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+tokenizer.backend_tokenizer.pre_tokenizer = Sequence(splits)
 with open(texts, encoding="utf-8") as file:
     ids = [tokenizer.encode(text, add_special_tokens=False) for text in json.load(file)]
 model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
