@@ -18,6 +18,7 @@ import {
 import { encodeExtraData } from './fees.ts'
 import { addressOf, createMachine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
+import { rollupRules } from './rules.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from './state.ts'
 import { EMPTY_ROOT } from './trie.ts'
 import type { Block } from './types.ts'
@@ -46,19 +47,7 @@ export async function createGenesis(
   config: ChainConfig,
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
-  const state = new WorldState(NOTHING, EMPTY_ROOT)
-  for (const [key, account] of Object.entries(alloc)) {
-    const address = key.toLowerCase() as Hex
-    if (account.deployment) continue
-    const { nonce = 0n, balance = 0n } = account
-    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
-    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
-    for (const [slot, value] of Object.entries(account.storage ?? {})) {
-      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
-    }
-  }
-  await runDeployments(config, alloc, state)
-  const writes = state.finish()
+  const writes = await genesisState(alloc, (state) => runDeployments(config, alloc, state))
   const { systemConfig, l2Time } = config.genesis
   const header = {
     parentHash: ZERO_HASH,
@@ -89,6 +78,26 @@ export async function createGenesis(
   return { block: createBlock(header, []), writes }
 }
 
+/** The alloc as the first state; `afterwards` may add to it. */
+export async function genesisState(
+  alloc: GenesisAlloc,
+  afterwards: (state: WorldState) => Promise<void> = async () => {},
+): Promise<StateWrites> {
+  const state = new WorldState(NOTHING, EMPTY_ROOT)
+  for (const [key, account] of Object.entries(alloc)) {
+    const address = key.toLowerCase() as Hex
+    if (account.deployment) continue
+    const { nonce = 0n, balance = 0n } = account
+    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
+    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
+    for (const [slot, value] of Object.entries(account.storage ?? {})) {
+      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
+    }
+  }
+  await afterwards(state)
+  return state.finish()
+}
+
 /** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
 async function runDeployments(
   { l2ChainId, genesis }: ChainConfig,
@@ -100,7 +109,7 @@ async function runDeployments(
   )
   if (deployments.length === 0) return
   const { evm } = createMachine({
-    chainId: l2ChainId,
+    rules: rollupRules(l2ChainId),
     state,
     environment: {
       number: genesis.l2.number,

@@ -83,8 +83,11 @@ export class L1Calls {
     const { sender, estimateGas, fees: limits, log } = this.#modules
     const [market, gas] = [await sender.account(), await estimateGas(call, this.address)]
     const bid = bidFees(market, limits)
-    if (bid.kind === 'overCeiling') {
-      log.warn('l1 fees are over the ceiling; the call waits', { call: call.label })
+    if (bid.kind !== 'bid') {
+      log.warn('l1 fees are over the ceiling; the call waits', {
+        call: call.label,
+        reason: bid.kind,
+      })
       return
     }
     const { fees } = bid
@@ -110,7 +113,7 @@ export class L1Calls {
     }
     if (patient || market.nonce > pending.nonce) return this.#post(pending)
     const bid = bidFees(market, limits, { fees: pending.fees, isBlob: false })
-    if (bid.kind === 'overCeiling') return this.#post(pending)
+    if (bid.kind !== 'bid') return this.#post(pending)
     const raised = { ...pending, fees: bid.fees, atL1: market.head.number }
     const attempt = await this.#sign(raised)
     const next = { ...raised, attempts: [...pending.attempts, attempt] }

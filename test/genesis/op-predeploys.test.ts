@@ -130,7 +130,11 @@ t.test('GasPriceOracle answers what wallets ask of an Isthmus chain', async (t) 
     [true, true, true, false],
   )
   t.equal(await world.read(oracle, 'decimals'), 6n)
-  t.equal(await world.read(oracle, 'gasPrice'), world.chain.head('unsafe').baseFeePerGas)
+  // A call that offers no gas price sees a base fee of zero, as in geth.
+  const { baseFeePerGas } = world.chain.head('unsafe')
+  const payer = { from: alice.address, gasPrice: baseFeePerGas }
+  t.equal(await world.read(oracle, 'gasPrice', [], payer), baseFeePerGas)
+  t.equal(await world.read(oracle, 'gasPrice'), 0n)
   t.equal(await world.refusal(alice, oracle, 'scalar'), 'DeprecatedSinceEcotone()')
 })
 

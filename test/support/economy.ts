@@ -137,7 +137,7 @@ export class Economy {
     to: Contract,
     name: string,
     args: readonly unknown[] = [],
-    options: { from?: Hex; value?: bigint } = {},
+    options: { from?: Hex; value?: bigint; gasPrice?: bigint } = {},
   ): Promise<T> {
     const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
     const result = await this.chain.stateAt('unsafe').call({ ...options, to: to.address, data })

@@ -6,9 +6,10 @@ import type { ChainConfig } from '../../../genesis/chain.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
 import { outputRootOf } from '../../chain/output.ts'
-import type { Block, BlockRef } from '../../chain/types.ts'
+import type { EthereumBlock as Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
-import type { L1BlockRef, RpcContext } from '../context.ts'
+import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
+import { RPC, RpcError } from '../errors.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
 import { blockNumber, required, schemas } from '../params.ts'
 
@@ -24,7 +25,7 @@ export const optimismMethods: RpcMethods = {
       return {
         version: ZERO_HASH,
         outputRoot: outputRootOf(block),
-        blockRef: l2Ref(chain.config, block),
+        blockRef: l2Ref(rollupOf(chain), block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
         syncStatus: syncStatus(context),
@@ -41,7 +42,7 @@ export const optimismMethods: RpcMethods = {
     summary: 'The chain configuration, named as in rollup.json of the OP Stack',
     params: [],
     result: schemas.object,
-    handler: ({ chain }) => rollupConfig(chain.config, chain.genesis),
+    handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
   }),
   optimism_version: method({
     summary: 'Name and version of the node',
@@ -51,10 +52,16 @@ export const optimismMethods: RpcMethods = {
   }),
 }
 
+/** @throws RpcError on a plain Ethereum chain. */
+function rollupOf({ config }: RpcChain): ChainConfig {
+  if (config) return config
+  throw new RpcError(RPC.unavailable, 'this chain is no rollup: it has no optimism_ methods')
+}
+
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
   const l1 = l1Status()
   const head = (tag: 'unsafe' | 'safe' | 'finalized'): JsonObject =>
-    l2Ref(chain.config, chain.blockByTag(tag) ?? chain.genesis)
+    l2Ref(rollupOf(chain), chain.blockByTag(tag) ?? chain.genesis)
   return {
     current_l1: l1Ref(l1.current),
     current_l1_finalized: l1Ref(l1.finalized),
