@@ -44,7 +44,7 @@ export async function proveBlob(blob: Uint8Array, kind: 'cells' | 'blob'): Promi
   return { commitment, proofs, versionedHash: versionedHashOf(commitment) }
 }
 
-function versionedHashOf(commitment: Uint8Array): Hex {
+export function versionedHashOf(commitment: Uint8Array): Hex {
   const hash = sha256(commitment)
   hash[0] = VERSIONED_HASH_VERSION_KZG
   return toHex(hash)
