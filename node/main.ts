@@ -33,6 +33,7 @@ import type { NodeOptions } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
+import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
@@ -77,7 +78,12 @@ export async function createNode(
   const { config, options, log } = input
   await mkdir(options.dataDir, { recursive: true })
   const store = await Store.open(join(options.dataDir, 'db'))
-  const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
+  const chain = await Chain.open({
+    config,
+    alloc: genesisAlloc(config, creationCodeOf),
+    store,
+    log,
+  })
   const l1 = openL1(input)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },

@@ -13,12 +13,12 @@ import { NodeError, userError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { Commit } from '../store/commit.ts'
 import { storeError } from '../store/errors.ts'
-import { LruMap } from '../store/lru.ts'
 import type { Store } from '../store/store.ts'
+import { BlockArchive } from './archive.ts'
 import { decodeStoredBlock, encodeBlock } from './block.ts'
 import { type ChainEvents, Emitter } from './chain-events.ts'
 import type { InvalidBlock } from './errors.ts'
-import { type Executed, type ExecuteInput, executeBlock } from './execute.ts'
+import { type BlockObserver, type Executed, type ExecuteInput, executeBlock } from './execute.ts'
 import { createGenesis, type GenesisAlloc } from './genesis.ts'
 import {
   type Heads,
@@ -32,11 +32,21 @@ import {
 } from './heads.ts'
 import { l1AttributesOf } from './l1-attributes.ts'
 import { chainOptions } from './options.ts'
-import { decodeStoredReceipts, encodeStoredReceipts } from './receipt.ts'
+import { encodeStoredReceipts } from './receipt.ts'
+import { type BlockRules, type ChainRules, rollupRules } from './rules.ts'
+import { rollupSimulation } from './simulate-rules.ts'
 import { WorldState } from './state.ts'
 import { StateView } from './state-view.ts'
-import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
-import { type Verdict, verifyBlock } from './verify.ts'
+import type {
+  Block,
+  BlockRef,
+  EthereumBlock,
+  Header,
+  HeadTag,
+  PayloadAttributes,
+  Receipt,
+} from './types.ts'
+import { attributesOf, type Verdict, verifyBlock } from './verify.ts'
 
 export type Head = Header & { readonly hash: Hex }
 /** A head, a number, or a hash. */
@@ -63,19 +73,21 @@ export type ChainModules = {
 
 export class Chain {
   readonly config: ChainConfig
+  readonly rules: ChainRules & BlockRules
   readonly genesis: Block
   readonly #store: Store
   readonly #log: Logger
   readonly #events: Emitter
-  readonly #blocks = new LruMap<Hex, Block>(chainOptions.blocksCached)
-  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached)
+  readonly #archive: BlockArchive<Block>
   #heads: Heads
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(modules: ChainModules, genesis: Block, heads: Heads) {
     this.config = modules.config
+    this.rules = rollupRules(modules.config.l2ChainId)
     this.genesis = genesis
     this.#store = modules.store
+    this.#archive = new BlockArchive(modules.store, decodeStoredBlock)
     this.#log = modules.log.child('chain')
     this.#events = new Emitter(this.#log)
     this.#heads = heads
@@ -141,19 +153,12 @@ export class Chain {
 
   /** Side branches included. */
   blockByHash(hash: Hex): Block | null {
-    const known = this.#blocks.get(hash)
-    if (known) return known
-    const bytes = this.#store.block(hash)
-    if (!bytes) return null
-    const block = decodeStoredBlock(bytes)
-    this.#blocks.set(hash, block)
-    return block
+    return this.#archive.block(hash)
   }
 
   /** Canonical. */
   blockByNumber(number: bigint): Block | null {
-    const hash = this.#store.canonicalHash(number)
-    return hash ? this.blockByHash(hash) : null
+    return this.#archive.blockAt(number)
   }
 
   blockByTag(tag: BlockTag): Block | null {
@@ -165,25 +170,17 @@ export class Chain {
   }
 
   isCanonical(ref: BlockRef): boolean {
-    return this.#store.canonicalHash(ref.number) === ref.hash
+    return this.#archive.isCanonical(ref)
   }
 
   /** null for an unknown block. */
   receipts(hash: Hex): readonly Receipt[] | null {
-    const known = this.#receipts.get(hash)
-    if (known) return known
-    const bytes = this.#store.receipts(hash)
-    if (!bytes) return null
-    const receipts = decodeStoredReceipts(bytes)
-    this.#receipts.set(hash, receipts)
-    return receipts
+    return this.#archive.receipts(hash)
   }
 
   /** Where a canonical transaction stands. */
   transaction(hash: Hex): { block: Block; index: number } | null {
-    const place = this.#store.txPlace(hash)
-    const block = place && this.blockByHash(place.blockHash)
-    return block && place ? { block, index: place.index } : null
+    return this.#archive.transaction(hash)
   }
 
   blockSignature(hash: Hex): Uint8Array | null {
@@ -197,8 +194,9 @@ export class Chain {
     return new StateView({
       reader: this.#store,
       header,
-      chainId: this.config.l2ChainId,
+      rules: this.rules,
       gasCap: chainOptions.callGasMax,
+      simulation: rollupSimulation(this.config),
     })
   }
 
@@ -236,6 +234,12 @@ export class Chain {
   /** Runs a block again from its clean parent state and compares the headers. */
   async reexecute(block: Block): Promise<Verdict> {
     return verifyBlock(block, this.#clean(this.#mustHave(block.header.parentHash)))
+  }
+
+  /** Runs a block again for somebody who watches. @throws what `observer` throws */
+  async replay(block: EthereumBlock, observer: BlockObserver): Promise<void> {
+    const clean = this.#clean(this.#mustHave(block.header.parentHash))
+    await executeBlock({ ...clean, attributes: attributesOf(block as Block), observer })
   }
 
   // --- writing ---
@@ -331,8 +335,7 @@ export class Chain {
       .block(block.hash, encodeBlock(block), encodeStoredReceipts(receipts))
     if (signature) commit.signature(block.hash, signature)
     const remember = (): void => {
-      this.#blocks.set(block.hash, block)
-      this.#receipts.set(block.hash, receipts)
+      this.#archive.remember(block, receipts)
       this.#store.rememberNodes(writes.nodes)
     }
     if (!makeHead) {

@@ -11,8 +11,9 @@ import { bytesEqual, type Hex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from '../chain/account.ts'
 import { decodeDepositTx, isDeposit } from '../chain/deposit.ts'
 import type { SkippedTx, TxError } from '../chain/errors.ts'
-import { decodeTx, isDelegation, type SignedTx, txHash } from '../chain/tx.ts'
-import type { Block } from '../chain/types.ts'
+import { type BlockRules, rollupRules } from '../chain/rules.ts'
+import { decodeTxUnder, isDelegation, type SignedTx, txHash } from '../chain/tx.ts'
+import type { EthereumBlock } from '../chain/types.ts'
 import { AccountQueue, type PooledTx } from './account.ts'
 import { isRefusal, PoolError } from './errors.ts'
 import { planEviction } from './evict.ts'
@@ -60,8 +61,8 @@ export class Mempool {
     if (this.#byHash.has(hash)) {
       throw new PoolError('already-known', `already known: ${hash} waits in the pool`)
     }
-    const decoded = decodeForPool(raw, this.#modules.chainId, this.#options)
     const head = this.#modules.head()
+    const decoded = decodeForPool(raw, this.#rules(head), this.#options)
     const admission = admit(decoded, head)
     checkGasCap(decoded, this.#options)
     const known = this.#accounts.get(decoded.sender)
@@ -109,7 +110,7 @@ export class Mempool {
   }
 
   /** Drops what the block used up and what can no longer be paid. */
-  onBlock(block: Block): void {
+  onBlock(block: EthereumBlock): void {
     const touched = new Set<Hex>()
     let all = false
     for (const raw of block.transactions) {
@@ -127,14 +128,14 @@ export class Mempool {
 
   /** After blocks left the chain: everything is looked at again, and their transactions return, as many as
    * there is room for. @param dropped newest first, as the chain tells it */
-  onReorg(dropped: readonly Block[]): void {
+  onReorg(dropped: readonly EthereumBlock[]): void {
     const head = this.#modules.head()
     for (const [address, account] of this.#accounts) this.#revalidate(address, account, head)
     for (const block of dropped.toReversed()) this.addAgain(block)
   }
 
   /** The transactions of a block that left the chain. False: the pool is full, and some stayed out. */
-  addAgain(block: Block): boolean {
+  addAgain(block: EthereumBlock): boolean {
     for (const raw of block.transactions) {
       if (this.#slots >= this.#options.slotsMax) return false
       if (!isDeposit(raw)) this.#tryAdd(raw)
@@ -271,7 +272,12 @@ export class Mempool {
 
   #senderOf(raw: Uint8Array): Hex {
     if (isDeposit(raw)) return decodeDepositTx(raw).from
-    return this.#byHash.get(txHash(raw))?.tx.sender ?? decodeTx(raw, this.#modules.chainId).sender
+    const known = this.#byHash.get(txHash(raw))?.tx.sender
+    return known ?? decodeTxUnder(this.#rules(this.#modules.head()), raw).sender
+  }
+
+  #rules(head: PoolHead): BlockRules {
+    return head.rules ?? rollupRules(this.#modules.chainId)
   }
 
   #tryAdd(raw: Uint8Array): void {

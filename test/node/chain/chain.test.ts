@@ -256,7 +256,7 @@ t.test('calls run on the state of any block and leave no trace', async (t) => {
     error: { message: /insufficient funds/ },
   })
   t.match(await chain.call({ ...request, gas: 20_000n }), {
-    error: { kind: 'halt', message: /intrinsic/ },
+    error: { kind: 'refused', code: 'intrinsic-gas', message: /intrinsic/ },
   })
   t.match(await chain.call({ ...request, gas: 24_000n }), {
     error: { kind: 'halt', message: /out of gas/ },
