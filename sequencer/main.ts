@@ -7,6 +7,7 @@ import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { FEE_LIMITS_DEFAULT } from '../node/l1/fees.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { signBlock } from '../node/p2p/signature.ts'
@@ -87,6 +88,11 @@ export function createSequencer(node: Node): Sequencer {
     client: node.l1.client,
     privateKey: toHex(batcherKey),
     chainId: config.l1ChainId,
+    fees: {
+      ...FEE_LIMITS_DEFAULT,
+      maxFeePerGasCeiling: gwei(options.l1FeeGweiMax),
+      maxFeePerBlobGasCeiling: gwei(options.l1BlobFeeGweiMax),
+    },
   })
   const posted: Posted[] = []
   const batcher = new Batcher(
@@ -128,6 +134,10 @@ export function createSequencer(node: Node): Sequencer {
       await node.stop()
     },
   }
+}
+
+function gwei(amount: number): bigint {
+  return BigInt(Math.round(amount * 1e9))
 }
 
 function batchMethods(posted: readonly Posted[]): RpcMethods {

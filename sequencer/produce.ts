@@ -37,7 +37,7 @@ export const PRODUCER_DEFAULTS: ProducerOptions = {
   retryDelayMs: 200,
   retryDelayMsMax: 5_000,
   fillMsMax: 600,
-  lateMsMax: 4_000,
+  lateMsMax: 2_000,
   waitMsMax: 1_000,
 }
 

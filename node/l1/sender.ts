@@ -16,6 +16,7 @@ import {
 } from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
+import type { BlobProofs } from './kzg.ts'
 import {
   type BlobProofKind,
   type L1Fees,
@@ -35,7 +36,12 @@ export type L1SenderOptions = {
 
 export type Payload =
   | { readonly kind: 'calldata'; readonly to: Hex; readonly data: Uint8Array }
-  | { readonly kind: 'blobs'; readonly to: Hex; readonly blobs: readonly Uint8Array[] }
+  | {
+      readonly kind: 'blobs'
+      readonly to: Hex
+      readonly blobs: readonly Uint8Array[]
+      readonly proven?: readonly BlobProofs[]
+    }
 
 /**
  * What the pool says.

@@ -5,6 +5,8 @@
  * batcher of its own (starting an L1 costs seconds, its first blob more).
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChainConfig } from '../../../genesis/chain.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
@@ -38,7 +40,7 @@ import {
   testConfig,
 } from '../../support/chain.ts'
 
-type Tap = { teardown(fn: () => unknown): void; testdir(): string }
+type Tap = { teardown(fn: () => unknown): void }
 
 /** A node with a pipeline that is stepped by hand. */
 export type Node = TestChain & {
@@ -112,7 +114,8 @@ export class Rollup {
     }
     const channelTimeout = 10n
     const config = { ...testConfig, seqWindowSize: 50n, channelTimeout, ...overrides, genesis }
-    const home = t.testdir()
+    const home = mkdtempSync(join(tmpdir(), 'openledger-rollup-'))
+    t.teardown(() => rmSync(home, { recursive: true, force: true }))
     const sequencer = await openTestChain(join(home, 'sequencer'), testAlloc, config)
     t.teardown(() => sequencer.close())
     const named = { ...genesis, l2: { hash: sequencer.chain.genesis.hash, number: 0n } }
