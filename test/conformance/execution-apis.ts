@@ -31,11 +31,20 @@ type Case = {
   readonly pairs: readonly { readonly request: string; readonly response: string }[]
 }
 
-/** hive's. */
-const TIMEOUT_MS = 5_000
+type RunOptions = {
+  /** Cases whose name contains it. */
+  readonly only?: string
+  /** Each answer must be there by then; default: hive's 5 s. */
+  readonly timeoutMs?: number
+}
 
-/** Imports the suite's chain, serves it, runs the cases. `only`: those whose name contains it. */
-export async function runSuite(suite: string = SUITE, only = ''): Promise<CaseResult[]> {
+const HIVE_TIMEOUT_MS = 5_000
+
+/** Imports the suite's chain, serves it, runs the cases. */
+export async function runSuite(
+  suite: string = SUITE,
+  options: RunOptions = {},
+): Promise<CaseResult[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'openledger-conformance-'))
   try {
     const tests = join(suite, 'tests')
@@ -43,7 +52,7 @@ export async function runSuite(suite: string = SUITE, only = ''): Promise<CaseRe
     await openledger(['import', '--datadir', dataDir, ...files]).ended
     const server = openledger(['run', '--offline', '--datadir', dataDir, '--http-port', '0'])
     try {
-      return await runCases(await server.url, suite, only)
+      return await runCases(await server.url, suite, options)
     } finally {
       server.stop()
       await server.ended
@@ -53,7 +62,11 @@ export async function runSuite(suite: string = SUITE, only = ''): Promise<CaseRe
   }
 }
 
-export async function runCases(url: string, suite: string, only: string): Promise<CaseResult[]> {
+async function runCases(
+  url: string,
+  suite: string,
+  { only = '', timeoutMs = HIVE_TIMEOUT_MS }: RunOptions,
+): Promise<CaseResult[]> {
   const { methods } = JSON.parse(
     readFileSync(join(suite, 'openrpc/result-schemas.json'), 'utf8'),
   ) as { methods: Record<string, Schema> }
@@ -61,7 +74,8 @@ export async function runCases(url: string, suite: string, only: string): Promis
   for (const one of readCases(join(suite, 'tests'))) {
     if (!one.name.includes(only)) continue
     const method = one.name.split('/')[0] as string
-    results.push({ name: one.name, method, fault: await runCase(url, one, methods) })
+    const fault = await runCase({ url, timeoutMs, schemas: methods }, one)
+    results.push({ name: one.name, method, fault })
   }
   return results
 }
@@ -91,16 +105,18 @@ function readCase(file: string, text: string): Case {
   return { name: file.replace(/\.io$/, ''), isSpecOnly, pairs }
 }
 
-async function runCase(
-  url: string,
-  one: Case,
-  schemas: Readonly<Record<string, Schema>>,
-): Promise<string | null> {
+type Server = {
+  readonly url: string
+  readonly timeoutMs: number
+  readonly schemas: Readonly<Record<string, Schema>>
+}
+
+async function runCase(server: Server, one: Case): Promise<string | null> {
   for (const { request, response } of one.pairs) {
-    const got = await ask(url, request).catch((error: unknown) => `no answer: ${error}`)
+    const got = await ask(server, request).catch((error: unknown) => `no answer: ${error}`)
     if (typeof got === 'string') return got
     if (one.isSpecOnly && !('error' in got)) {
-      const schema = schemas[(JSON.parse(request) as { method: string }).method]
+      const schema = server.schemas[(JSON.parse(request) as { method: string }).method]
       const fault = schema ? schemaFault(schema, got.result) : 'the suite has no schema for it'
       if (fault) return `schema: ${fault}`
       continue
@@ -111,12 +127,12 @@ async function runCase(
   return null
 }
 
-async function ask(url: string, body: string): Promise<Record<string, unknown>> {
+async function ask({ url, timeoutMs }: Server, body: string): Promise<Record<string, unknown>> {
   const answer = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body,
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   })
   return (await answer.json()) as Record<string, unknown>
 }
@@ -199,7 +215,7 @@ async function main(): Promise<void> {
   const suite = positionals[0] ?? SUITE
   if (!existsSync(join(suite, 'tests'))) throw new Error(`no suite at ${relative('.', suite)}`)
   const { only = '', url } = values
-  const results = url ? await runCases(url, suite, only) : await runSuite(suite, only)
+  const results = url ? await runCases(url, suite, { only }) : await runSuite(suite, { only })
   if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
   console.log(table(results))
   process.exitCode = results.every(({ fault }) => fault === null) ? 0 : 1

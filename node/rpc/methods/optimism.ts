@@ -3,16 +3,9 @@
  * names of the fields included (`l1origin`).
  */
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import {
-  bigintToBytes,
-  concatBytes,
-  fromHex,
-  type Hex,
-  keccakHex,
-  toHex,
-  ZERO_HASH,
-} from '../../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
+import { outputRootOf } from '../../chain/output.ts'
 import type { EthereumBlock as Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
@@ -31,7 +24,7 @@ export const optimismMethods: RpcMethods = {
       const { stateRoot, withdrawalsRoot } = block.header
       return {
         version: ZERO_HASH,
-        outputRoot: outputRootV0(block),
+        outputRoot: outputRootOf(block),
         blockRef: l2Ref(rollupOf(chain), block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
@@ -82,12 +75,6 @@ export const optimismMethods: RpcMethods = {
 function rollupOf({ config }: RpcChain): ChainConfig {
   if (config) return config
   throw new RpcError(RPC.unavailable, 'this chain is no rollup: it has no optimism_ methods')
-}
-
-/** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0({ header, hash }: Block): Hex {
-  const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot ?? ZERO_HASH, hash]
-  return keccakHex(concatBytes(...parts.map(fromHex)))
 }
 
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
