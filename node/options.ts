@@ -20,6 +20,10 @@ export type NodeOptions = {
   readonly rpcPort: number
   readonly p2pPort: number
   readonly peers: readonly string[]
+  readonly bootnodes: readonly string[]
+  readonly p2pAnnounce: readonly string[]
+  readonly p2pAllow: readonly string[]
+  readonly p2pDeny: readonly string[]
   /** Where a follower sends users' transactions. */
   readonly sequencerRpc: string | null
   readonly logLevel: LogLevel
@@ -31,6 +35,13 @@ export type NodeOptions = {
   readonly providerKey: string | null
   readonly sponsorKey: string | null
   readonly validatorKey: string | null
+  readonly proposerKey: string | null
+  readonly challengerKey: string | null
+  readonly attestors: readonly string[]
+  /** 'safe' or 'finalized': which L2 blocks are proposed and attested. */
+  readonly outputHead: string
+  readonly outputIntervalBlocks: number
+  readonly settlementPollMs: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
 }
@@ -69,10 +80,30 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
   },
   p2pPort: { kind: 'number', fallback: 9222, help: 'libp2p TCP port; 0 picks a free one' },
   peers: { kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
+  bootnodes: {
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs to learn of other peers from',
+  },
+  p2pAnnounce: {
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs told to peers instead of those listened on',
+  },
+  p2pAllow: {
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may connect; empty: all',
+  },
+  p2pDeny: {
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may not connect',
+  },
   sequencerRpc: {
     kind: 'string',
     fallback: null,
-    help: "where a follower forwards users' transactions",
+    help: "where a follower forwards users' transactions; without it they go by gossip",
   },
   logLevel: { kind: 'string', fallback: 'info', help: 'debug, info, warn, error or silent' },
   logFile: { kind: 'string', fallback: null, help: 'JSON lines go here instead of stderr' },
@@ -101,7 +132,37 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
   validatorKey: {
     kind: 'string',
     fallback: null,
-    help: 'hex key that signs verdicts',
+    help: 'hex key that signs verdicts and outputs',
+  },
+  proposerKey: {
+    kind: 'string',
+    fallback: null,
+    help: 'hex key of the L1 account that proposes outputs and defends right ones; needs ether',
+  },
+  challengerKey: {
+    kind: 'string',
+    fallback: null,
+    help: 'hex key of the L1 account that challenges wrong outputs; needs ether',
+  },
+  attestors: {
+    kind: 'list',
+    fallback: [],
+    help: 'JSON-RPC of other validators, asked to sign the outputs a proposer proposes',
+  },
+  outputHead: {
+    kind: 'string',
+    fallback: 'finalized',
+    help: 'finalized or safe: the newest L2 blocks whose outputs are proposed, signed and judged',
+  },
+  outputIntervalBlocks: {
+    kind: 'number',
+    fallback: 1800,
+    help: 'L2 blocks between two proposed outputs',
+  },
+  settlementPollMs: {
+    kind: 'number',
+    fallback: 6000,
+    help: 'milliseconds between two looks at the games on L1',
   },
   batchIntervalMs: { kind: 'number', fallback: 6000, help: 'milliseconds between batches' },
   batchDa: {
@@ -117,6 +178,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'providerKey',
   'sponsorKey',
   'validatorKey',
+  'proposerKey',
+  'challengerKey',
 ])
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
 
@@ -152,6 +215,12 @@ export function parseOptions(
   }
   if (!['blobs', 'calldata', 'auto'].includes(out.batchDa as string)) {
     throw userError('options', `batchDa '${out.batchDa}' is none of blobs, calldata, auto`)
+  }
+  if (!['safe', 'finalized'].includes(out.outputHead as string)) {
+    throw userError('options', `outputHead '${out.outputHead}' is neither safe nor finalized`)
+  }
+  if (out.outputIntervalBlocks === 0) {
+    throw userError('options', 'outputIntervalBlocks is 0; it must be above zero')
   }
   return Object.freeze(out) as NodeOptions
 }

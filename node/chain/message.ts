@@ -263,7 +263,8 @@ function blobPrice({ block }: Machine, blobGas: bigint): bigint {
 }
 
 function accessListOf(machine: Machine, known: readonly (Hex | null)[]): AccessList {
-  const { journal, precompiles } = machine.evm
+  const { journal } = machine.evm
+  const precompiles = new Set(machine.precompiles)
   return [...(journal.accessList ?? new Map<string, Set<string>>())]
     .filter(([address]) => !precompiles.has(address))
     .map(([address, keys]) => ({

@@ -3,7 +3,7 @@
  * `StateOverride` and `BlockOverrides`. They change a state that is dropped afterwards and a machine of its own.
  */
 import type { Hex } from '../base/bytes.ts'
-import { fromHex } from '../base/bytes.ts'
+import { fromHex, keccak } from '../base/bytes.ts'
 import { EMPTY_ACCOUNT } from './account.ts'
 import { addressOf, type Machine } from './machine.ts'
 import { trimmed } from './state.ts'
@@ -73,14 +73,15 @@ async function overrideAccount(
   address: Hex,
   { balance, nonce, code, state: whole, stateDiff }: AccountOverride,
 ): Promise<void> {
-  if (balance !== undefined || nonce !== undefined) {
-    const account = state.account(address) ?? EMPTY_ACCOUNT
-    state.setAccount(address, {
-      ...account,
-      balance: balance ?? account.balance,
-      nonce: nonce ?? account.nonce,
-    })
-  }
+  const isTouched = [balance, nonce, code, whole, stateDiff].some((field) => field !== undefined)
+  if (!isTouched) return
+  const account = state.account(address) ?? EMPTY_ACCOUNT
+  state.setAccount(address, {
+    ...account,
+    balance: balance ?? account.balance,
+    nonce: nonce ?? account.nonce,
+    codeHash: code ? keccak(code) : account.codeHash,
+  })
   if (code) await state.putCode(addressOf(address), code)
   if (whole) await state.clearStorage(addressOf(address))
   for (const [slot, value] of whole ?? stateDiff ?? []) {

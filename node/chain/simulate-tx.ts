@@ -1,5 +1,5 @@
 /**
- * Two parts of a simulated block: its transactions as bytes, signed by zeros, and the log of native transfers.
+ * Two parts of a simulated block: its transactions as bytes, signed by zeros, and its log.
  */
 import { bigintToBytes, concatBytes, fromHex, type Hex, keccakHex } from '../base/bytes.ts'
 import type { Machine } from './machine.ts'
@@ -79,25 +79,28 @@ export function simulatedTx(
   return { hash: keccakHex(raw), raw, type, nonce, message }
 }
 
-/** Logs and native transfers of the messages of a block in order. Those of frames that fail are taken back but keep
- * their number, as in geth. */
+/** Logs, and on request native transfers, of each message in order. Those of frames that fail are taken back; the
+ * numbers they had are not given again, as in geth. */
 export class TransferLog {
   #logs: SimulatedLog[] = []
   #count = 0
   /** How many there were when each open frame began. */
   #marks: number[] = []
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, withTransfers: boolean) {
     const observer = {
       enter: ({ type, from, to, value }: Frame) => {
         this.#marks.push(this.#logs.length)
-        if (value && type !== 'DELEGATECALL') this.#add(transferLog(from, to, value))
+        if (withTransfers && value && type !== 'DELEGATECALL')
+          this.#add(transferLog(from, to, value))
       },
       exit: ({ error }: FrameEnd) => {
         const mark = this.#marks.pop() ?? 0
         if (error !== null) this.#logs.length = mark
       },
-      log: (log: Log) => this.#add(log),
+      log: (log: Log) => {
+        this.#add(log)
+      },
     }
     observe(machine, () => observer, { frames: true, steps: false, logs: true })
   }

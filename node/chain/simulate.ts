@@ -139,7 +139,7 @@ class SimulatedRun {
       if (fault) throw new SimulationError(SIMULATION_CODES.invalid, fault)
     }
     rules.begin(state, header)
-    const transfers = this.#input.traceTransfers ? new TransferLog(machine) : null
+    const transfers = new TransferLog(machine, this.#input.traceTransfers)
     for (const call of calls) await this.#call(machine, header, call, transfers)
 
     const withdrawals = overrides.withdrawals ?? []
@@ -194,7 +194,7 @@ class SimulatedRun {
     machine: Machine,
     header: Header,
     call: SimulatedCall,
-    transfers: TransferLog | null,
+    transfers: TransferLog,
   ): Promise<void> {
     const { rules, validation } = this.#input
     const { budget } = this.#at
@@ -230,21 +230,19 @@ class SimulatedRun {
       const code = TX_CODES[fault.code] ?? SIMULATION_CODES.internal
       throw new SimulationError(code, `${fault.message} (supplied gas ${gasLimit})`)
     }
-    transfers?.begin()
+    transfers.begin()
     const result = await runMessage(machine, message)
     budget.gasLeft -= result.gasUsed
     this.#take(
       simulatedTx(rules.chain.chainId, nonce, message, call.gasPrice !== undefined),
       result,
     )
-    const logIndex = this.#results.reduce((sum, { logs }) => sum + logs.length, 0)
-    const logs = transfers?.logs() ?? result.logs.map((log, i) => ({ log, logIndex: logIndex + i }))
     this.#results.push({
       gasUsed: result.gasUsed,
       gasPeak: result.gasPeak,
       returnData: result.returnData,
       ...(result.error ? { error: result.error } : {}),
-      logs: result.error ? [] : logs,
+      logs: result.error ? [] : transfers.logs(),
     })
   }
 

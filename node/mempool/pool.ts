@@ -19,7 +19,7 @@ import { isRefusal, PoolError } from './errors.ts'
 import { planEviction } from './evict.ts'
 import { DEFAULT_POOL_OPTIONS, type PoolOptions } from './options.ts'
 import { bestFirst, effectiveTip } from './order.ts'
-import { type Admission, admit, decodeForPool, type PoolHead } from './validate.ts'
+import { type Admission, admit, checkGasCap, decodeForPool, type PoolHead } from './validate.ts'
 
 export type PoolModules = {
   readonly chainId: number
@@ -64,6 +64,7 @@ export class Mempool {
     const head = this.#modules.head()
     const decoded = decodeForPool(raw, this.#rules(head), this.#options)
     const admission = admit(decoded, head)
+    checkGasCap(decoded, this.#options)
     const known = this.#accounts.get(decoded.sender)
     const account = known ?? new AccountQueue(admission.account, admission.isDelegated)
     this.#checkPlace(account, admission)
@@ -125,13 +126,21 @@ export class Mempool {
     this.#expire()
   }
 
-  /** After blocks left the chain: everything is looked at again, and their transactions return. */
+  /** After blocks left the chain: everything is looked at again, and their transactions return, as many as
+   * there is room for. @param dropped newest first, as the chain tells it */
   onReorg(dropped: readonly EthereumBlock[]): void {
     const head = this.#modules.head()
     for (const [address, account] of this.#accounts) this.#revalidate(address, account, head)
-    for (const raw of dropped.flatMap((block) => block.transactions)) {
+    for (const block of dropped.toReversed()) this.addAgain(block)
+  }
+
+  /** The transactions of a block that left the chain. False: the pool is full, and some stayed out. */
+  addAgain(block: EthereumBlock): boolean {
+    for (const raw of block.transactions) {
+      if (this.#slots >= this.#options.slotsMax) return false
       if (!isDeposit(raw)) this.#tryAdd(raw)
     }
+    return true
   }
 
   /** What the builder could not use: dropped unless a later block may take it. */

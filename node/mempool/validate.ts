@@ -55,6 +55,16 @@ export function decodeForPool(raw: Uint8Array, rules: BlockRules, options: PoolO
   return tx
 }
 
+/** @throws PoolError */
+export function checkGasCap(tx: SignedTx, { txGasMax }: PoolOptions): void {
+  if (tx.gasLimit <= txGasMax) return
+  throw new PoolError(
+    'tx-gas-too-high',
+    `transaction gas limit too high: ${tx.gasLimit}, at most ${txGasMax} (EIP-7825); split the work over several transactions`,
+    { have: tx.gasLimit, max: txGasMax },
+  )
+}
+
 /** @throws TxError when it could not be in a block even with its nonce next. */
 export function admit(tx: SignedTx, head: PoolHead): Admission {
   const account = head.account(tx.sender)

@@ -8,27 +8,35 @@ import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
 import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
 
 type Id = string | number | null
+type Caller = { readonly session: Session | null; readonly client: string }
 
 const SHOWN_CHARACTERS_MAX = 80
 
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #rate: RateLimit
 
   constructor(context: RpcContext, methods: RpcMethods) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#rate = new RateLimit(context)
   }
 
   get methodNames(): string[] {
     return [...this.#methods.keys()]
   }
 
-  /** The text of the answer; null when there is nothing to say. */
-  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+  /** The text of the answer; null when there is nothing to say. `client`: whose rate it counts against. */
+  async handle(
+    body: Uint8Array,
+    session: Session | null = null,
+    client = '',
+  ): Promise<string | null> {
     const { options } = this.#context
     let request: unknown
     try {
@@ -36,7 +44,9 @@ export class Dispatcher {
     } catch {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
-    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (!Array.isArray(request)) {
+      return this.#one(request, { session, client }, options.responseBytesMax)
+    }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
       const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
@@ -45,7 +55,7 @@ export class Dispatcher {
     const answers: string[] = []
     let room = options.responseBytesMax
     for (const entry of request) {
-      const answer = await this.#one(entry, session, room)
+      const answer = await this.#one(entry, { session, client }, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
       answers.push(answer)
@@ -53,7 +63,7 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+  async #one(request: unknown, { session, client }: Caller, room: number): Promise<string | null> {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
@@ -66,6 +76,7 @@ export class Dispatcher {
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
+      this.#rate.take(client, found.cost)
       const args = readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
       return id === undefined ? null : success(id, result, room)

@@ -3,16 +3,9 @@
  * names of the fields included (`l1origin`).
  */
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import {
-  bigintToBytes,
-  concatBytes,
-  fromHex,
-  type Hex,
-  keccakHex,
-  toHex,
-  ZERO_HASH,
-} from '../../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
+import { outputRootOf } from '../../chain/output.ts'
 import type { EthereumBlock as Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
@@ -31,7 +24,7 @@ export const optimismMethods: RpcMethods = {
       const { stateRoot, withdrawalsRoot } = block.header
       return {
         version: ZERO_HASH,
-        outputRoot: outputRootV0(block),
+        outputRoot: outputRootOf(block),
         blockRef: l2Ref(rollupOf(chain), block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
@@ -51,6 +44,25 @@ export const optimismMethods: RpcMethods = {
     result: schemas.object,
     handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
   }),
+  optimism_safeHeadAtL1Block: method({
+    summary: 'The newest block that was safe when derivation had read L1 up to a block',
+    params: [required('l1Block', blockNumber)],
+    result: schemas.object,
+    handler: (context, [id]) => {
+      rollupOf(context.chain)
+      const { current } = context.l1Status()
+      const wanted = id.kind === 'number' ? id.number : current?.number
+      const found = wanted === undefined ? null : context.safeHeadAtL1(wanted)
+      if (found) return { l1Block: blockId(found.l1Block), safeHead: blockId(found.safeHead) }
+      const read = current
+        ? `derivation has read L1 up to block ${current.number}`
+        : 'derivation has not begun'
+      throw new RpcError(
+        RPC.notFound,
+        `safe head not found at L1 block ${wanted ?? 'latest'}: ${read}, and older safe heads are not kept`,
+      )
+    },
+  }),
   optimism_version: method({
     summary: 'Name and version of the node',
     params: [],
@@ -63,12 +75,6 @@ export const optimismMethods: RpcMethods = {
 function rollupOf({ config }: RpcChain): ChainConfig {
   if (config) return config
   throw new RpcError(RPC.unavailable, 'this chain is no rollup: it has no optimism_ methods')
-}
-
-/** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0({ header, hash }: Block): Hex {
-  const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot ?? ZERO_HASH, hash]
-  return keccakHex(concatBytes(...parts.map(fromHex)))
 }
 
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
