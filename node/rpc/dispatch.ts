@@ -10,6 +10,8 @@ import { RPC, RpcError, rpcErrorOf } from './errors.ts'
 import type { Json, RpcMethod, RpcMethods } from './method.ts'
 import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
+import type { Offload } from './workers/pool.ts'
+import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
 type Caller = { readonly session: Session | null; readonly client: string }
@@ -20,11 +22,14 @@ export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
   readonly #rate: RateLimit
+  readonly #offload: Offload | null
 
-  constructor(context: RpcContext, methods: RpcMethods) {
+  /** `offload`: where methods run that may take long; null: here. */
+  constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
     this.#rate = new RateLimit(context)
+    this.#offload = offload
   }
 
   get methodNames(): string[] {
@@ -63,26 +68,34 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, { session, client }: Caller, room: number): Promise<string | null> {
+  async #one(request: unknown, caller: Caller, room: number): Promise<string | null> {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
+    const outcome = await this.outcome(name, params, caller)
+    if (id === undefined) return null
+    return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** What a method gives, without the envelope. Nobody's rate is charged without a caller. Never rejects. */
+  async outcome(name: string, params: unknown, caller: Caller | null = null): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
-      if (found.needsSession && !session) {
+      if (found.needsSession && !caller?.session) {
         throw new RpcError(
           RPC.methodNotFound,
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      this.#rate.take(client, found.cost)
+      if (caller) this.#rate.take(caller.client, found.cost)
+      if (found.aside && this.#offload) return await this.#offload.call(name, params)
       const args = readArguments(found, params)
-      const result = await found.handler(this.#context, args, session)
-      return id === undefined ? null : success(id, result, room)
+      const result = await found.handler(this.#context, args, caller?.session ?? null)
+      return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
-      const answer = this.#errorOf(error, name)
-      return id === undefined ? null : failure(id, answer)
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
     }
   }
 
@@ -158,14 +171,21 @@ function short(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
-function success(id: Id, result: Json, room: number): string {
-  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+function success(id: Id, result: string, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   if (text.length <= room) return text
   const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
   return failure(id, new RpcError(RPC.responseTooLarge, message))
 }
 
-function failure(id: Id, { code, message, data }: RpcError): string {
+function failure(
+  id: Id,
+  {
+    code,
+    message,
+    data,
+  }: Pick<RpcError, 'code' | 'message'> & { readonly data?: Json | undefined },
+): string {
   const error = { code, message, ...(data === undefined ? {} : { data }) }
   return JSON.stringify({ jsonrpc: '2.0', id, error })
 }
