@@ -112,6 +112,8 @@ const CALL_TYPES: Readonly<Record<number, FrameType>> = {
   245: 'CREATE2',
   250: 'STATICCALL',
 }
+const STOP = 0x00
+const RETURN = 0xf3
 const SELFDESTRUCT = 0xff
 const NO_BYTES = new Uint8Array(0)
 
@@ -124,7 +126,7 @@ export function observe(
   const { evm, state } = machine
   const table = (evm as unknown as { _opcodeMap: Opcode[] })._opcodeMap
   const frames = new FrameWatch(state, current)
-  if (wanted.frames) {
+  if (wanted.frames || wanted.steps) {
     evm.events.on('beforeMessage', (message: EvmMessage) => frames.before(message))
     evm.events.on('afterMessage', (result: EVMResult) => frames.after(result))
   }
@@ -268,6 +270,7 @@ class FrameWatch {
   after(result: EVMResult): void {
     const depth = this.#open.pop() ?? 0
     const { execResult } = result
+    this.#tellEnd(execResult)
     const error = execResult.exceptionError?.error
     this.#current()?.exit?.({
       depth,
@@ -276,6 +279,16 @@ class FrameWatch {
       error:
         error === undefined ? null : describe(error, execResult.runState as RunState | undefined),
     })
+  }
+
+  /** Code that runs to its end stops there: EthereumJS has no step for it, the Yellow Paper and geth do. */
+  #tellEnd({ runState, exceptionError }: EVMResult['execResult']): void {
+    const observer = this.#current()
+    if (!observer?.step || !runState || exceptionError) return
+    const { opCode } = runState
+    if (opCode === STOP || opCode === RETURN || opCode === SELFDESTRUCT) return
+    const { memoryWordCount } = runState
+    observer.step(stepOf(runState as unknown as RunState, STOP, 0n, memoryWordCount, null))
   }
 
   aroundCall(entry: Opcode, op: number): Handler {

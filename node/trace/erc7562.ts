@@ -67,7 +67,8 @@ export class Erc7562Tracer implements Tracer {
     const options = optionsOf(config)
     this.#budget = budget
     this.#ignored = new Set(ignoredOf(options.ignoredOpcodes))
-    if (flag(options, 'withLog')) this.log = (log) => this.#tree.log(log)
+    // geth numbers logs in callTracer only.
+    if (flag(options, 'withLog')) this.log = (log) => this.#tree.log(log, 0)
   }
 
   begin(context: TraceContext): void {

@@ -112,6 +112,12 @@ export const chainMethods: RpcMethods = {
       }
     },
   }),
+  eth_coinbase: method({
+    summary: 'Who receives the tips of new blocks: on the rollup the sequencer fee vault',
+    params: [],
+    result: schemas.data,
+    handler: ({ chain }) => chain.head('unsafe').coinbase,
+  }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
     params: [],
