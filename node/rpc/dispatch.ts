@@ -7,9 +7,11 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
 import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
+import type { Offload } from './workers/pool.ts'
+import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
 type Caller = { readonly session: Session | null; readonly client: string }
@@ -20,11 +22,14 @@ export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
   readonly #rate: RateLimit
+  readonly #offload: Offload | null
 
-  constructor(context: RpcContext, methods: RpcMethods) {
+  /** `offload`: where methods run that may take long; null: here. */
+  constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
     this.#rate = new RateLimit(context)
+    this.#offload = offload
   }
 
   get methodNames(): string[] {
@@ -67,6 +72,24 @@ export class Dispatcher {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
+    const outcome = this.#rateFault(client, name) ?? (await this.outcome(name, params, session))
+    if (id === undefined) return null
+    return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
+  }
+
+  /** What a method gives, without the envelope. Never rejects. */
+  async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -76,13 +99,13 @@ export class Dispatcher {
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      this.#rate.take(client, found.cost)
+      if (found.aside && this.#offload) return await this.#offload.call(name, params)
       const args = readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
-      return id === undefined ? null : success(id, result, room)
+      return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
-      const answer = this.#errorOf(error, name)
-      return id === undefined ? null : failure(id, answer)
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
     }
   }
 
@@ -158,14 +181,21 @@ function short(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
-function success(id: Id, result: Json, room: number): string {
-  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+function success(id: Id, result: string, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   if (text.length <= room) return text
   const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
   return failure(id, new RpcError(RPC.responseTooLarge, message))
 }
 
-function failure(id: Id, { code, message, data }: RpcError): string {
+function failure(
+  id: Id,
+  {
+    code,
+    message,
+    data,
+  }: Pick<RpcError, 'code' | 'message'> & { readonly data?: Json | undefined },
+): string {
   const error = { code, message, ...(data === undefined ? {} : { data }) }
   return JSON.stringify({ jsonrpc: '2.0', id, error })
 }
