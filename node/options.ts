@@ -4,6 +4,7 @@
  * its unit and effect; `openledger <role> --help` is printed from this table.
  */
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { userError } from './base/errors.ts'
 import type { LogLevel } from './base/log.ts'
@@ -18,6 +19,7 @@ export type NodeOptions = {
   readonly l1StrictRoots: boolean
   readonly rpcHost: string
   readonly rpcPort: number
+  readonly rpcThreads: number
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -80,6 +82,11 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
     kind: 'number',
     fallback: 9545,
     help: 'port of JSON-RPC, WebSocket, /v1 and the page; 0 picks a free one',
+  },
+  rpcThreads: {
+    kind: 'number',
+    fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
+    help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
   },
   p2pPort: { kind: 'number', fallback: 9222, help: 'libp2p TCP port; 0 picks a free one' },
   peers: { kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },

@@ -40,6 +40,8 @@ export type RpcMethod = {
   readonly example: Example | null
   /** What a call takes from a client's rate (`rateCostPerSecond`): 1 is a read of one thing. */
   readonly cost: number
+  /** Runs on a thread where the node has some (`workers/`): it works with the chain alone. */
+  readonly aside: boolean
   /** Only over WebSocket. */
   readonly needsSession: boolean
   handler(context: RpcContext, args: readonly unknown[], session: Session | null): Promise<Json>
@@ -58,6 +60,8 @@ type Spec<P extends readonly ParamSpec[]> = {
   readonly example?: Example
   /** Default: `COST.read`. */
   readonly cost?: number
+  /** Default: whatever costs more than a read. */
+  readonly aside?: boolean
 }
 
 /** Classes of cost; a rough ratio of the work of one call. */
@@ -83,6 +87,7 @@ export function sessionMethod<const P extends readonly ParamSpec[]>(
 ): RpcMethod {
   return {
     ...entryOf(spec),
+    aside: false,
     needsSession: true,
     handler: async (context, args, session) =>
       spec.handler(context, args as ArgsOf<P>, session as Session),
@@ -93,5 +98,5 @@ function entryOf<P extends readonly ParamSpec[]>(
   spec: Spec<P>,
 ): Omit<RpcMethod, 'needsSession' | 'handler'> {
   const { summary, params, result, example = null, cost = COST.read } = spec
-  return { summary, params, result, example, cost }
+  return { summary, params, result, example, cost, aside: spec.aside ?? cost > COST.read }
 }
