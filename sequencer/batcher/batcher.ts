@@ -105,6 +105,8 @@ export class Batcher {
   #fatal: NodeError | null = null
   #balance: BatcherStatus['balance'] = null
   #lastPosted: Posted | null = null
+  /** Of the last transaction that landed: what a batch usually is. */
+  #lastSize: { gas: bigint; blobs: number } | null = null
   #counts = { nextBlock: 0n, pending: 0, outbox: 0 }
 
   constructor(options: BatcherOptions, modules: BatcherModules) {
@@ -211,7 +213,6 @@ export class Batcher {
     const l2 = {
       derivedUpTo,
       safe: chain.safe(),
-      unsafe: chain.unsafe(),
       isCanonical: ({ number, hash }: { number: bigint; hash: Hex }) =>
         chain.blockByNumber(number)?.hash === hash,
     }
@@ -364,9 +365,6 @@ export class Batcher {
     }
     this.#balance = { wei: account.balance, batches, isLow }
   }
-
-  /** Of the last transaction that landed: what a batch usually is. */
-  #lastSize: { gas: bigint; blobs: number } | null = null
 
   #announce(attempt: Attempt, l1Block: BlockId): void {
     const { hash: transactionHash, kind, versionedHashes, load } = attempt

@@ -91,9 +91,9 @@ export class TxManager {
       if (account.head.number >= since + this.#options.takenAfterL1Blocks) taken.add(row.nonce)
     }
     const landed = new Map([...this.#landed].map(([hash, { number }]) => [hash, number]))
-    const { nonce, head } = account
+    const { nonce } = account
     const inclusions = new Map(this.#landed)
-    return { nonce, height: head.number, finalizedNonce, landed, taken, inclusions }
+    return { nonce, finalizedNonce, landed, taken, inclusions }
   }
 
   async #hasLanded(row: OutboxRow, { head }: AccountState): Promise<boolean> {
