@@ -3,7 +3,8 @@
  * with the opcodes it used, the slots it read and wrote, the code it looked at, and all keccak preimages.
  */
 import { type Hex, toHex } from '../base/bytes.ts'
-import type { Frame, FrameEnd, Step } from '../chain/observe.ts'
+import type { Frame, FrameEnd } from '../chain/observe.ts'
+import type { Step } from '../chain/observe-step.ts'
 import type { Log } from '../chain/types.ts'
 import { FrameTree, frameFields, type Node } from './frames.ts'
 import {
