@@ -12,7 +12,14 @@ import type { EVMResult, Message as EvmMessage } from '@ethereumjs/evm'
 import { bigintToBytes, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { createAddress } from './execute-deposit.ts'
 import type { Machine } from './machine.ts'
-import { gethError, opcodeName, stackFault } from './opcodes.ts'
+import {
+  CALL_CONSTANT_GAS,
+  gethError,
+  isCallOpcode,
+  opcodeError,
+  opcodeName,
+  stackFault,
+} from './opcodes.ts'
 import type { WorldState } from './state.ts'
 import type { Log } from './types.ts'
 
@@ -116,6 +123,7 @@ const STOP = 0x00
 const RETURN = 0xf3
 const SELFDESTRUCT = 0xff
 const NO_BYTES = new Uint8Array(0)
+const CALL_STIPEND = 2_300n
 
 /** From now on, for the life of the machine. `wanted` says which of the four the observers will use. */
 export function observe(
@@ -132,7 +140,9 @@ export function observe(
   }
   for (let op = 0; op <= 0xff; op++) {
     let entry = table[op] as Opcode
-    if (wanted.frames && CALL_TYPES[op]) entry = withHandler(entry, frames.aroundCall(entry, op))
+    if (wanted.frames && CALL_TYPES[op]) {
+      entry = { ...entry, ...frames.aroundCall(entry, op) }
+    }
     if (wanted.frames && op === SELFDESTRUCT) {
       entry = withHandler(entry, frames.aroundSelfDestruct(entry))
     }
@@ -155,6 +165,10 @@ function withStep(entry: Opcode, op: number, current: () => Observer | null): Op
     const observer = current()
     if (!observer?.step) return gasHandler ? gasHandler(runState, constantGas, common) : constantGas
     const words = runState.memoryWordCount
+    const tellFault = (error: string, cost: bigint): void => {
+      const message = opcodeError(op, error, runState.gasLeft)
+      observer.step?.(stepOf(runState, op, cost, words, message))
+    }
     const fault = opcodeInfo.isInvalid
       ? `invalid opcode: ${opcodeName(op)}`
       : stackFault(op, runState.stack.length)
@@ -164,14 +178,16 @@ function withStep(entry: Opcode, op: number, current: () => Observer | null): Op
     }
     try {
       const gas = gasHandler ? await gasHandler(runState, constantGas, common) : constantGas
-      const forwarded =
-        op >= 0xf1 && op !== 0xf5 && op !== SELFDESTRUCT ? (runState.messageGasLimit ?? 0n) : 0n
-      const isShort = gas > runState.gasLeft
-      observer.step(stepOf(runState, op, gas + forwarded, words, isShort ? 'out of gas' : null))
+      const forwarded = isCallOpcode(op) ? (runState.messageGasLimit ?? 0n) : 0n
+      if (gas <= runState.gasLeft) {
+        observer.step(stepOf(runState, op, gas + forwarded, words, null))
+      } else {
+        tellFault('out of gas', isCallOpcode(op) ? CALL_CONSTANT_GAS : gas)
+      }
       return gas
     } catch (error) {
-      const message = gethError((error as { error?: string }).error ?? '')
-      if (message) observer.step(stepOf(runState, op, constantGas, words, message))
+      const message = (error as { error?: string }).error
+      if (message) tellFault(message, isCallOpcode(op) ? CALL_CONSTANT_GAS : constantGas)
       throw error
     }
   }
@@ -243,6 +259,8 @@ class FrameWatch {
   /** Depths of the messages begun, innermost last. */
   readonly #open: number[] = []
   #pending: Pending | null = null
+  /** What was left when the last call opcode was priced. */
+  #callGas = 0n
 
   constructor(state: WorldState, current: () => Observer | null) {
     this.#state = state
@@ -277,23 +295,29 @@ class FrameWatch {
       output: execResult.returnValue,
       gasUsed: execResult.executionGasUsed,
       error:
-        error === undefined ? null : describe(error, execResult.runState as RunState | undefined),
+        error === undefined
+          ? null
+          : describe(error, execResult.runState as RunState | undefined, this.#callGas),
     })
   }
 
   /** Code that runs to its end stops there: EthereumJS has no step for it, the Yellow Paper and geth do. */
-  #tellEnd({ runState, exceptionError }: EVMResult['execResult']): void {
+  #tellEnd({ runState, exceptionError, gasRefund = 0n }: EVMResult['execResult']): void {
     const observer = this.#current()
     if (!observer?.step || !runState || exceptionError) return
     const { opCode } = runState
     if (opCode === STOP || opCode === RETURN || opCode === SELFDESTRUCT) return
-    const { memoryWordCount } = runState
-    observer.step(stepOf(runState as unknown as RunState, STOP, 0n, memoryWordCount, null))
+    const last = { ...runState, gasRefund } as unknown as RunState
+    observer.step(stepOf(last, STOP, 0n, last.memoryWordCount, null))
   }
 
-  aroundCall(entry: Opcode, op: number): Handler {
+  aroundCall(entry: Opcode, op: number): Pick<Opcode, 'opHandler' | 'gasHandler'> {
     const type = CALL_TYPES[op] as FrameType
-    return async (runState, common) => {
+    const gasHandler: GasHandler = (runState, gas, common) => {
+      this.#callGas = runState.gasLeft
+      return entry.gasHandler?.(runState, gas, common) ?? gas
+    }
+    const opHandler: Handler = async (runState, common) => {
       if (!this.#current()?.enter) {
         await entry.opHandler(runState, common)
         return
@@ -316,6 +340,7 @@ class FrameWatch {
           (value ?? 0n) > balance ? 'insufficient balance for transfer' : 'max call depth exceeded',
       })
     }
+    return { opHandler, gasHandler }
   }
 
   /** It ends its frame by an exception, so what is told comes on the way out. */
@@ -350,33 +375,44 @@ class FrameWatch {
   }
 }
 
+/** Where a call opcode finds the offset of its input on the stack; the size is behind it. */
+const INPUT_AT: Readonly<Record<FrameType, number>> = {
+  CALL: 3,
+  CALLCODE: 3,
+  DELEGATECALL: 2,
+  STATICCALL: 2,
+  CREATE: 1,
+  CREATE2: 1,
+  SELFDESTRUCT: 0,
+}
+
 /** As the stack has it, for a call that may never become a message. */
-function callFrame(runState: RunState, type: FrameType): Frame {
-  const { stack, env } = runState
-  const depth = env.depth + 1
-  const from = env.address.toString()
-  const isCreate = type === 'CREATE' || type === 'CREATE2'
+function callFrame({ stack, env, memory, messageGasLimit = 0n }: RunState, type: FrameType): Frame {
   const items = stack.length >= 3 ? stack.peek(Math.min(stack.length, 7)) : []
   const at = (i: number): bigint => items[i] ?? 0n
+  const isCreate = type === 'CREATE' || type === 'CREATE2'
   const hasValue = type === 'CALL' || type === 'CALLCODE'
+  const value = isCreate ? at(0) : hasValue ? at(2) : null
+  const [offset, size] = [at(INPUT_AT[type]), at(INPUT_AT[type] + 1)]
   return {
-    depth,
+    depth: env.depth + 1,
     type,
-    from,
+    from: env.address.toString(),
     to: isCreate ? `0x${'00'.repeat(20)}` : addressOfWord(at(1)),
-    input: NO_BYTES,
-    gas: runState.messageGasLimit ?? 0n,
-    value: isCreate ? at(0) : hasValue ? at(2) : null,
+    input: size === 0n ? NO_BYTES : Uint8Array.from(memory.read(Number(offset), Number(size))),
+    // What the callee gets for the value it is sent (EIP-150).
+    gas: messageGasLimit + (hasValue && value ? CALL_STIPEND : 0n),
+    value,
   }
 }
 
-function describe(error: string, runState: RunState | undefined): string {
+function describe(error: string, runState: RunState | undefined, callGas: bigint): string {
   if (!runState) return gethError(error)
   if (error === 'invalid opcode') return `invalid opcode: ${opcodeName(runState.opCode)}`
   if (error === 'stack underflow' || error === 'stack overflow') {
     return stackFault(runState.opCode, runState.stack.length) ?? gethError(error)
   }
-  return gethError(error)
+  return opcodeError(runState.opCode, error, callGas)
 }
 
 function addressOfWord(word: bigint): Hex {

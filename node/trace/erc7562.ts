@@ -40,10 +40,7 @@ const EXTCODESIZE = 0x3b
 const ISZERO = 0x15
 const EXT: ReadonlySet<number> = new Set([0x3b, 0x3c, 0x3f])
 const CALLS: ReadonlySet<number> = new Set([0xf1, 0xf2, 0xf4, 0xfa])
-const OUT_OF_GAS: ReadonlySet<string> = new Set([
-  'out of gas',
-  'contract creation code storage out of gas',
-])
+const OUT_OF_GAS = /^(out of gas|contract creation code storage out of gas)/
 
 /** PUSH0 to SWAP16, POP, ADD, SUB, MUL, DIV, EQ, LT, GT, SLT, SGT, SHL, SHR, AND, OR, NOT, ISZERO. */
 const IGNORED: readonly number[] = [
@@ -83,7 +80,7 @@ export class Erc7562Tracer implements Tracer {
 
   exit(end: FrameEnd): void {
     const node = this.#tree.exit(end)
-    if (node && end.depth > 0 && end.error && OUT_OF_GAS.has(end.error)) node.extra.outOfGas = true
+    if (node && end.depth > 0 && end.error && OUT_OF_GAS.test(end.error)) node.extra.outOfGas = true
   }
 
   end(outcome: Outcome): void {

@@ -52,6 +52,8 @@ export function logMethods(options: RpcOptions): RpcMethods {
       params: [required('filterId', filterId)],
       result: { type: 'array' },
       cost: COST.scan,
+      // Filters live where they were made.
+      aside: false,
       handler: ({ chain, filters, options }, [id]) =>
         findLogs(chain, filters.logFilter(id), options),
     }),

@@ -31,6 +31,8 @@ export const signMethods: RpcMethods = {
     params: [required('transaction', call)],
     result: schemas.object,
     cost: COST.run,
+    // The nonce counts what waits in the pool.
+    aside: false,
     handler: (context, [request]) => fill(context, request),
   }),
 }

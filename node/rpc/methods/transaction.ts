@@ -55,6 +55,8 @@ export const transactionMethods: RpcMethods = {
     params: [required('sender', address), required('nonce', uint64)],
     result: NULLABLE_OBJECT,
     cost: COST.scan,
+    // It looks into the pool too.
+    aside: false,
     handler: (context, [sender, nonce]) => transactionOf(context, sender, nonce),
   }),
   eth_getTransactionReceipt: method({
