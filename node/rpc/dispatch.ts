@@ -7,7 +7,7 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
 import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
 import type { Offload } from './workers/pool.ts'
@@ -68,30 +68,40 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, caller: Caller, room: number): Promise<string | null> {
+  async #one(request: unknown, { session, client }: Caller, room: number): Promise<string | null> {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
-    const outcome = await this.outcome(name, params, caller)
+    const outcome = this.#rateFault(client, name) ?? (await this.outcome(name, params, session))
     if (id === undefined) return null
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
   }
 
-  /** What a method gives, without the envelope. Nobody's rate is charged without a caller. Never rejects. */
-  async outcome(name: string, params: unknown, caller: Caller | null = null): Promise<Outcome> {
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
+  }
+
+  /** What a method gives, without the envelope. Never rejects. */
+  async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
-      if (found.needsSession && !caller?.session) {
+      if (found.needsSession && !session) {
         throw new RpcError(
           RPC.methodNotFound,
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      if (caller) this.#rate.take(caller.client, found.cost)
       if (found.aside && this.#offload) return await this.#offload.call(name, params)
       const args = readArguments(found, params)
-      const result = await found.handler(this.#context, args, caller?.session ?? null)
+      const result = await found.handler(this.#context, args, session)
       return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
       const { code, message, data } = this.#errorOf(error, name)

@@ -11,7 +11,7 @@ import { type ImportProgress, importChainFile } from '../../../node/ethereum/imp
 import { startOffline } from '../../../node/ethereum/offline.ts'
 import { Store } from '../../../node/store/store.ts'
 import { extend as extendRollup, openTestChain } from '../../support/chain.ts'
-import { extendThroughForks, genesisJson, openWorld } from './world.ts'
+import { extendThroughForks, genesisJson, OMMER_MINER, openWorld } from './world.ts'
 
 type Files = {
   readonly dir: string
@@ -166,6 +166,17 @@ t.test('an imported chain answers JSON-RPC: old blocks look old, new ones new', 
   t.notOk('baseFeePerGas' in old || 'withdrawals' in old)
   t.match(await ask('eth_getBlockByNumber', 'safe', false), { number: '0x7', withdrawals: [] })
   t.match(await ask('eth_getBlockReceipts', '0x5'), [{ type: '0x3', blobGasPrice: '0x1' }])
+  t.equal(await ask('eth_getUncleCountByBlockNumber', '0x2'), '0x1')
+  t.match(await ask('eth_getUncleByBlockNumberAndIndex', '0x2', '0x0'), {
+    number: '0x1',
+    miner: OMMER_MINER,
+  })
+  t.equal(await ask('eth_getUncleByBlockNumberAndIndex', '0x2', '0x1'), null)
+  t.match(await ask('eth_feeHistory', '0x4', '0x6', []), {
+    oldestBlock: '0x3',
+    baseFeePerBlobGas: ['0x1', '0x1', '0x1', '0x1', '0x1'],
+    blobGasUsedRatio: [0, 0, 1 / 6, 0],
+  })
   t.match(await ask('eth_config'), { current: { activationTime: 70 }, next: null })
-  t.match(await ask('optimism_syncStatus'), { message: /no rollup/ })
+  t.match(await ask('optimism_syncStatus'), { code: -32601 })
 })

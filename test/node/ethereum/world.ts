@@ -9,6 +9,7 @@ import { Store } from '../../../node/store/store.ts'
 import { alice, bob } from '../../support/chain.ts'
 
 const MINER: Hex = `0x${'cc'.repeat(20)}`
+export const OMMER_MINER: Hex = `0x${'dd'.repeat(20)}`
 /** STOP: a system contract that asks for nothing. */
 const QUIET = { balance: '0x0', code: '0x00' }
 
@@ -89,10 +90,11 @@ export async function extend(
   return executed
 }
 
-/** One block of each era, 1 to 7: proof of work, London, the merge, Shanghai, Cancun, Prague, Osaka. */
+/** One block of each era, 1 to 7: proof of work, London with an ommer, the merge, Shanghai, Cancun, Prague, Osaka. */
 export async function extendThroughForks(chain: EthereumChain): Promise<void> {
-  await extend(chain, [transfer(chain, 0n, 0)])
-  await extend(chain, [transfer(chain, 1n, 2)])
+  const { block } = await extend(chain, [transfer(chain, 0n, 0)])
+  const ommer = { ...block.header, coinbase: OMMER_MINER }
+  await extend(chain, [transfer(chain, 1n, 2)], { ommers: [ommer] })
   await extend(chain)
   const withdrawal = { index: 0n, validatorIndex: 1n, address: bob.address, amount: 5n }
   await extend(chain, [transfer(chain, 2n, 2)], { withdrawals: [withdrawal] })
