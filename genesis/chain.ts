@@ -7,7 +7,8 @@ import type { Hex } from './addresses.ts'
 
 export type BlockId = { readonly hash: Hex; readonly number: bigint }
 
-/** The part of the configuration that L1 may change while the chain runs, as of one L1 block. */
+/** The part of the configuration that the SystemConfig contract on L1 may change while the chain runs;
+ * in `genesis`, what holds until it does. */
 export type SystemConfig = {
   /** The L1 account whose transactions to the inbox count as batches. */
   readonly batcher: Hex
@@ -57,6 +58,8 @@ export type ChainConfig = {
   readonly batchInbox: Hex
   /** Portal: the only contract whose `TransactionDeposited` logs are deposits. */
   readonly portal: Hex
+  /** L1 contract whose `ConfigUpdate` logs change `genesis.systemConfig`. Absent: nothing does. */
+  readonly l1SystemConfig?: Hex
   /** L1 addresses people need (token, ...); not consensus. */
   readonly l1Contracts: Readonly<Record<string, Hex>>
   /** Absent: `economyOf` says what holds. */
@@ -117,6 +120,7 @@ export function decodeChainConfig(text: string): ChainConfig {
     channelTimeout: root.integer('channelTimeout'),
     batchInbox: root.hex('batchInbox', 20),
     portal: root.hex('portal', 20),
+    ...(root.has('l1SystemConfig') ? { l1SystemConfig: root.hex('l1SystemConfig', 20) } : {}),
     l1Contracts: root.object('l1Contracts').addresses(),
     ...(root.has('economy') ? { economy: decodeEconomy(root.object('economy')) } : {}),
   }

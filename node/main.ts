@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import type { Hex } from './base/bytes.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { encodeBlock } from './chain/block.ts'
@@ -19,7 +20,6 @@ import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
-import { systemConfigAt } from './derive/system-config.ts'
 import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
 import { L1Client } from './l1/client.ts'
 import { L1Reader } from './l1/reader.ts'
@@ -84,7 +84,8 @@ export async function createNode(
   const pool = openPool(chain)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
-  const p2p = await openP2P(role, { ...input, chain, content })
+  const signer = () => pipeline.status.system.unsafeBlockSigner
+  const p2p = await openP2P(role, { ...input, chain, content, signer })
   p2p.on('verdicts', async ({ payload, signer }) => {
     const verdict = decodeVerdict(payload)
     if (verdict?.validator === signer) await ledger.putVerdict(verdict)
@@ -150,6 +151,7 @@ export async function createNode(
     ledger,
     models,
     start: async (methods = []) => {
+      await pipeline.load()
       await p2p.start()
       pipeline.start()
       models.start()
@@ -187,7 +189,6 @@ function openL1({
     client,
     blobs: new BlobSource(blobs, beacon),
     config,
-    batcherAt: (block) => systemConfigAt(config, block).batcher,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })
   return { client, reader, blobs }
@@ -211,6 +212,7 @@ function openP2P(
     log: Log
     chain: Chain
     content: ContentStore
+    signer: () => Hex
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content } = modules
@@ -224,7 +226,7 @@ function openP2P(
     },
     {
       chainId: BigInt(config.l2ChainId),
-      signer: () => config.genesis.systemConfig.unsafeBlockSigner,
+      signer: modules.signer,
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
@@ -265,6 +267,6 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {
-  const { currentRef: current, headL1: head, finalizedL1: finalized } = status
-  return { current, head, safe: finalized, finalized }
+  const { currentRef: current, headL1: head, safeL1: safe, finalizedL1: finalized } = status
+  return { current, head, safe, finalized }
 }

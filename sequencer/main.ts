@@ -7,6 +7,7 @@ import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { systemConfigOf } from '../node/derive/system-config.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { signBlock } from '../node/p2p/signature.ts'
@@ -43,6 +44,7 @@ export function createSequencer(node: Node): Sequencer {
     log: log.child('sequencer'),
     now: Date.now,
     head: () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
+    system: () => systemConfigOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
     candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
     sign: (block) => signBlock(signingKey, chainId, encodeBlock(block)),
     publish: async (block, signature) => {

@@ -9,7 +9,7 @@
  *            -> reorg:  newest checkpoint whose L1 block is still canonical, go on from there
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ChainConfig } from '../../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
 import { assert, messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -21,12 +21,15 @@ import type { BlockId, L1BlockData, L1BlockRef, L1Origin } from '../l1/types.ts'
 import { depositOnly } from './attributes.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import {
+  batcherOf,
   type Checkpoint,
+  checkpointOf,
   createDeriver,
   type DeriverState,
   type DeriverStep,
   genesisCheckpoint,
   step,
+  systemOf,
 } from './derive.ts'
 import { l2RefOf } from './l2-ref.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
@@ -88,7 +91,10 @@ export type SyncStatus = {
   /** The same with parent and time; null until a block was consumed in this life. */
   readonly currentRef: L1BlockRef | null
   readonly headL1: L1BlockRef | null
+  readonly safeL1: L1BlockRef | null
   readonly finalizedL1: L1BlockRef | null
+  /** As of the last L1 block consumed. */
+  readonly system: SystemConfig
 }
 
 export class DerivationPipeline {
@@ -106,8 +112,9 @@ export class DerivationPipeline {
     this.#options = options
     this.#modules = modules
     this.#log = modules.log.child('derive')
-    const currentL1 = modules.config.genesis.l1
-    this.#status = { currentL1, currentRef: null, headL1: null, finalizedL1: null }
+    const { l1, systemConfig } = modules.config.genesis
+    const unknown = { currentRef: null, headL1: null, safeL1: null, finalizedL1: null }
+    this.#status = { currentL1: l1, ...unknown, system: systemConfig }
   }
 
   get status(): SyncStatus {
@@ -122,6 +129,15 @@ export class DerivationPipeline {
   /** Why derivation has stopped for good, if it has. */
   get fatal(): NodeError | null {
     return this.#fatal
+  }
+
+  /** Reads the SystemConfig as it was when the node was stopped, so that gossip is judged by it before
+   * L1 has answered. */
+  async load(): Promise<void> {
+    for await (const checkpoint of this.#modules.checkpoints.descending()) {
+      this.#status = { ...this.#status, system: systemOf(checkpoint) }
+      return
+    }
   }
 
   start(): void {
@@ -164,21 +180,26 @@ export class DerivationPipeline {
     const { l1 } = this.#modules
     const head = await l1.head('latest')
     if (!head) return false
-    const finalized = await l1.head('finalized')
-    this.#status = {
-      ...this.#status,
-      headL1: head,
-      finalizedL1: finalized,
-    }
+    const finalized = await this.#readTags(head)
     const state = this.#state ?? (await this.#resume())
     this.#state = state
     if (await this.#headReplaced(state, head)) return true
     if (finalized) await this.#finalize(finalized)
     if (state.next + this.#options.confirmations > head.number) return false
-    const block = await l1.blockByNumber(state.next)
+    const block = await l1.blockByNumber(state.next, batcherOf(state))
     if (!block) return false
     await this.#consume(state, block)
     return block.number < head.number
+  }
+
+  /** The finalized L1 block. Asked for together with the safe one when the head has changed. */
+  async #readTags(head: L1Origin): Promise<L1BlockRef | null> {
+    const { l1 } = this.#modules
+    if (head.hash !== this.#status.headL1?.hash) {
+      const [safeL1, finalizedL1] = [await l1.head('safe'), await l1.head('finalized')]
+      this.#status = { ...this.#status, headL1: head, safeL1, finalizedL1 }
+    }
+    return this.#status.finalizedL1
   }
 
   /** The block we stand on may be replaced before it has a successor. */
@@ -201,8 +222,10 @@ export class DerivationPipeline {
     const l1 = idOf(block)
     // While it re-reads frames before its checkpoint, the safe head is ahead of the L1 block.
     if (block.number >= state.resumed.number) {
-      await this.#modules.checkpoints.put({ safe: done.state.safe, l1 })
-      this.#status = { ...this.#status, currentL1: l1, currentRef: block }
+      const checkpoint = checkpointOf(done.state)
+      await this.#modules.checkpoints.put(checkpoint)
+      const system = systemOf(checkpoint)
+      this.#status = { ...this.#status, currentL1: l1, currentRef: block, system }
     }
     this.#state = done.state
   }
@@ -269,7 +292,7 @@ export class DerivationPipeline {
   }
 
   /** What was derived by the finalized L1 block is final. */
-  async #finalize(finalized: L1Origin): Promise<void> {
+  async #finalize(finalized: BlockId): Promise<void> {
     const { chain, checkpoints } = this.#modules
     for await (const checkpoint of checkpoints.descending(finalized.number)) {
       const { safe, l1 } = checkpoint
@@ -309,8 +332,10 @@ export class DerivationPipeline {
     // A block on a side branch was replaced in the meantime: what L1 says goes.
     if (!chain.isCanonical(safe)) await chain.resetUnsafe(safe)
     // What stands above comes from L1 data that is gone or was not finished; it is derived again.
-    if (chain.headRef('safe').number > safe.number) await chain.markSafe(safe, checkpoint.l1)
-    this.#status = { ...this.#status, currentL1: checkpoint.l1 }
+    const final = chain.headRef('finalized')
+    const back = final.number > safe.number ? final : safe
+    if (chain.headRef('safe').number > back.number) await chain.markSafe(back, checkpoint.l1)
+    this.#status = { ...this.#status, currentL1: checkpoint.l1, system: systemOf(checkpoint) }
     this.#log.info('derivation starts', { l1: checkpoint.l1.number, safe: safe.number })
     return createDeriver(config, checkpoint)
   }

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OP, OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { type ChainConfig, encodeChainConfig, type SystemConfig } from '../../genesis/chain.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { createGenesis } from '../../node/chain/genesis.ts'
 import { deployL1 } from '../deploy-l1.ts'
@@ -22,6 +22,7 @@ export type Nodes = { readonly sequencer: Role; readonly validator: Role }
 export const DEFAULT_PORTS: Ports = { l1: 8545, sequencer: 9545, validator: 9546 }
 const L1_BLOCK_SECONDS = 2
 const L2_CHAIN_ID = 161_200
+const BATCH_INBOX = `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}` as const
 
 export async function startL1(
   dir: string,
@@ -33,7 +34,11 @@ export async function startL1(
   for (const { address } of [deployer, devnetAccount('batcher')]) {
     await rpc('anvil_setBalance', address, `0x${(10n ** 21n).toString(16)}`)
   }
-  const deployed = await deployL1({ rpcUrl: l1.rpc, deployerKey: deployer.privateKey })
+  const deployed = await deployL1({
+    rpcUrl: l1.rpc,
+    deployerKey: deployer.privateKey,
+    system: { batchInbox: BATCH_INBOX, values: systemConfig() },
+  })
   const config = await chainConfig(deployed)
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
@@ -48,26 +53,36 @@ async function chainConfig(deployed: Awaited<ReturnType<typeof deployL1>>): Prom
       l1,
       l2: { hash: ZERO_HASH, number: 0n },
       l2Time: timestamp,
-      systemConfig: {
-        batcher: devnetAccount('batcher').address,
-        gasLimit: 60_000_000n,
-        baseFeeScalar: 1_368,
-        blobBaseFeeScalar: 810_949,
-        eip1559Denominator: 250,
-        eip1559Elasticity: 6,
-        unsafeBlockSigner: devnetAccount('sequencer').address,
-      },
+      systemConfig: systemConfig(),
     },
     blockTime: 1n,
     maxSequencerDrift: 600n,
     seqWindowSize: 600n,
     channelTimeout: 50n,
-    batchInbox: `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}`,
+    batchInbox: BATCH_INBOX,
     portal: deployed.portal,
-    l1Contracts: { token: deployed.token, portal: deployed.portal },
+    ...(deployed.systemConfig && { l1SystemConfig: deployed.systemConfig }),
+    l1Contracts: {
+      token: deployed.token,
+      portal: deployed.portal,
+      ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
+    },
   }
   const { block } = await createGenesis(config, genesisAlloc(config))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
+}
+
+/** Until SystemConfig on L1 says otherwise. */
+function systemConfig(): SystemConfig {
+  return {
+    batcher: devnetAccount('batcher').address,
+    gasLimit: 60_000_000n,
+    baseFeeScalar: 1_368,
+    blobBaseFeeScalar: 810_949,
+    eip1559Denominator: 250,
+    eip1559Elasticity: 6,
+    unsafeBlockSigner: devnetAccount('sequencer').address,
+  }
 }
 
 export async function startNodes(

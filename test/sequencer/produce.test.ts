@@ -16,6 +16,7 @@ const origin = {
   prevRandao: ZERO_HASH,
   parentBeaconBlockRoot: ZERO_HASH,
   portalLogs: [],
+  configLogs: [],
 }
 
 /** A producer on a real chain, with a clock that stands `seconds` after genesis. */
@@ -31,6 +32,7 @@ function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModule
       log: { ...silentLog, error: (event) => told.push(event) },
       now: () => GENESIS_MS + seconds * 1000,
       head: () => l2RefOf(testConfig, chain.blockByTag('unsafe') ?? chain.genesis),
+      system: () => testConfig.genesis.systemConfig,
       candidates: () => [],
       sign: () => new Uint8Array(65).fill(7),
       publish: async (block) => {
