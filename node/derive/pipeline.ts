@@ -8,11 +8,11 @@
  *            -> needL1: the block is consumed, write the checkpoint
  *            -> reorg:  newest checkpoint whose L1 block is still canonical, go on from there
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
-import { assert, messageOf, NodeError } from '../base/errors.ts'
+import { assert, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { Loop, type LoopOptions } from '../base/loop.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
 import { attributesOf } from '../chain/verify.ts'
@@ -34,12 +34,7 @@ import {
 import { l2RefOf } from './l2-ref.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
 
-export type PipelineOptions = {
-  /** Between two looks at L1 when there is nothing new, milliseconds. */
-  readonly pollMs: number
-  /** Pause after a failure, and its cap, milliseconds. */
-  readonly retryMs: number
-  readonly retryMsMax: number
+export type PipelineOptions = LoopOptions & {
   /** L1 blocks to stay behind its head; 0 takes a block at once and handles reorgs. */
   readonly confirmations: bigint
   /** Refusals kept for inspection. */
@@ -101,17 +96,24 @@ export class DerivationPipeline {
   readonly #options: PipelineOptions
   readonly #modules: PipelineModules
   readonly #log: Log
-  readonly #abort = new AbortController()
   readonly #trace: TraceEntry[] = []
   #state: DeriverState | null = null
   #status: SyncStatus
-  #loop: Promise<void> | null = null
-  #fatal: NodeError | null = null
+  readonly #loop: Loop
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options
     this.#modules = modules
     this.#log = modules.log.child('derive')
+    this.#loop = new Loop(options, {
+      name: 'derivation',
+      log: this.#log,
+      turn: () => this.tick(),
+      // A retry goes on from the same state: steps are pure, and blocks already made are known.
+      reset: () => {
+        this.#state = null
+      },
+    })
     const { l1, systemConfig } = modules.config.genesis
     const unknown = { currentRef: null, headL1: null, safeL1: null, finalizedL1: null }
     this.#status = { currentL1: l1, ...unknown, system: systemConfig }
@@ -128,7 +130,7 @@ export class DerivationPipeline {
 
   /** Why derivation has stopped for good, if it has. */
   get fatal(): NodeError | null {
-    return this.#fatal
+    return this.#loop.fatal
   }
 
   /** Reads the SystemConfig as it was when the node was stopped, so that gossip is judged by it before
@@ -141,38 +143,11 @@ export class DerivationPipeline {
   }
 
   start(): void {
-    this.#loop ??= this.#run()
+    this.#loop.start()
   }
 
   async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    const { pollMs, retryMs, retryMsMax } = this.#options
-    const { signal } = this.#abort
-    let failures = 0
-    while (!signal.aborted) {
-      let waitMs = pollMs
-      try {
-        const isBehind = await this.tick()
-        failures = 0
-        if (isBehind) waitMs = 0
-      } catch (error) {
-        waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
-        this.#log.warn('derivation waits', { error: messageOf(error), waitMs })
-        const severity = error instanceof NodeError ? error.severity : 'retry'
-        if (severity === 'fatal') {
-          this.#fatal = error as NodeError
-          this.#log.error('derivation has stopped', { error: messageOf(error) })
-          return
-        }
-        // A retry goes on from the same state: steps are pure, and blocks already made are known.
-        if (severity === 'reset') this.#state = null
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => {})
-    }
+    await this.#loop.stop()
   }
 
   /** Consumes one L1 block if there is one. True when there are more. */
