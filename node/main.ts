@@ -20,7 +20,9 @@ import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
-import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
+import { DirectoryBlobArchive } from './l1/blob-archive.ts'
+import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
+import { BlobSource } from './l1/blobs.ts'
 import { L1Client } from './l1/client.ts'
 import { L1Reader } from './l1/reader.ts'
 import { poolHeadOf } from './mempool/head.ts'
@@ -133,6 +135,10 @@ export async function createNode(
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
+          {
+            prefix: BLOB_ROUTE_PREFIX,
+            handle: (request, response) => serveBlobs(l1.blobs, request, response),
+          },
           { prefix: '/', handle: webHandler() },
         ],
       },
@@ -181,13 +187,13 @@ function openL1({
   options: NodeOptions
   log: Log
 }): Node['l1'] {
-  const client = new L1Client(options.l1Rpc, {}, log.child('l1'))
+  const client = new L1Client(options.l1Rpc, { chainId: config.l1ChainId }, log.child('l1'))
   const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
   const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
-  const beacon = { endpoints, blockId: { kind: 'number' } as const, timeoutMs: BEACON_TIMEOUT_MS }
+  const beacon = { endpoints, timeoutMs: BEACON_TIMEOUT_MS }
   const reader = new L1Reader({
     client,
-    blobs: new BlobSource(blobs, beacon),
+    blobs: new BlobSource(blobs, beacon, { log: log.child('beacon') }),
     config,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })

@@ -12,12 +12,18 @@
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
 import type { BlobSource } from './blobs.ts'
 import type { L1Client } from './client.ts'
-import { L1CallError, l1BlockMissing, l1Invalid } from './errors.ts'
+import { L1CallError, l1Behind, l1BlockMissing, l1Invalid } from './errors.ts'
 import { type L1Header, parseHeader } from './header.ts'
 import { arrayOf, objectOf } from './json.ts'
-import { BLOBS_PER_TRANSACTION_MAX, type VerifyTransactionsRoot } from './options.ts'
+import {
+  BLOBS_PER_TRANSACTION_MAX,
+  HEAD_DEFAULTS,
+  type HeadOptions,
+  type VerifyTransactionsRoot,
+} from './options.ts'
 import { orderedRoot } from './ordered-root.ts'
 import { parseReceipts } from './receipt.ts'
 import { type L1Transaction, parseTransaction, senderOf } from './transaction.ts'
@@ -33,23 +39,57 @@ export type L1ReaderOptions = {
   readonly blobs: BlobSource
   readonly config: Pick<ChainConfig, 'l1ChainId' | 'batchInbox' | 'portal' | 'l1SystemConfig'>
   readonly verifyTransactionsRoot?: VerifyTransactionsRoot
+  readonly head?: Partial<HeadOptions>
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
 }
 
 export class L1Reader {
   readonly #options: L1ReaderOptions
+  readonly #heads: HeadOptions
+  readonly #now: () => number
+  /** The newest head an endpoint showed, and since when. */
+  #newest: { readonly header: L1Header; readonly sinceMs: number } | null = null
 
   constructor(options: L1ReaderOptions) {
     this.#options = options
+    this.#heads = { ...HEAD_DEFAULTS, ...options.head }
+    this.#now = options.now ?? (() => performance.now())
   }
 
   /** @throws NodeError retry when L1 cannot be read; null when it has no such block yet, which nodes say
    * in different ways (geth refuses the call). */
   async head(tag: L1HeadTag): Promise<L1Origin | null> {
+    if (tag === 'latest') return this.#latest()
     const header = await this.#header(tag).catch((error) => {
-      if (tag !== 'latest' && error instanceof L1CallError) return null
+      if (error instanceof L1CallError) return null
       throw error
     })
     return header && originOf(header)
+  }
+
+  /** An endpoint that lags is passed over; when all do, L1 itself has gone back. A head that stands still may
+   * be the endpoint's fault, so another is asked next time. */
+  async #latest(): Promise<L1Origin | null> {
+    const { client } = this.#options
+    const known = this.#newest
+    const lagging: L1Header[] = []
+    const check = (header: L1Header): void => {
+      if (!known || header.number + this.#heads.lagBlocksMax >= known.header.number) return
+      lagging.push(header)
+      throw l1Behind(`its head is ${header.number}, L1 has ${known.header.number}`)
+    }
+    const current = await this.#header('latest', undefined, check)
+    const found = current ?? lagging.sort((a, b) => Number(b.number - a.number))[0]
+    if (!found) return null
+    const now = this.#now()
+    if (found.hash === known?.header.hash && now - known.sinceMs >= this.#heads.standstillMs) {
+      client.lookElsewhere(`its head stands still at ${found.number}`)
+      this.#newest = { header: found, sinceMs: now }
+    } else if (current ? found.hash !== known?.header.hash : lagging.length === client.size) {
+      this.#newest = { header: found, sinceMs: now }
+    }
+    return originOf(found)
   }
 
   async originByNumber(number: bigint): Promise<L1Origin | null> {
@@ -63,14 +103,15 @@ export class L1Reader {
   async blockByNumber(number: bigint, batcherOf: BatcherOf): Promise<L1BlockData | null> {
     const { client, config } = this.#options
     const params = [`0x${number.toString(16)}`, true]
-    const found = await client.request('eth_getBlockByNumber', params, (result) => {
-      if (result === null) return null
+    const parse = (result: unknown): { header: L1Header; transactions: L1Transaction[] } => {
+      if (result === null) throw l1Behind(`it has no block ${number}`)
       const json = objectOf(result, 'block')
       const header = assertNumber(parseHeader(json, config.l1ChainId), number)
       const transactions = arrayOf(json.transactions, 'transactions').map(parseTransaction)
       this.#assertTransactionsRoot(header, transactions)
       return { header, transactions }
-    })
+    }
+    const found = await client.request('eth_getBlockByNumber', params, parse).catch(nullIfBehind)
     if (!found) return null
     const { header, transactions } = found
     const logs = await this.#logs(header)
@@ -85,12 +126,19 @@ export class L1Reader {
     return header && { ...originOf(header), ...(await this.#logs(header)) }
   }
 
-  async #header(id: string, number?: bigint): Promise<L1Header | null> {
+  async #header(
+    id: string,
+    number?: bigint,
+    check: (header: L1Header) => void = () => {},
+  ): Promise<L1Header | null> {
     const { client, config } = this.#options
-    return client.request('eth_getBlockByNumber', [id, false], (result) => {
-      if (result === null) return null
-      return assertNumber(parseHeader(objectOf(result, 'block'), config.l1ChainId), number)
-    })
+    const parse = (result: unknown): L1Header => {
+      if (result === null) throw l1Behind(`it has no block ${id}`)
+      const header = parseHeader(objectOf(result, 'block'), config.l1ChainId)
+      check(assertNumber(header, number))
+      return header
+    }
+    return client.request('eth_getBlockByNumber', [id, false], parse).catch(nullIfBehind)
   }
 
   #assertTransactionsRoot(header: L1Header, transactions: readonly L1Transaction[]): void {
@@ -147,6 +195,12 @@ export class L1Reader {
     }
     return data
   }
+}
+
+/** No endpoint has the block: L1 is not that far. */
+function nullIfBehind(error: unknown): null {
+  if (error instanceof NodeError && error.code === 'l1-behind') return null
+  throw error
 }
 
 function assertNumber(header: L1Header, number: bigint | undefined): L1Header {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type Hex, keccakHex } from '../../../node/base/bytes.ts'
 import { encodeBlob } from '../../../node/derive/blob.ts'
-import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
+import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { L1Reader, type L1ReaderOptions } from '../../../node/l1/reader.ts'
 import { L1Sender, type Payload } from '../../../node/l1/sender.ts'
@@ -36,7 +37,6 @@ function readerOf(
     config: { l1ChainId: 31_337, batchInbox: INBOX, portal: PORTAL },
     blobs: new BlobSource(options.archive ? new DirectoryBlobArchive(options.archive) : null, {
       endpoints: [options.beacon ?? anvil.url],
-      blockId: { kind: 'number' },
       timeoutMs: 5000,
     }),
     verifyTransactionsRoot: 'exceptBlobBlocks',

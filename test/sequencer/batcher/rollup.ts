@@ -136,7 +136,6 @@ export class Rollup {
       config: this.config,
       blobs: new BlobSource(null, {
         endpoints: [beacon],
-        blockId: { kind: 'number' },
         timeoutMs: 5000,
       }),
       verifyTransactionsRoot: 'exceptBlobBlocks',
@@ -188,7 +187,7 @@ export class Rollup {
 
   /** A node that knows L1 and nothing else. */
   async follower(
-    options: { path?: string; beacon?: string; config?: ChainConfig } = {},
+    options: { path?: string; beacon?: string; config?: ChainConfig; l1?: L1Reader } = {},
   ): Promise<Node> {
     const path = options.path ?? join(this.#home, randomUUID())
     const node = await openTestChain(path, testAlloc, this.config)
@@ -208,14 +207,15 @@ export class Rollup {
 
   #pipeline(
     node: TestChain,
-    { beacon, config = this.config }: { beacon?: string; config?: ChainConfig } = {},
+    options: { beacon?: string; config?: ChainConfig; l1?: L1Reader } = {},
   ): Pick<Node, 'pipeline' | 'safe' | 'sync' | 'nextSafe'> {
+    const { config = this.config } = options
     const safe: SafeBlock[] = []
     const waiting = new Map<bigint, () => void>()
     const pipeline = new DerivationPipeline(PIPELINE_DEFAULTS, {
       config,
       chain: node.chain,
-      l1: this.reader(beacon),
+      l1: options.l1 ?? this.reader(options.beacon),
       checkpoints: new Checkpoints(node.store.table('derivation')),
       log: silentLog,
       onSafe: (block) => {
