@@ -127,7 +127,7 @@ export class BlobSource {
     const known = this.#clocks.get(endpoint.url)
     if (known !== undefined) return known
     const spec = await this.#get(endpoint, '/eth/v1/config/spec', SMALL_JSON_BYTES)
-    const seconds = spec.response.ok ? dataOf(spec.text).SECONDS_PER_SLOT : undefined
+    const seconds = spec.response.ok ? secondsPerSlotOf(spec.text) : undefined
     let clock: Clock = null
     if (seconds !== undefined) {
       const genesis = await this.#get(endpoint, '/eth/v1/beacon/genesis', SMALL_JSON_BYTES)
@@ -173,6 +173,16 @@ function faultOf(error: unknown): Fault {
 
 function dataOf(text: string): Readonly<Record<string, unknown>> {
   return objectOf(objectOf(JSON.parse(text), 'beacon answer').data, 'data')
+}
+
+/** Undefined where there is no such thing as a slot. An answer cut short says the same and is put right after
+ * the request that fails because of it. */
+function secondsPerSlotOf(spec: string): unknown {
+  try {
+    return dataOf(spec).SECONDS_PER_SLOT
+  } catch {
+    return undefined
+  }
 }
 
 function decimalOf(value: unknown, name: string): bigint {
