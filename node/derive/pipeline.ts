@@ -49,6 +49,10 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   traceMax: 256,
 }
 
+/** While derivation is behind the finalized L1 block it looks after finality every so many L1 blocks: it
+ * costs a request. */
+const FINALIZE_EVERY = 32n
+
 export type PipelineChain = Pick<
   Chain,
   | 'headRef'
@@ -155,41 +159,57 @@ export class DerivationPipeline {
     const { l1 } = this.#modules
     const head = await l1.head('latest')
     if (!head) return false
-    const finalized = await this.#readTags(head)
+    const isNew = head.hash !== this.#status.headL1?.hash
+    if (isNew) await this.#readTags(head)
     const state = this.#state ?? (await this.#resume())
     this.#state = state
     if (await this.#headReplaced(state, head)) return true
-    if (finalized) await this.#finalize(finalized)
+    // An origin may be gone before derivation has come to it.
+    if (isNew) await this.#trimUnsafe()
+    const { finalizedL1 } = this.#status
+    if (finalizedL1) await this.#finalize(state, finalizedL1)
     if (state.next + this.#options.confirmations > head.number) return false
     const block = await l1.blockByNumber(state.next, batcherOf(state))
     if (!block) return false
-    await this.#consume(state, block)
-    return block.number < head.number
+    const isConsumed = await this.#consume(state, block)
+    return !isConsumed || block.number < head.number
   }
 
-  /** The finalized L1 block. Asked for together with the safe one when the head has changed. */
-  async #readTags(head: L1Origin): Promise<L1BlockRef | null> {
+  /** The tags move with the head at most. */
+  async #readTags(head: L1Origin): Promise<void> {
     const { l1 } = this.#modules
-    if (head.hash !== this.#status.headL1?.hash) {
-      const [safeL1, finalizedL1] = [await l1.head('safe'), await l1.head('finalized')]
-      this.#status = { ...this.#status, headL1: head, safeL1, finalizedL1 }
-    }
-    return this.#status.finalizedL1
+    const [safeL1, finalizedL1] = [await l1.head('safe'), await l1.head('finalized')]
+    this.#status = { ...this.#status, headL1: head, safeL1, finalizedL1 }
   }
 
-  /** The block we stand on may be replaced before it has a successor. */
+  /** The blocks we stand on may be replaced before they have a successor of ours; the new branch may even
+   * be the shorter one for a while. */
   async #headReplaced(state: DeriverState, head: L1Origin): Promise<boolean> {
-    const { current } = state
-    if (!current || current.number !== head.number || current.hash === head.hash) return false
-    await this.#reorg(idOf(current))
+    const known = await this.#knownAt(state, head.number)
+    if (!known || known.hash === head.hash) return false
+    await this.#reorg(known)
     return true
   }
 
-  async #consume(state: DeriverState, block: L1BlockData): Promise<void> {
+  /** The L1 block of this number that was consumed, if any. */
+  async #knownAt({ current }: DeriverState, number: bigint): Promise<BlockId | null> {
+    if (!current || current.number < number) return null
+    if (current.number === number) return idOf(current)
+    for await (const { l1 } of this.#modules.checkpoints.descending(number)) {
+      return l1.number === number ? l1 : null
+    }
+    return null
+  }
+
+  /** False when L1 turned out to be reorganised. */
+  async #consume(state: DeriverState, block: L1BlockData): Promise<boolean> {
     let done: DeriverStep = step(state, { kind: 'l1', block })
     for (;;) {
       this.#remember(done.trace, block)
-      if (done.output.kind === 'reorg') return this.#reorg(done.output.known)
+      if (done.output.kind === 'reorg') {
+        await this.#reorg(done.output.known)
+        return false
+      }
       if (done.output.kind === 'needL1') break
       const executed = await this.#execute(done.output.derived)
       done = step(done.state, { kind: 'executed', ...executed })
@@ -203,6 +223,7 @@ export class DerivationPipeline {
       this.#status = { ...this.#status, currentL1: l1, currentRef: block, system }
     }
     this.#state = done.state
+    return true
   }
 
   async #execute(derived: DerivedAttributes): Promise<{ hash: Hex; depositOnly: boolean }> {
@@ -267,11 +288,16 @@ export class DerivationPipeline {
   }
 
   /** What was derived by the finalized L1 block is final. */
-  async #finalize(finalized: BlockId): Promise<void> {
-    const { chain, checkpoints } = this.#modules
+  async #finalize(state: DeriverState, finalized: BlockId): Promise<void> {
+    const { chain, checkpoints, l1: reader } = this.#modules
+    const isBehind = !state.current || state.current.number < finalized.number
+    if (isBehind && state.next % FINALIZE_EVERY !== 0n) return
     for await (const checkpoint of checkpoints.descending(finalized.number)) {
       const { safe, l1 } = checkpoint
-      if (l1.number === finalized.number && l1.hash !== finalized.hash) return
+      // Behind, we may stand on a branch that L1 has given up since.
+      const isSame = l1.number === finalized.number
+      const canonical = isSame ? finalized : await reader.originByNumber(l1.number)
+      if (canonical?.hash !== l1.hash) return
       const ahead = safe.number > chain.headRef('finalized').number
       const reached = safe.number <= chain.headRef('safe').number
       if (!ahead || !reached) return
@@ -319,16 +345,17 @@ export class DerivationPipeline {
   async #reorg(known: BlockId): Promise<void> {
     this.#log.warn('L1 was reorganised', { number: known.number, hash: known.hash })
     this.#state = null
-    const state = await this.#resume()
+    this.#state = await this.#resume()
     await this.#trimUnsafe()
-    this.#state = state
   }
 
-  /** Unsafe blocks whose L1 origin is gone can never become safe; the others stay. */
+  /** Unsafe blocks whose L1 origin is gone can never become safe, nor can what was built on them; the others
+   * stay, also those whose origin L1 does not show yet. */
   async #trimUnsafe(): Promise<void> {
     const { config, chain, l1 } = this.#modules
     const [head, safe] = [chain.headRef('unsafe'), chain.headRef('safe')]
     const hashes = new Map<bigint, Hex | undefined>()
+    let keep: BlockRef = head
     for (let number = head.number; number > safe.number; number--) {
       const block = chain.blockByNumber(number)
       assert(block, `block ${number} is canonical`)
@@ -336,11 +363,16 @@ export class DerivationPipeline {
       if (!hashes.has(l1Origin.number)) {
         hashes.set(l1Origin.number, (await l1.originByNumber(l1Origin.number))?.hash)
       }
-      if (hashes.get(l1Origin.number) !== l1Origin.hash) continue
-      if (number < head.number) await chain.resetUnsafe({ hash: block.hash, number })
-      return
+      const hash = hashes.get(l1Origin.number)
+      if (hash === l1Origin.hash) break
+      if (hash !== undefined) keep = { hash: block.header.parentHash, number: number - 1n }
     }
-    if (head.number > safe.number) await chain.resetUnsafe(safe)
+    if (keep.number === head.number) return
+    this.#log.warn('unsafe blocks are unwound, their L1 origin is gone', {
+      from: keep.number + 1n,
+      to: head.number,
+    })
+    await chain.resetUnsafe(keep)
   }
 
   #remember(trace: readonly TraceEntry[], block: L1BlockData): void {

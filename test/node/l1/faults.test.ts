@@ -28,7 +28,7 @@ const quick: Partial<L1ClientOptions> = {
   chainId: CHAIN_ID,
   backoffMs: 1,
   backoffMsMax: 2,
-  timeoutMs: 500,
+  timeoutMs: 2_000,
   attemptsMax: 6,
 }
 
