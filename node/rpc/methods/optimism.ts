@@ -59,7 +59,7 @@ export const optimismMethods: RpcMethods = {
 }
 
 /** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0(
+export function outputRootV0(
   header: Pick<Header, 'stateRoot' | 'withdrawalsRoot'> & { readonly hash: Hex },
 ): Hex {
   const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot, header.hash]
