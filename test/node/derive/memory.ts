@@ -263,6 +263,14 @@ export class MemoryNode {
     this.pipeline = this.#open()
   }
 
+  /** Checkpoints as they were before they held a SystemConfig. */
+  async forgetSystems(): Promise<void> {
+    for await (const [key, value] of this.#table.iterate()) {
+      const { systems: _, ...rest } = JSON.parse(new TextDecoder().decode(value))
+      await this.#table.put(key, new TextEncoder().encode(JSON.stringify(rest)))
+    }
+  }
+
   /** Makes unsafe blocks as the sequencer would; fewer when L1 is behind or its origin is gone. */
   async build(transactions: readonly (readonly Uint8Array[])[]): Promise<void> {
     for (const own of transactions) {
