@@ -36,6 +36,9 @@ export type Economy = {
   readonly challengeSeconds: bigint
 }
 
+/** From `time` (seconds) on, the L1 has this `blobBaseFeeUpdateFraction` (EIP-4844, EIP-7892). */
+export type BlobFork = { readonly time: bigint; readonly updateFraction: bigint }
+
 export type ChainConfig = {
   readonly l1ChainId: number
   readonly l2ChainId: number
@@ -62,6 +65,8 @@ export type ChainConfig = {
   readonly l1SystemConfig?: Hex
   /** L1 addresses people need (token, ...); not consensus. */
   readonly l1Contracts: Readonly<Record<string, Hex>>
+  /** The L1's blob fee by its forks, oldest first. Absent: as known for the L1 chain id, see `node/l1/blob-fee.ts`. */
+  readonly l1BlobSchedule?: readonly BlobFork[]
   /** Absent: `economyOf` says what holds. */
   readonly economy?: Economy
 }
@@ -122,8 +127,20 @@ export function decodeChainConfig(text: string): ChainConfig {
     portal: root.hex('portal', 20),
     ...(root.has('l1SystemConfig') ? { l1SystemConfig: root.hex('l1SystemConfig', 20) } : {}),
     l1Contracts: root.object('l1Contracts').addresses(),
+    ...(root.has('l1BlobSchedule') ? { l1BlobSchedule: decodeBlobSchedule(root) } : {}),
     ...(root.has('economy') ? { economy: decodeEconomy(root.object('economy')) } : {}),
   }
+}
+
+function decodeBlobSchedule(root: Reader): BlobFork[] {
+  const forks = root.list('l1BlobSchedule').map((fork) => ({
+    time: fork.integer('time'),
+    updateFraction: fork.positive('updateFraction'),
+  }))
+  if (forks.some(({ time }, i) => i > 0 && time <= (forks[i - 1] as BlobFork).time)) {
+    throw new Error('rollup.json.l1BlobSchedule must be in order of time')
+  }
+  return forks
 }
 
 function decodeEconomy(economy: Reader): Economy {
@@ -156,6 +173,12 @@ class Reader {
 
   object(name: string): Reader {
     return new Reader(`${this.#path}.${name}`, this.#value[name])
+  }
+
+  list(name: string): Reader[] {
+    const value = this.#value[name]
+    if (!Array.isArray(value)) throw new Error(`${this.#path}.${name} must be a list`)
+    return value.map((item, i) => new Reader(`${this.#path}.${name}[${i}]`, item))
   }
 
   integer(name: string): bigint {

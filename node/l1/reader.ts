@@ -37,7 +37,10 @@ export type OriginWithLogs = L1Origin & ContractLogs
 export type L1ReaderOptions = {
   readonly client: L1Client
   readonly blobs: BlobSource
-  readonly config: Pick<ChainConfig, 'l1ChainId' | 'batchInbox' | 'portal' | 'l1SystemConfig'>
+  readonly config: Pick<
+    ChainConfig,
+    'l1ChainId' | 'l1BlobSchedule' | 'batchInbox' | 'portal' | 'l1SystemConfig'
+  >
   readonly verifyTransactionsRoot?: VerifyTransactionsRoot
   readonly head?: Partial<HeadOptions>
   /** Milliseconds, monotonic. */
@@ -106,7 +109,7 @@ export class L1Reader {
     const parse = (result: unknown): { header: L1Header; transactions: L1Transaction[] } => {
       if (result === null) throw l1Behind(`it has no block ${number}`)
       const json = objectOf(result, 'block')
-      const header = assertNumber(parseHeader(json, config.l1ChainId), number)
+      const header = assertNumber(parseHeader(json, config), number)
       const transactions = arrayOf(json.transactions, 'transactions').map(parseTransaction)
       this.#assertTransactionsRoot(header, transactions)
       return { header, transactions }
@@ -134,7 +137,7 @@ export class L1Reader {
     const { client, config } = this.#options
     const parse = (result: unknown): L1Header => {
       if (result === null) throw l1Behind(`it has no block ${id}`)
-      const header = parseHeader(objectOf(result, 'block'), config.l1ChainId)
+      const header = parseHeader(objectOf(result, 'block'), config)
       check(assertNumber(header, number))
       return header
     }

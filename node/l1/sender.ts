@@ -62,7 +62,7 @@ export class L1Sender {
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
     const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), chainId),
+      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
     )
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
