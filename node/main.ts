@@ -85,6 +85,7 @@ export async function createNode(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
   )
+  await pipeline.load()
   const pool = openPool(chain)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
@@ -165,7 +166,6 @@ export async function createNode(
     ledger,
     models,
     start: async (methods = []) => {
-      await pipeline.load()
       await p2p.start()
       pipeline.start()
       models.start()

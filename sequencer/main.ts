@@ -29,12 +29,18 @@ const BATCHER_POLL_MS = 500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
-/** @throws NodeError `options` when a key is missing or is not the one the chain configuration names. */
+/** @throws NodeError `options` when a key is missing, or is not the one the chain configuration names although
+ * nothing can have changed that. */
 export function createSequencer(node: Node): Sequencer {
   const { config, chain, pool, log, options, p2p } = node
-  const { batcher: batcherAddress, unsafeBlockSigner } = config.genesis.systemConfig
-  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner)
-  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress)
+  const { batcher: batcherAddress, unsafeBlockSigner } = node.pipeline.status.system
+  const mayRotate = config.l1SystemConfig !== undefined
+  const onMismatch = (message: string): void => {
+    if (!mayRotate) throw userError('options', message)
+    log.warn('a key is not the one in force as far as this node has derived', { message })
+  }
+  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner, onMismatch)
+  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress, onMismatch)
   const chainId = BigInt(config.l2ChainId)
 
   const producer = new Producer(PRODUCER_DEFAULTS, {
@@ -121,7 +127,12 @@ function batchMethods(posted: readonly Posted[]): RpcMethods {
   }
 }
 
-function keyFor(role: string, key: string | null, expected: string): Uint8Array {
+function keyFor(
+  role: string,
+  key: string | null,
+  expected: string,
+  onMismatch: (message: string) => void,
+): Uint8Array {
   if (!key)
     throw userError(
       'options',
@@ -129,11 +140,10 @@ function keyFor(role: string, key: string | null, expected: string): Uint8Array 
     )
   const bytes = keyOf(role, key)
   const address = addressOfKey(bytes)
-  if (address === expected) return bytes
-  throw userError(
-    'options',
-    `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
-  )
+  if (address !== expected) {
+    onMismatch(`the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`)
+  }
+  return bytes
 }
 
 function keyOf(role: string, key: string): Uint8Array {
