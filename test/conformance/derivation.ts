@@ -28,13 +28,13 @@ import {
 import { fastLzSize } from '../../node/chain/fastlz.ts'
 import { decodeExtraData, encodeExtraData, l1FeeOf } from '../../node/chain/fees.ts'
 import { decodeL1Attributes, encodeL1Attributes } from '../../node/chain/l1-attributes.ts'
+import { outputRootOf } from '../../node/chain/output.ts'
 import { decodeBatch, encodeBatch, nextBatch } from '../../node/derive/batch.ts'
 import { BLOB_BYTES, decodeBlob, encodeBlob } from '../../node/derive/blob.ts'
 import { decompressChannel } from '../../node/derive/compression.ts'
 import { decodeDepositLog } from '../../node/derive/deposits.ts'
 import { decodeFrame, decodePayload, encodePayload } from '../../node/derive/frame.ts'
 import { parseTransaction, senderOf } from '../../node/l1/transaction.ts'
-import { outputRootV0 } from '../../node/rpc/methods/optimism.ts'
 
 /** Beside the checkout, where there are any. */
 export const VECTORS_FOLDER: string = join(
@@ -166,8 +166,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   operator_fee: ({ fork }) => `${fork}: there is no operator fee`,
   output_root_v0: ({ stateRoot, messagePasserStorageRoot, blockHash, outputRoot }) => {
-    const block = { stateRoot, withdrawalsRoot: messagePasserStorageRoot, hash: blockHash }
-    assert.equal(outputRootV0(block), outputRoot)
+    const header = { stateRoot, withdrawalsRoot: messagePasserStorageRoot }
+    assert.equal(outputRootOf({ hash: blockHash, header: header as never }), outputRoot)
     return undefined
   },
   withdrawal_hash: () => 'a contract computes it: test/genesis/portal.test.ts',

@@ -17,6 +17,7 @@ import { fromHex, type Hex } from '../../node/base/bytes.ts'
 import { applyConfigLogs } from '../../node/derive/system-config.ts'
 import { deployL1 } from '../../scripts/deploy-l1.ts'
 import { type Anvil, KEYS, startAnvil } from '../node/l1/anvil.ts'
+import { testSettlement } from '../support/settlement.ts'
 
 const [ownerKey, otherKey] = KEYS as [Hex, Hex]
 const owner = privateKeyToAccount(ownerKey)
@@ -40,8 +41,9 @@ t.before(async () => {
   anvil = await startAnvil()
   await anvil.rpc('evm_setAutomine', true)
   const system = { batchInbox: INBOX, values }
-  const options = { rpcUrl: anvil.url, deployerKey: ownerKey, pollingIntervalMs: 20, system }
-  address = (await deployL1(options)).systemConfig as Hex
+  const settlement = testSettlement()
+  const options = { rpcUrl: anvil.url, deployerKey: ownerKey, settlement, pollingIntervalMs: 20 }
+  address = (await deployL1({ ...options, system })).systemConfig as Hex
   reader = createPublicClient({ transport: http(anvil.url), pollingInterval: 20 })
 })
 t.teardown(() => anvil.stop())
