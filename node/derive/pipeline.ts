@@ -12,6 +12,7 @@ import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
 import { assert, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { limitLog } from '../base/log-limit.ts'
 import { Loop, type LoopOptions } from '../base/loop.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
@@ -102,13 +103,15 @@ export class DerivationPipeline {
   readonly #log: Log
   readonly #trace: TraceEntry[] = []
   #state: DeriverState | null = null
+  /** The newest L1 head whose consequences were drawn. */
+  #seenHead: Hex | null = null
   #status: SyncStatus
   readonly #loop: Loop
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options
     this.#modules = modules
-    this.#log = modules.log.child('derive')
+    this.#log = limitLog(modules.log.child('derive'))
     this.#loop = new Loop(options, {
       name: 'derivation',
       log: this.#log,
@@ -159,13 +162,14 @@ export class DerivationPipeline {
     const { l1 } = this.#modules
     const head = await l1.head('latest')
     if (!head) return false
-    const isNew = head.hash !== this.#status.headL1?.hash
+    const isNew = head.hash !== this.#seenHead
     if (isNew) await this.#readTags(head)
     const state = this.#state ?? (await this.#resume())
     this.#state = state
     if (await this.#headReplaced(state, head)) return true
     // An origin may be gone before derivation has come to it.
     if (isNew) await this.#trimUnsafe()
+    this.#seenHead = head.hash
     const { finalizedL1 } = this.#status
     if (finalizedL1) await this.#finalize(state, finalizedL1)
     if (state.next + this.#options.confirmations > head.number) return false

@@ -37,7 +37,7 @@ import {
   update,
 } from './world.ts'
 
-const CHAINS = Number(process.env.OPENLEDGER_CHAINS ?? 300)
+const CHAINS = Number(process.env.OPENLEDGER_CHAINS ?? 1000)
 const config = testConfig({ seqWindowSize: 200n, channelTimeout: 100n, maxSequencerDrift: 30n })
 const ROTATED: Hex = '0x00000000000000000000000000000000000000b9'
 
