@@ -86,7 +86,7 @@ export class L1Sender {
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
     const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), chainId),
+      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
     )
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
@@ -101,7 +101,9 @@ export class L1Sender {
     const { client, chainId } = this.#options
     const hash = await client
       .request('eth_getBlockByNumber', ['finalized', false], (result) =>
-        result === null ? null : parseHeader(objectOf(result, 'block'), chainId).hash,
+        result === null
+          ? null
+          : parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }).hash,
       )
       .catch((error) => {
         // Before its first finalized block an L1 refuses the tag.

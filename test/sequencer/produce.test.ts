@@ -17,6 +17,7 @@ const origin = {
   prevRandao: ZERO_HASH,
   parentBeaconBlockRoot: ZERO_HASH,
   portalLogs: [],
+  configLogs: [],
 }
 
 /** A producer on a real chain, with a clock that stands `seconds` after genesis. */
@@ -32,6 +33,7 @@ function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModule
       log: { ...silentLog, error: (event) => told.push(event) },
       now: () => GENESIS_MS + seconds * 1000,
       head: () => l2RefOf(testConfig, chain.blockByTag('unsafe') ?? chain.genesis),
+      system: () => testConfig.genesis.systemConfig,
       pressure: () => ({ isRecovering: false, bytesMax: 1_000_000 }),
       candidates: () => [],
       sign: () => new Uint8Array(65).fill(7),

@@ -164,6 +164,7 @@ function rollupConfig(config: ChainConfig, genesis: Block): JsonObject {
     ...Object.fromEntries(forks.map((fork) => [`${fork}_time`, 0])),
     batch_inbox_address: config.batchInbox,
     deposit_contract_address: config.portal,
+    ...(config.l1SystemConfig && { l1_system_config_address: config.l1SystemConfig }),
     chain_op_config: {
       eip1559Elasticity,
       eip1559Denominator,

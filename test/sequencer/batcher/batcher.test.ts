@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
-import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
+import { BlobSource } from '../../../node/l1/blobs.ts'
 import { blobVersionedHash } from '../../../node/l1/kzg.ts'
 import { startAnvil } from '../../node/l1/anvil.ts'
 import { alice, signedTx } from '../../support/chain.ts'
@@ -103,7 +104,6 @@ t.test('own blobs are archived before they are sent', async (t) => {
   // A node with that archive needs no beacon.
   const source = new BlobSource(archive, {
     endpoints: [],
-    blockId: { kind: 'number' },
     timeoutMs: 1,
   })
   t.same(await source.blobs({ number: 0n, timestamp: 0n }, hashes), [blob])
