@@ -1,19 +1,18 @@
 /**
  * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
  */
-import { toHex } from '../node/base/bytes.ts'
-import { messageOf, userError } from '../node/base/errors.ts'
-import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { signerFor } from '../node/keys/resolve.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
-import { signBlock } from '../node/p2p/signature.ts'
+import { blockPreimage } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
 import { Batcher, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
 import { Outbox } from './batcher/outbox.ts'
+import { watchBatcher } from './metrics.ts'
 import { OriginSelector } from './origin.ts'
 import { PRODUCER_DEFAULTS, Producer } from './produce.ts'
 
@@ -32,8 +31,8 @@ const POSTED_MAX = 256
 export function createSequencer(node: Node): Sequencer {
   const { config, chain, pool, log, options, p2p } = node
   const { batcher: batcherAddress, unsafeBlockSigner } = config.genesis.systemConfig
-  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner)
-  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress)
+  const blockSigner = signerFor('sequencer', options, unsafeBlockSigner)
+  const batchSigner = signerFor('batcher', options, batcherAddress)
   const chainId = BigInt(config.l2ChainId)
 
   const producer = new Producer(PRODUCER_DEFAULTS, {
@@ -44,13 +43,17 @@ export function createSequencer(node: Node): Sequencer {
     now: Date.now,
     head: () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
     candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
-    sign: (block) => signBlock(signingKey, chainId, encodeBlock(block)),
+    sign: (block) => blockSigner.sign('block', blockPreimage(chainId, encodeBlock(block))),
     publish: async (block, signature) => {
       await p2p.publishBlock(block, signature)
     },
     onSkipped: (skipped) => pool.onSkipped(skipped),
   })
 
+  const watch = watchBatcher(node, {
+    address: batcherAddress,
+    balanceLow: BATCHER_DEFAULTS.balanceLow,
+  })
   const posted: Posted[] = []
   const batcher = new Batcher(
     {
@@ -69,7 +72,7 @@ export function createSequencer(node: Node): Sequencer {
       },
       sender: new L1Sender({
         client: node.l1.client,
-        privateKey: toHex(batcherKey),
+        signer: batchSigner,
         chainId: config.l1ChainId,
       }),
       outbox: new Outbox(node.store.table('outbox')),
@@ -77,6 +80,7 @@ export function createSequencer(node: Node): Sequencer {
       log,
       now: () => performance.now(),
       onPosted: (entry) => {
+        watch.onPosted(entry)
         posted.push(entry)
         if (posted.length > POSTED_MAX) posted.shift()
       },
@@ -85,6 +89,8 @@ export function createSequencer(node: Node): Sequencer {
 
   return {
     start: async () => {
+      await blockSigner.check()
+      await batchSigner.check()
       const url = await node.start([batchMethods(posted)])
       producer.start()
       batcher.start()
@@ -116,28 +122,5 @@ function batchMethods(posted: readonly Posted[]): RpcMethods {
             to: Number(to),
           })),
     }),
-  }
-}
-
-function keyFor(role: string, key: string | null, expected: string): Uint8Array {
-  if (!key)
-    throw userError(
-      'options',
-      `a sequencer needs the ${role}'s key: set OPENLEDGER_${role.toUpperCase()}_KEY`,
-    )
-  const bytes = keyOf(role, key)
-  const address = addressOfKey(bytes)
-  if (address === expected) return bytes
-  throw userError(
-    'options',
-    `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
-  )
-}
-
-function keyOf(role: string, key: string): Uint8Array {
-  try {
-    return parsePrivateKey(key)
-  } catch (error) {
-    throw userError('options', `the ${role}'s key cannot be used: ${messageOf(error)}`)
   }
 }

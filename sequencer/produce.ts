@@ -42,7 +42,7 @@ export type ProducerModules = {
   head(): L2Ref
   /** The pool's best for the next block. */
   candidates(): Iterable<Uint8Array>
-  sign(block: Block): Uint8Array
+  sign(block: Block): Uint8Array | Promise<Uint8Array>
   publish(block: Block, signature: Uint8Array): Promise<void>
   onSkipped(skipped: readonly SkippedTx[]): void
 }
@@ -147,7 +147,7 @@ export class Producer {
         { verdict },
       )
     }
-    const signature = this.#modules.sign(block)
+    const signature = await this.#modules.sign(block)
     await chain.commit(executed, { signature })
     this.#modules.onSkipped(executed.skipped)
     const { number, gasUsed } = block.header

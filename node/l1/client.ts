@@ -11,11 +11,15 @@ import { L1CallError, l1Invalid, l1Unavailable } from './errors.ts'
 import { objectOf } from './json.ts'
 import { L1_CLIENT_DEFAULTS, type L1ClientOptions } from './options.ts'
 
+/** Told of every request to an endpoint: how long it took, whether anything came back. */
+export type L1Observer = (method: string, seconds: number, outcome: 'ok' | 'error') => void
+
 export class L1Client {
   readonly #endpoints: readonly string[]
   readonly #options: L1ClientOptions
   readonly #log: Log
   readonly #abort = new AbortController()
+  #observe: L1Observer = () => {}
   #inUse = 0
   #id = 0
 
@@ -28,6 +32,10 @@ export class L1Client {
     this.#endpoints = endpoints
     this.#options = { ...L1_CLIENT_DEFAULTS, ...options }
     this.#log = log
+  }
+
+  onRequest(observer: L1Observer): void {
+    this.#observe = observer
   }
 
   /** Aborts what is under way; later requests fail at once. */
@@ -54,9 +62,15 @@ export class L1Client {
       }
       if (this.#abort.signal.aborted) throw l1Unavailable(method, new Error('the client is closed'))
       const endpoint = this.#endpoints[this.#inUse] as string
+      const started = performance.now()
+      const observe = (outcome: 'ok' | 'error'): void =>
+        this.#observe(method, (performance.now() - started) / 1000, outcome)
       try {
-        return parse(await this.#post(endpoint, method, params))
+        const result = parse(await this.#post(endpoint, method, params))
+        observe('ok')
+        return result
       } catch (error) {
+        observe(error instanceof L1CallError ? 'ok' : 'error')
         if (error instanceof L1CallError) throw error
         failure = error
         this.#log.debug('l1 request failed', {

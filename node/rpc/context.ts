@@ -57,7 +57,11 @@ export type RpcModules = {
   readonly l1Status?: () => L1Status
   /** Milliseconds, monotonic; for expiry only. */
   readonly now?: () => number
+  /** Told of every request; `method` is one that exists, or 'unknown'. */
+  readonly observe?: RequestObserver
 }
+
+export type RequestObserver = (method: string, seconds: number, outcome: 'ok' | 'error') => void
 
 export type RpcContext = {
   readonly chain: RpcChain
@@ -66,6 +70,7 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  readonly observe: RequestObserver
   submitTransaction(raw: Uint8Array): Promise<Hex>
   peerCount(): number
   syncing(): SyncProgress | null
@@ -86,6 +91,7 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
       ...(pool ? { pool } : {}),
     }),
     clientVersion: modules.clientVersion ?? 'openledger',
+    observe: modules.observe ?? (() => {}),
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
     peerCount: modules.peerCount ?? (() => 0),
     syncing: modules.syncing ?? (() => null),

@@ -57,6 +57,11 @@ export class Dispatcher {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
+    const started = performance.now()
+    const observe = (outcome: 'ok' | 'error'): void => {
+      const method = this.#methods.has(name) ? name : 'unknown'
+      this.#context.observe(method, (performance.now() - started) / 1000, outcome)
+    }
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -68,8 +73,10 @@ export class Dispatcher {
       }
       const args = readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
+      observe('ok')
       return id === undefined ? null : success(id, result, room)
     } catch (error) {
+      observe('error')
       const answer = this.#errorOf(error, name)
       return id === undefined ? null : failure(id, answer)
     }

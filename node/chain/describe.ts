@@ -1,0 +1,26 @@
+/** What a database is, for a snapshot's manifest: schema, genesis, heads. */
+import { toHex } from '../base/bytes.ts'
+import { storeError } from '../store/errors.ts'
+import type { Store } from '../store/store.ts'
+import { SCHEMA_VERSION } from '../store/tables.ts'
+import { decodeStoredBlock } from './block.ts'
+import { readHeads } from './heads.ts'
+import type { BlockRef } from './types.ts'
+
+/** @throws NodeError `store-damaged` when there is no head */
+export function describeStore(store: Store): Readonly<Record<string, unknown>> {
+  const heads = readHeads(store)
+  const bytes = heads && store.block(heads.unsafe.hash)
+  const genesis = store.meta('genesis')
+  if (!heads || !bytes || !genesis)
+    throw storeError('store-damaged', 'the database has no head block')
+  const { header, hash } = decodeStoredBlock(bytes)
+  const ref = (at: BlockRef) => ({ hash: at.hash, number: Number(at.number) })
+  return {
+    schema: SCHEMA_VERSION,
+    genesis: toHex(genesis),
+    head: { hash, number: Number(header.number), stateRoot: header.stateRoot },
+    safe: ref(heads.safe),
+    finalized: ref(heads.finalized),
+  }
+}
