@@ -24,6 +24,10 @@ export type NodeOptions = {
   readonly rpcPort: number
   readonly p2pPort: number
   readonly peers: readonly string[]
+  readonly bootnodes: readonly string[]
+  readonly p2pAnnounce: readonly string[]
+  readonly p2pAllow: readonly string[]
+  readonly p2pDeny: readonly string[]
   /** Where a follower sends users' transactions. */
   readonly sequencerRpc: string | null
   readonly metricsHost: string
@@ -160,11 +164,35 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     help: 'libp2p TCP port; 0 picks a free one',
   },
   peers: { group: 'network', kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
+  bootnodes: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs to learn of other peers from',
+  },
+  p2pAnnounce: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs told to peers instead of those listened on',
+  },
+  p2pAllow: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may connect; empty: all',
+  },
+  p2pDeny: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may not connect',
+  },
   sequencerRpc: {
     group: 'network',
     kind: 'string',
     fallback: null,
-    help: "where a follower forwards users' transactions",
+    help: "where a follower forwards users' transactions; without it they go by gossip",
   },
   metricsHost: {
     group: 'operation',
