@@ -15,7 +15,7 @@ import { type DataDir, openDataDir } from '../node/datadir/datadir.ts'
 import { guardDisk } from '../node/datadir/disk.ts'
 import { secretsOf } from '../node/keys/resolve.ts'
 import { createNode, type Node } from '../node/main.ts'
-import { logMethods } from '../node/monitor/admin.ts'
+import { logMethods, snapshotMethods } from '../node/monitor/admin.ts'
 import type { NodeOptions } from '../node/options.ts'
 import { createValidator } from '../prover/main.ts'
 import { createSequencer } from '../sequencer/main.ts'
@@ -46,7 +46,7 @@ export async function runService(options: NodeOptions, config: ChainConfig): Pro
     // From here on there is something to close, whatever happens.
     service = node
     service = serviceOf(node)
-    node.adminMethods.push(logMethods(control))
+    node.adminMethods.push(logMethods(control), snapshotMethods(node.store))
     node.store.database.onFailure(ended.fail)
     guardDisk({
       path: dataDir.path,

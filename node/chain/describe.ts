@@ -7,11 +7,15 @@ import { decodeStoredBlock } from './block.ts'
 import { readHeads } from './heads.ts'
 import type { BlockRef } from './types.ts'
 
-/** @throws NodeError `store-damaged` when there is no head */
-export function describeStore(store: Store): Readonly<Record<string, unknown>> {
-  const heads = readHeads(store)
+/** By the `meta` rows of one instant, while the store may go on. @throws NodeError `store-damaged` when
+ * there is no head */
+export function describeStore(
+  store: Pick<Store, 'block'>,
+  meta: (name: string) => Uint8Array | undefined,
+): Readonly<Record<string, unknown>> {
+  const heads = readHeads({ meta })
   const bytes = heads && store.block(heads.unsafe.hash)
-  const genesis = store.meta('genesis')
+  const genesis = meta('genesis')
   if (!heads || !bytes || !genesis)
     throw storeError('store-damaged', 'the database has no head block')
   const { header, hash } = decodeStoredBlock(bytes)

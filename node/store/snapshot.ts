@@ -59,11 +59,12 @@ const decompress = promisify(zstdDecompress)
 
 export type Progress = (rows: number, part?: number) => void
 
-/** `folder` must not exist; it appears whole or not at all. @throws NodeError `snapshot-exists` */
+/** `folder` must not exist; it appears whole or not at all. `about` says what the copy is, by its own
+ * `meta` rows. @throws NodeError `snapshot-exists` */
 export async function createSnapshot(
   database: Database,
   folder: string,
-  about: Readonly<Record<string, unknown>>,
+  about: (meta: (name: string) => Uint8Array | undefined) => Readonly<Record<string, unknown>>,
   onProgress: Progress = () => {},
 ): Promise<SnapshotManifest> {
   if (existsSync(folder)) {
@@ -74,6 +75,7 @@ export async function createSnapshot(
   await mkdir(draft, { recursive: true })
   try {
     const parts: SnapshotPart[] = []
+    const meta = new Map<string, Uint8Array>()
     let records: Uint8Array[] = []
     let bytes = 0
     let rows = 0
@@ -87,7 +89,8 @@ export async function createSnapshot(
       bytes = 0
     }
     for await (const [key, value] of database.iterate(ALL_ROWS)) {
-      const { name } = tableOf(key)
+      const { table, name } = tableOf(key)
+      if (table === 'meta') meta.set(new TextDecoder().decode(key.subarray(1)), value)
       if (name !== undefined && PRIVATE_TABLES.includes(name)) continue
       const record = recordOf(key, value)
       records.push(record)
@@ -98,7 +101,7 @@ export async function createSnapshot(
     await flush()
     const manifest: SnapshotManifest = {
       format: FORMAT,
-      about,
+      about: about((name) => meta.get(name)),
       without: PRIVATE_TABLES,
       rows,
       bytes: parts.reduce((sum, part) => sum + part.bytes, 0),

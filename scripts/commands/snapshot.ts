@@ -29,9 +29,11 @@ export const snapshotCreate: Command = {
     const folder = resolve(args[0] as string)
     const manifest = await withStore(configure().options.dataDir, 'snapshot create', (store) => {
       const meter = new Meter('copying')
-      const about = describeStore(store)
-      return createSnapshot(store.database, folder, about, (rows) =>
-        meter.update(`${rows} rows`),
+      return createSnapshot(
+        store.database,
+        folder,
+        (meta) => describeStore(store, meta),
+        (rows) => meter.update(`${rows} rows`),
       ).finally(() => meter.end())
     })
     tell(manifest, folder, switches.has('json'))
