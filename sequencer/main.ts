@@ -24,6 +24,8 @@ export type Sequencer = {
 
 const L1_CONFIRMATIONS = 0n
 const BATCHER_POLL_MS = 500
+/** How long a stop lets requests to L1 finish. */
+const L1_STOP_MS_MAX = 1_000
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
@@ -97,8 +99,11 @@ export function createSequencer(node: Node): Sequencer {
       return url
     },
     stop: async () => {
+      // What waits for an L1 that does not answer may not hold the process; the outbox remembers.
+      const giveUp = setTimeout(() => node.l1.client.close(), L1_STOP_MS_MAX)
       await producer.stop()
       await batcher.stop()
+      clearTimeout(giveUp)
       await node.stop()
     },
   }

@@ -5,14 +5,8 @@
  *
  * https://ethereum.org/developers/docs/data-structures-and-encoding/web3-secret-storage/
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  pbkdf2Sync,
-  randomBytes,
-  randomUUID,
-  scryptSync,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto'
+import { scrypt } from '@noble/hashes/scrypt.js'
 import { concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { messageOf, type NodeError, userError } from '../base/errors.ts'
 import { addressOfKey, parsePrivateKey } from '../base/keys.ts'
@@ -35,6 +29,7 @@ export type Keystore = {
 /** geth's standard cost: about a second and 256 MiB. */
 export const SCRYPT_STANDARD = { n: 262_144, r: 8, p: 1 } as const
 const KEY_BYTES = 32
+const MIB = 1024 * 1024
 /** What a file may ask of us: a hostile one must not take the machine's memory. */
 const SCRYPT_BYTES_MAX = 1024 * 1024 * 1024
 const PBKDF2_ROUNDS_MAX = 10_000_000
@@ -125,15 +120,13 @@ function deriveKey(
   }
   const [N, r, p] = [Number(params.n), Number(params.r), Number(params.p)]
   const bytes = 128 * N * r * p
-  if (!(bytes > 0 && bytes <= SCRYPT_BYTES_MAX)) {
-    throw refuse(`scrypt n=${params.n} r=${params.r} p=${params.p} needs more than 1 GiB`)
-  }
   try {
-    return new Uint8Array(
-      scryptSync(secret, salt, KEY_BYTES, { N, r, p, maxmem: bytes + 64 * 1024 * 1024 }),
-    )
+    if (!(bytes > 0 && bytes <= SCRYPT_BYTES_MAX)) throw new Error('needs more than 1 GiB')
+    // OpenSSL, the faster one, refuses n >= 2^(16 r); files in the field have it.
+    if (N >= 2 ** (16 * r)) return scrypt(secret, salt, { N, r, p, dkLen: KEY_BYTES })
+    return new Uint8Array(scryptSync(secret, salt, KEY_BYTES, { N, r, p, maxmem: 2 * bytes + MIB }))
   } catch (error) {
-    throw refuse(`scrypt parameters are not usable: ${messageOf(error)}`)
+    throw refuse(`scrypt n=${params.n} r=${params.r} p=${params.p}: ${messageOf(error)}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { toHex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
+import { addressOfKey } from '../../node/base/keys.ts'
 import {
   keystoreFileName,
   listKeystores,
@@ -27,7 +28,7 @@ const accountNew: Command = {
   notes: PASSWORD_NOTE,
   run: async (call) => {
     const { options } = call.configure()
-    store(call, options, secp256k1.utils.randomSecretKey(), await newPassword(options))
+    await store(call, options, secp256k1.utils.randomSecretKey())
     return undefined
   },
 }
@@ -44,7 +45,7 @@ const accountImport: Command = {
     const [file = '-'] = call.args
     const hex = file === '-' ? await readStdin('the key') : readSecretFile(file, 'key file')
     const key = privateKeyOf('imported account', withPrefix(hex.trim()))
-    store(call, options, key, await newPassword(options))
+    await store(call, options, key)
     return undefined
   },
 }
@@ -93,14 +94,13 @@ export const accountCommands: readonly Command[] = [
   accountExport,
 ]
 
-function store(call: Call, options: NodeOptions, key: Uint8Array, secret: string): void {
-  const keystore = encryptKey(key, secret)
-  const path = join(options.dataDir, KEYSTORE_FOLDER, keystoreFileName(keystore, new Date()))
-  const address = `0x${keystore.address}`
-  const twin = listKeystores(join(options.dataDir, KEYSTORE_FOLDER)).find(
-    (file) => file.address === address,
-  )
+async function store(call: Call, options: NodeOptions, key: Uint8Array): Promise<void> {
+  const folder = join(options.dataDir, KEYSTORE_FOLDER)
+  const address = addressOfKey(key)
+  const twin = listKeystores(folder).find((file) => file.address === address)
   if (twin) throw userError('key-file', `${address} is in ${twin.path} already`)
+  const keystore = encryptKey(key, await newPassword(options))
+  const path = join(folder, keystoreFileName(keystore, new Date()))
   writeSecretFile(path, `${JSON.stringify(keystore)}\n`)
   if (call.switches.has('json')) process.stdout.write(`${JSON.stringify({ address, path })}\n`)
   else process.stdout.write(`${address} ${path}\n`)
