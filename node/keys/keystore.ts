@@ -5,7 +5,14 @@
  *
  * https://ethereum.org/developers/docs/data-structures-and-encoding/web3-secret-storage/
  */
-import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  pbkdf2Sync,
+  randomBytes,
+  randomUUID,
+  scryptSync,
+} from 'node:crypto'
 import { scrypt } from '@noble/hashes/scrypt.js'
 import { concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { messageOf, type NodeError, userError } from '../base/errors.ts'

@@ -14,13 +14,18 @@ export const completion: Command = {
   openledger completion fish > ~/.config/fish/completions/openledger.fish`,
   run: async ({ args: [shell] }) => {
     const { COMMANDS } = await import('./index.ts')
-    const words = wordsOf(COMMANDS)
-    if (shell === 'bash') process.stdout.write(bash(words))
-    else if (shell === 'zsh') process.stdout.write(zsh(words))
-    else if (shell === 'fish') process.stdout.write(fish(words))
-    else throw userError('usage', `no completion for '${shell}': choose ${SHELLS.join(', ')}`)
+    process.stdout.write(completionOf(shell as string, COMMANDS))
     return undefined
   },
+}
+
+/** @throws NodeError `usage` for a shell it does not know */
+export function completionOf(shell: string, commands: readonly Command[]): string {
+  const words = wordsOf(commands)
+  if (shell === 'bash') return bash(words)
+  if (shell === 'zsh') return zsh(words)
+  if (shell === 'fish') return fish(words)
+  throw userError('usage', `no completion for '${shell}': choose ${SHELLS.join(', ')}`)
 }
 
 /** Path of a command -> what may follow it. The empty path is the command itself. */

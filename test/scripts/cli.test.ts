@@ -10,6 +10,7 @@ import { diskFullError, storeError } from '../../node/store/errors.ts'
 import { flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.ts'
 import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
+import { completionOf } from '../../scripts/commands/completion.ts'
 import { COMMANDS, overview } from '../../scripts/commands/index.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -86,11 +87,11 @@ t.test('config.json of the data directory is read, and print says so', async (t)
 
 t.test('completion knows every command and flag, and the shell takes it', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish']) {
-    const { stdout, status } = openledger(['completion', shell])
-    t.equal(status, 0)
+    const stdout = completionOf(shell, COMMANDS)
     for (const command of COMMANDS) {
       t.match(stdout, command.name)
-      for (const flag of flagsOf(command).keys()) t.match(stdout, flag)
+      const missing = [...flagsOf(command).keys()].filter((flag) => !stdout.includes(flag))
+      t.same(missing, [])
     }
     if (shell === 'bash') {
       const script = `${stdout}
@@ -100,7 +101,7 @@ t.test('completion knows every command and flag, and the shell takes it', async 
       t.equal(ran.stdout, 'create\n--metrics-port\n')
     }
   }
-  t.match(openledger(['completion', 'tcsh']).stderr, /choose bash, zsh, fish/)
+  t.throws(() => completionOf('tcsh', COMMANDS), /choose bash, zsh, fish/)
 })
 
 t.test('errors have the status that the help promises', async (t) => {
