@@ -25,7 +25,6 @@ import {
 import { join, resolve } from 'node:path'
 
 const root: string = resolve(import.meta.dirname, '..')
-const dist: string = join(root, 'dist')
 
 /** Beside the compiled code: what is read at run time. */
 const ASSETS = [
@@ -57,23 +56,26 @@ type Manifest = {
 
 export type Built = { readonly main: string; readonly native: string }
 
-/** The paths of the two archives. */
-export function buildPackages(): Built {
+/** Into `dist`, which is emptied. The paths of the two archives. */
+export function buildPackages(dist: string): Built {
   rmSync(dist, { recursive: true, force: true })
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
   const addon = readdirSync(join(root, 'native/build')).find((name) => name.endsWith('.node'))
   if (!addon) throw new Error("the native addon is not built: run 'npm run setup'")
   const platform = addon.slice('index.'.length, -'.node'.length)
-  const native = buildNative(manifest, platform, addon)
-  const main = buildMain(manifest, `@openledger/native-${platform}`)
-  return { main: pack(main), native: pack(native) }
+  const native = buildNative(dist, manifest, { platform, addon })
+  const main = buildMain(dist, manifest, `@openledger/native-${platform}`)
+  return { main: pack(dist, main), native: pack(dist, native) }
 }
 
-function buildMain(manifest: Manifest, nativePackage: string): string {
+function buildMain(dist: string, manifest: Manifest, nativePackage: string): string {
   const target = join(dist, 'package')
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const project = join(root, 'scripts/ops/tsconfig.build.json')
-  execFileSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' })
+  execFileSync(process.execPath, [tsc, '-p', project, '--outDir', target], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   for (const file of filesOf(target, '.js')) {
     writeFileSync(file, withCompiledUrls(readFileSync(file, 'utf8')))
   }
@@ -113,7 +115,11 @@ function withCompiledUrls(code: string): string {
   )
 }
 
-function buildNative({ version }: Manifest, platform: string, addon: string): string {
+function buildNative(
+  dist: string,
+  { version }: Manifest,
+  { platform, addon }: { platform: string; addon: string },
+): string {
   const target = join(dist, `native-${platform}`)
   mkdirSync(target, { recursive: true })
   cpSync(join(root, 'native/build', addon), join(target, addon))
@@ -132,7 +138,7 @@ function buildNative({ version }: Manifest, platform: string, addon: string): st
   return target
 }
 
-function pack(folder: string): string {
+function pack(dist: string, folder: string): string {
   const args = ['pack', '--json', '--pack-destination', dist]
   const out = execFileSync('npm', args, { cwd: folder, encoding: 'utf8' })
   const [{ filename }] = JSON.parse(out) as [{ filename: string }]
@@ -152,6 +158,6 @@ function writeJson(path: string, value: unknown): void {
 }
 
 if (import.meta.main) {
-  const built = buildPackages()
+  const built = buildPackages(join(root, 'dist'))
   process.stdout.write(`${built.main}\n${built.native}\n`)
 }

@@ -112,12 +112,16 @@ export async function startNodes(
 }
 
 /** What a follower of this network needs to know: `openledger init --network DIR` reads it. */
-export function writeNetwork(dir: string, l1: L1, { sequencer, validator }: Nodes): void {
+export function writeNetwork(
+  dir: string,
+  l1: L1,
+  { sequencer, validator }: { sequencer: Role; validator?: Role },
+): void {
   const network = {
     l1Rpc: [l1.rpc],
     l1Beacon: [l1.beacon],
     l1StrictRoots: false,
-    peers: [sequencer.p2p, validator.p2p],
+    peers: [sequencer, validator].flatMap((role) => role?.p2p ?? []),
     sequencerRpc: sequencer.url,
   }
   writeFileSync(join(dir, 'network.json'), `${JSON.stringify(network, null, 2)}\n`)
