@@ -37,6 +37,7 @@ export type Configuration = {
 type Found = { readonly value: unknown; readonly origin: Origin }
 
 const PORT_MAX = 65_535
+const NUMBERS: readonly OptionKind[] = ['number', 'positive', 'port']
 
 /** `flags` by name without dashes, `config` among them. @throws NodeError `options` naming the option,
  * its value and where it came from. */
@@ -149,7 +150,7 @@ function fromText(
 function parseText(kind: OptionKind, text: string, source: string): unknown {
   if (kind === 'string') return text
   if (kind === 'list') return text.split(',').filter((item) => item !== '')
-  if ((kind === 'number' || kind === 'port') && /^\d{1,15}$/.test(text)) return Number(text)
+  if (NUMBERS.includes(kind) && /^\d{1,15}$/.test(text)) return Number(text)
   if (kind === 'boolean' && /^(true|false)$/.test(text)) return text === 'true'
   throw userError('options', `${source} is '${text}'; it must be a ${wordOf(kind)}`)
 }
@@ -174,12 +175,14 @@ function isOf(kind: OptionKind, value: unknown): boolean {
   if (kind === 'list') return Array.isArray(value) && value.every((x) => typeof x === 'string')
   if (kind === 'port')
     return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= PORT_MAX
-  if (kind === 'number') return Number.isSafeInteger(value) && (value as number) >= 0
+  if (kind === 'number' || kind === 'positive')
+    return Number.isSafeInteger(value) && (value as number) >= (kind === 'positive' ? 1 : 0)
   return typeof value === kind
 }
 
 function wordOf(kind: OptionKind): string {
   if (kind === 'port') return `port, 0 to ${PORT_MAX}`
+  if (kind === 'positive') return 'whole number above zero'
   if (kind === 'number') return 'number, whole and not negative'
   if (kind === 'list') return 'list of texts'
   return kind

@@ -39,11 +39,14 @@ import type { NodeOptions, Role } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
+import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
+import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
+import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { webHandler } from './web/route.ts'
 
@@ -89,7 +92,12 @@ export async function createNode(
   await mkdir(options.dataDir, { recursive: true })
   const metrics = new Metrics({ version: VERSION, role }, log)
   const store = await Store.open(join(options.dataDir, 'db'))
-  const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
+  const chain = await Chain.open({
+    config,
+    alloc: genesisAlloc(config, creationCodeOf),
+    store,
+    log,
+  })
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
   const pipeline = new DerivationPipeline(
@@ -139,6 +147,7 @@ export async function createNode(
   })
   const adminMethods: RpcMethods[] = []
   watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
+  const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
       {},
@@ -151,6 +160,7 @@ export async function createNode(
         observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
+        ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
             role,
@@ -194,6 +204,7 @@ export async function createNode(
       await p2p.start()
       pipeline.start()
       models.start()
+      threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
       const { context } = rpc
@@ -203,6 +214,7 @@ export async function createNode(
     stop: async () => {
       await doors.close()
       await rpc?.close()
+      await threads?.close()
       await models.stop()
       l1.client.close()
       await pipeline.stop()
@@ -244,6 +256,36 @@ function observeL1(client: L1Client, metrics: Metrics): () => number | null {
     if (outcome === 'ok') answeredAt = performance.now()
   })
   return () => (answeredAt === null ? null : performance.now() - answeredAt)
+}
+
+/** A new head is told to the threads in the turn in which everybody hears of it, so a call made because of it
+ * finds it. */
+function openThreads({
+  config,
+  options,
+  log,
+  chain,
+}: {
+  config: ChainConfig
+  options: NodeOptions
+  log: Log
+  chain: Chain
+}): ThreadPool | null {
+  if (options.rpcThreads === 0) return null
+  const threads = new ThreadPool(
+    { ...THREAD_POOL_DEFAULTS, threads: options.rpcThreads },
+    {
+      seed: () => ({
+        path: join(options.dataDir, 'db'),
+        config,
+        options: DEFAULT_RPC_OPTIONS,
+        heads: chain.heads,
+      }),
+      log: log.child('rpc-threads'),
+    },
+  )
+  chain.on('heads', (heads) => threads.tell({ kind: 'heads', heads }))
+  return threads
 }
 
 function openPool(chain: Chain): Mempool {

@@ -4,6 +4,7 @@
  * configuration file (`rpcPort`), `--help`, shell completion and the reference in `scripts/README.md` all
  * come from here. `configure.ts` reads them.
  */
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { LogFormat, LogLevel } from './base/log.ts'
 import type { SignerProtocol } from './keys/remote.ts'
@@ -22,6 +23,7 @@ export type NodeOptions = {
   readonly l1StrictRoots: boolean
   readonly rpcHost: string
   readonly rpcPort: number
+  readonly rpcThreads: number
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -55,15 +57,34 @@ export type NodeOptions = {
   readonly sponsorKeystore: string | null
   readonly validatorKey: string | null
   readonly validatorKeystore: string | null
+  readonly proposerKey: string | null
+  readonly proposerKeystore: string | null
+  readonly proposerSigner: string | null
+  readonly challengerKey: string | null
+  readonly challengerKeystore: string | null
+  readonly challengerSigner: string | null
   readonly signerProtocol: SignerProtocol
   readonly passwordFile: string | null
   readonly password: string | null
+  readonly attestors: readonly string[]
+  /** Which L2 blocks are proposed and attested. */
+  readonly outputHead: 'safe' | 'finalized'
+  readonly outputIntervalBlocks: number
+  readonly settlementPollMs: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
 }
 
-export type OptionKind = 'string' | 'number' | 'port' | 'boolean' | 'list'
-export type OptionGroup = 'node' | 'L1' | 'network' | 'keys' | 'operation' | 'models' | 'batching'
+export type OptionKind = 'string' | 'number' | 'positive' | 'port' | 'boolean' | 'list'
+export type OptionGroup =
+  | 'node'
+  | 'L1'
+  | 'network'
+  | 'keys'
+  | 'operation'
+  | 'models'
+  | 'batching'
+  | 'settlement'
 
 export type OptionEntry = {
   readonly group: OptionGroup
@@ -90,18 +111,20 @@ const key = (what: string): OptionEntry => ({
   help: `hex of ${what}`,
   isSecret: true,
 })
-const signer = (what: string): OptionEntry => ({
+const signer = (what: string, form = ''): OptionEntry => ({
   group: 'keys',
   kind: 'string',
   fallback: null,
-  help: `URL of a remote signer that holds ${what}`,
+  help: `URL of a remote signer that holds ${what}${form}`,
 })
 const KEYS = {
   sequencer: 'the key that signs unsafe blocks',
   batcher: 'the key that posts batches to L1',
   provider: 'the key that signs receipts; the node serves models when it is set',
   sponsor: 'the key that pays for requests without a payment',
-  validator: 'the key that signs verdicts',
+  validator: 'the key that signs verdicts and outputs',
+  proposer: 'the key of the L1 account that proposes outputs and defends right ones; needs ether',
+  challenger: 'the key of the L1 account that challenges wrong outputs; needs ether',
 } as const
 
 export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = {
@@ -156,6 +179,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: 9545,
     aliases: ['http-port'],
     help: 'port of JSON-RPC, WebSocket, /v1, the page, /healthz and /readyz; 0 picks a free one',
+  },
+  rpcThreads: {
+    group: 'network',
+    kind: 'number',
+    fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
+    help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
   },
   p2pPort: {
     group: 'network',
@@ -280,6 +309,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
   sponsorKeystore: keystore(KEYS.sponsor),
   validatorKey: key(KEYS.validator),
   validatorKeystore: keystore(KEYS.validator),
+  proposerKey: key(KEYS.proposer),
+  proposerKeystore: keystore(KEYS.proposer),
+  proposerSigner: signer(KEYS.proposer, '; URL#0xADDRESS names the account'),
+  challengerKey: key(KEYS.challenger),
+  challengerKeystore: keystore(KEYS.challenger),
+  challengerSigner: signer(KEYS.challenger, '; URL#0xADDRESS names the account'),
   signerProtocol: {
     group: 'keys',
     kind: 'string',
@@ -299,6 +334,31 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: null,
     help: 'password of the keystores',
     isSecret: true,
+  },
+  attestors: {
+    group: 'settlement',
+    kind: 'list',
+    fallback: [],
+    help: 'JSON-RPC of other validators, asked to sign the outputs a proposer proposes',
+  },
+  outputHead: {
+    group: 'settlement',
+    kind: 'string',
+    fallback: 'finalized',
+    choices: ['safe', 'finalized'],
+    help: 'the newest L2 blocks whose outputs are proposed, signed and judged',
+  },
+  outputIntervalBlocks: {
+    group: 'settlement',
+    kind: 'positive',
+    fallback: 1800,
+    help: 'L2 blocks between two proposed outputs',
+  },
+  settlementPollMs: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 6000,
+    help: 'milliseconds between two looks at the games on L1',
   },
   batchIntervalMs: {
     group: 'batching',

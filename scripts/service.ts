@@ -24,78 +24,94 @@ import { EXIT, type ExitCode, exitOf } from './cli/exit.ts'
 /** A clean stop takes well under this (the test prints how long); then the process ends anyway. */
 const STOP_MS_MAX = 10_000
 
-type Service = { start(): Promise<string>; stop(): Promise<void> }
+type Service = { stop(): Promise<void> }
 type End = { readonly error: unknown } | { readonly signal: string }
+type Life = {
+  readonly control: LogControl
+  readonly dataDir: DataDir
+  /** Ends the node because of an error. */
+  readonly fail: (error: unknown) => void
+  /** To be called as soon as there is something to stop. */
+  holds(service: Service): void
+}
 
-/** Resolves when the node has stopped. @throws NodeError when it cannot start */
-export async function runService(options: NodeOptions, config: ChainConfig): Promise<ExitCode> {
-  const dataDir = openDataDir(options.dataDir, { role: options.role, now: Date.now() })
-  const control = openLog({
-    level: options.logLevel,
-    levels: options.logLevels,
-    format: options.logFormat,
-    secrets: secretsOf(options),
-    ...(options.logFile && { path: options.logFile }),
-  })
-  const { log } = control
-  tellStart(log, options, config, dataDir)
-  const ended = waitForEnd(control)
-  let service: Service | null = null
-  try {
-    const node = await createNode(options.role, { config, options, log })
-    // From here on there is something to close, whatever happens.
-    service = node
-    service = serviceOf(node)
+/** Ends when the node has stopped. @throws NodeError when it cannot start */
+export async function runNode(options: NodeOptions, config: ChainConfig): Promise<ExitCode> {
+  return live(options, options.role, async ({ control, dataDir, fail, holds }) => {
+    const { log } = control
+    const { role, dataDir: path } = options
+    const chains = { chainId: config.l2ChainId, l1ChainId: config.l1ChainId }
+    log.info('starting', { version: VERSION, role, ...chains, dataDir: path, pid: process.pid })
+    const node = await createNode(role, { config, options, log })
+    holds(node)
+    const service = serviceOf(node)
+    holds(service)
     node.adminMethods.push(logMethods(control), snapshotMethods(node.store))
-    node.store.database.onFailure(ended.fail)
-    guardDisk({
-      path: dataDir.path,
-      freeMinMib: options.diskFreeMinMib,
-      log,
-      onFull: ended.fail,
-    })
+    node.store.database.onFailure(fail)
+    const { diskFreeMinMib: freeMinMib } = options
+    guardDisk({ path: dataDir.path, freeMinMib, log, onFull: fail })
     const url = await service.start()
-    tellReady(node, url)
-    const end = await ended.promise
-    return await shutDown(end, service, dataDir, log)
+    const [p2p] = node.p2p.multiaddrs()
+    const { metricsUrl: metrics, adminUrl: admin } = node.doors()
+    return { url, p2p, ...(metrics && { metrics }), ...(admin && { admin }) }
+  })
+}
+
+/** An imported chain, served: the same life without a role. */
+export async function runOffline(options: NodeOptions): Promise<ExitCode> {
+  return live(options, 'offline', async ({ control: { log }, holds }) => {
+    const { dataDir, rpcHost: host, rpcPort: port } = options
+    const { startOffline } = await import('../node/ethereum/offline.ts')
+    const node = await startOffline({ dataDir, host, port, log })
+    holds(node)
+    return { url: node.url }
+  })
+}
+
+/** `start` answers what the ready line says: one line for whoever started us; the log is for people. */
+async function live(
+  options: NodeOptions,
+  role: string,
+  start: (life: Life) => Promise<Readonly<Record<string, unknown>>>,
+): Promise<ExitCode> {
+  const dataDir = openDataDir(options.dataDir, { role, now: Date.now() })
+  const held: { service?: Service } = {}
+  try {
+    const control = openLog({
+      level: options.logLevel,
+      levels: options.logLevels,
+      format: options.logFormat,
+      secrets: secretsOf(options),
+      ...(options.logFile && { path: options.logFile }),
+    })
+    tellUnclean(control.log, dataDir)
+    const ended = waitForEnd(control)
+    const holds = (service: Service): void => {
+      held.service = service
+    }
+    const said = await start({ control, dataDir, fail: ended.fail, holds })
+    process.stdout.write(`${JSON.stringify({ ready: true, ...said })}\n`)
+    return await shutDown(await ended.promise, held.service, dataDir, control.log)
   } catch (error) {
-    await service?.stop().catch(() => {})
+    await held.service?.stop().catch(() => {})
     dataDir.close()
     throw error
   }
 }
 
-function serviceOf(node: Node): Service {
+function serviceOf(node: Node): Service & { start(): Promise<string> } {
   if (node.options.role === 'sequencer') return createSequencer(node)
   if (node.options.role === 'validator') return createValidator(node)
   return node
 }
 
-function tellStart(log: Log, options: NodeOptions, config: ChainConfig, dataDir: DataDir): void {
-  const { unclean } = dataDir
-  if (unclean) {
-    log.warn('the last run did not shut down cleanly; the database is consistent', {
-      pid: unclean.pid,
-      role: unclean.role,
-      since: new Date(unclean.since).toISOString(),
-    })
-  }
-  log.info('starting', {
-    version: VERSION,
-    role: options.role,
-    chainId: config.l2ChainId,
-    l1ChainId: config.l1ChainId,
-    dataDir: dataDir.path,
-    pid: process.pid,
+function tellUnclean(log: Log, { unclean }: DataDir): void {
+  if (!unclean) return
+  log.warn('the last run did not shut down cleanly; the database is consistent', {
+    pid: unclean.pid,
+    role: unclean.role,
+    since: new Date(unclean.since).toISOString(),
   })
-}
-
-/** One line for whoever started us; the log is for people. */
-function tellReady(node: Node, url: string): void {
-  const [p2p] = node.p2p.multiaddrs()
-  const { metricsUrl: metrics, adminUrl: admin } = node.doors()
-  const line = { ready: true, url, p2p, ...(metrics && { metrics }), ...(admin && { admin }) }
-  process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
 /** The first reason to end; later ones are logged. A second signal does not wait. */
@@ -135,7 +151,12 @@ function waitForEnd(control: LogControl): {
   return { promise, fail }
 }
 
-async function shutDown(end: End, service: Service, dataDir: DataDir, log: Log): Promise<ExitCode> {
+async function shutDown(
+  end: End,
+  service: Service | undefined,
+  dataDir: DataDir,
+  log: Log,
+): Promise<ExitCode> {
   const status = 'error' in end ? exitOf(end.error) : EXIT.ok
   const started = performance.now()
   log.info('stopping', 'signal' in end ? { signal: end.signal } : { error: messageOf(end.error) })
@@ -143,7 +164,7 @@ async function shutDown(end: End, service: Service, dataDir: DataDir, log: Log):
     log.error('the node does not stop; ending it', { ms: STOP_MS_MAX })
     process.exit(status || EXIT.failure)
   }, STOP_MS_MAX)
-  await service.stop().catch((error) => log.warn('stop failed', { error: messageOf(error) }))
+  await service?.stop().catch((error) => log.warn('stop failed', { error: messageOf(error) }))
   clearTimeout(force)
   dataDir.close()
   log.info('stopped', { ms: Math.round(performance.now() - started), status })

@@ -7,14 +7,14 @@ import { bytesEqual, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Store } from '../store/store.ts'
 import { decodeAccount, EMPTY_CODE_HASH } from './account.ts'
-import { decodeBlock } from './block.ts'
+import { decodeEthereumBlock, transactionsRoot } from './block.ts'
 import { readHeads } from './heads.ts'
 import { decodeStoredReceipts, receiptsRoot } from './receipt.ts'
 import type { StateReader } from './state.ts'
 import { EMPTY_ROOT } from './trie.ts'
 import { type Child, decodeNode, isStub, keyOfNibbles } from './trie-node.ts'
 import { txHash } from './tx.ts'
-import type { Block } from './types.ts'
+import type { EthereumBlock } from './types.ts'
 
 /** What was wrong, for a person; at most this many are kept. */
 const PROBLEMS_MAX = 100
@@ -71,7 +71,11 @@ export async function auditChain(
   return { blocks, transactions, problems }
 }
 
-function readBlock(store: Store, number: bigint, note: (text: string) => void): Block | null {
+function readBlock(
+  store: Store,
+  number: bigint,
+  note: (text: string) => void,
+): EthereumBlock | null {
   const hash = store.canonicalHash(number)
   if (!hash) {
     note(`block ${number}: no canonical hash`)
@@ -83,7 +87,7 @@ function readBlock(store: Store, number: bigint, note: (text: string) => void): 
     return null
   }
   try {
-    const block = decodeBlock(bytes)
+    const block = decodeEthereumBlock(bytes)
     if (block.hash !== hash) note(`block ${number}: stored under ${hash}, hashes to ${block.hash}`)
     return block
   } catch (error) {
@@ -94,13 +98,19 @@ function readBlock(store: Store, number: bigint, note: (text: string) => void): 
 
 function checkLinks(
   store: Store,
-  { block, number, parent }: { block: Block; number: bigint; parent: Hex | null },
+  { block, number, parent }: { block: EthereumBlock; number: bigint; parent: Hex | null },
   note: (text: string) => void,
 ): void {
   if (block.header.number !== number)
     note(`block ${number}: its header says ${block.header.number}`)
   if (number > 0n && parent && block.header.parentHash !== parent) {
     note(`block ${number}: parent is ${block.header.parentHash}, block ${number - 1n} is ${parent}`)
+  }
+  const root = transactionsRoot(block.transactions)
+  if (root !== block.header.transactionsRoot) {
+    note(
+      `block ${number}: transactions root is ${root}, the header says ${block.header.transactionsRoot}`,
+    )
   }
   const stored = store.receipts(block.hash)
   if (!stored) note(`block ${number}: no receipts`)

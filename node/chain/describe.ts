@@ -3,7 +3,7 @@ import { toHex } from '../base/bytes.ts'
 import { storeError } from '../store/errors.ts'
 import type { Store } from '../store/store.ts'
 import { SCHEMA_VERSION } from '../store/tables.ts'
-import { decodeStoredBlock } from './block.ts'
+import { decodeEthereumBlock } from './block.ts'
 import { readHeads } from './heads.ts'
 import type { BlockRef } from './types.ts'
 
@@ -18,7 +18,7 @@ export function describeStore(
   const genesis = meta('genesis')
   if (!heads || !bytes || !genesis)
     throw storeError('store-damaged', 'the database has no head block')
-  const { header, hash } = decodeStoredBlock(bytes)
+  const { header, hash } = decodeEthereumBlock(bytes)
   const ref = (at: BlockRef) => ({ hash: at.hash, number: Number(at.number) })
   return {
     schema: SCHEMA_VERSION,

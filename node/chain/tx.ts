@@ -1,16 +1,16 @@
 /**
- * Signed transactions (EIP-2718 types 0, 1, 2 and 4): decoding with the sender, and the checks that decide
- * whether one can be in a block. Decoding needs no state; `refusalOf` is given the sender's account,
+ * Signed transactions (EIP-2718 types 0, 1, 2 and 4; blob transactions, 3, on plain Ethereum chains): decoding
+ * with the sender, and the checks that decide whether one can be in a block. Decoding needs no state; `refusalOf` is given the sender's account,
  * prices and room. The mempool, the builder and the follower use the same two functions.
  */
 import { createTxFromRLP, getCalldataFloorGas, type TypedTransaction } from '@ethereumjs/tx'
 import { bytesEqual, type Hex, keccakHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from './account.ts'
-import { commonOf } from './common.ts'
 import { isDeposit } from './deposit.ts'
 import { TxError, type TxErrorCode, type TxRefusal } from './errors.ts'
 import { decodeRlp, encodeRlp, integerOf, listOf, RlpError } from './rlp.ts'
+import { type BlockRules, rollupRules } from './rules.ts'
 import { recoverAside, recoverSender } from './sender.ts'
 
 /** EIP-3860: twice the code limit. */
@@ -20,7 +20,7 @@ const NONCE_MAX = 2n ** 64n - 1n
 export type SignedTx = {
   readonly raw: Uint8Array
   readonly hash: Hex
-  readonly type: 0 | 1 | 2 | 4
+  readonly type: 0 | 1 | 2 | 3 | 4
   readonly sender: Hex
   readonly nonce: bigint
   readonly gasLimit: bigint
@@ -32,28 +32,40 @@ export type SignedTx = {
   readonly maxPriorityFeePerGas: bigint
   /** Least gas limit that is valid: intrinsic gas and the calldata floor (EIP-7623). */
   readonly gasFloor: bigint
+  /** Blob transactions only: blob gas, and the most it may cost, wei per blob gas. */
+  readonly blobGas?: { readonly used: bigint; readonly maxFee: bigint }
   /** As EthereumJS runs it; also carries access list, authorizations and signature. */
   readonly inner: TypedTransaction
 }
 
-/** @throws TxError with a message for the sender. */
+/** A rollup's. @throws TxError with a message for the sender. */
 export function decodeTx(raw: Uint8Array, chainId: number): SignedTx {
-  return withSender(parse(raw, chainId))
+  return decodeTxUnder(rollupRules(chainId), raw)
 }
 
 /** The same, with the sender recovered on another thread. @throws TxError */
-export async function decodeTxAside(raw: Uint8Array, chainId: number): Promise<SignedTx> {
-  const parsed = parse(raw, chainId)
+export function decodeTxAside(raw: Uint8Array, chainId: number): Promise<SignedTx> {
+  return decodeTxUnderAside(rollupRules(chainId), raw)
+}
+
+/** Under the rules of the block it stands in or wants to be in. @throws TxError */
+export function decodeTxUnder(rules: BlockRules, raw: Uint8Array): SignedTx {
+  return withSender(parse(raw, rules))
+}
+
+/** @throws TxError */
+export async function decodeTxUnderAside(rules: BlockRules, raw: Uint8Array): Promise<SignedTx> {
+  const parsed = parse(raw, rules)
   await recoverAside(parsed.inner, parsed.hash)
   return withSender(parsed)
 }
 
 type Parsed = Pick<SignedTx, 'raw' | 'hash' | 'type' | 'data' | 'inner'>
 
-function parse(raw: Uint8Array, chainId: number): Parsed {
-  const type = typeOf(raw)
-  const data = checkEnvelope(raw, type, chainId)
-  const inner = attempt('malformed', () => createTxFromRLP(raw, { common: commonOf(chainId) }))
+function parse(raw: Uint8Array, rules: BlockRules): Parsed {
+  const type = typeOf(raw, rules)
+  const data = checkEnvelope(raw, type, rules)
+  const inner = attempt('malformed', () => createTxFromRLP(raw, { common: rules.common }))
   if (!inner.isSigned()) throw refuse('bad-signature', 'transaction is not signed')
   return { raw, hash: keccakHex(raw), type, data, inner }
 }
@@ -76,13 +88,21 @@ function withSender({ raw, hash, type, data, inner }: Parsed): SignedTx {
     maxFeePerGas: isDynamic ? inner.maxFeePerGas : inner.gasPrice,
     maxPriorityFeePerGas: isDynamic ? inner.maxPriorityFeePerGas : inner.gasPrice,
     gasFloor: intrinsic > floor ? intrinsic : floor,
+    ...('maxFeePerBlobGas' in inner
+      ? { blobGas: { used: blobGasOf(inner), maxFee: inner.maxFeePerBlobGas } }
+      : {}),
     inner,
   }
 }
 
-/** What the sender's account must hold: gas at the fee cap, value and the L1 data fee. wei. */
+function blobGasOf(inner: Extract<TypedTransaction, { maxFeePerBlobGas: bigint }>): bigint {
+  return inner.common.param('blobGasPerBlob') * BigInt(inner.numBlobs())
+}
+
+/** What the sender's account must hold: gas and blob gas at their caps, value and the L1 data fee. wei. */
 export function maxCostOf(tx: SignedTx, l1Fee: bigint): bigint {
-  return tx.gasLimit * tx.maxFeePerGas + tx.value + l1Fee
+  const blobs = tx.blobGas ? tx.blobGas.used * tx.blobGas.maxFee : 0n
+  return tx.gasLimit * tx.maxFeePerGas + tx.value + blobs + l1Fee
 }
 
 /** wei per gas actually paid; the tip is the part above the base fee. */
@@ -100,6 +120,8 @@ export type TxContext = {
   /** Gas left in the block. */
   readonly gasLeft: bigint
   readonly l1Fee: bigint
+  /** wei per blob gas, and what is left of it in the block; where there are blob transactions. */
+  readonly blobs?: { readonly price: bigint; readonly gasLeft: bigint }
 }
 
 /** null when the transaction can run now. */
@@ -147,10 +169,28 @@ export function refusalOf(tx: SignedTx, context: TxContext): TxRefusal | null {
     const message = `tip ${tx.maxPriorityFeePerGas} is above the fee cap ${tx.maxFeePerGas}`
     return refusal('tip-above-fee-cap', message)
   }
+  const blobs = blobRefusal(tx, context)
+  if (blobs) return blobs
   const want = maxCostOf(tx, l1Fee)
   if (balance < want) {
     const message = `insufficient funds: have ${balance} wei, want ${want} wei (of it ${l1Fee} wei for L1 data)`
     return refusal('insufficient-funds', message, { have: balance, want, l1Fee })
+  }
+  return null
+}
+
+function blobRefusal({ blobGas }: SignedTx, { blobs }: TxContext): TxRefusal | null {
+  if (!blobGas || !blobs) return null
+  if (blobGas.used > blobs.gasLeft) {
+    const message = `blob gas ${blobGas.used} is above the ${blobs.gasLeft} left in the block`
+    return refusal('blob-gas-over-block', message, { have: blobGas.used, left: blobs.gasLeft })
+  }
+  if (blobGas.maxFee < blobs.price) {
+    const message = `fee cap ${blobGas.maxFee} wei per blob gas is below the blob base fee ${blobs.price}`
+    return refusal('blob-fee-below-base-fee', message, {
+      have: blobGas.maxFee,
+      baseFee: blobs.price,
+    })
   }
   return null
 }
@@ -160,25 +200,34 @@ export function isDelegation(code: Uint8Array): boolean {
   return code.length === 23 && code[0] === 0xef && code[1] === 1 && code[2] === 0
 }
 
-function typeOf(raw: Uint8Array): SignedTx['type'] {
+function typeOf(raw: Uint8Array, { txTypes }: BlockRules): SignedTx['type'] {
   const first = raw[0]
   if (first === undefined) throw refuse('malformed', 'transaction is empty')
-  if (first >= 0xc0) return 0
-  if (first === 1 || first === 2 || first === 4) return first
+  const type = first >= 0xc0 ? 0 : first
+  if (isType(type) && txTypes.has(type) && (type !== 0 || first !== 0)) return type
   if (first === 3) {
     throw refuse('type-not-supported', 'blob transactions (type 3) are not accepted on L2')
   }
   if (isDeposit(raw)) {
     throw refuse('deposit-not-allowed', 'deposits (type 0x7e) come from L1, not from senders')
   }
-  throw refuse('type-not-supported', `transaction type ${first} is not known: use 0, 1, 2 or 4`)
+  const known = [...txTypes].join(', ').replace(/, (\d)$/, ' or $1')
+  throw refuse('type-not-supported', `transaction type ${first} is not known: use ${known}`)
+}
+
+function isType(type: number): type is SignedTx['type'] {
+  return type <= 4
 }
 
 /** Place of (to, data) in the field list of each type. */
-const FIELDS = { 0: [3, 5, 9], 1: [4, 6, 11], 2: [5, 7, 12], 4: [5, 7, 13] } as const
+const FIELDS = { 0: [3, 5, 9], 1: [4, 6, 11], 2: [5, 7, 12], 3: [5, 7, 14], 4: [5, 7, 13] } as const
 
 /** Shape, one encoding only, chain id, initcode size. Returns the call data. */
-function checkEnvelope(raw: Uint8Array, type: SignedTx['type'], chainId: number): Uint8Array {
+function checkEnvelope(
+  raw: Uint8Array,
+  type: SignedTx['type'],
+  { chainId, common }: BlockRules,
+): Uint8Array {
   const [toAt, dataAt, count] = FIELDS[type]
   const body = type === 0 ? raw : raw.subarray(1)
   const fields = attempt('malformed', () => listOf(decodeRlp(body), 'transaction', count))
@@ -195,7 +244,8 @@ function checkEnvelope(raw: Uint8Array, type: SignedTx['type'], chainId: number)
   if (to.length !== 0 && to.length !== 20) {
     throw refuse('malformed', `to has ${to.length} bytes, not 20`)
   }
-  if (to.length === 0 && data.length > INITCODE_BYTES_MAX) {
+  const isLimited = common.isActivatedEIP(3860)
+  if (isLimited && to.length === 0 && data.length > INITCODE_BYTES_MAX) {
     const message = `initcode has ${data.length} bytes, at most ${INITCODE_BYTES_MAX}`
     throw refuse('initcode-size', message, { have: data.length, max: INITCODE_BYTES_MAX })
   }

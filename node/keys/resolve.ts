@@ -12,8 +12,16 @@ import { remoteSigner } from './remote.ts'
 import { assertSigner, localSigner, type Signer } from './signer.ts'
 
 /** Roles whose key may stay behind a remote signer. */
-export type SigningRole = 'sequencer' | 'batcher'
-export const KEY_ROLES = ['sequencer', 'batcher', 'provider', 'sponsor', 'validator'] as const
+export type SigningRole = 'sequencer' | 'batcher' | 'proposer' | 'challenger'
+export const KEY_ROLES = [
+  'sequencer',
+  'batcher',
+  'provider',
+  'sponsor',
+  'validator',
+  'proposer',
+  'challenger',
+] as const
 export type KeyRole = (typeof KEY_ROLES)[number]
 
 /**
@@ -63,33 +71,49 @@ export async function passwordOf(
 }
 
 /**
- * The signer of a role, which must be the account that the chain configuration names.
+ * The signer of a role that the chain configuration names.
  * @throws NodeError `options` when there is no key, two, or another account's
  */
 export function signerFor(role: SigningRole, options: NodeOptions, expected: Hex): Signer {
-  const [key, url] = [options[`${role}Key`], options[`${role}Signer`]]
-  if (key !== null && url !== null) {
+  const signer = optionalSigner(role, options, expected)
+  if (signer) {
+    assertSigner(role, signer, expected)
+    return signer
+  }
+  throw userError(
+    'options',
+    `the ${role} needs a key: set ${variableOf(`${role}Key`)}, --${flagOf(`${role}Keystore`)} or --${flagOf(`${role}Signer`)}`,
+  )
+}
+
+/**
+ * The signer of a role that anybody may have; null when no key was given. A remote signer's account is
+ * `expected`, or what the URL ends in: `http://signer:9000#0xADDRESS`.
+ * @throws NodeError `options` when a key is given twice, or cannot be used
+ */
+export function optionalSigner(
+  role: SigningRole,
+  options: NodeOptions,
+  expected?: Hex,
+): Signer | null {
+  const [key, given] = [options[`${role}Key`], options[`${role}Signer`]]
+  if (key !== null && given !== null) {
     throw userError(
       'options',
       `the ${role}'s key is given twice: a key and a remote signer; drop one`,
     )
   }
-  if (url !== null) {
-    return remoteSigner({
-      url,
-      address: expected.toLowerCase() as Hex,
-      protocol: options.signerProtocol,
-    })
-  }
-  if (key === null) {
+  if (key !== null) return localSigner(privateKeyOf(role, key))
+  if (given === null) return null
+  const [url = '', fragment] = given.split('#')
+  const address = (fragment ?? expected)?.toLowerCase()
+  if (!URL.canParse(url) || !/^0x[0-9a-f]{40}$/.test(address ?? '')) {
     throw userError(
       'options',
-      `the ${role} needs a key: set ${variableOf(`${role}Key`)}, --${flagOf(`${role}Keystore`)} or --${flagOf(`${role}Signer`)}`,
+      `--${flagOf(`${role}Signer`)} must be a URL${expected ? '' : ' with the account, URL#0xADDRESS'}`,
     )
   }
-  const signer = localSigner(privateKeyOf(role, key))
-  assertSigner(role, signer, expected)
-  return signer
+  return remoteSigner({ url, address: address as Hex, protocol: options.signerProtocol })
 }
 
 /** @throws NodeError `options`, never with the key in it. */

@@ -9,6 +9,8 @@ import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
 import type { Json, RpcMethod, RpcMethods } from './method.ts'
 import type { Session } from './session.ts'
+import type { Offload } from './workers/pool.ts'
+import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
 
@@ -17,10 +19,13 @@ const SHOWN_CHARACTERS_MAX = 80
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #offload: Offload | null
 
-  constructor(context: RpcContext, methods: RpcMethods) {
+  /** `offload`: where methods run that may take long; null: here. */
+  constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#offload = offload
   }
 
   get methodNames(): string[] {
@@ -57,11 +62,22 @@ export class Dispatcher {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
+    const outcome = await this.outcome(name, params, session)
+    if (id === undefined) return null
+    return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** What a method gives, without the envelope. Never rejects. */
+  async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
     const started = performance.now()
-    const observe = (outcome: 'ok' | 'error'): void => {
-      const method = this.#methods.has(name) ? name : 'unknown'
-      this.#context.observe(method, (performance.now() - started) / 1000, outcome)
-    }
+    const outcome = await this.#outcome(name, params, session)
+    const method = this.#methods.has(name) ? name : 'unknown'
+    const seconds = (performance.now() - started) / 1000
+    this.#context.observe(method, seconds, outcome.ok ? 'ok' : 'error')
+    return outcome
+  }
+
+  async #outcome(name: string, params: unknown, session: Session | null): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -71,14 +87,13 @@ export class Dispatcher {
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
+      if (found.aside && this.#offload) return await this.#offload.call(name, params)
       const args = readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
-      observe('ok')
-      return id === undefined ? null : success(id, result, room)
+      return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
-      observe('error')
-      const answer = this.#errorOf(error, name)
-      return id === undefined ? null : failure(id, answer)
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
     }
   }
 
@@ -154,14 +169,21 @@ function short(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
-function success(id: Id, result: Json, room: number): string {
-  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+function success(id: Id, result: string, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   if (text.length <= room) return text
   const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
   return failure(id, new RpcError(RPC.responseTooLarge, message))
 }
 
-function failure(id: Id, { code, message, data }: RpcError): string {
+function failure(
+  id: Id,
+  {
+    code,
+    message,
+    data,
+  }: Pick<RpcError, 'code' | 'message'> & { readonly data?: Json | undefined },
+): string {
   const error = { code, message, ...(data === undefined ? {} : { data }) }
   return JSON.stringify({ jsonrpc: '2.0', id, error })
 }

@@ -41,11 +41,19 @@ export type SnapshotManifest = {
 }
 
 export const PRIVATE_TABLES: readonly string[] = [
+  // What it sends on L1 and L2.
   'outbox',
   'settlements',
+  'l1-calls',
+  // What a validator has checked itself, and signed.
   'prover',
   'unverified',
   'traces',
+  'supply',
+  'withdrawals',
+  'attested',
+  'games-seen',
+  'games-open',
 ]
 
 const FORMAT = 'openledger-snapshot/1'

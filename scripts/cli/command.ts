@@ -47,6 +47,7 @@ export const ALL_GROUPS: readonly OptionGroup[] = [
   'operation',
   'models',
   'batching',
+  'settlement',
 ]
 
 /** Finds the command that a line names and reads the rest. @throws NodeError `usage` */

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type AuditProgress, auditState, type StateAudit } from '../../node/chain/audit.ts'
-import { decodeStoredBlock } from '../../node/chain/block.ts'
+import { decodeEthereumBlock } from '../../node/chain/block.ts'
 import { type Heads, readHeads } from '../../node/chain/heads.ts'
-import type { Block } from '../../node/chain/types.ts'
+import type { EthereumBlock } from '../../node/chain/types.ts'
 import { openDataDir } from '../../node/datadir/datadir.ts'
 import { storeError } from '../../node/store/errors.ts'
 import { Store } from '../../node/store/store.ts'
@@ -35,11 +35,11 @@ export async function withStore<T>(
 }
 
 /** @throws NodeError `store-damaged` when there is no head or its block is not there */
-export function headOf(store: Store): { heads: Heads; block: Block } {
+export function headOf(store: Store): { heads: Heads; block: EthereumBlock } {
   const heads = readHeads(store)
   const bytes = heads && store.block(heads.unsafe.hash)
   if (!heads || !bytes) throw storeError('store-damaged', 'the database has no head block')
-  return { heads, block: decodeStoredBlock(bytes) }
+  return { heads, block: decodeEthereumBlock(bytes) }
 }
 
 /** The state of the head, with progress. */

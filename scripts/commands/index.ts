@@ -7,6 +7,7 @@ import { configPrint } from './config.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
+import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
 import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
@@ -37,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   snapshotRestore,
   dbStats,
   dbVerify,
+  importChain,
+  exportChain,
   ...accountCommands,
   configPrint,
   token,

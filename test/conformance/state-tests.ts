@@ -25,6 +25,7 @@ import { TxError } from '../../node/chain/errors.ts'
 import { logsOf } from '../../node/chain/execute-deposit.ts'
 import { createMachine } from '../../node/chain/machine.ts'
 import { encodeRlp } from '../../node/chain/rlp.ts'
+import { rollupRules } from '../../node/chain/rules.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from '../../node/chain/state.ts'
 import { EMPTY_ROOT } from '../../node/chain/trie.ts'
 import { decodeTx, refusalOf } from '../../node/chain/tx.ts'
@@ -79,7 +80,7 @@ async function run(one: Case): Promise<string | null> {
   const state = new WorldState(disk, root)
   const env = (name: string, or: Hex = '0x0'): bigint => BigInt(one.env[name] ?? or)
   const machine = createMachine({
-    chainId: CHAIN_ID,
+    rules: rollupRules(CHAIN_ID),
     state,
     environment: {
       number: env('currentNumber'),

@@ -1,7 +1,8 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
-import { decodeTxAside, txHash } from '../../chain/tx.ts'
-import type { Block } from '../../chain/types.ts'
+import { rulesAfter } from '../../chain/rules.ts'
+import { decodeTxUnderAside, txHash } from '../../chain/tx.ts'
+import type { EthereumBlock as Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
 import { RPC, RpcError } from '../errors.ts'
@@ -77,14 +78,16 @@ function showTransaction({ chain }: RpcContext, block: Block | null, at: number)
   return transactionObject({
     block,
     index: at,
-    chainId: chain.config.l2ChainId,
+    rules: chain.rules,
     receipt: receiptsOf(chain, block)[at],
   })
 }
 
 /** What is wrong with it as such is said here, also on a node that only hands it on. */
-async function submit(context: RpcContext, raw: Uint8Array): Promise<Hex> {
-  await decodeTxAside(raw, context.chain.config.l2ChainId)
+async function submit(context: RpcContext, sent: Uint8Array): Promise<Hex> {
+  const { rules } = context.chain
+  const raw = await context.openTransaction(sent)
+  await decodeTxUnderAside(rulesAfter(rules, context.chain.head('unsafe')), raw)
   return context.submitTransaction(raw)
 }
 

@@ -31,15 +31,15 @@ async function aNode(dir: string) {
     pipeline: { status: { currentL1: L1, headL1: null, finalizedL1: null } } as never,
     models: { provider: { service } } as never,
   })
-  const client = {
-    request: async (_: string, __: unknown, parse: (result: unknown) => unknown) =>
-      parse('0x0de0b6b3a7640000'),
-  }
   const checks: { name: string; run(): unknown }[] = []
-  watchBatcher({ metrics, checks, chain, log: silentLog, l1: { client } } as never, {
+  const batcher = {
     address: `0x${'ba'.repeat(20)}`,
-    balanceLow: 2n * 10n ** 18n,
-  })
+    balance: { wei: 10n ** 18n, batches: 7n, isLow: true },
+    backlogBytes: 5,
+    fatal: null,
+  }
+  const watch = { metrics, checks, chain, log: silentLog, l1: {} }
+  watchBatcher(watch as never, () => batcher as never)
   return { chain, metrics, checks, close }
 }
 
@@ -64,7 +64,7 @@ t.test('what happens in the chain is what is measured', async (t) => {
     t.ok(text.split('\n').includes(line), line)
   }
   t.match(text, /openledger_database_size_bytes [1-9]/)
-  t.match(await checks[0]?.run(), /holds 1000000000000000000 wei on L1, less than 2/)
+  t.match(checks.at(-1)?.run(), /holds 1000000000000000000 wei on L1, enough for 7 batches/)
 })
 
 t.test('every metric that a dashboard or an alert names exists', async (t) => {
