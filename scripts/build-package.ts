@@ -9,7 +9,7 @@
  * A release runs it on each platform and publishes the platform packages first: the main package names
  * them as optional dependencies, and npm installs the one that fits (the layout of @napi-rs/cli).
  *
- *   npm run build:package
+ *   npm run build:package [-- DIR]
  */
 import { execFileSync } from 'node:child_process'
 import {
@@ -54,10 +54,10 @@ type Manifest = {
   devDependencies: Record<string, string>
 }
 
-export type Built = { readonly main: string; readonly native: string }
+type Built = { readonly main: string; readonly native: string }
 
 /** Into `dist`, which is emptied. The paths of the two archives. */
-export function buildPackages(dist: string): Built {
+function buildPackages(dist: string): Built {
   rmSync(dist, { recursive: true, force: true })
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
   const addon = readdirSync(join(root, 'native/build')).find((name) => name.endsWith('.node'))
@@ -157,7 +157,5 @@ function writeJson(path: string, value: unknown): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
 }
 
-if (import.meta.main) {
-  const built = buildPackages(join(root, 'dist'))
-  process.stdout.write(`${built.main}\n${built.native}\n`)
-}
+const built = buildPackages(resolve(process.argv[2] ?? join(root, 'dist')))
+process.stdout.write(`${JSON.stringify(built)}\n`)

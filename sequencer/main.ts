@@ -1,6 +1,7 @@
 /**
  * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
@@ -33,6 +34,7 @@ export type Sequencer = {
 const BATCHER_POLL_MS = 500
 /** How long a stop lets requests to L1 finish. */
 const L1_STOP_MS_MAX = 1_000
+const BATCHER_STOP_MS_MAX = 1_500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
@@ -128,10 +130,11 @@ export function createSequencer(node: Node): Sequencer {
       return url
     },
     stop: async () => {
-      // What waits for an L1 that does not answer may not hold the process; the outbox remembers.
+      // Neither an L1 that does not answer nor a proof under way may hold the process: what is to be
+      // sent is in the outbox before it is sent.
       const giveUp = setTimeout(() => node.l1.client.close(), L1_STOP_MS_MAX)
       await producer.stop()
-      await batcher.stop()
+      await Promise.race([batcher.stop(), delay(BATCHER_STOP_MS_MAX, undefined, { ref: false })])
       clearTimeout(giveUp)
       await node.stop()
     },
