@@ -73,6 +73,9 @@ export type NodeOptions = {
   readonly settlementPollMs: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
+  /** Absolute ceilings, gwei per gas and per blob gas; batches wait while L1 is dearer. */
+  readonly l1FeeGweiMax: number
+  readonly l1BlobFeeGweiMax: number
 }
 
 export type OptionKind = 'string' | 'number' | 'positive' | 'port' | 'boolean' | 'list'
@@ -372,6 +375,18 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: 'auto',
     choices: ['blobs', 'calldata', 'auto'],
     help: 'where batches go; auto is whichever costs less',
+  },
+  l1FeeGweiMax: {
+    group: 'batching',
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per gas; above it batches wait',
+  },
+  l1BlobFeeGweiMax: {
+    group: 'batching',
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per blob gas; above it batches go as calldata or wait',
   },
 }
 

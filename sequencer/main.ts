@@ -2,10 +2,13 @@
  * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { userError } from '../node/base/errors.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { systemConfigOf } from '../node/derive/system-config.ts'
 import { signerFor } from '../node/keys/resolve.ts'
+import { FEE_LIMITS_DEFAULT } from '../node/l1/fees.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { blockPreimage } from '../node/p2p/signature.ts'
@@ -38,12 +41,18 @@ const BATCHER_STOP_MS_MAX = 1_500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
-/** @throws NodeError `options` when a key is missing or is not the one the chain configuration names. */
+/** @throws NodeError `options` when a key is missing, or is not the one the chain configuration names although
+ * nothing can have changed that. */
 export function createSequencer(node: Node): Sequencer {
   const { config, chain, pool, log, options, p2p } = node
-  const { batcher: batcherAddress, unsafeBlockSigner } = config.genesis.systemConfig
-  const blockSigner = signerFor('sequencer', options, unsafeBlockSigner)
-  const batchSigner = signerFor('batcher', options, batcherAddress)
+  const { batcher: batcherAddress, unsafeBlockSigner } = node.pipeline.status.system
+  const mayRotate = config.l1SystemConfig !== undefined
+  const onMismatch = (message: string): void => {
+    if (!mayRotate) throw userError('options', message)
+    log.warn('a key is not the one in force as far as this node has derived', { message })
+  }
+  const blockSigner = signerFor('sequencer', options, unsafeBlockSigner, onMismatch)
+  const batchSigner = signerFor('batcher', options, batcherAddress, onMismatch)
   const chainId = BigInt(config.l2ChainId)
 
   const head = () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis)
@@ -68,6 +77,7 @@ export function createSequencer(node: Node): Sequencer {
     log: log.child('sequencer'),
     now: () => clock.now(),
     head,
+    system: () => systemConfigOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
     pressure: () =>
       pressureOf(
         {
@@ -90,6 +100,11 @@ export function createSequencer(node: Node): Sequencer {
     client: node.l1.client,
     signer: batchSigner,
     chainId: config.l1ChainId,
+    fees: {
+      ...FEE_LIMITS_DEFAULT,
+      maxFeePerGasCeiling: gwei(options.l1FeeGweiMax),
+      maxFeePerBlobGasCeiling: gwei(options.l1BlobFeeGweiMax),
+    },
   })
   const posted: Posted[] = []
   const watch = watchBatcher(node, () => batcher.status())
@@ -139,6 +154,10 @@ export function createSequencer(node: Node): Sequencer {
       await node.stop()
     },
   }
+}
+
+function gwei(amount: number): bigint {
+  return BigInt(Math.round(amount * 1e9))
 }
 
 function batchMethods(posted: readonly Posted[]): RpcMethods {

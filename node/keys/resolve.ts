@@ -9,7 +9,7 @@ import { flagOf, type NodeOptions, variableOf } from '../options.ts'
 import { readKeystore, readSecretFile } from './files.ts'
 import { decryptKey } from './keystore.ts'
 import { remoteSigner } from './remote.ts'
-import { assertSigner, localSigner, type Signer } from './signer.ts'
+import { localSigner, type Signer } from './signer.ts'
 
 /** Roles whose key may stay behind a remote signer. */
 export type SigningRole = 'sequencer' | 'batcher' | 'proposer' | 'challenger'
@@ -71,13 +71,23 @@ export async function passwordOf(
 }
 
 /**
- * The signer of a role that the chain configuration names.
- * @throws NodeError `options` when there is no key, two, or another account's
+ * The signer of a role that the chain configuration names; `onMismatch` hears of another account's.
+ * @throws NodeError `options` when there is no key, or two
  */
-export function signerFor(role: SigningRole, options: NodeOptions, expected: Hex): Signer {
+export function signerFor(
+  role: SigningRole,
+  options: NodeOptions,
+  expected: Hex,
+  onMismatch: (message: string) => void,
+): Signer {
   const signer = optionalSigner(role, options, expected)
   if (signer) {
-    assertSigner(role, signer, expected)
+    const { address } = signer
+    if (address !== expected.toLowerCase()) {
+      onMismatch(
+        `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
+      )
+    }
     return signer
   }
   throw userError(

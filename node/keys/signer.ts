@@ -6,7 +6,6 @@
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { concatBytes, type Hex, keccak } from '../base/bytes.ts'
-import { userError } from '../base/errors.ts'
 import { addressOfKey, addressOfPublicKey } from '../base/keys.ts'
 
 /** What the bytes are; a remote signer may have a method of its own for each. */
@@ -50,13 +49,4 @@ export function recoverAddress(preimage: Uint8Array, signature: Uint8Array): Hex
   } catch {
     return undefined
   }
-}
-
-/** @throws NodeError `options` when the key is not the one that the chain configuration names. */
-export function assertSigner(role: string, { address }: Signer, expected: Hex): void {
-  if (address === expected.toLowerCase()) return
-  throw userError(
-    'options',
-    `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
-  )
 }

@@ -7,24 +7,28 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
+import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
 import type { Offload } from './workers/pool.ts'
 import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
+type Caller = { readonly session: Session | null; readonly client: string }
 
 const SHOWN_CHARACTERS_MAX = 80
 
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #rate: RateLimit
   readonly #offload: Offload | null
 
   /** `offload`: where methods run that may take long; null: here. */
   constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#rate = new RateLimit(context)
     this.#offload = offload
   }
 
@@ -32,8 +36,12 @@ export class Dispatcher {
     return [...this.#methods.keys()]
   }
 
-  /** The text of the answer; null when there is nothing to say. */
-  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+  /** The text of the answer; null when there is nothing to say. `client`: whose rate it counts against. */
+  async handle(
+    body: Uint8Array,
+    session: Session | null = null,
+    client = '',
+  ): Promise<string | null> {
     const { options } = this.#context
     let request: unknown
     try {
@@ -41,7 +49,9 @@ export class Dispatcher {
     } catch {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
-    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (!Array.isArray(request)) {
+      return this.#one(request, { session, client }, options.responseBytesMax)
+    }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
       const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
@@ -50,7 +60,7 @@ export class Dispatcher {
     const answers: string[] = []
     let room = options.responseBytesMax
     for (const entry of request) {
-      const answer = await this.#one(entry, session, room)
+      const answer = await this.#one(entry, { session, client }, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
       answers.push(answer)
@@ -58,13 +68,24 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+  async #one(request: unknown, { session, client }: Caller, room: number): Promise<string | null> {
     const read = readRequest(request)
     if ('error' in read) return failure(read.id, read.error)
     const { id, name, params } = read
-    const outcome = await this.outcome(name, params, session)
+    const outcome = this.#rateFault(client, name) ?? (await this.outcome(name, params, session))
     if (id === undefined) return null
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
   }
 
   /** What a method gives, without the envelope. Never rejects. */

@@ -51,35 +51,19 @@ export const exportChain: Command = {
   options: ['node'],
   flags: {
     out: { value: 'FILE', help: 'where to; RLP blocks, as import reads them' },
-    from: { value: 'N', help: 'first block', fallback: '1' },
+    from: { value: 'N', help: 'first block; default: 1' },
     to: { value: 'N', help: 'last block; default: the head' },
   },
   run: async ({ flags, configure }) => {
     const out = required(flags, 'out')
-    const { BlockArchive } = await import('../../node/chain/archive.ts')
-    const { decodeEthereumBlock } = await import('../../node/chain/block.ts')
-    const { readHeads } = await import('../../node/chain/heads.ts')
-    const { writeChainFile } = await import('../../node/ethereum/chain-file.ts')
+    const { exportChainFile } = await import('../../node/ethereum/export.ts')
     return withStore(configure().options.dataDir, 'export', async (store) => {
-      const head = readHeads(store)?.unsafe.number
-      if (head === undefined) throw userError('usage', 'the data directory holds no chain')
-      const from = numberOf(flags.from ?? '1', 'from')
-      const to = numberOf(flags.to ?? String(head), 'to')
-      if (from > to || to > head) {
-        throw userError('usage', `--from ${from} --to ${to}: the chain has blocks 0 to ${head}`)
-      }
-      const archive = new BlockArchive(store, decodeEthereumBlock)
       const meter = new Meter('export')
-      const blocks = function* () {
-        for (let number = from; number <= to; number++) {
-          const block = archive.blockAt(number)
-          if (!block) throw userError('store-damaged', `block ${number} is missing`)
-          meter.update(`block ${number}`, Number(number - from) / Number(to - from + 1n))
-          yield block
-        }
-      }
-      const count = await writeChainFile(out, blocks())
-      meter.end(`${count} blocks, ${from} to ${to}, in ${out}`)
+      const { from, to } = await exportChainFile(store, out, {
+        ...(flags.from ? { from: numberOf(flags.from, 'from') } : {}),
+        ...(flags.to ? { to: numberOf(flags.to, 'to') } : {}),
+      })
+      meter.end(`blocks ${from} to ${to} are in ${out}`)
       return undefined
     })
   },

@@ -10,6 +10,9 @@ import { openKeystores, secretsOf, signerFor } from '../../../node/keys/resolve.
 
 const KEY: Hex = `0x${'4b'.repeat(32)}`
 const ADDRESS = addressOfKey(fromHex(KEY))
+const refuse = (message: string): never => {
+  throw new Error(message)
+}
 
 function aKeystore(dir: string): string {
   const path = join(dir, 'keystore', 'k.json')
@@ -29,7 +32,7 @@ t.test('a keystore opens with the password of a file, the environment or a perso
   ]
   for (const options of await Promise.all(ways)) {
     t.equal(options.batcherKey, KEY)
-    t.equal(signerFor('batcher', options, ADDRESS).address, ADDRESS)
+    t.equal(signerFor('batcher', options, ADDRESS, refuse).address, ADDRESS)
     t.ok(secretsOf(options).includes(KEY))
   }
   await t.rejects(openKeystores(parseOptions(keystore, {})), /no password of .* was given/)
@@ -51,14 +54,17 @@ t.test('a key that others can read is refused, with the command that mends it', 
 t.test('no key, two keys and the wrong key are each refused in words', async (t) => {
   const none = parseOptions({}, {})
   t.throws(
-    () => signerFor('batcher', none, ADDRESS),
+    () => signerFor('batcher', none, ADDRESS, refuse),
     /OPENLEDGER_BATCHER_KEY, --batcher-keystore or --batcher-signer/,
   )
   const two = parseOptions({ 'batcher-signer': 'http://x' }, { OPENLEDGER_BATCHER_KEY: KEY })
-  t.throws(() => signerFor('batcher', two, ADDRESS), /given twice/)
+  t.throws(() => signerFor('batcher', two, ADDRESS, refuse), /given twice/)
   const one = parseOptions({}, { OPENLEDGER_BATCHER_KEY: KEY })
-  t.throws(() => signerFor('batcher', one, `0x${'00'.repeat(20)}`), /belongs to .* names 0x00/)
+  t.throws(
+    () => signerFor('batcher', one, `0x${'00'.repeat(20)}`, refuse),
+    /belongs to .* names 0x00/,
+  )
   const bad = parseOptions({}, { OPENLEDGER_BATCHER_KEY: '0x1234567812345678' })
-  const message = t.throws(() => signerFor('batcher', bad, ADDRESS)) as Error
+  const message = t.throws(() => signerFor('batcher', bad, ADDRESS, refuse)) as Error
   t.notMatch(message.message, /12345678/)
 })
