@@ -16,6 +16,7 @@ import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
+import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
@@ -31,7 +32,12 @@ import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
 import { createOpenAiHandler } from './model/openai.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
-import type { NodeOptions } from './options.ts'
+import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
+import { type Check, nodeChecks } from './monitor/health.ts'
+import { Metrics } from './monitor/metrics.ts'
+import { healthHandler } from './monitor/server.ts'
+import { watchNode } from './monitor/watch.ts'
+import type { NodeOptions, Role } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
@@ -45,8 +51,6 @@ import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { webHandler } from './web/route.ts'
-
-export type Role = 'sequencer' | 'validator'
 
 export type Node = {
   readonly config: ChainConfig
@@ -65,6 +69,13 @@ export type Node = {
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
   readonly models: ModelServices
+  readonly metrics: Metrics
+  /** What /readyz asks; a role adds its own before `start`. */
+  readonly checks: Check[]
+  /** Methods of the admin server; a role adds its own before `start`. */
+  readonly adminMethods: RpcMethods[]
+  /** Metrics and admin server, while they are open. */
+  readonly doors: () => Doors
   /** Opens the doors; the URL of JSON-RPC, WebSocket, /v1 and the page. */
   start(methods?: readonly RpcMethods[]): Promise<string>
   stop(): Promise<void>
@@ -81,6 +92,7 @@ export async function createNode(
 ): Promise<Node> {
   const { config, options, log } = input
   await mkdir(options.dataDir, { recursive: true })
+  const metrics = new Metrics({ version: VERSION, role }, log)
   const store = await Store.open(join(options.dataDir, 'db'))
   const chain = await Chain.open({
     config,
@@ -89,6 +101,7 @@ export async function createNode(
     log,
   })
   const l1 = openL1(input)
+  const l1SilentMs = observeL1(l1.client, metrics)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
@@ -126,6 +139,18 @@ export async function createNode(
     },
   })
   const { provider } = models
+  const checks = nodeChecks({
+    options,
+    store,
+    chain,
+    p2p,
+    pipeline,
+    role,
+    l1SilentMs,
+    now: Date.now,
+  })
+  const adminMethods: RpcMethods[] = []
+  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
   const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
@@ -135,7 +160,8 @@ export async function createNode(
         pool,
         log,
         submitTransaction: submit,
-        clientVersion: 'openledger/0.1.0',
+        clientVersion: `openledger/${VERSION}`,
+        observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
         ...(threads ? { offload: threads } : {}),
@@ -154,6 +180,8 @@ export async function createNode(
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
+          { prefix: '/healthz', handle: healthHandler(() => checks) },
+          { prefix: '/readyz', handle: healthHandler(() => checks) },
           {
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
@@ -163,6 +191,7 @@ export async function createNode(
       },
     )
   let rpc: RpcServer | null = null
+  let doors = CLOSED_DOORS
 
   return {
     ...input,
@@ -175,6 +204,10 @@ export async function createNode(
     p2p,
     ledger,
     models,
+    metrics,
+    checks,
+    adminMethods,
+    doors: () => doors,
     start: async (methods = []) => {
       await p2p.start()
       pipeline.start()
@@ -182,9 +215,12 @@ export async function createNode(
       threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
+      const { context } = rpc
+      doors = await openDoors({ options, log, metrics, checks, context, adminMethods })
       return url
     },
     stop: async () => {
+      await doors.close()
       await rpc?.close()
       await threads?.close()
       await models.stop()
@@ -193,7 +229,6 @@ export async function createNode(
       await p2p.stop()
       await ledger.settled()
       await store.close()
-      log.info('stopped')
     },
   }
 }
@@ -218,6 +253,16 @@ function openL1({
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })
   return { client, reader, blobs }
+}
+
+/** Milliseconds since L1 last answered; null before it ever did. */
+function observeL1(client: L1Client, metrics: Metrics): () => number | null {
+  let answeredAt: number | null = null
+  client.onRequest((method, seconds, outcome) => {
+    metrics.observeL1(method, seconds, outcome)
+    if (outcome === 'ok') answeredAt = performance.now()
+  })
+  return () => (answeredAt === null ? null : performance.now() - answeredAt)
 }
 
 /** A new head is told to the threads in the turn in which everybody hears of it, so a call made because of it

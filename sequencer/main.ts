@@ -1,23 +1,24 @@
 /**
  * A sequencer: a node that makes the unsafe chain, and a batcher that puts it on L1.
  */
-import { toHex } from '../node/base/bytes.ts'
-import { messageOf, userError } from '../node/base/errors.ts'
-import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { userError } from '../node/base/errors.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
 import { systemConfigOf } from '../node/derive/system-config.ts'
+import { signerFor } from '../node/keys/resolve.ts'
 import { FEE_LIMITS_DEFAULT } from '../node/l1/fees.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
-import { signBlock } from '../node/p2p/signature.ts'
+import { blockPreimage } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
 import { Backlog } from './batcher/backlog.ts'
 import { Batcher, type BatcherStatus, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
 import { Outbox } from './batcher/outbox.ts'
 import { ProducerClock } from './clock.ts'
+import { watchBatcher } from './metrics.ts'
 import { ORIGIN_DEFAULTS, OriginSelector } from './origin.ts'
 import { PRESSURE_DEFAULTS, pressureOf } from './pressure.ts'
 import { PRODUCER_DEFAULTS, Producer } from './produce.ts'
@@ -34,6 +35,9 @@ export type Sequencer = {
 }
 
 const BATCHER_POLL_MS = 500
+/** How long a stop lets requests to L1 finish. */
+const L1_STOP_MS_MAX = 1_000
+const BATCHER_STOP_MS_MAX = 1_500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
@@ -47,8 +51,8 @@ export function createSequencer(node: Node): Sequencer {
     if (!mayRotate) throw userError('options', message)
     log.warn('a key is not the one in force as far as this node has derived', { message })
   }
-  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner, onMismatch)
-  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress, onMismatch)
+  const blockSigner = signerFor('sequencer', options, unsafeBlockSigner, onMismatch)
+  const batchSigner = signerFor('batcher', options, batcherAddress, onMismatch)
   const chainId = BigInt(config.l2ChainId)
 
   const head = () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis)
@@ -85,7 +89,7 @@ export function createSequencer(node: Node): Sequencer {
         PRESSURE_DEFAULTS,
       ),
     candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
-    sign: (block) => signBlock(signingKey, chainId, encodeBlock(block)),
+    sign: (block) => blockSigner.sign('block', blockPreimage(chainId, encodeBlock(block))),
     publish: async (block, signature) => {
       await p2p.publishBlock(block, signature)
     },
@@ -94,7 +98,7 @@ export function createSequencer(node: Node): Sequencer {
 
   const sender = new L1Sender({
     client: node.l1.client,
-    privateKey: toHex(batcherKey),
+    signer: batchSigner,
     chainId: config.l1ChainId,
     fees: {
       ...FEE_LIMITS_DEFAULT,
@@ -103,7 +107,8 @@ export function createSequencer(node: Node): Sequencer {
     },
   })
   const posted: Posted[] = []
-  const batcher = new Batcher(
+  const watch = watchBatcher(node, () => batcher.status())
+  const batcher: Batcher = new Batcher(
     {
       ...BATCHER_DEFAULTS,
       pollMs: BATCHER_POLL_MS,
@@ -119,6 +124,7 @@ export function createSequencer(node: Node): Sequencer {
       log,
       now: () => performance.now(),
       onPosted: (entry) => {
+        watch.onPosted(entry)
         posted.push(entry)
         if (posted.length > POSTED_MAX) posted.shift()
       },
@@ -131,14 +137,20 @@ export function createSequencer(node: Node): Sequencer {
     batcherStatus: () => batcher.status(),
     cancelBatches: () => batcher.cancel(),
     start: async () => {
+      await blockSigner.check()
+      await batchSigner.check()
       const url = await node.start([batchMethods(posted)])
       producer.start()
       batcher.start()
       return url
     },
     stop: async () => {
+      // Neither an L1 that does not answer nor a proof under way may hold the process: what is to be
+      // sent is in the outbox before it is sent.
+      const giveUp = setTimeout(() => node.l1.client.close(), L1_STOP_MS_MAX)
       await producer.stop()
-      await batcher.stop()
+      await Promise.race([batcher.stop(), delay(BATCHER_STOP_MS_MAX, undefined, { ref: false })])
+      clearTimeout(giveUp)
       await node.stop()
     },
   }
@@ -166,32 +178,5 @@ function batchMethods(posted: readonly Posted[]): RpcMethods {
             to: Number(to),
           })),
     }),
-  }
-}
-
-function keyFor(
-  role: string,
-  key: string | null,
-  expected: string,
-  onMismatch: (message: string) => void,
-): Uint8Array {
-  if (!key)
-    throw userError(
-      'options',
-      `a sequencer needs the ${role}'s key: set OPENLEDGER_${role.toUpperCase()}_KEY`,
-    )
-  const bytes = keyOf(role, key)
-  const address = addressOfKey(bytes)
-  if (address !== expected) {
-    onMismatch(`the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`)
-  }
-  return bytes
-}
-
-function keyOf(role: string, key: string): Uint8Array {
-  try {
-    return parsePrivateKey(key)
-  } catch (error) {
-    throw userError('options', `the ${role}'s key cannot be used: ${messageOf(error)}`)
   }
 }

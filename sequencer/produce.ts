@@ -55,7 +55,7 @@ export type ProducerModules = {
   pressure(): Pressure
   /** The pool's best for the next block. */
   candidates(): Iterable<Uint8Array>
-  sign(block: Block): Uint8Array
+  sign(block: Block): Uint8Array | Promise<Uint8Array>
   publish(block: Block, signature: Uint8Array): Promise<void>
   onSkipped(skipped: readonly SkippedTx[]): void
 }
@@ -194,7 +194,7 @@ export class Producer {
   async #seal(executed: Executed): Promise<void> {
     const { chain, log } = this.#modules
     const { block } = executed
-    const signature = this.#modules.sign(block)
+    const signature = await this.#modules.sign(block)
     await chain.commit(executed, { signature })
     this.#modules.onSkipped(executed.skipped)
     const { number, gasUsed } = block.header

@@ -17,6 +17,9 @@ import { L1CallError, l1Invalid, l1Unavailable } from './errors.ts'
 import { objectOf, quantityOf } from './json.ts'
 import { L1_CLIENT_DEFAULTS, type L1ClientOptions } from './options.ts'
 
+/** Told of every request to an endpoint: how long it took, whether anything came back. */
+export type L1Observer = (method: string, seconds: number, outcome: 'ok' | 'error') => void
+
 /** JSON-RPC codes that speak of the endpoint, not of the call: internal error, limit exceeded. */
 const RPC_INTERNAL = -32603
 const RPC_LIMITED = -32005
@@ -39,6 +42,7 @@ export class L1Client {
   readonly #endpoints: Endpoints
   readonly #options: L1ClientOptions
   readonly #abort = new AbortController()
+  #observe: L1Observer = () => {}
   /** Endpoints that have said the right chain id since they last failed. */
   readonly #checked = new Set<string>()
   #id = 0
@@ -57,6 +61,10 @@ export class L1Client {
   /** Endpoints there are. */
   get size(): number {
     return this.#endpoints.size
+  }
+
+  onRequest(observer: L1Observer): void {
+    this.#observe = observer
   }
 
   /** Aborts what is under way; later requests fail at once. */
@@ -142,8 +150,19 @@ export class L1Client {
     params: readonly unknown[],
     parse: (result: unknown) => T,
   ): Promise<T> {
-    await this.#checkChain(endpoint)
-    return parse(await this.#post(endpoint, method, params))
+    const started = performance.now()
+    const tell = (outcome: 'ok' | 'error'): void =>
+      this.#observe(method, (performance.now() - started) / 1000, outcome)
+    try {
+      await this.#checkChain(endpoint)
+      const result = parse(await this.#post(endpoint, method, params))
+      tell('ok')
+      return result
+    } catch (error) {
+      // A refusal is an answer.
+      tell(isSoft(error) || isFinal(method, error) ? 'ok' : 'error')
+      throw error
+    }
   }
 
   async #checkChain(endpoint: Endpoint): Promise<void> {

@@ -2,8 +2,8 @@
  * The L1 account of a role: signs, sends, and looks for receipts. It keeps no state: which nonce holds
  * what, and what was sent, is the outbox's business, so that a restart forgets nothing.
  */
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { addressOfKey } from '../base/keys.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError } from './errors.ts'
 import {
@@ -27,7 +27,7 @@ import type { BlockId } from './types.ts'
 
 export type L1SenderOptions = {
   readonly client: L1Client
-  readonly privateKey: Hex
+  readonly signer: Signer
   readonly chainId: number
   readonly fees?: FeeLimits
   /** Sidecar form; `blob` only for an L1 before Fusaka. */
@@ -80,7 +80,7 @@ export class L1Sender {
 
   constructor(options: L1SenderOptions) {
     this.#options = options
-    this.address = addressOfKey(fromHex(options.privateKey))
+    this.address = options.signer.address
   }
 
   async account(): Promise<AccountState> {
@@ -122,12 +122,12 @@ export class L1Sender {
   }
 
   async sign(payload: Payload, nonce: bigint, fees: L1Fees): Promise<SignedL1Transaction> {
-    const { chainId, privateKey, blobProofs: proofs = 'cells' } = this.#options
+    const { chainId, signer, blobProofs: proofs = 'cells' } = this.#options
     const call =
       payload.kind === 'blobs'
         ? { ...payload, chainId, nonce, fees, proofs }
         : { ...payload, chainId, nonce, fees }
-    return signL1Transaction(call, privateKey)
+    return signL1Transaction(call, signer)
   }
 
   async send(raw: Uint8Array): Promise<SendOutcome> {

@@ -71,7 +71,11 @@ export type RpcModules = {
   readonly safeHeadAtL1?: (l1Number: bigint) => SafeHeadAtL1 | null
   /** Milliseconds, monotonic; for expiry only. */
   readonly now?: () => number
+  /** Told of every request; `method` is one that exists, or 'unknown'. */
+  readonly observe?: RequestObserver
 }
+
+export type RequestObserver = (method: string, seconds: number, outcome: 'ok' | 'error') => void
 
 export type RpcContext = {
   readonly chain: RpcChain
@@ -80,6 +84,7 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  readonly observe: RequestObserver
   /** Milliseconds, monotonic. */
   now(): number
   submitTransaction(raw: Uint8Array): Promise<Hex>
@@ -106,6 +111,7 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     }),
     now,
     clientVersion: modules.clientVersion ?? 'openledger',
+    observe: modules.observe ?? (() => {}),
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
     openTransaction: modules.openTransaction ?? (async (sent) => sent),
     peerCount: modules.peerCount ?? (() => 0),

@@ -90,6 +90,15 @@ export class Dispatcher {
 
   /** What a method gives, without the envelope. Never rejects. */
   async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
+    const started = performance.now()
+    const outcome = await this.#outcome(name, params, session)
+    const method = this.#methods.has(name) ? name : 'unknown'
+    const seconds = (performance.now() - started) / 1000
+    this.#context.observe(method, seconds, outcome.ok ? 'ok' : 'error')
+    return outcome
+  }
+
+  async #outcome(name: string, params: unknown, session: Session | null): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)

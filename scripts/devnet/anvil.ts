@@ -19,7 +19,8 @@ export async function startAnvil(options: { port: number; blockTime: number | nu
       ['--hardfork', 'osaka'],
       ['--chain-id', '900'],
     ].flat(),
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    // A terminal's Ctrl-C goes to us alone: the L1 ends last.
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   const port = await listening(child)
   const rpc = `http://127.0.0.1:${port}`
@@ -57,7 +58,7 @@ function listening(child: ChildProcess): Promise<number> {
 }
 
 function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return Promise.resolve()
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   return new Promise((resolve) => {
     child.once('exit', () => resolve())
     child.kill('SIGTERM')

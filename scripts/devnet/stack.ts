@@ -137,6 +137,7 @@ export async function startNodes(
     rpcPort: await freePort(ports.sequencer),
     // Fixed for the run: a restarted node is found where it was.
     p2pPort: await freePort(0),
+    metricsPort: 0,
     batchIntervalMs: 2_000,
     batchDa: 'blobs',
     sequencerKey: devnetAccount('sequencer').privateKey,
@@ -149,6 +150,7 @@ export async function startNodes(
       ...common,
       rpcPort: await freePort(ports.validator),
       p2pPort: await freePort(0),
+      metricsPort: 0,
       peers: [sequencer.p2p],
       sequencerRpc: sequencer.url,
       validatorKey: devnetAccount('carol').privateKey,
@@ -166,6 +168,22 @@ export async function startNodes(
   }
 }
 
+/** What a follower of this network needs to know: `openledger init --network DIR` reads it. */
+export function writeNetwork(
+  dir: string,
+  l1: L1,
+  { sequencer, validator }: { sequencer: Role; validator?: Role },
+): void {
+  const network = {
+    l1Rpc: [l1.rpc],
+    l1Beacon: [l1.beacon],
+    l1StrictRoots: false,
+    peers: [sequencer, validator].flatMap((role) => role?.p2p ?? []),
+    sequencerRpc: sequencer.url,
+  }
+  writeFileSync(join(dir, 'network.json'), `${JSON.stringify(network, null, 2)}\n`)
+}
+
 /** Every endpoint of the run, for tools. */
 export function writeEndpoints(
   dir: string,
@@ -176,6 +194,7 @@ export function writeEndpoints(
     l1: { rpc: l1.rpc, beacon: l1.beacon, chainId: config.l1ChainId },
     l2: { rpc: sequencer.url, ws: sequencer.url.replace('http', 'ws'), chainId: config.l2ChainId },
     validator: { rpc: validator.url },
+    metrics: { sequencer: sequencer.metrics, validator: validator.metrics },
     openai: `${sequencer.url}/v1`,
     web: `${sequencer.url}/`,
     accounts: devnetAccounts(),

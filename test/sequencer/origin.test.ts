@@ -11,12 +11,8 @@ const options = { confirmations: 0n, lookupMsMax: 5 }
 
 function originAt(number: bigint, parentHash = l1.hash): OriginWithLogs {
   const hash = number === l1.number ? l1.hash : (`0x${'0'.repeat(63)}${number}` as const)
-  const zero = {
-    prevRandao: ZERO_HASH,
-    parentBeaconBlockRoot: ZERO_HASH,
-    portalLogs: [],
-    configLogs: [],
-  }
+  const logs = { portalLogs: [], configLogs: [] }
+  const zero = { prevRandao: ZERO_HASH, parentBeaconBlockRoot: ZERO_HASH, ...logs }
   const timestamp = START + (number - l1.number) * 12n
   return { number, hash, parentHash, timestamp, baseFee: 1n, blobBaseFee: 1n, ...zero }
 }

@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { type Hex, keccakHex } from '../../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex } from '../../../node/base/bytes.ts'
 import { encodeBlob } from '../../../node/derive/blob.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
 import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
@@ -24,9 +25,13 @@ await anvil.rpc('anvil_setCode', PORTAL, LOGGER_CODE)
 // anvil loads its trusted setup within the first request that has a blob.
 const client = new L1Client([anvil.url], { timeoutMs: 120_000 })
 const [batcherKey, strangerKey] = KEYS as [Hex, Hex]
-const batcher = new L1Sender({ client, privateKey: batcherKey, chainId: 31_337 })
+const batcher = new L1Sender({ client, signer: localSigner(fromHex(batcherKey)), chainId: 31_337 })
 const batcherOf = () => batcher.address
-const stranger = new L1Sender({ client, privateKey: strangerKey, chainId: 31_337 })
+const stranger = new L1Sender({
+  client,
+  signer: localSigner(fromHex(strangerKey)),
+  chainId: 31_337,
+})
 
 function readerOf(
   options: { url?: string; beacon?: string; archive?: string } & Partial<L1ReaderOptions>,
@@ -261,7 +266,12 @@ t.test('a reorganised block is noticed by its parent hash', async (t) => {
 })
 
 t.test('the old proof form of a blob transaction is an option', async (t) => {
-  const old = new L1Sender({ client, privateKey: batcherKey, chainId: 31_337, blobProofs: 'blob' })
+  const old = new L1Sender({
+    client,
+    signer: localSigner(fromHex(batcherKey)),
+    chainId: 31_337,
+    blobProofs: 'blob',
+  })
   await send(old, { kind: 'blobs', to: INBOX, blobs: [encodeBlob(Uint8Array.of(8))] })
   const number = await mined()
   t.equal((await readerOf({}).blockByNumber(number, batcherOf))?.inbox.length, 1)

@@ -69,7 +69,7 @@ t.test('a database of another layout is refused', async (t) => {
   const key = keyIn('meta', utf8('schema'))
   await store.database.write([{ type: 'put', key, value: Uint8Array.of(SCHEMA_VERSION + 1) }])
   await store.close()
-  await t.rejects(Store.open(path), { code: 'store-schema', message: /sync anew/ })
+  await t.rejects(Store.open(path), { code: 'store-schema', message: /run the newer version/ })
 })
 
 t.test(

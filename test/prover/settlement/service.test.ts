@@ -1,9 +1,9 @@
 /** Proposer and challenger against real contracts on a real L1; the L2 they stand for is made up. */
 import { join } from 'node:path'
 import t from 'tap'
-import { privateKeyToAccount } from 'viem/accounts'
-import { type Hex, toHex } from '../../../node/base/bytes.ts'
+import type { Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { FEE_LIMITS_DEFAULT } from '../../../node/l1/fees.ts'
 import { L1Sender } from '../../../node/l1/sender.ts'
@@ -73,11 +73,11 @@ async function open(
   }
   const contracts = new SettlementContracts(config, client)
   const callsOf = ({ key }: Wallet): L1Calls => {
-    const privateKey = toHex(key)
+    const signer = localSigner(key)
     return new L1Calls({
-      account: privateKeyToAccount(privateKey),
+      signer,
       chainId: l1ChainId,
-      sender: new L1Sender({ client, privateKey, chainId: l1ChainId }),
+      sender: new L1Sender({ client, signer, chainId: l1ChainId }),
       estimateGas: (call, from) => contracts.estimateGas(call, from),
       table: store.table('l1-calls'),
       fees: FEE_LIMITS_DEFAULT,

@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import type { Hex } from '../../../node/base/bytes.ts'
+import { fromHex, type Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import type { Chain } from '../../../node/chain/chain.ts'
 import type { Block, BlockRef } from '../../../node/chain/types.ts'
@@ -24,6 +24,7 @@ import {
 } from '../../../node/derive/pipeline.ts'
 import { systemConfigOf } from '../../../node/derive/system-config.ts'
 import type { L2Ref } from '../../../node/derive/types.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { L1Reader } from '../../../node/l1/reader.ts'
@@ -102,7 +103,11 @@ export class Rollup {
     const client = new L1Client([anvil.url], { backoffMs: 5, timeoutMs: L1_TIMEOUT_MS })
     t.teardown(() => client.close())
     const privateKey: Hex = `0x${(1000 + rollups++).toString(16).padStart(64, '0')}`
-    const sender = new L1Sender({ client, privateKey, chainId: L1_CHAIN_ID })
+    const sender = new L1Sender({
+      client,
+      signer: localSigner(fromHex(privateKey)),
+      chainId: L1_CHAIN_ID,
+    })
     await anvil.rpc('anvil_setBalance', sender.address, '0x8ac7230489e80000')
     type Latest = { hash: Hex; number: Hex; timestamp: Hex }
     const first = await anvil.rpc<Latest>('eth_getBlockByNumber', 'latest', false)
