@@ -5,7 +5,8 @@
  */
 import type { Hex } from '../base/bytes.ts'
 import { AUTHORIZATION_GAS, type Authorization, applyAuthorizations } from './call-authorization.ts'
-import { createAddress, gasFloor, logsOf } from './execute-deposit.ts'
+import { createAddress, logsOf } from './execute-deposit.ts'
+import { gasFloor } from './intrinsic-gas.ts'
 import { addressOf, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
 import type { WorldState } from './state.ts'
 import type { Log } from './types.ts'

@@ -9,6 +9,8 @@ import { paramsTx } from '@ethereumjs/tx'
 import type { KZG } from '@ethereumjs/util'
 import { paramsVM } from '@ethereumjs/vm'
 import { fromHex } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
+import { ecrecover } from './ecrecover.ts'
 import { verifyKzgProof } from './kzg.ts'
 
 /** Complete instances. (Outside the class: `Common`'s constructor already calls the methods below.) */
@@ -43,7 +45,7 @@ function createCommon(chainId: number): Common {
   const common = new FixedCommon({
     chain: { ...Mainnet, name: 'openledger', chainId },
     hardfork: Hardfork.Prague,
-    customCrypto: { kzg: pointEvaluation() },
+    customCrypto: { kzg: pointEvaluation(), keccak256: crypto.keccak256, ecrecover },
   })
   for (const params of [paramsTx, paramsEVM, paramsVM]) common.updateParams(params)
   // Every EVM listens for a change of hard fork and would never be let go by a shared instance.

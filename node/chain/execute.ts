@@ -11,7 +11,7 @@
  */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { type Hex, toHex } from '../base/bytes.ts'
+import { toHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import {
   createBlock,
@@ -26,14 +26,14 @@ import { type DepositTx, decodeDepositTx, isDeposit } from './deposit.ts'
 import { type InvalidBlock, type SkippedTx, TxError, type TxRefusal } from './errors.ts'
 import { executeDeposit } from './execute-deposit.ts'
 import { executeTx } from './execute-tx.ts'
-import { encodeExtraData, type L1Prices, l1PricesOf, nextBaseFee } from './fees.ts'
+import { encodeExtraData, type L1Prices, l1FeeOfSize, l1PricesOf, nextBaseFee } from './fees.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
 import { RlpError } from './rlp.ts'
 import type { StateWrites, WorldState } from './state.ts'
 import { writeSystemState } from './system.ts'
 import { decodeTx, type SignedTx, txHash } from './tx.ts'
-import type { Block, Header, PayloadAttributes, Receipt } from './types.ts'
+import type { Block, Header, L1Fee, PayloadAttributes, Receipt } from './types.ts'
 
 export type ExecuteInput = {
   readonly config: Pick<ChainConfig, 'l2ChainId' | 'blockTime'>
@@ -145,6 +145,8 @@ class BlockRun {
   readonly #machine: Machine
   readonly #chainId: number
   #prices: L1Prices | undefined
+  /** By FastLZ size: most transactions of a block are of few sizes. */
+  readonly #l1Fees = new Map<number, L1Fee>()
 
   constructor(machine: Machine, config: Pick<ChainConfig, 'l2ChainId'>) {
     this.#machine = machine
@@ -164,7 +166,7 @@ class BlockRun {
       this.#machine.unwind(0)
       return result.refusal
     }
-    await state.commit()
+    if (state.depth) await state.commit()
     this.transactions.push(raw)
     this.receipts.push(result.receipt)
     this.gasUsed = result.receipt.cumulativeGasUsed
@@ -205,12 +207,22 @@ class BlockRun {
   async #signed(raw: Uint8Array): Promise<{ receipt: Receipt } | { refusal: TxRefusal }> {
     const tx = readSigned(raw, this.#chainId)
     if ('code' in tx) return { refusal: tx }
-    this.#prices ??= l1PricesOf((address: Hex, key: Hex) => this.#machine.state.slot(address, key))
     return executeTx(this.#machine, tx, {
       gasLeft: this.gasLeft,
       cumulativeGasUsed: this.gasUsed,
-      prices: this.#prices,
+      l1Fee: this.#l1FeeOf(tx.fastLzBytes),
     })
+  }
+
+  /** Prices stay as they are once the first signed transaction is reached. */
+  #l1FeeOf(fastLzBytes: number): L1Fee {
+    let fee = this.#l1Fees.get(fastLzBytes)
+    if (!fee) {
+      this.#prices ??= l1PricesOf((address, key) => this.#machine.state.slot(address, key))
+      fee = l1FeeOfSize(fastLzBytes, this.#prices)
+      this.#l1Fees.set(fastLzBytes, fee)
+    }
+    return fee
   }
 }
 
