@@ -11,6 +11,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
+import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
@@ -23,6 +24,7 @@ import { systemConfigAt } from './derive/system-config.ts'
 import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
 import { L1Client } from './l1/client.ts'
 import { L1Reader } from './l1/reader.ts'
+import { judgeTransaction } from './mempool/gossip.ts'
 import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
 import { createOpenAiHandler } from './model/openai.ts'
@@ -32,7 +34,7 @@ import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import type { L1Status } from './rpc/context.ts'
-import { forwardTo } from './rpc/forward.ts'
+import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
 import { RpcServer } from './rpc/server.ts'
@@ -84,15 +86,21 @@ export async function createNode(
   const pool = openPool(chain)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
-  const p2p = await openP2P(role, { ...input, chain, content })
-  p2p.on('verdicts', async ({ payload, signer }) => {
+  const p2p = await openP2P(role, { ...input, chain, content, pool })
+  p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
-    if (verdict?.validator === signer) await ledger.putVerdict(verdict)
+    if (verdict) await ledger.putVerdict(verdict)
   })
   const submit =
     role === 'sequencer'
       ? async (raw: Uint8Array) => pool.add(raw)
-      : forwardTo(options.sequencerRpc)
+      : options.sequencerRpc
+        ? forwardTo(options.sequencerRpc)
+        : forwardByGossip({
+            add: (raw) => pool.add(raw),
+            remove: (hash) => pool.remove(hash),
+            publish: (raw) => p2p.publishTransaction(raw),
+          })
   const models = await openModelServices({
     ...input,
     chain,
@@ -211,15 +219,20 @@ function openP2P(
     log: Log
     chain: Chain
     content: ContentStore
+    pool: Mempool
   },
 ): Promise<P2P> {
-  const { config, options, log, chain, content } = modules
+  const { config, options, log, chain, content, pool } = modules
   const key = options.providerKey ?? options.validatorKey
   return P2P.create(
     {
       ...P2P_DEFAULTS,
       listen: [`/ip4/${options.rpcHost}/tcp/${options.p2pPort}`],
       staticPeers: options.peers,
+      bootstrap: options.bootnodes,
+      announce: options.p2pAnnounce,
+      allow: options.p2pAllow,
+      deny: options.p2pDeny,
       dataDir: options.dataDir,
     },
     {
@@ -227,6 +240,10 @@ function openP2P(
       signer: () => config.genesis.systemConfig.unsafeBlockSigner,
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
+      judges: {
+        transactions: (raw) => judgeTransaction(pool, raw),
+        envelopes: judgeEnvelope,
+      },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
       ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
       log: log.child('p2p'),

@@ -20,6 +20,10 @@ export type NodeOptions = {
   readonly rpcPort: number
   readonly p2pPort: number
   readonly peers: readonly string[]
+  readonly bootnodes: readonly string[]
+  readonly p2pAnnounce: readonly string[]
+  readonly p2pAllow: readonly string[]
+  readonly p2pDeny: readonly string[]
   /** Where a follower sends users' transactions. */
   readonly sequencerRpc: string | null
   readonly logLevel: LogLevel
@@ -69,10 +73,30 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
   },
   p2pPort: { kind: 'number', fallback: 9222, help: 'libp2p TCP port; 0 picks a free one' },
   peers: { kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
+  bootnodes: {
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs to learn of other peers from',
+  },
+  p2pAnnounce: {
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs told to peers instead of those listened on',
+  },
+  p2pAllow: {
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may connect; empty: all',
+  },
+  p2pDeny: {
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may not connect',
+  },
   sequencerRpc: {
     kind: 'string',
     fallback: null,
-    help: "where a follower forwards users' transactions",
+    help: "where a follower forwards users' transactions; without it they go by gossip",
   },
   logLevel: { kind: 'string', fallback: 'info', help: 'debug, info, warn, error or silent' },
   logFile: { kind: 'string', fallback: null, help: 'JSON lines go here instead of stderr' },
