@@ -13,6 +13,7 @@ import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import { crypto } from './base/crypto.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { encodeBlock } from './chain/block.ts'
@@ -75,6 +76,7 @@ export async function createNode(
   input: { config: ChainConfig; options: NodeOptions; log: Log },
 ): Promise<Node> {
   const { config, options, log } = input
+  if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
   const store = await Store.open(join(options.dataDir, 'db'))
   const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
@@ -83,7 +85,7 @@ export async function createNode(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
   )
-  const pool = openPool(chain)
+  const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
   const p2p = await openP2P(role, { ...input, chain, content, pool })
@@ -201,9 +203,9 @@ function openL1({
   return { client, reader, blobs }
 }
 
-function openPool(chain: Chain): Mempool {
+function openPool(chain: Chain, { poolSlots }: NodeOptions): Mempool {
   const pool = new Mempool(
-    {},
+    { slotsMax: poolSlots },
     { chainId: chain.config.l2ChainId, head: poolHeadOf(chain), now: () => Date.now() / 1000 },
   )
   chain.on('block', ({ block }) => pool.onBlock(block))

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { userError } from './base/errors.ts'
 import type { LogLevel } from './base/log.ts'
+import { DEFAULT_POOL_OPTIONS } from './mempool/options.ts'
 
 export type NodeOptions = {
   readonly dataDir: string
@@ -35,6 +36,7 @@ export type NodeOptions = {
   readonly providerKey: string | null
   readonly sponsorKey: string | null
   readonly validatorKey: string | null
+  readonly poolSlots: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
 }
@@ -126,6 +128,11 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
     kind: 'string',
     fallback: null,
     help: 'hex key that signs verdicts',
+  },
+  poolSlots: {
+    kind: 'number',
+    fallback: DEFAULT_POOL_OPTIONS.slotsMax,
+    help: 'transactions that may wait in the pool, in slots of 32 KiB',
   },
   batchIntervalMs: { kind: 'number', fallback: 6000, help: 'milliseconds between batches' },
   batchDa: {

@@ -11,7 +11,7 @@ import type { Log } from '@ethereumjs/evm'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from './account.ts'
 import { deleteDestroyed, warm } from './execute-deposit.ts'
-import { type GasFloor, gasFloor } from './intrinsic-gas.ts'
+import { gasFloor } from './intrinsic-gas.ts'
 import { addressOf, type Machine } from './machine.ts'
 import type { SignedTx } from './tx.ts'
 
@@ -31,27 +31,22 @@ export async function executePlain(
 ): Promise<PlainResult | null> {
   if (!isCall(tx)) return null
   const { state, block } = machine
-  const coinbase = block.header.coinbase.toString()
   const recipient = state.account(tx.to)
-  if (isEmpty(state.account(coinbase) ?? NOTHING)) return null
-  if (recipient && isEmpty(recipient)) return null
-
-  const result = hasNoCode(machine, tx.to, recipient)
+  if (isEmpty(state.account(block.header.coinbase.toString()))) return null
+  if (isEmpty(recipient)) return null
+  return hasNoCode(machine, tx.to, recipient)
     ? transfer(machine, tx, gasPrice)
-    : await call(machine, tx, gasPrice, gasFloor(tx))
-  const tip = gasPrice - (block.header.baseFeePerGas ?? 0n)
-  if (tip) state.addBalance(coinbase, tip * result.gasUsed)
-  return result
+    : call(machine, tx, gasPrice)
 }
-
-const NOTHING = { nonce: 0n, balance: 0n, codeHash: EMPTY_CODE_HASH }
 
 function isCall(tx: SignedTx): tx is PlainCall {
   return tx.isPlain && tx.to !== null
 }
 
-/** EIP-161. */
-function isEmpty({ nonce, balance, codeHash }: Omit<AccountRecord, 'storageRoot'>): boolean {
+/** There, but empty (EIP-161): `runTx` deletes such an account when it touches it. */
+function isEmpty(account: AccountRecord | null): boolean {
+  if (!account) return false
+  const { nonce, balance, codeHash } = account
   return nonce === 0n && balance === 0n && bytesEqual(codeHash, EMPTY_CODE_HASH)
 }
 
@@ -60,20 +55,17 @@ function hasNoCode({ evm }: Machine, to: Hex, account: AccountRecord | null): bo
   return !evm.precompiles.has(to.slice(2))
 }
 
-function transfer({ state }: Machine, tx: PlainCall, gasPrice: bigint): PlainResult {
+function transfer(machine: Machine, tx: PlainCall, gasPrice: bigint): PlainResult {
   const gasUsed = tx.gasFloor
-  pay({ state }, tx, gasUsed * gasPrice + tx.value)
-  if (tx.value) state.addBalance(tx.to, tx.value)
+  pay(machine, tx, gasUsed * gasPrice + tx.value)
+  if (tx.value) machine.state.addBalance(tx.to, tx.value)
+  giveTip(machine, gasUsed, gasPrice)
   return { ok: true, gasUsed, logs: [] }
 }
 
-async function call(
-  machine: Machine,
-  tx: PlainCall,
-  gasPrice: bigint,
-  floor: GasFloor,
-): Promise<PlainResult> {
+async function call(machine: Machine, tx: PlainCall, gasPrice: bigint): Promise<PlainResult> {
   const { evm, state, block } = machine
+  const floor = gasFloor(tx)
   await evm.journal.cleanup()
   warm(machine, { from: tx.sender, to: tx.to })
   pay(machine, tx, tx.gasLimit * gasPrice)
@@ -93,6 +85,8 @@ async function call(
   const used = spent - (gasRefund < refundMax ? gasRefund : refundMax)
   const gasUsed = used > floor.calldata ? used : floor.calldata
   state.addBalance(tx.sender, (tx.gasLimit - gasUsed) * gasPrice)
+  // Before accounts are deleted: a coinbase that destroyed itself loses its tip.
+  giveTip(machine, gasUsed, gasPrice)
   await deleteDestroyed(machine, result)
   await evm.journal.cleanup()
   state.originalStorageCache.clear()
@@ -105,4 +99,9 @@ function pay({ state }: Pick<Machine, 'state'>, tx: SignedTx, wei: bigint): void
   if (!account) throw new Error(`sender ${tx.sender} has no account`)
   const { nonce, balance } = account
   state.setAccount(tx.sender, { ...account, nonce: nonce + 1n, balance: balance - wei })
+}
+
+function giveTip({ state, block }: Machine, gasUsed: bigint, gasPrice: bigint): void {
+  const tip = gasPrice - (block.header.baseFeePerGas ?? 0n)
+  if (tip) state.addBalance(block.header.coinbase.toString(), tip * gasUsed)
 }

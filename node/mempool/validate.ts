@@ -7,7 +7,7 @@
 import type { Hex } from '../base/bytes.ts'
 import type { AccountRecord } from '../chain/account.ts'
 import { TxError } from '../chain/errors.ts'
-import { type L1Prices, l1FeeOf } from '../chain/fees.ts'
+import { type L1Prices, l1FeeOfSize } from '../chain/fees.ts'
 import { decodeTx, isDelegation, maxCostOf, refusalOf, type SignedTx } from '../chain/tx.ts'
 import { PoolError } from './errors.ts'
 import type { PoolOptions } from './options.ts'
@@ -55,7 +55,7 @@ export function decodeForPool(raw: Uint8Array, chainId: number, options: PoolOpt
 export function admit(tx: SignedTx, head: PoolHead): Admission {
   const account = head.account(tx.sender)
   const next = account?.nonce ?? 0n
-  const l1Fee = l1FeeOf(tx.raw, head.l1Prices).fee
+  const l1Fee = l1FeeOfSize(tx.fastLzBytes, head.l1Prices).fee
   const code = (): Uint8Array => head.code(tx.sender)
   const asIfNext = account && tx.nonce > next ? { ...account, nonce: tx.nonce } : account
   const refusal = refusalOf(tx.nonce > next && !account ? withNonce(tx, 0n) : tx, {

@@ -36,7 +36,9 @@ export class Dispatcher {
     } catch {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
-    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (!Array.isArray(request)) {
+      return this.#answer(this.#open(request, session), session, options.responseBytesMax)
+    }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
       const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
@@ -44,8 +46,10 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    for (const entry of request) {
-      const answer = await this.#one(entry, session, room)
+    const calls = request.map((entry) => this.#open(entry, session))
+    for (const call of calls) if ('args' in call) call.method.prepare?.(this.#context, call.args)
+    for (const call of calls) {
+      const answer = await this.#answer(call, session, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
       answers.push(answer)
@@ -53,25 +57,39 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+  /** Finds the method and reads its arguments, once. */
+  #open(request: unknown, session: Session | null): Call | Refused {
     const read = readRequest(request)
-    if ('error' in read) return failure(read.id, read.error)
+    if ('error' in read) return { ...read, isSilent: false }
     const { id, name, params } = read
+    const isSilent = id === undefined
     try {
-      const found = this.#methods.get(name)
-      if (!found) throw methodNotFound(name)
-      if (found.needsSession && !session) {
+      const method = this.#methods.get(name)
+      if (!method) throw methodNotFound(name)
+      if (method.needsSession && !session) {
         throw new RpcError(
           RPC.methodNotFound,
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      const args = readArguments(found, params)
-      const result = await found.handler(this.#context, args, session)
-      return id === undefined ? null : success(id, result, room)
+      return { id: id ?? null, isSilent, name, method, args: readArguments(method, params) }
     } catch (error) {
-      const answer = this.#errorOf(error, name)
-      return id === undefined ? null : failure(id, answer)
+      return { id: id ?? null, isSilent, error: this.#errorOf(error, name) }
+    }
+  }
+
+  async #answer(
+    call: Call | Refused,
+    session: Session | null,
+    room: number,
+  ): Promise<string | null> {
+    if ('error' in call) return call.isSilent ? null : failure(call.id, call.error)
+    try {
+      const result = await call.method.handler(this.#context, call.args, session)
+      return call.isSilent ? null : success(call.id, result, room)
+    } catch (error) {
+      const answer = this.#errorOf(error, call.name)
+      return call.isSilent ? null : failure(call.id, answer)
     }
   }
 
@@ -83,6 +101,16 @@ export class Dispatcher {
     return new RpcError(RPC.internal, `internal error in ${name}: see the node's log`)
   }
 }
+
+/** `isSilent`: a notification, which gets no answer. */
+type Call = {
+  readonly id: Id
+  readonly isSilent: boolean
+  readonly name: string
+  readonly method: RpcMethod
+  readonly args: readonly unknown[]
+}
+type Refused = { readonly id: Id; readonly isSilent: boolean; readonly error: RpcError }
 
 /** `id` undefined: a notification. */
 type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }

@@ -36,6 +36,9 @@ export type RpcMethod = {
   readonly result: JsonSchema
   /** Only over WebSocket. */
   readonly needsSession: boolean
+  /** Told of all requests of a batch before the first is handled, so that slow work can begin for all
+   * at once. Never throws; the handler decides. */
+  prepare?(context: RpcContext, args: readonly unknown[]): void
   handler(context: RpcContext, args: readonly unknown[], session: Session | null): Promise<Json>
 }
 
@@ -49,14 +52,16 @@ export function method<const P extends readonly ParamSpec[]>(spec: {
   readonly summary: string
   readonly params: P
   readonly result: JsonSchema
+  prepare?(context: RpcContext, args: ArgsOf<P>): void
   handler(context: RpcContext, args: ArgsOf<P>): Promise<Json> | Json
 }): RpcMethod {
-  const { summary, params, result } = spec
+  const { summary, params, result, prepare } = spec
   return {
     summary,
     params,
     result,
     needsSession: false,
+    ...(prepare ? { prepare: (context, args) => prepare(context, args as ArgsOf<P>) } : {}),
     handler: async (context, args) => spec.handler(context, args as ArgsOf<P>),
   }
 }

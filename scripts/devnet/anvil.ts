@@ -9,12 +9,17 @@ import { dirname, join } from 'node:path'
 export type L1 = { readonly rpc: string; readonly beacon: string; stop(): Promise<void> }
 
 /** `blockTime` null: a block for each transaction, at once. */
-export async function startAnvil(options: { port: number; blockTime: number | null }): Promise<L1> {
+export async function startAnvil(options: {
+  port: number
+  blockTime: number | null
+  gasLimit?: bigint
+}): Promise<L1> {
   const child = spawn(
     anvilBinary(),
     [
       ['--port', String(options.port)],
       options.blockTime === null ? [] : ['--block-time', String(options.blockTime)],
+      options.gasLimit === undefined ? [] : ['--gas-limit', String(options.gasLimit)],
       ['--slots-in-an-epoch', '2'],
       ['--hardfork', 'osaka'],
       ['--chain-id', '900'],

@@ -26,6 +26,7 @@ const L2_CHAIN_ID = 161_200
 export async function startL1(
   dir: string,
   ports: Ports = DEFAULT_PORTS,
+  gasLimit = 60_000_000n,
 ): Promise<{ l1: L1; config: ChainConfig }> {
   const l1 = await startAnvil({ port: await freePort(ports.l1), blockTime: L1_BLOCK_SECONDS })
   const deployer = devnetAccount('deployer')
@@ -34,12 +35,15 @@ export async function startL1(
     await rpc('anvil_setBalance', address, `0x${(10n ** 21n).toString(16)}`)
   }
   const deployed = await deployL1({ rpcUrl: l1.rpc, deployerKey: deployer.privateKey })
-  const config = await chainConfig(deployed)
+  const config = await chainConfig(deployed, gasLimit)
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
 }
 
-async function chainConfig(deployed: Awaited<ReturnType<typeof deployL1>>): Promise<ChainConfig> {
+async function chainConfig(
+  deployed: Awaited<ReturnType<typeof deployL1>>,
+  gasLimit: bigint,
+): Promise<ChainConfig> {
   const { timestamp, ...l1 } = deployed.genesisL1
   const config: ChainConfig = {
     l1ChainId: deployed.l1ChainId,
@@ -50,7 +54,7 @@ async function chainConfig(deployed: Awaited<ReturnType<typeof deployL1>>): Prom
       l2Time: timestamp,
       systemConfig: {
         batcher: devnetAccount('batcher').address,
-        gasLimit: 60_000_000n,
+        gasLimit,
         baseFeeScalar: 1_368,
         blobBaseFeeScalar: 810_949,
         eip1559Denominator: 250,
@@ -74,12 +78,14 @@ export async function startNodes(
   dir: string,
   l1: L1,
   ports: Ports = DEFAULT_PORTS,
+  more: { readonly poolSlots?: number } = {},
 ): Promise<Nodes> {
   const common = {
     rollup: join(dir, 'rollup.json'),
     l1Rpc: [l1.rpc],
     l1Beacon: [l1.beacon],
     l1StrictRoots: false,
+    ...more,
   }
   const sequencer = await startRole('sequencer', dir, {
     ...common,

@@ -23,11 +23,12 @@ import {
 import { EMPTY_ACCOUNT } from '../../node/chain/account.ts'
 import { TxError } from '../../node/chain/errors.ts'
 import { logsOf } from '../../node/chain/execute-deposit.ts'
-import { createMachine } from '../../node/chain/machine.ts'
+import { executePlain } from '../../node/chain/execute-plain.ts'
+import { createMachine, type Machine } from '../../node/chain/machine.ts'
 import { encodeRlp } from '../../node/chain/rlp.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from '../../node/chain/state.ts'
 import { EMPTY_ROOT } from '../../node/chain/trie.ts'
-import { decodeTx, refusalOf } from '../../node/chain/tx.ts'
+import { decodeTx, effectiveGasPrice, refusalOf, type SignedTx } from '../../node/chain/tx.ts'
 
 type Account = { nonce: Hex; balance: Hex; code: Hex; storage: Record<Hex, Hex> }
 type Case = {
@@ -106,12 +107,11 @@ async function run(one: Case): Promise<string | null> {
       l1Fee: 0n,
     })
     if (refusal) throw new TxError(refusal)
-    const result = await runTx(machine.vm, {
-      tx: tx.inner,
-      block: machine.block,
-      skipHardForkValidation: true,
-    })
-    const items = logsOf(result.execResult.logs).map((log) => [
+    const price = effectiveGasPrice(tx, machine.block.header.baseFeePerGas ?? 0n)
+    const plain = await executePlain(machine, tx, price)
+    if (plain) counts.plain++
+    const evmLogs = plain ? plain.logs : (await runGeneral(machine, tx)).execResult.logs
+    const items = logsOf(evmLogs).map((log) => [
       fromHex(log.address),
       log.topics.map(fromHex),
       log.data,
@@ -130,9 +130,13 @@ async function run(one: Case): Promise<string | null> {
   return logs === post.logs ? null : 'logs differ'
 }
 
+function runGeneral({ vm, block }: Machine, tx: SignedTx): ReturnType<typeof runTx> {
+  return runTx(vm, { tx: tx.inner, block, skipHardForkValidation: true })
+}
+
 const [folder, only = ''] = process.argv.slice(2)
 if (!folder) throw new Error('which folder?')
-const counts = { passed: 0, failed: 0, left: 0 }
+const counts = { passed: 0, failed: 0, left: 0, plain: 0 }
 for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.json') || !name.includes(only)) continue
   const cases = JSON.parse(readFileSync(join(folder, name), 'utf8')) as Record<string, Case>
@@ -152,6 +156,6 @@ for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
   }
 }
 console.log(
-  `${counts.passed} passed, ${counts.failed} failed, ${counts.left} left out (blob transactions)`,
+  `${counts.passed} passed, ${counts.failed} failed, ${counts.left} left out (blob transactions); ${counts.plain} run as plain transactions`,
 )
 process.exitCode = counts.failed ? 1 : 0

@@ -1,6 +1,6 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
-import { decodeTxAside, txHash } from '../../chain/tx.ts'
+import { decodeTxAside, prepareTx, txHash } from '../../chain/tx.ts'
 import type { Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
@@ -46,6 +46,7 @@ export const transactionMethods: RpcMethods = {
     summary: 'Takes a signed transaction into the pool',
     params: [required('transaction', bytes)],
     result: schemas.data,
+    prepare: (context, [raw]) => void prepareTx(raw, context.chain.config.l2ChainId),
     handler: (context, [raw]) => submit(context, raw),
   }),
   eth_sendRawTransactionSync: method({
