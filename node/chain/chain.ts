@@ -9,6 +9,7 @@
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { bytesEqual, fromHex, type Hex, ZERO_HASH } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { Commit } from '../store/commit.ts'
@@ -67,8 +68,14 @@ export class Chain {
   readonly #store: Store
   readonly #log: Logger
   readonly #events: Emitter
-  readonly #blocks = new LruMap<Hex, Block>(chainOptions.blocksCached)
-  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached)
+  readonly #blocks = new LruMap<Hex, Block>(chainOptions.blocksCached, {
+    weightMax: chainOptions.transactionsCached,
+    weigh: ({ transactions }) => transactions.length,
+  })
+  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached, {
+    weightMax: chainOptions.transactionsCached,
+    weigh: (receipts) => receipts.length,
+  })
   #heads: Heads
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -333,7 +340,8 @@ export class Chain {
     const remember = (): void => {
       this.#blocks.set(block.hash, block)
       this.#receipts.set(block.hash, receipts)
-      this.#store.rememberNodes(writes.nodes)
+      // The native tries keep new nodes themselves; these views would hold on to a whole block's.
+      if (crypto.fault !== null) this.#store.rememberNodes(writes.nodes)
     }
     if (!makeHead) {
       await commit.write(this.#store)

@@ -134,8 +134,8 @@ function signatureOf(inner: TypedTransaction): RecoverRequest | null {
   return { hash, r: bigintToBytes(r, 32), s: bigintToBytes(s, 32), recoveryId }
 }
 
-/** Every form there is, read by EthereumJS. */
-function decodeGeneral(raw: Uint8Array, chainId: number): SignedTx {
+/** Every form there is, read by EthereumJS; what plain ones are compared with. @throws TxError */
+export function decodeGeneral(raw: Uint8Array, chainId: number): SignedTx {
   const { hash, type, data, inner, signature } = parse(raw, chainId)
   const key = signature && recoverSender(signature, hash)
   if (key) inner.cache.senderPubKey = key

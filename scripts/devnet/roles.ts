@@ -11,6 +11,7 @@ import { userError } from '../../node/base/errors.ts'
 export type Role = {
   readonly url: string
   readonly p2p: string
+  readonly pid: number
   /** Ends it in good order. */
   stop(): Promise<void>
   /** kill -9. */
@@ -47,7 +48,8 @@ export async function restartRole(
     detached: true,
   })
   const { url, p2p } = await ready(role, child)
-  return { url, p2p, stop: () => stop(child), kill: () => kill(child) }
+  const pid = child.pid as number
+  return { url, p2p, pid, stop: () => stop(child), kill: () => kill(child) }
 }
 
 function ready(role: string, child: ChildProcess): Promise<{ url: string; p2p: string }> {

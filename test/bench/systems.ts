@@ -24,8 +24,8 @@ export type System = {
   readonly url: string
   /** Bytes on disk; null for what keeps everything in memory. */
   diskBytes(): number | null
-  /** Resident memory of the node's process, null when its process is not ours to know. */
-  memoryBytes(): number | null
+  /** Of the node itself. */
+  readonly pid: number
   stop(): Promise<void>
 }
 
@@ -69,7 +69,7 @@ async function startOurs(rich: Account): Promise<System> {
     name: 'sequencer',
     url,
     diskBytes: () => sizeOf(join(dir, 'sequencer', 'data', 'db')),
-    memoryBytes: () => null,
+    pid: nodes.sequencer.pid,
     stop: async () => {
       await nodes.sequencer.stop()
       await l1.stop()
@@ -89,7 +89,7 @@ async function startTheirGeth(rich: Account, path: string): Promise<System> {
     name: 'geth',
     url: geth.rpc,
     diskBytes: () => sizeOf(geth.dir),
-    memoryBytes: () => residentBytes(geth.pid),
+    pid: geth.pid,
     stop: geth.stop,
   }
 }
@@ -103,7 +103,7 @@ async function startTheirAnvil(rich: Account): Promise<System> {
     name: 'anvil',
     url: anvil.rpc,
     diskBytes: () => null,
-    memoryBytes: () => null,
+    pid: anvil.pid,
     stop: anvil.stop,
   }
 }
@@ -120,7 +120,16 @@ function sizeOf(dir: string): number {
   return Number(execFileSync('du', ['-sb', dir], { encoding: 'utf8' }).split('\t')[0])
 }
 
-export function residentBytes(pid: number): number | null {
-  const pages = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m)?.[1]
-  return pages ? Number(pages) * 1024 : null
+/** Resident memory. */
+export function residentBytes(pid: number): number {
+  const kib = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m)?.[1]
+  return Number(kib) * 1024
+}
+
+const TICKS_PER_SECOND = 100
+
+/** Processor seconds of all its threads so far: what a busy machine does not change much. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }

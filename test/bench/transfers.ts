@@ -20,6 +20,8 @@ import {
 import { BenchClient } from './rpc-client.ts'
 import {
   available,
+  cpuSeconds,
+  residentBytes,
   SYSTEMS,
   type System,
   type SystemName,
@@ -139,7 +141,7 @@ async function play(
   const { client, system } = entrant
   const lanes = lanesOf(entrant, Math.ceil(count / entrant.senders.length), connections)
   const total = lanes.reduce((sum, { hashes }) => sum + hashes.length, 0)
-  const before = system.diskBytes()
+  const before = { disk: system.diskBytes(), cpu: cpuSeconds(system.pid) }
   const round = await runLanes(client, lanes)
   entrant.transfers += total
   if (!isCounted) return
@@ -158,16 +160,21 @@ function lanesOf(entrant: Entrant, each: number, connections: number): Lane[] {
   )
 }
 
-function line({ system }: Entrant, total: number, round: Round, before: number | null): string {
+type Before = { readonly disk: number | null; readonly cpu: number }
+
+function line({ system }: Entrant, total: number, round: Round, before: Before): string {
   const after = system.diskBytes()
   const disk =
-    before === null || after === null
-      ? 'in memory'
-      : `${Math.round((after - before) / total)} bytes of disk each`
+    before.disk === null || after === null
+      ? 'no disk'
+      : `${Math.round((after - before.disk) / total)} bytes of disk`
   const rate = (total / round.includedSeconds).toFixed(0)
-  const times = [round.sentSeconds, round.includedSeconds, round.receiptsSeconds]
-  const [sent, included, receipts] = times.map((seconds) => `${seconds.toFixed(2)} s`)
-  return `${system.name}: ${rate} tx/s; sent after ${sent}, all in ${round.blocks} blocks after ${included}, all receipts after ${receipts}, ${disk}; load ${load()}`
+  const [sent, included] = [round.sentSeconds, round.includedSeconds].map(
+    (s) => `${s.toFixed(2)} s`,
+  )
+  const cpu = `${(((cpuSeconds(system.pid) - before.cpu) / total) * 1e6).toFixed(0)} us of processor`
+  const memory = `${Math.round(residentBytes(system.pid) / 2 ** 20)} MiB resident`
+  return `${system.name}: ${rate} tx/s; sent after ${sent}, all in ${round.blocks} blocks after ${included}; each ${cpu}, ${disk}; ${memory}; load ${load()}`
 }
 
 function report(entrants: readonly Entrant[]): void {
