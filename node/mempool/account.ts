@@ -78,6 +78,8 @@ export class AccountQueue {
     const isReplacement = this.#list[at]?.tx.nonce === entry.tx.nonce
     const [replaced] = this.#list.splice(at, isReplacement ? 1 : 0, entry)
     this.#total += entry.cost - (replaced?.cost ?? 0n)
+    // Before those that follow each other: a nonce the account has used.
+    if (!replaced && at < this.#ready) this.#ready = 0
     this.#advance()
     return replaced
   }
@@ -88,6 +90,7 @@ export class AccountQueue {
     this.#list.splice(at, 1)
     this.#total -= entry.cost
     this.#ready = Math.min(this.#ready, at)
+    this.#advance()
   }
 
   /** Takes the account as it is after a block; returns what cannot run any more, already removed. */
