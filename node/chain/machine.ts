@@ -29,6 +29,8 @@ export type BlockEnvironment = Pick<
   'number' | 'coinbase' | 'timestamp' | 'gasLimit' | 'mixHash' | 'baseFeePerGas'
 >
 
+const bn254 = new NobleBN254()
+
 export function createMachine(args: {
   chainId: number
   state: WorldState
@@ -41,7 +43,7 @@ export function createMachine(args: {
     common,
     stateManager: state,
     blockchain,
-    bn254: new NobleBN254(),
+    bn254,
     customPrecompiles: customPrecompiles(),
   })
   const vm = new VM({ common, stateManager: state, blockchain, evm })
