@@ -34,11 +34,14 @@ import type { NodeOptions } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
+import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
+import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
+import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { webHandler } from './web/route.ts'
 
@@ -79,7 +82,12 @@ export async function createNode(
   if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
   const store = await Store.open(join(options.dataDir, 'db'))
-  const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
+  const chain = await Chain.open({
+    config,
+    alloc: genesisAlloc(config, creationCodeOf),
+    store,
+    log,
+  })
   const l1 = openL1(input)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
@@ -116,6 +124,7 @@ export async function createNode(
     },
   })
   const { provider } = models
+  const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
       {},
@@ -127,6 +136,7 @@ export async function createNode(
         clientVersion: 'openledger/0.1.0',
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
+        ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
             role,
@@ -163,12 +173,14 @@ export async function createNode(
       await p2p.start()
       pipeline.start()
       models.start()
+      threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
       return url
     },
     stop: async () => {
       await rpc?.close()
+      await threads?.close()
       await models.stop()
       l1.client.close()
       await pipeline.stop()
@@ -201,6 +213,36 @@ function openL1({
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })
   return { client, reader, blobs }
+}
+
+/** A new head is told to the threads in the turn in which everybody hears of it, so a call made because of it
+ * finds it. */
+function openThreads({
+  config,
+  options,
+  log,
+  chain,
+}: {
+  config: ChainConfig
+  options: NodeOptions
+  log: Log
+  chain: Chain
+}): ThreadPool | null {
+  if (options.rpcThreads === 0) return null
+  const threads = new ThreadPool(
+    { ...THREAD_POOL_DEFAULTS, threads: options.rpcThreads },
+    {
+      seed: () => ({
+        path: join(options.dataDir, 'db'),
+        config,
+        options: DEFAULT_RPC_OPTIONS,
+        heads: chain.heads,
+      }),
+      log: log.child('rpc-threads'),
+    },
+  )
+  chain.on('heads', (heads) => threads.tell({ kind: 'heads', heads }))
+  return threads
 }
 
 function openPool(chain: Chain, { poolSlots }: NodeOptions): Mempool {

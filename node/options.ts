@@ -4,6 +4,7 @@
  * its unit and effect; `openledger <role> --help` is printed from this table.
  */
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { userError } from './base/errors.ts'
 import type { LogLevel } from './base/log.ts'
@@ -19,6 +20,7 @@ export type NodeOptions = {
   readonly l1StrictRoots: boolean
   readonly rpcHost: string
   readonly rpcPort: number
+  readonly rpcThreads: number
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -36,6 +38,13 @@ export type NodeOptions = {
   readonly providerKey: string | null
   readonly sponsorKey: string | null
   readonly validatorKey: string | null
+  readonly proposerKey: string | null
+  readonly challengerKey: string | null
+  readonly attestors: readonly string[]
+  /** 'safe' or 'finalized': which L2 blocks are proposed and attested. */
+  readonly outputHead: string
+  readonly outputIntervalBlocks: number
+  readonly settlementPollMs: number
   readonly poolSlots: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
@@ -72,6 +81,11 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
     kind: 'number',
     fallback: 9545,
     help: 'port of JSON-RPC, WebSocket, /v1 and the page; 0 picks a free one',
+  },
+  rpcThreads: {
+    kind: 'number',
+    fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
+    help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
   },
   p2pPort: { kind: 'number', fallback: 9222, help: 'libp2p TCP port; 0 picks a free one' },
   peers: { kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
@@ -127,7 +141,37 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
   validatorKey: {
     kind: 'string',
     fallback: null,
-    help: 'hex key that signs verdicts',
+    help: 'hex key that signs verdicts and outputs',
+  },
+  proposerKey: {
+    kind: 'string',
+    fallback: null,
+    help: 'hex key of the L1 account that proposes outputs and defends right ones; needs ether',
+  },
+  challengerKey: {
+    kind: 'string',
+    fallback: null,
+    help: 'hex key of the L1 account that challenges wrong outputs; needs ether',
+  },
+  attestors: {
+    kind: 'list',
+    fallback: [],
+    help: 'JSON-RPC of other validators, asked to sign the outputs a proposer proposes',
+  },
+  outputHead: {
+    kind: 'string',
+    fallback: 'finalized',
+    help: 'finalized or safe: the newest L2 blocks whose outputs are proposed, signed and judged',
+  },
+  outputIntervalBlocks: {
+    kind: 'number',
+    fallback: 1800,
+    help: 'L2 blocks between two proposed outputs',
+  },
+  settlementPollMs: {
+    kind: 'number',
+    fallback: 6000,
+    help: 'milliseconds between two looks at the games on L1',
   },
   poolSlots: {
     kind: 'number',
@@ -148,6 +192,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'providerKey',
   'sponsorKey',
   'validatorKey',
+  'proposerKey',
+  'challengerKey',
 ])
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
 
@@ -183,6 +229,12 @@ export function parseOptions(
   }
   if (!['blobs', 'calldata', 'auto'].includes(out.batchDa as string)) {
     throw userError('options', `batchDa '${out.batchDa}' is none of blobs, calldata, auto`)
+  }
+  if (!['safe', 'finalized'].includes(out.outputHead as string)) {
+    throw userError('options', `outputHead '${out.outputHead}' is neither safe nor finalized`)
+  }
+  if (out.outputIntervalBlocks === 0) {
+    throw userError('options', 'outputIntervalBlocks is 0; it must be above zero')
   }
   return Object.freeze(out) as NodeOptions
 }

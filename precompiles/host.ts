@@ -46,6 +46,7 @@ type CallMessage = Message & { to: Address }
 
 type Tables = {
   readonly _opcodes: ReturnType<EVM['getActiveOpcodes']>
+  readonly _opcodeMap: readonly unknown[]
   readonly [field: string]: unknown
 }
 const tables = new WeakMap<object, { readonly rules: string; readonly made: Tables }>()
@@ -59,18 +60,18 @@ export class PrecompileEvm extends EVM {
   }
 
   /** Building the opcode tables takes most of making an EVM, and every call makes one: they are kept for each
-   * rule set. They are only read. */
+   * rule set. An observer changes the map of its own EVM, so each gets a copy of that. */
   override getActiveOpcodes(): ReturnType<EVM['getActiveOpcodes']> {
     const rules = `${this.common.hardfork()} ${this.common.eips()}`
     const known = tables.get(this.common)
     if (this._customOpcodes || known?.rules !== rules) {
       const opcodes = super.getActiveOpcodes()
       const { _opcodes, _dynamicGasHandlers, _handlers, _opcodeMap } = this
-      const made = { _opcodes, _dynamicGasHandlers, _handlers, _opcodeMap }
+      const made = { _opcodes, _dynamicGasHandlers, _handlers, _opcodeMap: _opcodeMap.slice() }
       if (!this._customOpcodes) tables.set(this.common, { rules, made })
       return opcodes
     }
-    Object.assign(this, known.made)
+    Object.assign(this, known.made, { _opcodeMap: known.made._opcodeMap.slice() })
     return known.made._opcodes
   }
 

@@ -15,6 +15,7 @@ import { flagOf, isSecret, OPTION_TABLE, optionsHelp, parseOptions } from '../no
 import { createValidator } from '../prover/main.ts'
 import { createSequencer } from '../sequencer/main.ts'
 import { runDevnet } from './devnet/main.ts'
+import { IMPORT_HELP, runExport, runImport, runOffline } from './import.ts'
 
 const HELP = `usage: openledger <command> [options]
 
@@ -25,7 +26,7 @@ const HELP = `usage: openledger <command> [options]
                  --dir PATH    folder of the devnet (.devnet); emptied at start
   sequencer    builds blocks, serves models, posts batches to L1
   validator    derives the chain from L1, re-executes it, verifies every receipt
-
+${IMPORT_HELP}
 Options of sequencer and validator (also in a JSON file: --config FILE; also as environment
 variables OPENLEDGER_RPC_PORT ...; keys only there or in the file):
 
@@ -39,6 +40,9 @@ async function main(argv: readonly string[]): Promise<void> {
     return
   }
   if (command === 'devnet') return runDevnet(devnetOptions(rest))
+  if (command === 'import') return runImport(rest)
+  if (command === 'export') return runExport(rest)
+  if (command === 'run' && rest.includes('--offline')) return runOffline(rest)
   if (command === 'sequencer' || command === 'validator') return runRole(command, rest)
   throw userError('usage', `unknown command '${command}'; 'openledger --help' lists them`)
 }

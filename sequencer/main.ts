@@ -11,19 +11,26 @@ import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { signBlock } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
-import { Batcher, type Posted } from './batcher/batcher.ts'
+import { Backlog } from './batcher/backlog.ts'
+import { Batcher, type BatcherStatus, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
 import { Outbox } from './batcher/outbox.ts'
-import { OriginSelector } from './origin.ts'
+import { ProducerClock } from './clock.ts'
+import { ORIGIN_DEFAULTS, OriginSelector } from './origin.ts'
+import { PRESSURE_DEFAULTS, pressureOf } from './pressure.ts'
 import { PRODUCER_DEFAULTS, Producer } from './produce.ts'
+import { replayDropped } from './replay.ts'
 
 export type Sequencer = {
   /** The node's URL. */
   start(): Promise<string>
   stop(): Promise<void>
+  /** Plain data for health checks and metrics. */
+  batcherStatus(): BatcherStatus
+  /** Uses up every pending nonce on L1 by a transaction that carries nothing. */
+  cancelBatches(): Promise<void>
 }
 
-const L1_CONFIRMATIONS = 0n
 const BATCHER_POLL_MS = 500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
@@ -36,13 +43,38 @@ export function createSequencer(node: Node): Sequencer {
   const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress)
   const chainId = BigInt(config.l2ChainId)
 
+  const head = () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis)
+  const unposted = {
+    unsafe: () => chain.headRef('unsafe'),
+    safe: () => chain.headRef('safe'),
+    blockByNumber: (number: bigint) => chain.blockByNumber(number),
+  }
+  const backlog = new Backlog(unposted)
+  const clock = new ProducerClock(
+    {
+      wall: Date.now,
+      monotonic: () => performance.now(),
+      l1Timestamp: () => node.pipeline.status.headL1?.timestamp ?? null,
+    },
+    head().timestamp,
+  )
   const producer = new Producer(PRODUCER_DEFAULTS, {
     config,
     chain,
-    origins: new OriginSelector(config, node.l1.reader, L1_CONFIRMATIONS),
+    origins: new OriginSelector(ORIGIN_DEFAULTS, { config, reader: node.l1.reader, log }),
     log: log.child('sequencer'),
-    now: Date.now,
-    head: () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
+    now: () => clock.now(),
+    head,
+    pressure: () =>
+      pressureOf(
+        {
+          backlogBytes: backlog.bytes(),
+          safeOrigin: l2RefOf(config, chain.blockByTag('safe') ?? chain.genesis).l1Origin,
+          l1Head: node.pipeline.status.headL1,
+          seqWindowSize: config.seqWindowSize,
+        },
+        PRESSURE_DEFAULTS,
+      ),
     candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
     sign: (block) => signBlock(signingKey, chainId, encodeBlock(block)),
     publish: async (block, signature) => {
@@ -51,6 +83,11 @@ export function createSequencer(node: Node): Sequencer {
     onSkipped: (skipped) => pool.onSkipped(skipped),
   })
 
+  const sender = new L1Sender({
+    client: node.l1.client,
+    privateKey: toHex(batcherKey),
+    chainId: config.l1ChainId,
+  })
   const posted: Posted[] = []
   const batcher = new Batcher(
     {
@@ -61,18 +98,9 @@ export function createSequencer(node: Node): Sequencer {
     },
     {
       config,
-      chain: {
-        unsafe: () => chain.headRef('unsafe'),
-        safe: () => chain.headRef('safe'),
-        blockByNumber: (number) => chain.blockByNumber(number),
-        derivedUpTo: () => node.pipeline.status.currentL1.number,
-      },
-      sender: new L1Sender({
-        client: node.l1.client,
-        privateKey: toHex(batcherKey),
-        chainId: config.l1ChainId,
-      }),
-      outbox: new Outbox(node.store.table('outbox')),
+      chain: { ...unposted, derivedUpTo: () => node.pipeline.status.currentL1.number },
+      sender,
+      outbox: new Outbox(node.store.table('outbox'), sender.address),
       archive: node.l1.blobs,
       log,
       now: () => performance.now(),
@@ -83,7 +111,11 @@ export function createSequencer(node: Node): Sequencer {
     },
   )
 
+  replayDropped(chain, pool)
+
   return {
+    batcherStatus: () => batcher.status(),
+    cancelBatches: () => batcher.cancel(),
     start: async () => {
       const url = await node.start([batchMethods(posted)])
       producer.start()

@@ -1,9 +1,10 @@
 /**
- * The EthereumJS rule set: Prague from genesis under our chain id. One frozen instance per chain id is
- * shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
+ * The EthereumJS rule set: Prague from genesis under our chain id, or for a plain Ethereum chain that of one of its
+ * forks. One frozen instance per chain id (and fork) is shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
  * table for each transaction otherwise, which costs more than a transfer.
  */
-import { Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
+import { paramsBlock } from '@ethereumjs/block'
+import { type ChainConfig, Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
 import { paramsEVM } from '@ethereumjs/evm'
 import { paramsTx } from '@ethereumjs/tx'
 import type { KZG } from '@ethereumjs/util'
@@ -42,12 +43,25 @@ export function commonOf(chainId: number): Common {
 }
 
 function createCommon(chainId: number): Common {
-  const common = new FixedCommon({
+  return createSealedCommon({
     chain: { ...Mainnet, name: 'openledger', chainId },
     hardfork: Hardfork.Prague,
+  })
+}
+
+/** `params`: over EthereumJS' own, by EIP or fork name. */
+export function createSealedCommon(args: {
+  chain: ChainConfig
+  hardfork: string
+  params?: ParamsDict
+}): Common {
+  const { chain, hardfork, params = {} } = args
+  const common = new FixedCommon({
+    chain,
+    hardfork,
     customCrypto: { kzg: pointEvaluation(), keccak256: crypto.keccak256, ecrecover },
   })
-  for (const params of [paramsTx, paramsEVM, paramsVM]) common.updateParams(params)
+  for (const one of [paramsBlock, paramsTx, paramsEVM, paramsVM, params]) common.updateParams(one)
   // Every EVM listens for a change of hard fork and would never be let go by a shared instance.
   common.events.on = () => common.events
   sealed.add(common)

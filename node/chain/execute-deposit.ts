@@ -118,10 +118,11 @@ export function warm(machine: Machine, tx: Pick<DepositTx, 'from' | 'to'>): void
   journal.addAlwaysWarmAddress(machine.block.header.coinbase.toString())
 }
 
-/** EIP-6780: only what this transaction created goes. */
+/** EIP-6780: only what this transaction created goes; before Cancun, all. */
 export async function deleteDestroyed(machine: Machine, result: EVMResult): Promise<void> {
   for (const address of [...(result.execResult.selfdestruct?.keys() ?? [])].sort()) {
-    if (result.execResult.createdAddresses?.has(address)) {
+    const isNew = result.execResult.createdAddresses?.has(address) ?? false
+    if (isNew || !machine.evm.common.isActivatedEIP(6780)) {
       await machine.evm.journal.deleteAccount(addressOf(address))
     }
   }

@@ -34,6 +34,8 @@ export type StateWrites = {
   readonly stateRoot: Uint8Array
   readonly nodes: readonly { readonly hash: Uint8Array; readonly rlp: Uint8Array }[]
   readonly codes: readonly { readonly hash: Uint8Array; readonly code: Uint8Array }[]
+  /** wei: what all balances together gained since the start. */
+  readonly balanceChange: bigint
   /** After the writes; the empty root for an account that does not exist. */
   storageRootOf(address: Hex): Uint8Array
 }
@@ -137,8 +139,10 @@ export class WorldState implements StateManagerInterface {
     for (const [address, slots] of this.#slots) {
       if (slots.dirty.size || slots.wiped) this.#dirty.add(address)
     }
+    let balanceChange = 0n
     for (const address of this.#dirty) {
       const account = this.account(address)
+      balanceChange += (account?.balance ?? 0n) - (this.#origin.get(address)?.balance ?? 0n)
       const key = fromHex(address)
       if (!account) {
         changes.push([key, NO_BYTES])
@@ -158,6 +162,7 @@ export class WorldState implements StateManagerInterface {
       stateRoot: root,
       nodes: nodes.concat(accountNodes),
       codes: [...codes].map(([hash, code]) => ({ hash: fromHex(hash), code })),
+      balanceChange,
       storageRootOf: (address) =>
         storageRoots.get(address) ?? this.#before(address)?.storageRoot ?? EMPTY_ROOT,
     }

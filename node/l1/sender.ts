@@ -6,7 +6,14 @@ import { fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { addressOfKey } from '../base/keys.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError } from './errors.ts'
-import { type Bid, bidFees, FEE_LIMITS_DEFAULT, type FeeLimits } from './fees.ts'
+import {
+  type Bid,
+  type BidOrder,
+  bidFees,
+  FEE_LIMITS_DEFAULT,
+  type FeeLimits,
+  type FeeMarket,
+} from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
 import {
@@ -30,12 +37,23 @@ export type Payload =
   | { readonly kind: 'calldata'; readonly to: Hex; readonly data: Uint8Array }
   | { readonly kind: 'blobs'; readonly to: Hex; readonly blobs: readonly Uint8Array[] }
 
-/** What the pool says. `nonceTooLow`: another transaction with this nonce is already in a block. */
+/**
+ * What the pool says.
+ *   nonceTooLow   another transaction with this nonce is already in a block
+ *   underpriced   the fees are too low, by themselves or as a replacement
+ *   wrongType     the pool holds transactions of the account of the other kind: blob and plain
+ *                 transactions exclude each other (geth: "address already reserved")
+ *   noBlobs       this endpoint takes no blob transactions at all
+ *   cannotPay     the balance does not cover everything the account has in the pool
+ */
 export type SendOutcome =
   | 'sent'
   | 'known'
   | 'nonceTooLow'
   | 'underpriced'
+  | 'wrongType'
+  | 'noBlobs'
+  | 'cannotPay'
   | { readonly refused: string }
 
 export type L1Inclusion = { readonly block: BlockId; readonly status: 0 | 1 }
@@ -72,8 +90,27 @@ export class L1Sender {
     return { nonce, balance, head: { hash, number }, baseFee, blobBaseFee }
   }
 
-  bid(market: AccountState, replaces?: { readonly fees: L1Fees; readonly isBlob: boolean }): Bid {
-    return bidFees(market, this.#options.fees ?? FEE_LIMITS_DEFAULT, replaces)
+  /** Nonces below this are used for good: in finalized blocks. 0 while L1 has none. */
+  async finalizedNonce(): Promise<bigint> {
+    const { client, chainId } = this.#options
+    const hash = await client
+      .request('eth_getBlockByNumber', ['finalized', false], (result) =>
+        result === null ? null : parseHeader(objectOf(result, 'block'), chainId).hash,
+      )
+      .catch((error) => {
+        // Before its first finalized block an L1 refuses the tag.
+        if (error instanceof L1CallError) return null
+        throw error
+      })
+    if (!hash) return 0n
+    const params = [this.address, { blockHash: hash }]
+    return client.request('eth_getTransactionCount', params, (result) =>
+      quantityOf(result, 'nonce'),
+    )
+  }
+
+  bid(market: FeeMarket, order: BidOrder): Bid {
+    return bidFees(market, this.#options.fees ?? FEE_LIMITS_DEFAULT, order)
   }
 
   async sign(payload: Payload, nonce: bigint, fees: L1Fees): Promise<SignedL1Transaction> {
@@ -111,10 +148,20 @@ export class L1Sender {
   }
 }
 
-/** geth's, reth's and anvil's words. */
-function outcomeOf(message: string): SendOutcome {
-  if (/already (known|imported)/i.test(message)) return 'known'
-  if (/nonce too low/i.test(message)) return 'nonceTooLow'
-  if (/underpriced/i.test(message)) return 'underpriced'
-  return { refused: message }
+/** geth's, reth's, nethermind's and anvil's words. */
+const WORDS: readonly (readonly [RegExp, Exclude<SendOutcome, object>])[] = [
+  [/already (known|imported|in mempool)/i, 'known'],
+  [/nonce (is )?too low|old nonce/i, 'nonceTooLow'],
+  [/already reserved|conflicting pool type|txpool of different type/i, 'wrongType'],
+  [/type not supported|unsupported transaction type|blob transactions? (is|are) not/i, 'noBlobs'],
+  [
+    /underpriced|fee cap less than|less than block base fee|fee too low|replacement/i,
+    'underpriced',
+  ],
+  [/insufficient funds|insufficient balance|overshot/i, 'cannotPay'],
+]
+
+export function outcomeOf(message: string): SendOutcome {
+  const found = WORDS.find(([words]) => words.test(message))
+  return found ? found[1] : { refused: message }
 }

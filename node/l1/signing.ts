@@ -40,6 +40,7 @@ export type SignedL1Transaction = {
   /** As `eth_sendRawTransaction` takes it, sidecar included. */
   readonly raw: Uint8Array
   readonly nonce: bigint
+  readonly gas: bigint
   readonly fees: L1Fees
   readonly versionedHashes: readonly Hex[]
 }
@@ -56,12 +57,13 @@ export async function signL1Transaction(
 ): Promise<SignedL1Transaction> {
   const { nonce, fees } = call
   const data = call.kind === 'calldata' ? call.data : new Uint8Array(0)
+  const gas = calldataGas(data)
   const body: RlpValue[] = [
     integerBytes(BigInt(call.chainId)),
     integerBytes(nonce),
     integerBytes(fees.maxPriorityFeePerGas),
     integerBytes(fees.maxFeePerGas),
-    integerBytes(calldataGas(data)),
+    integerBytes(gas),
     fromHex(call.to),
     integerBytes(0n),
     data,
@@ -69,7 +71,7 @@ export async function signL1Transaction(
   ]
   if (call.kind === 'calldata') {
     const raw = typed(2, [...body, ...sign(typed(2, body), privateKey)])
-    return { hash: keccakHex(raw), raw, nonce, fees, versionedHashes: [] }
+    return { hash: keccakHex(raw), raw, nonce, gas, fees, versionedHashes: [] }
   }
   const proven = await Promise.all(call.blobs.map((blob) => proveBlob(blob, call.proofs)))
   const versionedHashes = proven.map(({ versionedHash }) => versionedHash)
@@ -82,7 +84,7 @@ export async function signL1Transaction(
   ]
   const version = call.proofs === 'cells' ? [integerBytes(WRAPPER_VERSION_CELLS)] : []
   const raw = typed(3, [signed, ...version, ...sidecar])
-  return { hash: keccakHex(typed(3, signed)), raw, nonce, fees, versionedHashes }
+  return { hash: keccakHex(typed(3, signed)), raw, nonce, gas, fees, versionedHashes }
 }
 
 /** What a transaction of ours carries, read back from its bytes. */

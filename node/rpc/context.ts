@@ -2,31 +2,38 @@
  * What methods work with. The composition root hands in the chain, the pool and a few functions; what
  * a role does not have has a plain default.
  */
+import type { ChainConfig } from '../../genesis/chain.ts'
 import { type Hex, toHex } from '../base/bytes.ts'
 import type { Log } from '../base/log.ts'
-import type { Chain } from '../chain/chain.ts'
-import type { BlockRef } from '../chain/types.ts'
+import type { BlockTag, Chain } from '../chain/chain.ts'
+import type { ChainEvents } from '../chain/chain-events.ts'
+import type { BlockObserver } from '../chain/execute.ts'
+import type { ChainRules } from '../chain/rules.ts'
+import type { StateView } from '../chain/state-view.ts'
+import type { BlockRef, EthereumBlock, EthereumHeader, HeadTag } from '../chain/types.ts'
 import type { Mempool } from '../mempool/pool.ts'
 import { RPC, RpcError } from './errors.ts'
 import { FilterStore } from './filters.ts'
 import { DEFAULT_RPC_OPTIONS, type RpcOptions } from './options.ts'
 
-export type RpcChain = Pick<
-  Chain,
-  | 'config'
-  | 'genesis'
-  | 'heads'
-  | 'headRef'
-  | 'head'
-  | 'on'
-  | 'blockByHash'
-  | 'blockByNumber'
-  | 'blockByTag'
-  | 'isCanonical'
-  | 'receipts'
-  | 'transaction'
-  | 'stateAt'
->
+/** What is asked of a chain: the rollup's (`node/chain`) or a plain Ethereum one (`node/ethereum`). */
+export type RpcChain = Pick<Chain, 'heads' | 'headRef' | 'isCanonical' | 'receipts'> & {
+  readonly rules: ChainRules
+  readonly genesis: EthereumBlock
+  /** Absent on a plain Ethereum chain. */
+  readonly config?: ChainConfig
+  on<E extends keyof ChainEvents>(
+    event: E,
+    listener: (payload: ChainEvents<EthereumBlock>[E]) => void,
+  ): () => void
+  head(tag: HeadTag): EthereumHeader & { readonly hash: Hex }
+  blockByHash(hash: Hex): EthereumBlock | null
+  blockByNumber(number: bigint): EthereumBlock | null
+  blockByTag(tag: BlockTag): EthereumBlock | null
+  transaction(hash: Hex): { readonly block: EthereumBlock; readonly index: number } | null
+  stateAt(at: BlockTag | EthereumHeader): StateView
+  replay(block: EthereumBlock, observer: BlockObserver): Promise<void>
+}
 
 export type L1BlockRef = BlockRef & { readonly parentHash: Hex; readonly timestamp: bigint }
 
@@ -51,6 +58,9 @@ export type RpcModules = {
   readonly pool?: Mempool
   /** A follower hands transactions to the sequencer; default: into the pool. */
   readonly submitTransaction?: (raw: Uint8Array) => Promise<Hex>
+  /** From the form a transaction is sent in to the one in a block: a blob transaction's sidecar is checked
+   * and taken off. Default: the two are the same. @throws TxError */
+  readonly openTransaction?: (sent: Uint8Array) => Promise<Uint8Array>
   readonly clientVersion?: string
   readonly peerCount?: () => number
   readonly syncing?: () => SyncProgress | null
@@ -66,7 +76,10 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  /** Milliseconds, monotonic. */
+  now(): number
   submitTransaction(raw: Uint8Array): Promise<Hex>
+  openTransaction(sent: Uint8Array): Promise<Uint8Array>
   peerCount(): number
   syncing(): SyncProgress | null
   l1Status(): L1Status
@@ -75,6 +88,7 @@ export type RpcContext = {
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
   const { chain, pool } = modules
   const all = { ...DEFAULT_RPC_OPTIONS, ...options }
+  const now = modules.now ?? (() => performance.now())
   return {
     chain,
     options: all,
@@ -82,11 +96,13 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     pool: pool ?? null,
     filters: new FilterStore(all, {
       chain,
-      now: modules.now ?? (() => performance.now()),
+      now,
       ...(pool ? { pool } : {}),
     }),
+    now,
     clientVersion: modules.clientVersion ?? 'openledger',
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
+    openTransaction: modules.openTransaction ?? (async (sent) => sent),
     peerCount: modules.peerCount ?? (() => 0),
     syncing: modules.syncing ?? (() => null),
     l1Status:

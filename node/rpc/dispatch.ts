@@ -9,6 +9,8 @@ import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
 import type { Json, RpcMethod, RpcMethods } from './method.ts'
 import type { Session } from './session.ts'
+import type { Offload } from './workers/pool.ts'
+import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
 
@@ -17,10 +19,13 @@ const SHOWN_CHARACTERS_MAX = 80
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #offload: Offload | null
 
-  constructor(context: RpcContext, methods: RpcMethods) {
+  /** `offload`: where methods run that may take long; null: here. */
+  constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#offload = offload
   }
 
   get methodNames(): string[] {
@@ -37,7 +42,7 @@ export class Dispatcher {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
     if (!Array.isArray(request)) {
-      return this.#answer(this.#open(request, session), session, options.responseBytesMax)
+      return this.#one(readRequest(request), session, options.responseBytesMax)
     }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
@@ -46,10 +51,9 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    const calls = request.map((entry) => this.#open(entry, session))
-    for (const call of calls) if ('args' in call) call.method.prepare?.(this.#context, call.args)
-    for (const call of calls) {
-      const answer = await this.#answer(call, session, room)
+    const entries = request.map((entry) => this.#prepare(readRequest(entry)))
+    for (const entry of entries) {
+      const answer = await this.#one(entry, session, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
       answers.push(answer)
@@ -57,39 +61,51 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  /** Finds the method and reads its arguments, once. */
-  #open(request: unknown, session: Session | null): Call | Refused {
-    const read = readRequest(request)
-    if ('error' in read) return { ...read, isSilent: false }
-    const { id, name, params } = read
-    const isSilent = id === undefined
+  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
+  #prepare(read: Read): Read {
+    if ('error' in read) return read
+    const method = this.#methods.get(read.name)
+    if (!method?.prepare) return read
     try {
-      const method = this.#methods.get(name)
-      if (!method) throw methodNotFound(name)
-      if (method.needsSession && !session) {
+      const args = readArguments(method, read.params)
+      method.prepare(this.#context, args)
+      return { ...read, args }
+    } catch {
+      return read
+    }
+  }
+
+  async #one(read: Read, session: Session | null, room: number): Promise<string | null> {
+    if ('error' in read) return failure(read.id, read.error)
+    const { id, name, params, args } = read
+    const outcome = await this.outcome(name, params, session, args)
+    if (id === undefined) return null
+    return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** What a method gives, without the envelope; `read`: its arguments, when they are read. Never rejects. */
+  async outcome(
+    name: string,
+    params: unknown,
+    session: Session | null = null,
+    read: readonly unknown[] | undefined = undefined,
+  ): Promise<Outcome> {
+    try {
+      const found = this.#methods.get(name)
+      if (!found) throw methodNotFound(name)
+      if (found.needsSession && !session) {
         throw new RpcError(
           RPC.methodNotFound,
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      return { id: id ?? null, isSilent, name, method, args: readArguments(method, params) }
+      if (found.aside && this.#offload) return await this.#offload.call(name, params)
+      const args = read ?? readArguments(found, params)
+      const result = await found.handler(this.#context, args, session)
+      return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
-      return { id: id ?? null, isSilent, error: this.#errorOf(error, name) }
-    }
-  }
-
-  async #answer(
-    call: Call | Refused,
-    session: Session | null,
-    room: number,
-  ): Promise<string | null> {
-    if ('error' in call) return call.isSilent ? null : failure(call.id, call.error)
-    try {
-      const result = await call.method.handler(this.#context, call.args, session)
-      return call.isSilent ? null : success(call.id, result, room)
-    } catch (error) {
-      const answer = this.#errorOf(error, call.name)
-      return call.isSilent ? null : failure(call.id, answer)
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
     }
   }
 
@@ -102,20 +118,17 @@ export class Dispatcher {
   }
 }
 
-/** `isSilent`: a notification, which gets no answer. */
-type Call = {
-  readonly id: Id
-  readonly isSilent: boolean
-  readonly name: string
-  readonly method: RpcMethod
-  readonly args: readonly unknown[]
-}
-type Refused = { readonly id: Id; readonly isSilent: boolean; readonly error: RpcError }
-
 /** `id` undefined: a notification. */
-type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
+type Request = {
+  readonly id: Id | undefined
+  readonly name: string
+  readonly params: unknown
+  readonly args?: readonly unknown[]
+}
 
-function readRequest(request: unknown): Request | { id: Id; error: RpcError } {
+type Read = Request | { readonly id: Id; readonly error: RpcError }
+
+function readRequest(request: unknown): Read {
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
     return { id: null, error: invalidRequest('a request is an object') }
   }
@@ -175,14 +188,21 @@ function short(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
-function success(id: Id, result: Json, room: number): string {
-  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+function success(id: Id, result: string, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   if (text.length <= room) return text
   const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
   return failure(id, new RpcError(RPC.responseTooLarge, message))
 }
 
-function failure(id: Id, { code, message, data }: RpcError): string {
+function failure(
+  id: Id,
+  {
+    code,
+    message,
+    data,
+  }: Pick<RpcError, 'code' | 'message'> & { readonly data?: Json | undefined },
+): string {
   const error = { code, message, ...(data === undefined ? {} : { data }) }
   return JSON.stringify({ jsonrpc: '2.0', id, error })
 }

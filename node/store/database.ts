@@ -27,6 +27,8 @@ export class Database {
       keyEncoding: 'view',
       valueEncoding: 'view',
       cacheSize: storeOptions.levelCacheBytes,
+      // Threads of this process may open it too (`node/rpc/workers`); other processes may not.
+      multithreading: true,
     })
     try {
       await level.open()

@@ -26,6 +26,7 @@ import { logsOf } from '../../node/chain/execute-deposit.ts'
 import { executePlain } from '../../node/chain/execute-plain.ts'
 import { createMachine, type Machine } from '../../node/chain/machine.ts'
 import { encodeRlp } from '../../node/chain/rlp.ts'
+import { rollupRules } from '../../node/chain/rules.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from '../../node/chain/state.ts'
 import { EMPTY_ROOT } from '../../node/chain/trie.ts'
 import { decodeTx, effectiveGasPrice, refusalOf, type SignedTx } from '../../node/chain/tx.ts'
@@ -80,7 +81,7 @@ async function run(one: Case): Promise<string | null> {
   const state = new WorldState(disk, root)
   const env = (name: string, or: Hex = '0x0'): bigint => BigInt(one.env[name] ?? or)
   const machine = createMachine({
-    chainId: CHAIN_ID,
+    rules: rollupRules(CHAIN_ID),
     state,
     environment: {
       number: env('currentNumber'),

@@ -31,6 +31,7 @@ function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModule
       log: { ...silentLog, error: (event) => told.push(event) },
       now: () => GENESIS_MS + seconds * 1000,
       head: () => l2RefOf(testConfig, chain.blockByTag('unsafe') ?? chain.genesis),
+      pressure: () => ({ isRecovering: false, bytesMax: 1_000_000 }),
       candidates: () => [],
       sign: () => new Uint8Array(65).fill(7),
       publish: async (block) => {

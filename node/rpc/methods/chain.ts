@@ -21,12 +21,14 @@ const NULLABLE_QUANTITY = { type: ['string', 'null'] }
 
 const hashId = (value: Hex): BlockId => ({ kind: 'hash', hash: value, requireCanonical: false })
 
+const RESOURCES = ['state', 'tx', 'logs', 'receipts', 'blocks', 'stateproofs'] as const
+
 export const chainMethods: RpcMethods = {
   eth_chainId: method({
     summary: 'The chain id (EIP-155)',
     params: [],
     result: schemas.quantity,
-    handler: ({ chain }) => quantity(chain.config.l2ChainId),
+    handler: ({ chain }) => quantity(chain.rules.chainId),
   }),
   eth_blockNumber: method({
     summary: 'Number of the newest block',
@@ -97,6 +99,19 @@ export const chainMethods: RpcMethods = {
     result: { type: ['object', 'boolean'] },
     handler: (context) => syncingObject(context),
   }),
+  eth_capabilities: method({
+    summary: 'What this node can be asked for: everything since genesis, it is an archive',
+    params: [],
+    result: schemas.object,
+    handler: ({ chain }) => {
+      const { number, hash: headHash } = chain.headRef('unsafe')
+      const whole = { disabled: false, oldestBlock: quantity(chain.genesis.header.number) }
+      return {
+        head: { number: quantity(number), hash: headHash },
+        ...Object.fromEntries(RESOURCES.map((name) => [name, whole])),
+      }
+    },
+  }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
     params: [],
@@ -118,10 +133,10 @@ export function syncingObject(context: RpcContext): Json {
 function showBlock({ chain }: RpcContext, id: BlockId, full: boolean): Json {
   const found = findBlock(chain, id)
   if (!found) return null
-  const chainId = chain.config.l2ChainId
+  const { rules } = chain
   return full
-    ? blockObject(found, { chainId, full, receipts: receiptsOf(chain, found) })
-    : blockObject(found, { chainId, full })
+    ? blockObject(found, { rules, full, receipts: receiptsOf(chain, found) })
+    : blockObject(found, { rules, full })
 }
 
 function countOf(list: readonly unknown[] | undefined): Json {

@@ -10,8 +10,10 @@ import { feeMethods } from './fee.ts'
 import { logMethods } from './logs.ts'
 import { netMethods } from './net.ts'
 import { optimismMethods } from './optimism.ts'
+import { simulateMethods } from './simulate.ts'
 import { stateMethods } from './state.ts'
 import { subscribeMethods } from './subscribe.ts'
+import { traceMethods } from './trace.ts'
 import { transactionMethods } from './transaction.ts'
 import { txpoolMethods } from './txpool.ts'
 
@@ -25,6 +27,7 @@ export function methodTable(
     chainMethods,
     stateMethods,
     callMethods,
+    simulateMethods,
     transactionMethods,
     feeMethods,
     logMethods(options),
@@ -33,6 +36,7 @@ export function methodTable(
     netMethods,
     optimismMethods,
     debugMethods,
+    traceMethods,
     ...more,
   ]
   for (const [name, entry] of groups.flatMap((group) => Object.entries(group))) {

@@ -3,19 +3,13 @@
  * names of the fields included (`l1origin`).
  */
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import {
-  bigintToBytes,
-  concatBytes,
-  fromHex,
-  type Hex,
-  keccakHex,
-  toHex,
-  ZERO_HASH,
-} from '../../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
-import type { Block, BlockRef, Header } from '../../chain/types.ts'
+import { outputRootOf } from '../../chain/output.ts'
+import type { EthereumBlock as Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
-import type { L1BlockRef, RpcContext } from '../context.ts'
+import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
+import { RPC, RpcError } from '../errors.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
 import { blockNumber, required, schemas } from '../params.ts'
 
@@ -30,8 +24,8 @@ export const optimismMethods: RpcMethods = {
       const { stateRoot, withdrawalsRoot } = block.header
       return {
         version: ZERO_HASH,
-        outputRoot: outputRootV0({ ...block.header, hash: block.hash }),
-        blockRef: l2Ref(chain.config, block),
+        outputRoot: outputRootOf(block),
+        blockRef: l2Ref(rollupOf(chain), block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
         syncStatus: syncStatus(context),
@@ -48,7 +42,7 @@ export const optimismMethods: RpcMethods = {
     summary: 'The chain configuration, named as in rollup.json of the OP Stack',
     params: [],
     result: schemas.object,
-    handler: ({ chain }) => rollupConfig(chain.config, chain.genesis),
+    handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
   }),
   optimism_version: method({
     summary: 'Name and version of the node',
@@ -58,18 +52,16 @@ export const optimismMethods: RpcMethods = {
   }),
 }
 
-/** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0(
-  header: Pick<Header, 'stateRoot' | 'withdrawalsRoot'> & { readonly hash: Hex },
-): Hex {
-  const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot, header.hash]
-  return keccakHex(concatBytes(...parts.map(fromHex)))
+/** @throws RpcError on a plain Ethereum chain. */
+function rollupOf({ config }: RpcChain): ChainConfig {
+  if (config) return config
+  throw new RpcError(RPC.unavailable, 'this chain is no rollup: it has no optimism_ methods')
 }
 
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
   const l1 = l1Status()
   const head = (tag: 'unsafe' | 'safe' | 'finalized'): JsonObject =>
-    l2Ref(chain.config, chain.blockByTag(tag) ?? chain.genesis)
+    l2Ref(rollupOf(chain), chain.blockByTag(tag) ?? chain.genesis)
   return {
     current_l1: l1Ref(l1.current),
     current_l1_finalized: l1Ref(l1.finalized),

@@ -1,7 +1,8 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
-import { decodeTxAside, prepareTx, txHash } from '../../chain/tx.ts'
-import type { Block } from '../../chain/types.ts'
+import { type BlockRules, rulesAfter } from '../../chain/rules.ts'
+import { decodeTxUnderAside, prepareTx, txHash } from '../../chain/tx.ts'
+import type { EthereumBlock as Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
 import { RPC, RpcError } from '../errors.ts'
@@ -46,7 +47,7 @@ export const transactionMethods: RpcMethods = {
     summary: 'Takes a signed transaction into the pool',
     params: [required('transaction', bytes)],
     result: schemas.data,
-    prepare: (context, [raw]) => void prepareTx(raw, context.chain.config.l2ChainId),
+    prepare: (context, [raw]) => void prepareTx(rulesOf(context), raw),
     handler: (context, [raw]) => submit(context, raw),
   }),
   eth_sendRawTransactionSync: method({
@@ -78,15 +79,21 @@ function showTransaction({ chain }: RpcContext, block: Block | null, at: number)
   return transactionObject({
     block,
     index: at,
-    chainId: chain.config.l2ChainId,
+    rules: chain.rules,
     receipt: receiptsOf(chain, block)[at],
   })
 }
 
 /** What is wrong with it as such is said here, also on a node that only hands it on. */
-async function submit(context: RpcContext, raw: Uint8Array): Promise<Hex> {
-  await decodeTxAside(raw, context.chain.config.l2ChainId)
+async function submit(context: RpcContext, sent: Uint8Array): Promise<Hex> {
+  const raw = await context.openTransaction(sent)
+  await decodeTxUnderAside(rulesOf(context), raw)
   return context.submitTransaction(raw)
+}
+
+/** Of the next block. */
+function rulesOf({ chain }: RpcContext): BlockRules {
+  return rulesAfter(chain.rules, chain.head('unsafe'))
 }
 
 /** Waits in progress, of each context. */

@@ -39,7 +39,7 @@ import {
   RlpError,
   type RlpItem,
 } from '../../../node/chain/rlp.ts'
-import type { Receipt } from '../../../node/chain/types.ts'
+import type { Header, Receipt } from '../../../node/chain/types.ts'
 import { alice, l1AttributesAt, signedTx } from '../../support/chain.ts'
 
 /** Vectors of other implementations, kept beside the checkout where there are any. */
@@ -273,7 +273,7 @@ t.test('deep nesting is refused before it can exhaust the stack', async (t) => {
   t.throws(() => decodeRlp(nested), /nested deeper/)
 })
 
-function sampleHeader(): Parameters<typeof headerHash>[0] {
+function sampleHeader(): Header {
   return {
     parentHash: `0x${'01'.repeat(32)}`,
     ommersHash: `0x${'02'.repeat(32)}`,

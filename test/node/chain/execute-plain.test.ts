@@ -7,6 +7,7 @@ import { EMPTY_ACCOUNT } from '../../../node/chain/account.ts'
 import { executePlain } from '../../../node/chain/execute-plain.ts'
 import { executeTx } from '../../../node/chain/execute-tx.ts'
 import { createMachine } from '../../../node/chain/machine.ts'
+import { rollupRules } from '../../../node/chain/rules.ts'
 import { type StateReader, WorldState } from '../../../node/chain/state.ts'
 import { EMPTY_ROOT } from '../../../node/chain/trie.ts'
 import { decodeTx, type SignedTx } from '../../../node/chain/tx.ts'
@@ -80,10 +81,11 @@ async function run(
   disk: Disk,
   baseFee: bigint,
   txs: readonly SignedTx[],
+  isWatched: boolean,
 ): Promise<{ outcomes: unknown[]; root: Hex }> {
   const state = new WorldState(disk, disk.root)
   const machine = createMachine({
-    chainId: CHAIN_ID,
+    rules: rollupRules(CHAIN_ID),
     state,
     environment: {
       number: 1n,
@@ -92,6 +94,8 @@ async function run(
       gasLimit: 60_000_000n,
       mixHash: `0x${'22'.repeat(32)}`,
       baseFeePerGas: baseFee,
+      excessBlobGas: 0n,
+      blobGasUsed: 0n,
     },
   })
   const l1Fee = {
@@ -105,7 +109,7 @@ async function run(
   const outcomes: unknown[] = []
   for (const tx of txs) {
     await state.checkpoint()
-    const room = { gasLeft: 60_000_000n, cumulativeGasUsed: 0n, l1Fee }
+    const room = { gasLeft: 60_000_000n, cumulativeGasUsed: 0n, l1Fee, isWatched }
     const outcome = await executeTx(machine, tx, room)
     if ('refusal' in outcome) machine.unwind(0)
     else await state.commit()
@@ -140,12 +144,8 @@ t.test('any run of plain transactions ends as under runTx, to the byte', async (
           nonces.set(wallet.address, nonce + 1n)
           return decodeTx(signedTx(wallet, { ...fields, nonce }), CHAIN_ID)
         })
-        const fast = await run(disk, baseFee, txs)
-        const slow = await run(
-          disk,
-          baseFee,
-          txs.map((tx) => ({ ...tx, isPlain: false })),
-        )
+        const fast = await run(disk, baseFee, txs, false)
+        const slow = await run(disk, baseFee, txs, true)
         t.same(fast, slow)
         plain += txs.filter((tx) => tx.isPlain).length
       },
@@ -166,8 +166,10 @@ t.test('a recipient or coinbase that is there but empty is left to runTx', async
     gasLimit: 60_000_000n,
     mixHash: `0x${'22'.repeat(32)}` as Hex,
     baseFeePerGas: 0n,
+    excessBlobGas: 0n,
+    blobGasUsed: 0n,
   }
-  const machine = createMachine({ chainId: CHAIN_ID, state, environment })
+  const machine = createMachine({ rules: rollupRules(CHAIN_ID), state, environment })
   t.equal(await executePlain(machine, tx, 1n), null)
   const other = decodeTx(signedTx(alice, { to: bob.address, value: 1n }), CHAIN_ID)
   t.equal(await executePlain(machine, other, 1n), null)

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { TxError } from '../../../node/chain/errors.ts'
 import { decodeRlp, encodeRlp, integer, type RlpItem } from '../../../node/chain/rlp.ts'
+import { rollupRules } from '../../../node/chain/rules.ts'
 import { decodeGeneral, decodeTx, type SignedTx } from '../../../node/chain/tx.ts'
 import { readPlainTx } from '../../../node/chain/tx-plain.ts'
 import { alice, bob, CHAIN_ID, signedTx } from '../../support/chain.ts'
@@ -21,7 +22,7 @@ function shown(tx: SignedTx): Record<string, unknown> {
 
 function general(raw: Uint8Array): SignedTx | null {
   try {
-    return decodeGeneral(raw.slice(), CHAIN_ID)
+    return decodeGeneral(rollupRules(CHAIN_ID), raw.slice())
   } catch (error) {
     if (error instanceof TxError) return null
     throw error
@@ -44,7 +45,7 @@ t.test('valid transactions are read alike, and all to an address are plain', asy
       const raw = signedTx(alice, fields)
       const tx = decodeTx(raw, CHAIN_ID)
       t.equal(tx.isPlain, fields.to !== null)
-      t.same(shown(tx), shown(decodeGeneral(raw.slice(), CHAIN_ID)))
+      t.same(shown(tx), shown(decodeGeneral(rollupRules(CHAIN_ID), raw.slice())))
     }),
     { numRuns: 120 },
   )

@@ -46,7 +46,7 @@ function readerOf(
 
 async function send(sender: L1Sender, payload: Payload, nonceAhead = 0n): Promise<Hex> {
   const account = await sender.account()
-  const bid = sender.bid(account)
+  const bid = sender.bid(account, { isBlob: true })
   if (bid.kind !== 'bid') throw new Error('the test L1 is too dear')
   const signed = await sender.sign(payload, account.nonce + nonceAhead, bid.fees)
   t.equal(await sender.send(signed.raw), 'sent')
@@ -270,7 +270,7 @@ t.test('the old proof form of a blob transaction is an option', async (t) => {
 
 t.test('what the pool says is told apart', async (t) => {
   const account = await batcher.account()
-  const bid = batcher.bid(account)
+  const bid = batcher.bid(account, { isBlob: true })
   if (bid.kind !== 'bid') throw new Error('too dear')
   const payload: Payload = { kind: 'calldata', to: INBOX, data: Uint8Array.of(1) }
   const signed = await batcher.sign(payload, account.nonce, bid.fees)

@@ -234,8 +234,8 @@ export class Rollup {
   ): TestBatcher {
     const { chain, store } = this.#sequencer
     const posted: Posted[] = []
-    const outbox = new Outbox(store.table('outbox'))
-    const quick = { intervalMs: 0, pollMs: 10, retryMs: 10 }
+    const outbox = new Outbox(store.table('outbox'), this.sender.address)
+    const quick = { intervalMs: 0, pollMs: 10, retryMs: 10, syncedWithinL1Blocks: 1_000_000n }
     const service = new Batcher(
       { ...BATCHER_DEFAULTS, dataAvailability: 'blobs', ...quick, ...options },
       {
@@ -262,7 +262,7 @@ export class Rollup {
     payload: { kind: 'calldata'; data: Uint8Array } | { kind: 'blobs'; blobs: Uint8Array[] },
   ): Promise<void> {
     const account = await this.sender.account()
-    const bid = this.sender.bid(account)
+    const bid = this.sender.bid(account, { isBlob: payload.kind === 'blobs' })
     if (bid.kind !== 'bid') throw new Error('L1 is too dear')
     const to = this.config.batchInbox
     const signed = await this.sender.sign({ ...payload, to } as Payload, account.nonce, bid.fees)
