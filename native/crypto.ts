@@ -10,8 +10,6 @@ import { asNativeError, NativeError } from './errors.ts'
 
 export const RECOVER_REQUEST_BYTES = 97
 export const RECOVER_ANSWER_BYTES = 65
-export const SIGN_REQUEST_BYTES = 64
-export const SIGNATURE_BYTES = 65
 const HASH_BYTES = 32
 const KEY_BYTES = 64
 

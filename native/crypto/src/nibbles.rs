@@ -8,7 +8,7 @@ pub fn of_key(key: &[u8]) -> Vec<u8> {
 
 pub fn at(key: &[u8], index: usize) -> u8 {
     let byte = key[index / 2];
-    if index % 2 == 0 { byte >> 4 } else { byte & 15 }
+    if index.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
 }
 
 pub fn shared(a: &[u8], b: &[u8]) -> usize {
