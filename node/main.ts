@@ -13,6 +13,7 @@ import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
@@ -21,8 +22,9 @@ import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
-import { systemConfigAt } from './derive/system-config.ts'
-import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
+import { DirectoryBlobArchive } from './l1/blob-archive.ts'
+import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
+import { BlobSource } from './l1/blobs.ts'
 import { L1Client } from './l1/client.ts'
 import { L1Reader } from './l1/reader.ts'
 import { judgeTransaction } from './mempool/gossip.ts'
@@ -93,10 +95,12 @@ export async function createNode(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
   )
+  await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
-  const p2p = await openP2P(role, { ...input, chain, content, pool })
+  const signer = () => pipeline.status.system.unsafeBlockSigner
+  const p2p = await openP2P(role, { ...input, chain, content, pool, signer })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -152,6 +156,10 @@ export async function createNode(
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
+          {
+            prefix: BLOB_ROUTE_PREFIX,
+            handle: (request, response) => serveBlobs(l1.blobs, request, response),
+          },
           { prefix: '/', handle: webHandler() },
         ],
       },
@@ -201,15 +209,14 @@ function openL1({
   options: NodeOptions
   log: Log
 }): Node['l1'] {
-  const client = new L1Client(options.l1Rpc, {}, log.child('l1'))
+  const client = new L1Client(options.l1Rpc, { chainId: config.l1ChainId }, log.child('l1'))
   const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
   const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
-  const beacon = { endpoints, blockId: { kind: 'number' } as const, timeoutMs: BEACON_TIMEOUT_MS }
+  const beacon = { endpoints, timeoutMs: BEACON_TIMEOUT_MS }
   const reader = new L1Reader({
     client,
-    blobs: new BlobSource(blobs, beacon),
+    blobs: new BlobSource(blobs, beacon, { log: log.child('beacon') }),
     config,
-    batcherAt: (block) => systemConfigAt(config, block).batcher,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })
   return { client, reader, blobs }
@@ -264,6 +271,7 @@ function openP2P(
     chain: Chain
     content: ContentStore
     pool: Mempool
+    signer: () => Hex
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool } = modules
@@ -281,7 +289,7 @@ function openP2P(
     },
     {
       chainId: BigInt(config.l2ChainId),
-      signer: () => config.genesis.systemConfig.unsafeBlockSigner,
+      signer: modules.signer,
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
       judges: {
@@ -326,6 +334,6 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {
-  const { currentRef: current, headL1: head, finalizedL1: finalized } = status
-  return { current, head, safe: finalized, finalized }
+  const { currentRef: current, headL1: head, safeL1: safe, finalizedL1: finalized } = status
+  return { current, head, safe, finalized }
 }

@@ -48,6 +48,9 @@ export type NodeOptions = {
   readonly poolSlots: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
+  /** Absolute ceilings, gwei per gas and per blob gas; batches wait while L1 is dearer. */
+  readonly l1FeeGweiMax: number
+  readonly l1BlobFeeGweiMax: number
 }
 
 type Kind = 'string' | 'number' | 'boolean' | 'list'
@@ -183,6 +186,16 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
     kind: 'string',
     fallback: 'auto',
     help: 'blobs, calldata, or auto: whichever costs less',
+  },
+  l1FeeGweiMax: {
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per gas; above it batches wait',
+  },
+  l1BlobFeeGweiMax: {
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per blob gas; above it batches go as calldata or wait',
   },
 }
 

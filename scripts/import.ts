@@ -11,12 +11,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { messageOf, userError } from '../node/base/errors.ts'
 import { createLog, type LogLevel } from '../node/base/log.ts'
-import { BlockArchive } from '../node/chain/archive.ts'
-import { decodeEthereumBlock } from '../node/chain/block.ts'
-import { readHeads } from '../node/chain/heads.ts'
-import type { EthereumBlock } from '../node/chain/types.ts'
-import { writeChainFile } from '../node/ethereum/chain-file.ts'
 import { openEthereumDirectory } from '../node/ethereum/directory.ts'
+import { exportChainFile } from '../node/ethereum/export.ts'
 import { type ImportProgress, importChainFile } from '../node/ethereum/import.ts'
 import { startOffline } from '../node/ethereum/offline.ts'
 import { Store } from '../node/store/store.ts'
@@ -81,26 +77,13 @@ export async function runExport(args: readonly string[]): Promise<void> {
   if (!existsSync(db)) throw userError('usage', `--datadir ${dataDir} holds no database`)
   const store = await Store.open(db)
   try {
-    const head = readHeads(store)?.unsafe.number
-    if (head === undefined) throw userError('usage', `--datadir ${dataDir} holds no chain`)
-    const from = numberOf(flags.from ?? '1', 'from')
-    const to = numberOf(flags.to ?? String(head), 'to')
-    if (from > to || to > head) {
-      throw userError('usage', `--from ${from} --to ${to}: the chain has blocks 0 to ${head}`)
-    }
-    const count = await writeChainFile(out, canonicalBlocks(store, from, to))
-    process.stderr.write(`export: ${count} blocks, ${from} to ${to}, in ${out}\n`)
+    const { from, to } = await exportChainFile(store, out, {
+      ...(flags.from ? { from: numberOf(flags.from, 'from') } : {}),
+      ...(flags.to ? { to: numberOf(flags.to, 'to') } : {}),
+    })
+    process.stderr.write(`export: blocks ${from} to ${to} are in ${out}\n`)
   } finally {
     await store.close()
-  }
-}
-
-function* canonicalBlocks(store: Store, from: bigint, to: bigint): Generator<EthereumBlock> {
-  const archive = new BlockArchive(store, decodeEthereumBlock)
-  for (let number = from; number <= to; number++) {
-    const block = archive.blockAt(number)
-    if (!block) throw userError('store-damaged', `block ${number} is missing from the database`)
-    yield block
   }
 }
 

@@ -7,6 +7,8 @@ import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import { encodeBlock } from '../node/chain/block.ts'
 import { nextBaseFee } from '../node/chain/fees.ts'
 import { l2RefOf } from '../node/derive/l2-ref.ts'
+import { systemConfigOf } from '../node/derive/system-config.ts'
+import { FEE_LIMITS_DEFAULT } from '../node/l1/fees.ts'
 import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { signBlock } from '../node/p2p/signature.ts'
@@ -35,12 +37,18 @@ const BATCHER_POLL_MS = 500
 /** Posted transactions remembered for `openledger_listBatches`. */
 const POSTED_MAX = 256
 
-/** @throws NodeError `options` when a key is missing or is not the one the chain configuration names. */
+/** @throws NodeError `options` when a key is missing, or is not the one the chain configuration names although
+ * nothing can have changed that. */
 export function createSequencer(node: Node): Sequencer {
   const { config, chain, pool, log, options, p2p } = node
-  const { batcher: batcherAddress, unsafeBlockSigner } = config.genesis.systemConfig
-  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner)
-  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress)
+  const { batcher: batcherAddress, unsafeBlockSigner } = node.pipeline.status.system
+  const mayRotate = config.l1SystemConfig !== undefined
+  const onMismatch = (message: string): void => {
+    if (!mayRotate) throw userError('options', message)
+    log.warn('a key is not the one in force as far as this node has derived', { message })
+  }
+  const signingKey = keyFor('sequencer', options.sequencerKey, unsafeBlockSigner, onMismatch)
+  const batcherKey = keyFor('batcher', options.batcherKey, batcherAddress, onMismatch)
   const chainId = BigInt(config.l2ChainId)
 
   const head = () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis)
@@ -65,6 +73,7 @@ export function createSequencer(node: Node): Sequencer {
     log: log.child('sequencer'),
     now: () => clock.now(),
     head,
+    system: () => systemConfigOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
     pressure: () =>
       pressureOf(
         {
@@ -87,6 +96,11 @@ export function createSequencer(node: Node): Sequencer {
     client: node.l1.client,
     privateKey: toHex(batcherKey),
     chainId: config.l1ChainId,
+    fees: {
+      ...FEE_LIMITS_DEFAULT,
+      maxFeePerGasCeiling: gwei(options.l1FeeGweiMax),
+      maxFeePerBlobGasCeiling: gwei(options.l1BlobFeeGweiMax),
+    },
   })
   const posted: Posted[] = []
   const batcher = new Batcher(
@@ -130,6 +144,10 @@ export function createSequencer(node: Node): Sequencer {
   }
 }
 
+function gwei(amount: number): bigint {
+  return BigInt(Math.round(amount * 1e9))
+}
+
 function batchMethods(posted: readonly Posted[]): RpcMethods {
   return {
     openledger_listBatches: method({
@@ -151,7 +169,12 @@ function batchMethods(posted: readonly Posted[]): RpcMethods {
   }
 }
 
-function keyFor(role: string, key: string | null, expected: string): Uint8Array {
+function keyFor(
+  role: string,
+  key: string | null,
+  expected: string,
+  onMismatch: (message: string) => void,
+): Uint8Array {
   if (!key)
     throw userError(
       'options',
@@ -159,11 +182,10 @@ function keyFor(role: string, key: string | null, expected: string): Uint8Array 
     )
   const bytes = keyOf(role, key)
   const address = addressOfKey(bytes)
-  if (address === expected) return bytes
-  throw userError(
-    'options',
-    `the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`,
-  )
+  if (address !== expected) {
+    onMismatch(`the ${role}'s key belongs to ${address}; the chain configuration names ${expected}`)
+  }
+  return bytes
 }
 
 function keyOf(role: string, key: string): Uint8Array {

@@ -7,7 +7,7 @@
  * The order is the safety argument: a block that anybody saw is on our disk, and a block on our disk
  * is one that a follower will accept.
  */
-import type { ChainConfig } from '../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../genesis/chain.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Chain } from '../node/chain/chain.ts'
@@ -37,7 +37,7 @@ export const PRODUCER_DEFAULTS: ProducerOptions = {
   retryDelayMs: 200,
   retryDelayMsMax: 5_000,
   fillMsMax: 600,
-  lateMsMax: 4_000,
+  lateMsMax: 2_000,
   waitMsMax: 1_000,
 }
 
@@ -49,6 +49,8 @@ export type ProducerModules = {
   /** Unix time, milliseconds. */
   now(): number
   head(): L2Ref
+  /** As of the head's L1 origin. */
+  system(): SystemConfig
   /** What the next block may take. */
   pressure(): Pressure
   /** The pool's best for the next block. */
@@ -123,8 +125,8 @@ export class Producer {
 
   /** Makes a block if one is due. Milliseconds until the next is, 0 when it already is. */
   async produceIfDue(): Promise<number> {
-    const { config, now, head } = this.#modules
-    const parent = head()
+    const { config, now, head, system } = this.#modules
+    const [parent, parentSystem] = [head(), system()]
     const dueMs = Number(parent.timestamp + config.blockTime) * 1000 - now()
     if (dueMs > 0) return dueMs
     const choice = await this.#modules.origins.choose(parent)
@@ -136,7 +138,8 @@ export class Producer {
       )
     }
     const { origin, empty } = choice
-    const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
+    const next = { config, parent, parentSystem, origin, transactions: [] }
+    const { attributes } = deriveAttributes(next)
     const pressure = this.#modules.pressure()
     this.#tellMode(pressure.isRecovering)
     const bytesMax = empty ? 0 : pressure.bytesMax

@@ -41,6 +41,10 @@ export type ChainRules = {
   nextBaseFee(parent: EthereumHeader): bigint | undefined
   /** wei per blob gas in this block; 1, the least there is, where there are no blobs. */
   blobBaseFee(header: EthereumHeader): bigint
+  /** The same of the block after `parent`. */
+  nextBlobBaseFee(parent: EthereumHeader): bigint
+  /** Most blob gas of a block; 0 where there are no blobs. */
+  blobGasMax(block: BlockPlace): bigint
 }
 
 /** Of the block after `parent`, which may be the first of a fork. */
@@ -72,6 +76,8 @@ function createRollupRules(chainId: number): ChainRules & BlockRules {
     at: () => rules,
     nextBaseFee: (parent) => nextBaseFee(parent as Header),
     blobBaseFee: () => 1n,
+    nextBlobBaseFee: () => 1n,
+    blobGasMax: () => 0n,
   }
   return rules
 }

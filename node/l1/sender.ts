@@ -16,6 +16,7 @@ import {
 } from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
+import type { BlobProofs } from './kzg.ts'
 import {
   type BlobProofKind,
   type L1Fees,
@@ -35,7 +36,12 @@ export type L1SenderOptions = {
 
 export type Payload =
   | { readonly kind: 'calldata'; readonly to: Hex; readonly data: Uint8Array }
-  | { readonly kind: 'blobs'; readonly to: Hex; readonly blobs: readonly Uint8Array[] }
+  | {
+      readonly kind: 'blobs'
+      readonly to: Hex
+      readonly blobs: readonly Uint8Array[]
+      readonly proven?: readonly BlobProofs[]
+    }
 
 /**
  * What the pool says.
@@ -80,7 +86,7 @@ export class L1Sender {
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
     const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), chainId),
+      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
     )
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
@@ -95,7 +101,9 @@ export class L1Sender {
     const { client, chainId } = this.#options
     const hash = await client
       .request('eth_getBlockByNumber', ['finalized', false], (result) =>
-        result === null ? null : parseHeader(objectOf(result, 'block'), chainId).hash,
+        result === null
+          ? null
+          : parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }).hash,
       )
       .catch((error) => {
         // Before its first finalized block an L1 refuses the tag.

@@ -51,6 +51,8 @@ type SyncProgress = {
   readonly highest: bigint
 }
 
+export type SafeHeadAtL1 = { readonly l1Block: BlockRef; readonly safeHead: BlockRef }
+
 export type RpcModules = {
   readonly chain: RpcChain
   readonly log: Log
@@ -65,6 +67,8 @@ export type RpcModules = {
   readonly peerCount?: () => number
   readonly syncing?: () => SyncProgress | null
   readonly l1Status?: () => L1Status
+  /** The safe head as of an L1 block, from a record derivation keeps; default: the newest only. */
+  readonly safeHeadAtL1?: (l1Number: bigint) => SafeHeadAtL1 | null
   /** Milliseconds, monotonic; for expiry only. */
   readonly now?: () => number
 }
@@ -83,6 +87,7 @@ export type RpcContext = {
   peerCount(): number
   syncing(): SyncProgress | null
   l1Status(): L1Status
+  safeHeadAtL1(l1Number: bigint): SafeHeadAtL1 | null
 }
 
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
@@ -105,9 +110,17 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     openTransaction: modules.openTransaction ?? (async (sent) => sent),
     peerCount: modules.peerCount ?? (() => 0),
     syncing: modules.syncing ?? (() => null),
+    safeHeadAtL1: modules.safeHeadAtL1 ?? ((l1Number) => newestSafe(chain, l1Number)),
     l1Status:
       modules.l1Status ?? (() => ({ current: null, head: null, safe: null, finalized: null })),
   }
+}
+
+function newestSafe({ heads }: RpcChain, l1Number: bigint): SafeHeadAtL1 | null {
+  const { safe, safeL1Origin } = heads
+  return safeL1Origin && l1Number >= safeL1Origin.number
+    ? { l1Block: safeL1Origin, safeHead: safe }
+    : null
 }
 
 async function addTo(pool: Mempool | undefined, raw: Uint8Array): Promise<Hex> {

@@ -7,7 +7,8 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
+import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
 import type { Offload } from './workers/pool.ts'
 import type { Outcome } from './workers/protocol.ts'
@@ -19,12 +20,14 @@ const SHOWN_CHARACTERS_MAX = 80
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #rate: RateLimit
   readonly #offload: Offload | null
 
   /** `offload`: where methods run that may take long; null: here. */
   constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#rate = new RateLimit(context)
     this.#offload = offload
   }
 
@@ -32,8 +35,12 @@ export class Dispatcher {
     return [...this.#methods.keys()]
   }
 
-  /** The text of the answer; null when there is nothing to say. */
-  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+  /** The text of the answer; null when there is nothing to say. `client`: whose rate it counts against. */
+  async handle(
+    body: Uint8Array,
+    session: Session | null = null,
+    client = '',
+  ): Promise<string | null> {
     const { options } = this.#context
     let request: unknown
     try {
@@ -42,7 +49,7 @@ export class Dispatcher {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
     if (!Array.isArray(request)) {
-      return this.#one(readRequest(request), session, options.responseBytesMax)
+      return this.#one(this.#enter(request, client), session, options.responseBytesMax)
     }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
@@ -51,7 +58,7 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    const entries = request.map((entry) => this.#prepare(readRequest(entry)))
+    const entries = request.map((entry) => this.#prepare(this.#enter(entry, client)))
     for (const entry of entries) {
       const answer = await this.#one(entry, session, room)
       if (answer === null) continue
@@ -61,26 +68,44 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
-  #prepare(read: Read): Read {
+  #enter(request: unknown, client: string): Entry {
+    const read = readRequest(request)
     if ('error' in read) return read
-    const method = this.#methods.get(read.name)
-    if (!method?.prepare) return read
+    const fault = this.#rateFault(client, read.name)
+    return fault ? { ...read, fault } : read
+  }
+
+  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
+  #prepare(entry: Entry): Entry {
+    if ('error' in entry || entry.fault) return entry
+    const method = this.#methods.get(entry.name)
+    if (!method?.prepare) return entry
     try {
-      const args = readArguments(method, read.params)
+      const args = readArguments(method, entry.params)
       method.prepare(this.#context, args)
-      return { ...read, args }
+      return { ...entry, args }
     } catch {
-      return read
+      return entry
     }
   }
 
-  async #one(read: Read, session: Session | null, room: number): Promise<string | null> {
-    if ('error' in read) return failure(read.id, read.error)
-    const { id, name, params, args } = read
-    const outcome = await this.outcome(name, params, session, args)
+  async #one(entry: Entry, session: Session | null, room: number): Promise<string | null> {
+    if ('error' in entry) return failure(entry.id, entry.error)
+    const { id, name, params, args, fault } = entry
+    const outcome = fault ?? (await this.outcome(name, params, session, args))
     if (id === undefined) return null
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
   }
 
   /** What a method gives, without the envelope; `read`: its arguments, when they are read. Never rejects. */
@@ -119,16 +144,15 @@ export class Dispatcher {
 }
 
 /** `id` undefined: a notification. */
-type Request = {
-  readonly id: Id | undefined
-  readonly name: string
-  readonly params: unknown
-  readonly args?: readonly unknown[]
-}
+type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
 
-type Read = Request | { readonly id: Id; readonly error: RpcError }
+type Unreadable = { readonly id: Id; readonly error: RpcError }
+/** `fault`: refused before it ran; `args`: read already. */
+type Entry =
+  | Unreadable
+  | (Request & { readonly fault?: Outcome; readonly args?: readonly unknown[] })
 
-function readRequest(request: unknown): Read {
+function readRequest(request: unknown): Request | Unreadable {
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
     return { id: null, error: invalidRequest('a request is an object') }
   }

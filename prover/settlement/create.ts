@@ -12,7 +12,7 @@ import { SettlementContracts } from './contracts.ts'
 import { Games } from './games.ts'
 import { L1Calls } from './l1-calls.ts'
 import { Attestor, collectAttestations, type OutputHead, Outputs } from './outputs.ts'
-import { SETTLEMENT_DEFAULTS, SettlementService } from './service.ts'
+import { SERVICE_DEFAULTS, SettlementService } from './service.ts'
 
 export type Settlement = {
   readonly service: SettlementService
@@ -66,7 +66,7 @@ export function createSettlement(
   }
   const service = new SettlementService(
     {
-      ...SETTLEMENT_DEFAULTS,
+      ...SERVICE_DEFAULTS,
       pollMs: options.settlementPollMs,
       intervalBlocks: BigInt(options.outputIntervalBlocks),
     },

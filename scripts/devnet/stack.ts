@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { type ChainConfig, encodeChainConfig, type SystemConfig } from '../../genesis/chain.ts'
 import { AttestationVerifier, OpenToken } from '../../genesis/contracts.generated.ts'
 import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
@@ -27,6 +27,7 @@ export type Nodes = { readonly sequencer: Role; readonly validator: Role }
 export const DEFAULT_PORTS: Ports = { l1: 8545, sequencer: 9545, validator: 9546 }
 const L1_BLOCK_SECONDS = 2
 const L2_CHAIN_ID = 161_200
+const BATCH_INBOX = `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}` as const
 /** The windows of a public chain in seconds instead of days; one validator is the quorum. */
 const SETTLEMENT: Settlement = {
   ...SETTLEMENT_DEFAULTS,
@@ -58,6 +59,7 @@ export async function startL1(
     rpcUrl: l1.rpc,
     deployerKey: deployer.privateKey,
     settlement: SETTLEMENT,
+    system: { batchInbox: BATCH_INBOX, values: systemConfig(gasLimit) },
   })
   await bondValidators(l1.rpc, deployed)
   const config = await chainConfig(deployed, gasLimit)
@@ -85,32 +87,39 @@ async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<Ch
       l1,
       l2: { hash: ZERO_HASH, number: 0n },
       l2Time: timestamp,
-      systemConfig: {
-        batcher: devnetAccount('batcher').address,
-        gasLimit,
-        baseFeeScalar: 1_368,
-        blobBaseFeeScalar: 810_949,
-        eip1559Denominator: 250,
-        eip1559Elasticity: 6,
-        unsafeBlockSigner: devnetAccount('sequencer').address,
-      },
+      systemConfig: systemConfig(gasLimit),
     },
     blockTime: 1n,
     maxSequencerDrift: 600n,
     seqWindowSize: 600n,
     channelTimeout: 50n,
-    batchInbox: `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}`,
+    batchInbox: BATCH_INBOX,
     portal: deployed.portal,
+    ...(deployed.systemConfig && { l1SystemConfig: deployed.systemConfig }),
     l1Contracts: {
       token: deployed.token,
       portal: deployed.portal,
       disputeGameFactory: deployed.disputeGameFactory,
       anchorStateRegistry: deployed.anchorStateRegistry,
       attestationVerifier: deployed.attestationVerifier,
+      ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
     },
   }
   const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
+}
+
+/** Until SystemConfig on L1 says otherwise. */
+function systemConfig(gasLimit: bigint): SystemConfig {
+  return {
+    batcher: devnetAccount('batcher').address,
+    gasLimit,
+    baseFeeScalar: 1_368,
+    blobBaseFeeScalar: 810_949,
+    eip1559Denominator: 250,
+    eip1559Elasticity: 6,
+    unsafeBlockSigner: devnetAccount('sequencer').address,
+  }
 }
 
 export async function startNodes(
