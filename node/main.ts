@@ -14,6 +14,7 @@ import type { ChainConfig } from '../genesis/chain.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
+import { crypto } from './base/crypto.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
@@ -91,6 +92,7 @@ export async function createNode(
   input: { config: ChainConfig; options: NodeOptions; log: Log },
 ): Promise<Node> {
   const { config, options, log } = input
+  if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
   const metrics = new Metrics({ version: VERSION, role }, log)
   const store = await Store.open(join(options.dataDir, 'db'))
@@ -107,7 +109,7 @@ export async function createNode(
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
   )
   await pipeline.load()
-  const pool = openPool(chain)
+  const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
@@ -295,9 +297,9 @@ function openThreads({
   return threads
 }
 
-function openPool(chain: Chain): Mempool {
+function openPool(chain: Chain, { poolSlots }: NodeOptions): Mempool {
   const pool = new Mempool(
-    {},
+    { slotsMax: poolSlots },
     { chainId: chain.config.l2ChainId, head: poolHeadOf(chain), now: () => Date.now() / 1000 },
   )
   chain.on('block', ({ block }) => pool.onBlock(block))

@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { LogFormat, LogLevel } from './base/log.ts'
 import type { SignerProtocol } from './keys/remote.ts'
+import { DEFAULT_POOL_OPTIONS } from './mempool/options.ts'
 
 export const ROLES = ['sequencer', 'follower', 'validator'] as const
 export type Role = (typeof ROLES)[number]
@@ -71,6 +72,7 @@ export type NodeOptions = {
   readonly outputHead: 'safe' | 'finalized'
   readonly outputIntervalBlocks: number
   readonly settlementPollMs: number
+  readonly poolSlots: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
   /** Absolute ceilings, gwei per gas and per blob gas; batches wait while L1 is dearer. */
@@ -362,6 +364,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 6000,
     help: 'milliseconds between two looks at the games on L1',
+  },
+  poolSlots: {
+    group: 'network',
+    kind: 'number',
+    fallback: DEFAULT_POOL_OPTIONS.slotsMax,
+    help: 'transactions that may wait in the pool, in slots of 32 KiB',
   },
   batchIntervalMs: {
     group: 'batching',

@@ -22,6 +22,8 @@ export type BlockRules = {
   readonly common: Common
   /** EIP-2718 types of signed transactions. */
   readonly txTypes: ReadonlySet<number>
+  /** Plain transactions are as `tx-plain.ts` and `execute-plain.ts` know them: Prague's. */
+  readonly hasPlainTx?: true
   readonly precompiles: readonly CustomPrecompile[]
   /** Receives the base fee; null: it is burned (EIP-1559). */
   readonly baseFeeVault: Hex | null
@@ -67,6 +69,7 @@ function createRollupRules(chainId: number): ChainRules & BlockRules {
     chainId,
     common: commonOf(chainId),
     txTypes: ROLLUP_TX_TYPES,
+    hasPlainTx: true,
     precompiles: customPrecompiles(),
     baseFeeVault: OP.baseFeeVault,
     l1Prices: l1PricesOf,

@@ -99,6 +99,7 @@ function rulesOf(config: EthereumChainConfig, fork: ForkName): EthereumBlockRule
     chainId,
     common,
     txTypes: new Set([0, 1, 2, 3, 4].filter((type) => types[type as 0])),
+    ...(fork === 'prague' ? { hasPlainTx: true as const } : {}),
     precompiles: [],
     baseFeeVault: null,
     l1Prices: () => null,

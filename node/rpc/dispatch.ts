@@ -14,7 +14,6 @@ import type { Offload } from './workers/pool.ts'
 import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
-type Caller = { readonly session: Session | null; readonly client: string }
 
 const SHOWN_CHARACTERS_MAX = 80
 
@@ -50,7 +49,7 @@ export class Dispatcher {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
     if (!Array.isArray(request)) {
-      return this.#one(request, { session, client }, options.responseBytesMax)
+      return this.#one(this.#enter(request, client), session, options.responseBytesMax)
     }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
@@ -59,8 +58,9 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    for (const entry of request) {
-      const answer = await this.#one(entry, { session, client }, room)
+    const entries = request.map((entry) => this.#prepare(this.#enter(entry, client)))
+    for (const entry of entries) {
+      const answer = await this.#one(entry, session, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
       answers.push(answer)
@@ -68,11 +68,31 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, { session, client }: Caller, room: number): Promise<string | null> {
+  #enter(request: unknown, client: string): Entry {
     const read = readRequest(request)
-    if ('error' in read) return failure(read.id, read.error)
-    const { id, name, params } = read
-    const outcome = this.#rateFault(client, name) ?? (await this.outcome(name, params, session))
+    if ('error' in read) return read
+    const fault = this.#rateFault(client, read.name)
+    return fault ? { ...read, fault } : read
+  }
+
+  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
+  #prepare(entry: Entry): Entry {
+    if ('error' in entry || entry.fault) return entry
+    const method = this.#methods.get(entry.name)
+    if (!method?.prepare) return entry
+    try {
+      const args = readArguments(method, entry.params)
+      method.prepare(this.#context, args)
+      return { ...entry, args }
+    } catch {
+      return entry
+    }
+  }
+
+  async #one(entry: Entry, session: Session | null, room: number): Promise<string | null> {
+    if ('error' in entry) return failure(entry.id, entry.error)
+    const { id, name, params, args, fault } = entry
+    const outcome = fault ?? (await this.outcome(name, params, session, args))
     if (id === undefined) return null
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
   }
@@ -88,17 +108,27 @@ export class Dispatcher {
     }
   }
 
-  /** What a method gives, without the envelope. Never rejects. */
-  async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
+  /** What a method gives, without the envelope; `read`: its arguments, when they are read. Never rejects. */
+  async outcome(
+    name: string,
+    params: unknown,
+    session: Session | null = null,
+    read: readonly unknown[] | undefined = undefined,
+  ): Promise<Outcome> {
     const started = performance.now()
-    const outcome = await this.#outcome(name, params, session)
+    const outcome = await this.#outcome(name, params, session, read)
     const method = this.#methods.has(name) ? name : 'unknown'
     const seconds = (performance.now() - started) / 1000
     this.#context.observe(method, seconds, outcome.ok ? 'ok' : 'error')
     return outcome
   }
 
-  async #outcome(name: string, params: unknown, session: Session | null): Promise<Outcome> {
+  async #outcome(
+    name: string,
+    params: unknown,
+    session: Session | null,
+    read: readonly unknown[] | undefined,
+  ): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -109,7 +139,7 @@ export class Dispatcher {
         )
       }
       if (found.aside && this.#offload) return await this.#offload.call(name, params)
-      const args = readArguments(found, params)
+      const args = read ?? readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
       return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
@@ -130,7 +160,13 @@ export class Dispatcher {
 /** `id` undefined: a notification. */
 type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
 
-function readRequest(request: unknown): Request | { id: Id; error: RpcError } {
+type Unreadable = { readonly id: Id; readonly error: RpcError }
+/** `fault`: refused before it ran; `args`: read already. */
+type Entry =
+  | Unreadable
+  | (Request & { readonly fault?: Outcome; readonly args?: readonly unknown[] })
+
+function readRequest(request: unknown): Request | Unreadable {
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
     return { id: null, error: invalidRequest('a request is an object') }
   }

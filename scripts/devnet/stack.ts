@@ -45,6 +45,7 @@ const SETTLEMENT: Settlement = {
 export async function startL1(
   dir: string,
   ports: Ports = DEFAULT_PORTS,
+  gasLimit = 60_000_000n,
 ): Promise<{ l1: L1; config: ChainConfig }> {
   const l1 = await startAnvil({ port: await freePort(ports.l1), blockTime: L1_BLOCK_SECONDS })
   const deployer = devnetAccount('deployer')
@@ -58,10 +59,10 @@ export async function startL1(
     rpcUrl: l1.rpc,
     deployerKey: deployer.privateKey,
     settlement: SETTLEMENT,
-    system: { batchInbox: BATCH_INBOX, values: systemConfig() },
+    system: { batchInbox: BATCH_INBOX, values: systemConfig(gasLimit) },
   })
   await bondValidators(l1.rpc, deployed)
-  const config = await chainConfig(deployed)
+  const config = await chainConfig(deployed, gasLimit)
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
 }
@@ -77,7 +78,7 @@ async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void
   for (const validator of SETTLEMENT.validators) await wallet.send({ ...bond, args: [validator] })
 }
 
-async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
+async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<ChainConfig> {
   const { timestamp, ...l1 } = deployed.genesisL1
   const config: ChainConfig = {
     l1ChainId: deployed.l1ChainId,
@@ -86,7 +87,7 @@ async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
       l1,
       l2: { hash: ZERO_HASH, number: 0n },
       l2Time: timestamp,
-      systemConfig: systemConfig(),
+      systemConfig: systemConfig(gasLimit),
     },
     blockTime: 1n,
     maxSequencerDrift: 600n,
@@ -109,10 +110,10 @@ async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
 }
 
 /** Until SystemConfig on L1 says otherwise. */
-function systemConfig(): SystemConfig {
+function systemConfig(gasLimit: bigint): SystemConfig {
   return {
     batcher: devnetAccount('batcher').address,
-    gasLimit: 60_000_000n,
+    gasLimit,
     baseFeeScalar: 1_368,
     blobBaseFeeScalar: 810_949,
     eip1559Denominator: 250,
@@ -125,12 +126,14 @@ export async function startNodes(
   dir: string,
   l1: L1,
   ports: Ports = DEFAULT_PORTS,
+  more: { readonly poolSlots?: number } = {},
 ): Promise<Nodes> {
   const common = {
     rollup: join(dir, 'rollup.json'),
     l1Rpc: [l1.rpc],
     l1Beacon: [l1.beacon],
     l1StrictRoots: false,
+    ...more,
   }
   const sequencer = await startRole('sequencer', dir, {
     ...common,

@@ -138,7 +138,7 @@ async function run(one: Case): Promise<string | null> {
     const result = await executeTx(machine, decodeTxUnder(rules, fromHex(post.txbytes)), {
       gasLeft: machine.block.header.gasLimit,
       cumulativeGasUsed: 0n,
-      prices: null,
+      l1Fee: null,
       blobGasLeft: BigInt(rules.blobs?.max ?? 0) * GAS_PER_BLOB,
     })
     if ('refusal' in result) throw new TxError(result.refusal)

@@ -1,8 +1,8 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
 import { isDeposit } from '../../chain/deposit.ts'
-import { rulesAfter } from '../../chain/rules.ts'
-import { decodeTxUnder, decodeTxUnderAside, txHash } from '../../chain/tx.ts'
+import { type BlockRules, rulesAfter } from '../../chain/rules.ts'
+import { decodeTxUnder, decodeTxUnderAside, prepareTx, txHash } from '../../chain/tx.ts'
 import type { EthereumBlock as Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
@@ -69,6 +69,7 @@ export const transactionMethods: RpcMethods = {
     summary: 'Takes a signed transaction into the pool',
     params: [required('transaction', bytes)],
     result: schemas.data,
+    prepare: (context, [raw]) => void prepareTx(rulesOf(context), raw),
     handler: (context, [raw]) => submit(context, raw),
   }),
   eth_sendRawTransactionSync: method({
@@ -139,10 +140,14 @@ function showTransaction({ chain }: RpcContext, block: Block | null, at: number)
 
 /** What is wrong with it as such is said here, also on a node that only hands it on. */
 async function submit(context: RpcContext, sent: Uint8Array): Promise<Hex> {
-  const { rules } = context.chain
   const raw = await context.openTransaction(sent)
-  await decodeTxUnderAside(rulesAfter(rules, context.chain.head('unsafe')), raw)
+  await decodeTxUnderAside(rulesOf(context), raw)
   return context.submitTransaction(raw)
+}
+
+/** Of the next block. */
+function rulesOf({ chain }: RpcContext): BlockRules {
+  return rulesAfter(chain.rules, chain.head('unsafe'))
 }
 
 /** Waits in progress, of each context. */

@@ -110,3 +110,22 @@ t.test(
     }
   },
 )
+
+t.test(
+  'a weighed LRU forgets the oldest until the rest is light enough, but keeps the newest',
+  async (t) => {
+    const lru = new LruMap<string, number>(3, { weightMax: 10, weigh: (value) => value })
+    const kept = (): string[] => ['a', 'b', 'c', 'd'].filter((key) => lru.get(key) !== undefined)
+    lru.set('a', 4)
+    lru.set('b', 4)
+    t.same(kept(), ['a', 'b'])
+    lru.set('c', 5)
+    t.same(kept(), ['b', 'c'])
+    lru.set('b', 1)
+    lru.set('d', 1)
+    t.same(kept(), ['b', 'c', 'd'])
+    lru.set('a', 50)
+    t.same(kept(), ['a'])
+    t.equal(lru.size, 1)
+  },
+)
