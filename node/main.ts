@@ -43,9 +43,10 @@ import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
-import type { L1Status } from './rpc/context.ts'
+import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
+import { type AdminActions, adminMethods as adminMethodsOf } from './rpc/methods/admin.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
 import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
@@ -73,7 +74,9 @@ export type Node = {
   readonly metrics: Metrics
   /** What /readyz asks; a role adds its own before `start`. */
   readonly checks: Check[]
-  /** Methods of the admin server; a role adds its own before `start`. */
+  /** What the admin server can do with this node; a role adds what it can. */
+  readonly adminActions: AdminActions
+  /** More methods of the admin server, added before `start`. */
   readonly adminMethods: RpcMethods[]
   /** Metrics and admin server, while they are open. */
   readonly doors: () => Doors
@@ -104,9 +107,10 @@ export async function createNode(
   })
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
+  const checkpoints = new Checkpoints(store.table('checkpoints'))
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
-    { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
+    { config, chain, l1: l1.reader, checkpoints, log },
   )
   await pipeline.load()
   const pool = openPool(chain, options)
@@ -151,7 +155,15 @@ export async function createNode(
     l1SilentMs,
     now: Date.now,
   })
-  const adminMethods: RpcMethods[] = []
+  const adminActions: AdminActions = {
+    peers: () => p2p.peers().map(({ peer: id, address, score }) => ({ id, address, score })),
+    connectPeer: async (address) => {
+      await p2p.connect(address)
+    },
+    disconnectPeer: (id) => p2p.disconnect(id),
+    dropTransaction: (hash) => pool.remove(hash),
+  }
+  const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
   watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
   const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
@@ -166,6 +178,7 @@ export async function createNode(
         observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
+        safeHeadAtL1: (l1Number) => safeHeadAt(checkpoints, l1Number),
         ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
@@ -208,6 +221,7 @@ export async function createNode(
     models,
     metrics,
     checks,
+    adminActions,
     adminMethods,
     doors: () => doors,
     start: async (methods = []) => {
@@ -376,6 +390,17 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
     found.push({ block: encodeBlock(block), signature })
   }
   return found
+}
+
+/** Kept from the finalized L1 block on. */
+async function safeHeadAt(
+  checkpoints: Checkpoints,
+  l1Number: bigint,
+): Promise<SafeHeadAtL1 | null> {
+  for await (const { l1, safe } of checkpoints.descending(l1Number)) {
+    return { l1Block: l1, safeHead: safe }
+  }
+  return null
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {

@@ -13,8 +13,9 @@ import { L1Sender } from '../node/l1/sender.ts'
 import type { Node } from '../node/main.ts'
 import { blockPreimage } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
+import type { AdminActions } from '../node/rpc/methods/admin.ts'
 import { Backlog } from './batcher/backlog.ts'
-import { Batcher, type BatcherStatus, type Posted } from './batcher/batcher.ts'
+import { Batcher, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
 import { Outbox } from './batcher/outbox.ts'
 import { ProducerClock } from './clock.ts'
@@ -28,10 +29,6 @@ export type Sequencer = {
   /** The node's URL. */
   start(): Promise<string>
   stop(): Promise<void>
-  /** Plain data for health checks and metrics. */
-  batcherStatus(): BatcherStatus
-  /** Uses up every pending nonce on L1 by a transaction that carries nothing. */
-  cancelBatches(): Promise<void>
 }
 
 const BATCHER_POLL_MS = 500
@@ -132,10 +129,23 @@ export function createSequencer(node: Node): Sequencer {
   )
 
   replayDropped(chain, pool)
+  Object.assign(node.adminActions, {
+    startSequencer: async (parent) => {
+      const { hash } = chain.headRef('unsafe')
+      if (parent !== null && parent !== hash) {
+        throw userError('other-head', `the unsafe head is ${hash}, not ${parent}`)
+      }
+      producer.start()
+    },
+    stopSequencer: async () => {
+      await producer.stop()
+      return chain.headRef('unsafe').hash
+    },
+    isSequencing: () => producer.isRunning,
+    cancelBatches: () => batcher.cancel(),
+  } satisfies AdminActions)
 
   return {
-    batcherStatus: () => batcher.status(),
-    cancelBatches: () => batcher.cancel(),
     start: async () => {
       await blockSigner.check()
       await batchSigner.check()

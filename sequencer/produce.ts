@@ -80,6 +80,10 @@ export class Producer {
     this.#delayMs = options.retryDelayMs
   }
 
+  get isRunning(): boolean {
+    return !this.#stopped
+  }
+
   start(): void {
     if (!this.#stopped) return
     this.#stopped = false

@@ -68,7 +68,7 @@ export type RpcModules = {
   readonly syncing?: () => SyncProgress | null
   readonly l1Status?: () => L1Status
   /** The safe head as of an L1 block, from a record derivation keeps; default: the newest only. */
-  readonly safeHeadAtL1?: (l1Number: bigint) => SafeHeadAtL1 | null
+  readonly safeHeadAtL1?: (l1Number: bigint) => Promise<SafeHeadAtL1 | null>
   /** Milliseconds, monotonic; for expiry only. */
   readonly now?: () => number
   /** Told of every request; `method` is one that exists, or 'unknown'. */
@@ -92,7 +92,7 @@ export type RpcContext = {
   peerCount(): number
   syncing(): SyncProgress | null
   l1Status(): L1Status
-  safeHeadAtL1(l1Number: bigint): SafeHeadAtL1 | null
+  safeHeadAtL1(l1Number: bigint): Promise<SafeHeadAtL1 | null>
 }
 
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
@@ -116,7 +116,7 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     openTransaction: modules.openTransaction ?? (async (sent) => sent),
     peerCount: modules.peerCount ?? (() => 0),
     syncing: modules.syncing ?? (() => null),
-    safeHeadAtL1: modules.safeHeadAtL1 ?? ((l1Number) => newestSafe(chain, l1Number)),
+    safeHeadAtL1: modules.safeHeadAtL1 ?? (async (l1Number) => newestSafe(chain, l1Number)),
     l1Status:
       modules.l1Status ?? (() => ({ current: null, head: null, safe: null, finalized: null })),
   }

@@ -6,7 +6,7 @@
 import type { Hex } from '../../base/bytes.ts'
 import { RPC, RpcError } from '../errors.ts'
 import { type Json, method, type RpcMethods, type ValueType } from '../method.ts'
-import { bad, bytes, hash, optional, required, schemas } from '../params.ts'
+import { bad, hash, optional, required, schemas } from '../params.ts'
 
 export type AdminPeer = { readonly id: string; readonly address: string; readonly score?: number }
 
@@ -16,33 +16,17 @@ export type AdminActions = {
   /** After the block in work. Gives the hash of the last block made. */
   readonly stopSequencer?: () => Promise<Hex>
   readonly isSequencing?: () => boolean
-  /** A signed block that came some other way than gossip. */
-  readonly postUnsafeBlock?: (signed: Uint8Array) => Promise<void>
-  /** Derivation begins again from the last block it is sure of. */
-  readonly resetDerivation?: () => Promise<void>
+  /** Uses up every pending nonce on L1 by a transaction that carries nothing. */
+  readonly cancelBatches?: () => Promise<void>
   readonly peers?: () => readonly AdminPeer[]
   readonly connectPeer?: (address: string) => Promise<void>
   readonly disconnectPeer?: (id: string) => Promise<boolean>
   readonly nodeInfo?: () => Json
-  readonly logLevel?: () => string
-  readonly setLogLevel?: (level: LogLevel) => void
   /** Takes a waiting transaction out of the pool. */
   readonly dropTransaction?: (txHash: Hex) => boolean
 }
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-
 const TEXT_MAX = 1_000
-
-const level: ValueType<LogLevel> = {
-  schema: { enum: LOG_LEVELS },
-  parse: (value) => {
-    const found = LOG_LEVELS.find((name) => name === value)
-    if (!found) throw bad(`one of ${LOG_LEVELS.join(', ')}`, value)
-    return found
-  },
-}
 
 const text: ValueType<string> = {
   schema: { type: 'string', minLength: 1, maxLength: TEXT_MAX },
@@ -54,6 +38,7 @@ const text: ValueType<string> = {
   },
 }
 
+/** `actions` is asked at each call: a role may still add to it. */
 export function adminMethods(actions: AdminActions): RpcMethods {
   return {
     admin_startSequencer: method({
@@ -77,21 +62,13 @@ export function adminMethods(actions: AdminActions): RpcMethods {
       result: schemas.boolean,
       handler: () => actions.isSequencing?.() ?? false,
     }),
-    admin_postUnsafePayload: method({
-      summary: 'Takes in a signed block as if it had come by gossip',
-      params: [required('signedBlock', bytes)],
-      result: schemas.boolean,
-      handler: async (_context, [signed]) => {
-        await need(actions, 'postUnsafeBlock', 'a follower')(signed)
-        return true
-      },
-    }),
-    admin_resetDerivationPipeline: method({
-      summary: 'Derives again from the last block that is sure',
+    admin_cancelBatches: method({
+      summary:
+        'Withdraws what waits on L1 and was not taken: every pending nonce carries nothing then',
       params: [],
       result: schemas.boolean,
       handler: async () => {
-        await need(actions, 'resetDerivation', 'a node that derives from L1')()
+        await need(actions, 'cancelBatches', 'a batcher')()
         return true
       },
     }),
@@ -121,21 +98,6 @@ export function adminMethods(actions: AdminActions): RpcMethods {
       params: [],
       result: schemas.object,
       handler: ({ clientVersion }) => actions.nodeInfo?.() ?? { version: clientVersion },
-    }),
-    admin_logLevel: method({
-      summary: 'The level logs are written from',
-      params: [],
-      result: { enum: LOG_LEVELS },
-      handler: () => need(actions, 'logLevel', 'a log with levels')(),
-    }),
-    admin_setLogLevel: method({
-      summary: 'Changes the level logs are written from, until the next start',
-      params: [required('level', level)],
-      result: { type: 'null' },
-      handler: (_context, [wanted]) => {
-        need(actions, 'setLogLevel', 'a log with levels')(wanted)
-        return null
-      },
     }),
     admin_dropTransaction: method({
       summary: 'Takes a waiting transaction out of the pool; false when it is not there',

@@ -48,18 +48,18 @@ export const optimismMethods: RpcMethods = {
     summary: 'The newest block that was safe when derivation had read L1 up to a block',
     params: [required('l1Block', blockNumber)],
     result: schemas.object,
-    handler: (context, [id]) => {
+    handler: async (context, [id]) => {
       rollupOf(context.chain)
       const { current } = context.l1Status()
       const wanted = id.kind === 'number' ? id.number : current?.number
-      const found = wanted === undefined ? null : context.safeHeadAtL1(wanted)
+      const found = wanted === undefined ? null : await context.safeHeadAtL1(wanted)
       if (found) return { l1Block: blockId(found.l1Block), safeHead: blockId(found.safeHead) }
       const read = current
         ? `derivation has read L1 up to block ${current.number}`
         : 'derivation has not begun'
       throw new RpcError(
         RPC.notFound,
-        `safe head not found at L1 block ${wanted ?? 'latest'}: ${read}, and older safe heads are not kept`,
+        `safe head not found at L1 block ${wanted ?? 'latest'}: ${read}, and safe heads are kept from the finalized L1 block on`,
       )
     },
   }),

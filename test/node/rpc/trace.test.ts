@@ -203,19 +203,22 @@ t.test('the safe head at an L1 block is the newest known, or said not to be', as
 t.test('the operator’s methods act, and what the node has no part for is refused', async (t) => {
   const { node } = await open(t)
   const context = createContext({}, { chain: node.chain, log: silentLog })
-  const levels: string[] = []
+  const dialled: string[] = []
   const dispatcher = new Dispatcher(
     context,
-    adminMethods({ isSequencing: () => true, setLogLevel: (level) => void levels.push(level) }),
+    adminMethods({
+      isSequencing: () => true,
+      connectPeer: async (address) => void dialled.push(address),
+    }),
   )
   const ask = async (method: string, ...params: unknown[]) => {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
     return JSON.parse((await dispatcher.handle(Buffer.from(body))) ?? 'null')
   }
   t.match(await ask('admin_sequencerActive'), { result: true })
-  t.match(await ask('admin_setLogLevel', 'debug'), { result: null })
-  t.match(await ask('admin_setLogLevel', 'loud'), { error: { code: -32602 } })
-  t.same(levels, ['debug'])
+  t.match(await ask('admin_addPeer', '/ip4/127.0.0.1/tcp/1'), { result: true })
+  t.match(await ask('admin_addPeer', ''), { error: { code: -32602 } })
+  t.same(dialled, ['/ip4/127.0.0.1/tcp/1'])
   t.match(await ask('admin_stopSequencer'), {
     error: { code: -32002, message: /needs a sequencer/ },
   })
