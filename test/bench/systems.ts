@@ -29,8 +29,8 @@ export type System = {
   stop(): Promise<void>
 }
 
-/** So that a block has room for what a second brings. */
-export const BLOCK_GAS = 600_000_000n
+/** The most our SystemConfig allows: 9,500 transfers a block. */
+export const BLOCK_GAS = 200_000_000n
 const POOL_MAX = 200_000
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const RICH_WEI = 10n ** 24n
