@@ -52,6 +52,7 @@ export function createValidator(node: Node): Validator {
   const settlement = createSettlement(node, { key, verifiedBlock: () => prover.verifiedBlock })
   return {
     start: async () => {
+      await settlement?.check()
       const url = await node.start([prover.methods(), settlement?.methods ?? {}])
       prover.start()
       settlement?.service.start()

@@ -54,7 +54,7 @@ const BALANCE_SELECTOR = '0xb69ef8a8'
 
 export type SupplyModules = {
   readonly config: Pick<ChainConfig, 'portal'>
-  readonly reader: Pick<L1Reader, 'originWithDeposits'>
+  readonly reader: Pick<L1Reader, 'originWithLogs'>
   readonly client: Pick<L1Client, 'request'>
   /** L2 number u64 -> block hash 32 || totals 4 x 32. */
   readonly books: Pick<KvTable, 'get' | 'put'>
@@ -128,7 +128,7 @@ export class Supply {
     block: Block,
   ): Promise<{ finalized: bigint } | { wrong: string }> {
     const { reader, config, sent } = this.#modules
-    const origin = await reader.originWithDeposits(number)
+    const origin = await reader.originWithLogs(number)
     if (origin?.hash !== hash) {
       throw new NodeError('l1-origin-gone', 'retry', `L1 block ${number} is not ${hash} now`)
     }

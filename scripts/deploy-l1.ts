@@ -1,6 +1,6 @@
 /**
- * Our contracts onto an L1: the token, settlement (games, verifier, registry), then the portal that locks
- * the token. What comes back is what a chain configuration needs; the L2 starts at the L1 block that holds
+ * Our contracts onto an L1: the token, settlement (games, verifier, registry), SystemConfig, then the portal
+ * that locks the token. What comes back is what a chain configuration needs; the L2 starts at the L1 block that holds
  * the portal, so no deposit can be missed. All are sent at once: an address follows from deployer and nonce.
  */
 import {
@@ -13,7 +13,7 @@ import {
   http,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import type { BlockId } from '../genesis/chain.ts'
+import type { BlockId, SystemConfig as SystemConfigValues } from '../genesis/chain.ts'
 import {
   AnchorStateRegistry,
   AttestationVerifier,
@@ -21,6 +21,7 @@ import {
   OpenToken,
   OutputGame,
   Portal,
+  SystemConfig,
 } from '../genesis/contracts.generated.ts'
 
 /** How outputs are settled on L1. Seconds, wei. */
@@ -68,6 +69,8 @@ export type L1Deployment = {
   readonly l1ChainId: number
   readonly token: Hex
   readonly portal: Hex
+  /** Absent when none was asked for: then the genesis values hold for good. */
+  readonly systemConfig?: Hex
   readonly disputeGameFactory: Hex
   readonly anchorStateRegistry: Hex
   readonly attestationVerifier: Hex
@@ -76,12 +79,16 @@ export type L1Deployment = {
   readonly genesisL1: BlockId & { readonly timestamp: bigint }
 }
 
-/** @param options.holder receives the whole OPEN supply; the deployer unless named */
+/**
+ * @param options.holder receives the whole OPEN supply; the deployer unless named
+ * @param options.system what SystemConfig begins with, the chain's genesis values; its owner is the deployer
+ */
 export async function deployL1(options: {
   rpcUrl: string
   deployerKey: Hex
   settlement: Settlement
   holder?: Hex
+  system?: { readonly batchInbox: Hex; readonly values: SystemConfigValues }
   pollingIntervalMs?: number
 }): Promise<L1Deployment> {
   const { settlement } = options
@@ -156,6 +163,14 @@ export async function deployL1(options: {
       else await call(ownable, 'transferOwnership', [owner])
     }
   }
+  const { system } = options
+  const systemConfig =
+    system &&
+    (await deploy('SystemConfig', SystemConfig, [
+      BigInt(owner) === 0n ? account.address : owner,
+      system.batchInbox,
+      configOf(system.values),
+    ]))
   const { maturitySeconds } = settlement
   const portal = await deploy('Portal', Portal, [token, anchorStateRegistry, maturitySeconds])
 
@@ -176,6 +191,7 @@ export async function deployL1(options: {
     anchorStateRegistry,
     attestationVerifier,
     outputGame,
+    ...(systemConfig && { systemConfig }),
     genesisL1: { hash: block.hash, number: block.number, timestamp: block.timestamp },
   }
 }
@@ -183,3 +199,16 @@ export async function deployL1(options: {
 /** The largest of ours takes less than half of it. */
 const DEPLOY_GAS = 5_000_000n
 const CALL_GAS = 200_000n
+
+/** In the contract's words. */
+function configOf(values: SystemConfigValues): Record<string, unknown> {
+  return {
+    batcher: values.batcher,
+    gasLimit: values.gasLimit,
+    basefeeScalar: values.baseFeeScalar,
+    blobbasefeeScalar: values.blobBaseFeeScalar,
+    eip1559Denominator: values.eip1559Denominator,
+    eip1559Elasticity: values.eip1559Elasticity,
+    unsafeBlockSigner: values.unsafeBlockSigner,
+  }
+}

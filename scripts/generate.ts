@@ -1,23 +1,13 @@
 /**
- * Answers a file of prompts with a model from plain files, so that anyone can compare us with peers:
- *
- *   openledger generate --base DIR_OR_GGUF [--adapter DIR] --prompts in.jsonl --max-new N --out out.jsonl
- *
- * In: rows `{id, tokens}` or `{id, text}`; token ids win and nothing is added to them. Out: `{id,
- * tokens, text}` in the same order, the new tokens only; `text` is null when the model has no tokenizer.
+ * Answers a file of prompts with a model from plain files, so that anyone can compare us with peers. In: rows
+ * `{id, tokens}` or `{id, text}`; token ids win and nothing is added to them. Out: `{id, tokens, text}`
+ * in the same order, the new tokens only; `text` is null when the model has no tokenizer.
  */
 import { createReadStream, existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { Adapter, type Answer, type GenerateOptions, generate, Model } from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
-
-export const GENERATE_HELP = `  generate     answers a file of prompts with a model from plain files
-                 --base DIR_OR_GGUF [--adapter DIR] --prompts FILE --max-new N --out FILE
-                 [--greedy] (the only choice of tokens so far) [--precision f32]
-               in: JSON lines {id, tokens} or {id, text}; out: {id, tokens, text}
-`
 
 type Prompt = { readonly id: string | number; readonly tokens: Uint32Array }
 
@@ -27,40 +17,6 @@ export type GenerateJob = {
   readonly prompts: string
   readonly out: string
   readonly maxNew: number
-}
-
-export async function runGenerate(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      base: { type: 'string' },
-      adapter: { type: 'string' },
-      prompts: { type: 'string' },
-      out: { type: 'string' },
-      'max-new': { type: 'string' },
-      greedy: { type: 'boolean', default: true },
-      precision: { type: 'string', default: 'f32' },
-    },
-  })
-  const need = (name: 'base' | 'prompts' | 'out' | 'max-new'): string => {
-    const value = values[name]
-    if (!value) throw userError('usage', `--${name} is missing; 'openledger --help' shows its use`)
-    return value
-  }
-  if (values.precision !== 'f32') {
-    throw userError('usage', `--precision is '${values.precision}'; only f32 is there so far`)
-  }
-  const maxNew = need('max-new')
-  if (!/^[1-9]\d{0,5}$/.test(maxNew)) {
-    throw userError('usage', `--max-new is '${maxNew}'; it must be 1 to 999999`)
-  }
-  const job = { base: need('base'), prompts: need('prompts'), out: need('out') }
-  const { rows, tokens } = await generateFile({
-    ...job,
-    adapter: values.adapter,
-    maxNew: Number(maxNew),
-  })
-  process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${job.out}\n`)
 }
 
 /** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */

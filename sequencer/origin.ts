@@ -9,9 +9,9 @@ import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import { type NextOrigin, nextOrigin } from '../node/derive/origin.ts'
 import type { L2Ref } from '../node/derive/types.ts'
-import type { L1Reader, OriginWithDeposits } from '../node/l1/reader.ts'
+import type { L1Reader, OriginWithLogs } from '../node/l1/reader.ts'
 
-export type OriginReader = Pick<L1Reader, 'head' | 'originWithDeposits'>
+export type OriginReader = Pick<L1Reader, 'head' | 'originWithLogs'>
 
 export type OriginOptions = {
   /** L1 blocks that must lie on top of a new origin. */
@@ -27,9 +27,9 @@ export class OriginSelector {
   readonly #config: ChainConfig
   readonly #reader: OriginReader
   readonly #log: Log
-  #epoch: OriginWithDeposits | null = null
-  #next: OriginWithDeposits | null = null
-  #lookup: Promise<OriginWithDeposits | null> | null = null
+  #epoch: OriginWithLogs | null = null
+  #next: OriginWithLogs | null = null
+  #lookup: Promise<OriginWithLogs | null> | null = null
 
   constructor(
     options: OriginOptions,
@@ -42,7 +42,7 @@ export class OriginSelector {
   }
 
   /** @throws NodeError `l1-origin` (reset) when L1 was reorganised under the parent. */
-  async choose(parent: L2Ref): Promise<NextOrigin<OriginWithDeposits>> {
+  async choose(parent: L2Ref): Promise<NextOrigin<OriginWithLogs>> {
     const epoch = await this.#epochOf(parent)
     this.#next ??= await this.#patiently(this.#find(epoch))
     if (this.#next && this.#next.parentHash !== epoch.hash) {
@@ -53,11 +53,11 @@ export class OriginSelector {
     return nextOrigin({ config: this.#config, parent, epoch, nextEpoch })
   }
 
-  async #epochOf({ l1Origin }: L2Ref): Promise<OriginWithDeposits> {
+  async #epochOf({ l1Origin }: L2Ref): Promise<OriginWithLogs> {
     if (this.#epoch?.hash === l1Origin.hash) return this.#epoch
     if (this.#next?.hash === l1Origin.hash) this.#epoch = this.#next
     else {
-      const found = await this.#reader.originWithDeposits(l1Origin.number)
+      const found = await this.#reader.originWithLogs(l1Origin.number)
       if (found?.hash !== l1Origin.hash) throw reorganised(l1Origin.number)
       this.#epoch = found
     }
@@ -66,7 +66,7 @@ export class OriginSelector {
   }
 
   /** One look at a time; the block after `epoch`, or null when L1 has none or is away. */
-  #find(epoch: OriginWithDeposits): Promise<OriginWithDeposits | null> {
+  #find(epoch: OriginWithLogs): Promise<OriginWithLogs | null> {
     this.#lookup ??= this.#read(epoch)
       .catch((error) => {
         this.#log.warn('the next L1 origin is not known', { error: messageOf(error) })
@@ -81,10 +81,10 @@ export class OriginSelector {
     })
   }
 
-  async #read(epoch: OriginWithDeposits): Promise<OriginWithDeposits | null> {
+  async #read(epoch: OriginWithLogs): Promise<OriginWithLogs | null> {
     const head = await this.#reader.head('latest')
     if (!head || head.number < epoch.number + 1n + this.#options.confirmations) return null
-    return this.#reader.originWithDeposits(epoch.number + 1n)
+    return this.#reader.originWithLogs(epoch.number + 1n)
   }
 
   /** Null when it takes too long. */

@@ -30,8 +30,9 @@ export const PRESSURE_DEFAULTS: PressureOptions = {
 
 export type PressureInput = {
   readonly backlogBytes: number
-  /** L1 origin of the safe head; of L1 null when it was not read yet. */
+  /** L1 origin of the safe head. */
   readonly safeOrigin: Pick<BlockId, 'number'>
+  /** Null until L1 was read. */
   readonly l1Head: Pick<BlockId, 'number'> | null
   readonly seqWindowSize: bigint
 }
@@ -40,8 +41,10 @@ export type Pressure = { readonly isRecovering: boolean; readonly bytesMax: numb
 
 export function pressureOf(input: PressureInput, options: PressureOptions): Pressure {
   const { safeOrigin, l1Head, seqWindowSize, backlogBytes } = input
+  // Just started: it is not known yet how old the safe head is.
+  if (!l1Head) return { isRecovering: false, bytesMax: 0 }
   const margin = seqWindowSize / options.recoverWindowPart
-  const isRecovering = !l1Head || safeOrigin.number + seqWindowSize < l1Head.number + margin
+  const isRecovering = safeOrigin.number + seqWindowSize < l1Head.number + margin
   const { blockBytesMax: max, backlogBytesLow: low, backlogBytesHigh: high } = options
   const bytesMax = isRecovering ? 0 : blockBytesMax(backlogBytes, { max, low, high })
   return { isRecovering, bytesMax }

@@ -7,7 +7,7 @@
  * The order is the safety argument: a block that anybody saw is on our disk, and a block on our disk
  * is one that a follower will accept.
  */
-import type { ChainConfig } from '../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../genesis/chain.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Chain } from '../node/chain/chain.ts'
@@ -37,7 +37,7 @@ export const PRODUCER_DEFAULTS: ProducerOptions = {
   retryDelayMs: 200,
   retryDelayMsMax: 5_000,
   fillMsMax: 600,
-  lateMsMax: 4_000,
+  lateMsMax: 2_000,
   waitMsMax: 1_000,
 }
 
@@ -49,11 +49,13 @@ export type ProducerModules = {
   /** Unix time, milliseconds. */
   now(): number
   head(): L2Ref
+  /** As of the head's L1 origin. */
+  system(): SystemConfig
   /** What the next block may take. */
   pressure(): Pressure
   /** The pool's best for the next block. */
   candidates(): Iterable<Uint8Array>
-  sign(block: Block): Uint8Array
+  sign(block: Block): Uint8Array | Promise<Uint8Array>
   publish(block: Block, signature: Uint8Array): Promise<void>
   onSkipped(skipped: readonly SkippedTx[]): void
 }
@@ -76,6 +78,10 @@ export class Producer {
     this.#options = options
     this.#modules = modules
     this.#delayMs = options.retryDelayMs
+  }
+
+  get isRunning(): boolean {
+    return !this.#stopped
   }
 
   start(): void {
@@ -123,8 +129,8 @@ export class Producer {
 
   /** Makes a block if one is due. Milliseconds until the next is, 0 when it already is. */
   async produceIfDue(): Promise<number> {
-    const { config, now, head } = this.#modules
-    const parent = head()
+    const { config, now, head, system } = this.#modules
+    const [parent, parentSystem] = [head(), system()]
     const dueMs = Number(parent.timestamp + config.blockTime) * 1000 - now()
     if (dueMs > 0) return dueMs
     const choice = await this.#modules.origins.choose(parent)
@@ -136,7 +142,8 @@ export class Producer {
       )
     }
     const { origin, empty } = choice
-    const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
+    const next = { config, parent, parentSystem, origin, transactions: [] }
+    const { attributes } = deriveAttributes(next)
     const pressure = this.#modules.pressure()
     this.#tellMode(pressure.isRecovering)
     const bytesMax = empty ? 0 : pressure.bytesMax
@@ -191,7 +198,7 @@ export class Producer {
   async #seal(executed: Executed): Promise<void> {
     const { chain, log } = this.#modules
     const { block } = executed
-    const signature = this.#modules.sign(block)
+    const signature = await this.#modules.sign(block)
     await chain.commit(executed, { signature })
     this.#modules.onSkipped(executed.skipped)
     const { number, gasUsed } = block.header

@@ -12,8 +12,14 @@ import type { BlockRef, EthereumBlock, Receipt } from './types.ts'
 export class BlockArchive<B extends EthereumBlock> {
   readonly #store: Store
   readonly #decode: (bytes: Uint8Array) => B
-  readonly #blocks = new LruMap<Hex, B>(chainOptions.blocksCached)
-  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached)
+  readonly #blocks = new LruMap<Hex, B>(chainOptions.blocksCached, {
+    weightMax: chainOptions.transactionsCached,
+    weigh: ({ transactions }) => transactions.length,
+  })
+  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached, {
+    weightMax: chainOptions.transactionsCached,
+    weigh: (receipts) => receipts.length,
+  })
 
   constructor(store: Store, decode: (bytes: Uint8Array) => B) {
     this.#store = store

@@ -9,6 +9,7 @@
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { bytesEqual, fromHex, type Hex, ZERO_HASH } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
 import { NodeError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { Commit } from '../store/commit.ts'
@@ -242,7 +243,8 @@ export class Chain extends ChainReader {
     if (signature) commit.signature(block.hash, signature)
     const remember = (): void => {
       this.archive.remember(block, receipts)
-      this.store.rememberNodes(writes.nodes)
+      // The native tries keep new nodes themselves; these views would hold on to a whole block's.
+      if (crypto.fault !== null) this.store.rememberNodes(writes.nodes)
     }
     if (!makeHead) {
       await commit.write(this.store)

@@ -10,6 +10,8 @@ import { paramsTx } from '@ethereumjs/tx'
 import type { KZG } from '@ethereumjs/util'
 import { paramsVM } from '@ethereumjs/vm'
 import { fromHex } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
+import { ecrecover } from './ecrecover.ts'
 import { verifyKzgProof } from './kzg.ts'
 
 /** Complete instances. (Outside the class: `Common`'s constructor already calls the methods below.) */
@@ -54,7 +56,11 @@ export function createSealedCommon(args: {
   params?: ParamsDict
 }): Common {
   const { chain, hardfork, params = {} } = args
-  const common = new FixedCommon({ chain, hardfork, customCrypto: { kzg: pointEvaluation() } })
+  const common = new FixedCommon({
+    chain,
+    hardfork,
+    customCrypto: { kzg: pointEvaluation(), keccak256: crypto.keccak256, ecrecover },
+  })
   for (const one of [paramsBlock, paramsTx, paramsEVM, paramsVM, params]) common.updateParams(one)
   // Every EVM listens for a change of hard fork and would never be let go by a shared instance.
   common.events.on = () => common.events

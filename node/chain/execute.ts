@@ -26,7 +26,7 @@ import { type DepositTx, decodeDepositTx, isDeposit } from './deposit.ts'
 import { type InvalidBlock, type SkippedTx, TxError, type TxRefusal } from './errors.ts'
 import { executeDeposit } from './execute-deposit.ts'
 import { executeTx } from './execute-tx.ts'
-import { encodeExtraData, type L1Prices, nextBaseFee } from './fees.ts'
+import { encodeExtraData, type L1Prices, l1FeeOfSize, nextBaseFee } from './fees.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
 import { RlpError } from './rlp.ts'
@@ -34,7 +34,7 @@ import { rollupRules } from './rules.ts'
 import type { StateWrites, WorldState } from './state.ts'
 import { writeSystemState } from './system.ts'
 import { decodeTx, type SignedTx, txHash } from './tx.ts'
-import type { Block, Header, PayloadAttributes, Receipt } from './types.ts'
+import type { Block, Header, L1Fee, PayloadAttributes, Receipt } from './types.ts'
 
 export type ExecuteInput = {
   readonly config: Pick<ChainConfig, 'l2ChainId' | 'blockTime'>
@@ -160,6 +160,8 @@ class BlockRun {
   readonly #chainId: number
   readonly #observer: BlockObserver | undefined
   #prices: L1Prices | null | undefined
+  /** By FastLZ size: most transactions of a block are of few sizes. */
+  readonly #l1Fees = new Map<number, L1Fee>()
 
   constructor(
     machine: Machine,
@@ -227,13 +229,25 @@ class BlockRun {
   async #signed(raw: Uint8Array): Promise<{ receipt: Receipt } | { refusal: TxRefusal }> {
     const tx = readSigned(raw, this.#chainId)
     if ('code' in tx) return { refusal: tx }
-    const { state, rules } = this.#machine
-    this.#prices ??= rules.l1Prices((address, key) => state.slot(address, key))
     return executeTx(this.#machine, tx, {
       gasLeft: this.gasLeft,
       cumulativeGasUsed: this.gasUsed,
-      prices: this.#prices,
+      l1Fee: this.#l1FeeOf(tx.fastLzBytes),
+      isWatched: this.#observer !== undefined,
     })
+  }
+
+  /** Prices stay as they are once the first signed transaction is reached. */
+  #l1FeeOf(fastLzBytes: number): L1Fee | null {
+    const { state, rules } = this.#machine
+    this.#prices ??= rules.l1Prices((address, key) => state.slot(address, key))
+    if (!this.#prices) return null
+    let fee = this.#l1Fees.get(fastLzBytes)
+    if (!fee) {
+      fee = l1FeeOfSize(fastLzBytes, this.#prices)
+      this.#l1Fees.set(fastLzBytes, fee)
+    }
+    return fee
   }
 }
 

@@ -23,7 +23,7 @@ export type Heads = Readonly<Record<HeadTag, BlockRef>> & {
 
 const SAFE_L1 = 'safe-l1-origin'
 
-export function readHeads(store: Store): Heads | null {
+export function readHeads(store: Pick<Store, 'meta'>): Heads | null {
   const at = (name: string): BlockRef | null => {
     const row = store.meta(name)
     if (!row) return null

@@ -46,6 +46,8 @@ export type BlockEnvironment = Pick<
 /** Hash of an ancestor, 32 bytes; asked for the last 256 only. */
 export type AncestorHash = (number: bigint) => Uint8Array
 
+const bn254 = new NobleBN254()
+
 export function createMachine(args: {
   rules: BlockRules
   state: WorldState
@@ -68,7 +70,7 @@ export function createMachine(args: {
     common,
     stateManager: state,
     blockchain,
-    bn254: new NobleBN254(),
+    bn254,
     customPrecompiles: [...rules.precompiles],
   })
   const vm = new VM({ common, stateManager: state, blockchain, evm })

@@ -118,7 +118,6 @@ const ERRORS: Readonly<Record<string, string>> = {
   revert: 'execution reverted',
   'code store out of gas': 'contract creation code storage out of gas',
   'code size to deposit exceeds maximum code size': 'max code size exceeded',
-  'invalid JUMP': 'invalid jump destination',
   'static state change': 'write protection',
   'create collision': 'contract address collision',
   'insufficient balance': 'insufficient balance for transfer',
@@ -129,5 +128,27 @@ const ERRORS: Readonly<Record<string, string>> = {
 }
 
 export function gethError(error: string): string {
+  // EthereumJS adds where the jump was.
+  if (error.startsWith('invalid JUMP')) return 'invalid jump destination'
   return ERRORS[error] ?? error
+}
+
+/** Opcodes whose static-context check geth does while it prices them, which makes the error one of gas. */
+const PRICED_PROTECTION: ReadonlySet<number> = new Set([0x55, 0xf1, 0xff])
+const CALLS: ReadonlySet<number> = new Set([0xf1, 0xf2, 0xf4, 0xfa])
+/** Taken before the rest of a call is priced (EIP-2929). */
+export const CALL_CONSTANT_GAS = 100n
+
+export function isCallOpcode(op: number): boolean {
+  return CALLS.has(op)
+}
+
+/** Why an opcode failed; `gasLeft` before it. */
+export function opcodeError(op: number, error: string, gasLeft: bigint): string {
+  const message = gethError(error)
+  if (message === 'write protection' && PRICED_PROTECTION.has(op)) return `out of gas: ${message}`
+  if (message === 'out of gas' && CALLS.has(op) && gasLeft >= CALL_CONSTANT_GAS) {
+    return 'out of gas: out of gas'
+  }
+  return message
 }

@@ -22,6 +22,8 @@ export type BlockRules = {
   readonly common: Common
   /** EIP-2718 types of signed transactions. */
   readonly txTypes: ReadonlySet<number>
+  /** Plain transactions are as `tx-plain.ts` and `execute-plain.ts` know them: Prague's. */
+  readonly hasPlainTx?: true
   readonly precompiles: readonly CustomPrecompile[]
   /** Receives the base fee; null: it is burned (EIP-1559). */
   readonly baseFeeVault: Hex | null
@@ -39,6 +41,10 @@ export type ChainRules = {
   nextBaseFee(parent: EthereumHeader): bigint | undefined
   /** wei per blob gas in this block; 1, the least there is, where there are no blobs. */
   blobBaseFee(header: EthereumHeader): bigint
+  /** The same of the block after `parent`. */
+  nextBlobBaseFee(parent: EthereumHeader): bigint
+  /** Most blob gas of a block; 0 where there are no blobs. */
+  blobGasMax(block: BlockPlace): bigint
 }
 
 /** Of the block after `parent`, which may be the first of a fork. */
@@ -63,12 +69,15 @@ function createRollupRules(chainId: number): ChainRules & BlockRules {
     chainId,
     common: commonOf(chainId),
     txTypes: ROLLUP_TX_TYPES,
+    hasPlainTx: true,
     precompiles: customPrecompiles(),
     baseFeeVault: OP.baseFeeVault,
     l1Prices: l1PricesOf,
     at: () => rules,
     nextBaseFee: (parent) => nextBaseFee(parent as Header),
     blobBaseFee: () => 1n,
+    nextBlobBaseFee: () => 1n,
+    blobGasMax: () => 0n,
   }
   return rules
 }

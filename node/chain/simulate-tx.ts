@@ -81,7 +81,7 @@ export function simulatedTx(
 
 /** Logs, and on request native transfers, of each message in order. Those of frames that fail are taken back; the
  * numbers they had are not given again, as in geth. */
-export class TransferLog {
+export class MessageLog {
   #logs: SimulatedLog[] = []
   #count = 0
   /** How many there were when each open frame began. */

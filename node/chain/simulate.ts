@@ -14,7 +14,7 @@ import { createMachine, type Machine } from './machine.ts'
 import { type Message, type MessageResult, messageFault, runMessage } from './message.ts'
 import { applyStateOverrides, type BlockOverrides, type StateOverrides } from './overrides.ts'
 import { receiptsRoot } from './receipt.ts'
-import { simulatedTx, TransferLog } from './simulate-tx.ts'
+import { MessageLog, simulatedTx } from './simulate-tx.ts'
 import {
   SIMULATION_CODES,
   type SimulatedBlock,
@@ -139,8 +139,8 @@ class SimulatedRun {
       if (fault) throw new SimulationError(SIMULATION_CODES.invalid, fault)
     }
     rules.begin(state, header)
-    const transfers = new TransferLog(machine, this.#input.traceTransfers)
-    for (const call of calls) await this.#call(machine, header, call, transfers)
+    const messageLog = new MessageLog(machine, this.#input.traceTransfers)
+    for (const call of calls) await this.#call(machine, header, call, messageLog)
 
     const withdrawals = overrides.withdrawals ?? []
     const closed = await rules.close(machine, { header, withdrawals, receipts: this.#receipts })
@@ -194,7 +194,7 @@ class SimulatedRun {
     machine: Machine,
     header: Header,
     call: SimulatedCall,
-    transfers: TransferLog,
+    messageLog: MessageLog,
   ): Promise<void> {
     const { rules, validation } = this.#input
     const { budget } = this.#at
@@ -230,7 +230,7 @@ class SimulatedRun {
       const code = TX_CODES[fault.code] ?? SIMULATION_CODES.internal
       throw new SimulationError(code, `${fault.message} (supplied gas ${gasLimit})`)
     }
-    transfers.begin()
+    messageLog.begin()
     const result = await runMessage(machine, message)
     budget.gasLeft -= result.gasUsed
     this.#take(
@@ -242,7 +242,7 @@ class SimulatedRun {
       gasPeak: result.gasPeak,
       returnData: result.returnData,
       ...(result.error ? { error: result.error } : {}),
-      logs: result.error ? [] : transfers.logs(),
+      logs: result.error ? [] : messageLog.logs(),
     })
   }
 

@@ -3,15 +3,25 @@
  * with the sender, and the checks that decide whether one can be in a block. Decoding needs no state; `refusalOf` is given the sender's account,
  * prices and room. The mempool, the builder and the follower use the same two functions.
  */
-import { createTxFromRLP, getCalldataFloorGas, type TypedTransaction } from '@ethereumjs/tx'
-import { bytesEqual, type Hex, keccakHex } from '../base/bytes.ts'
+import {
+  Capability,
+  createTxFromRLP,
+  getCalldataFloorGas,
+  type TypedTransaction,
+} from '@ethereumjs/tx'
+import { SECP256K1_ORDER_DIV_2 } from '@ethereumjs/util'
+import { bigintToBytes, bytesEqual, type Hex, keccakHex } from '../base/bytes.ts'
+import type { RecoverRequest } from '../base/crypto.ts'
 import { messageOf } from '../base/errors.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from './account.ts'
 import { isDeposit } from './deposit.ts'
+import { recoveryIdOf } from './ecrecover.ts'
 import { TxError, type TxErrorCode, type TxRefusal } from './errors.ts'
+import { fastLzSize } from './fastlz.ts'
 import { decodeRlp, encodeRlp, integerOf, listOf, RlpError } from './rlp.ts'
 import { type BlockRules, rollupRules } from './rules.ts'
-import { recoverAside, recoverSender } from './sender.ts'
+import { addressOf, recoverAside, recoveredSoFar, recoverSender } from './sender.ts'
+import { type PlainTx, readPlainTx } from './tx-plain.ts'
 
 /** EIP-3860: twice the code limit. */
 export const INITCODE_BYTES_MAX = 49_152
@@ -34,9 +44,17 @@ export type SignedTx = {
   readonly gasFloor: bigint
   /** Blob transactions only: blob gas, and the most it may cost, wei per blob gas. */
   readonly blobGas?: { readonly used: bigint; readonly maxFee: bigint }
-  /** As EthereumJS runs it; also carries access list, authorizations and signature. */
+  /** FastLZ size of `raw`: what the L1 data fee depends on. */
+  readonly fastLzBytes: number
+  /** To an address, with neither access list nor authorizations (`tx-plain.ts`). */
+  readonly isPlain: boolean
+  /** As EthereumJS runs it, made when asked for; also carries access list, authorizations and signature. */
   readonly inner: TypedTransaction
 }
+
+/** What was decoded, by its bytes (which nobody changes): RPC, pool, builder, the run before sealing and the
+ * store all ask for the same array. Nothing is kept longer than the bytes themselves. */
+const decoded = new WeakMap<Uint8Array, { readonly tx: SignedTx; readonly rules: BlockRules }>()
 
 /** A rollup's. @throws TxError with a message for the sender. */
 export function decodeTx(raw: Uint8Array, chainId: number): SignedTx {
@@ -50,28 +68,91 @@ export function decodeTxAside(raw: Uint8Array, chainId: number): Promise<SignedT
 
 /** Under the rules of the block it stands in or wants to be in. @throws TxError */
 export function decodeTxUnder(rules: BlockRules, raw: Uint8Array): SignedTx {
-  return withSender(parse(raw, rules))
+  const known = decoded.get(raw)
+  if (known?.rules === rules) return known.tx
+  const plain = rules.hasPlainTx ? readPlainTx(raw, rules.chainId) : null
+  const tx = (plain && withSender(plain, rules)) ?? decodeGeneral(rules, raw)
+  decoded.set(raw, { tx, rules })
+  return tx
+}
+
+/** Recovers the sender on another thread, so that decoding the same bytes is cheap. Calls end in the order they
+ * were made. Never rejects: what is wrong with the transaction is for the decoder to say. */
+export async function prepareTx(rules: BlockRules, raw: Uint8Array): Promise<void> {
+  if (decoded.get(raw)?.rules === rules) return recoveredSoFar()
+  const plain = rules.hasPlainTx ? readPlainTx(raw, rules.chainId) : null
+  const parsed = plain ?? tryParse(raw, rules)
+  if (parsed?.signature) await recoverAside(parsed.signature, parsed.hash)
 }
 
 /** @throws TxError */
 export async function decodeTxUnderAside(rules: BlockRules, raw: Uint8Array): Promise<SignedTx> {
-  const parsed = parse(raw, rules)
-  await recoverAside(parsed.inner, parsed.hash)
-  return withSender(parsed)
+  await prepareTx(rules, raw)
+  return decodeTxUnder(rules, raw)
 }
 
-type Parsed = Pick<SignedTx, 'raw' | 'hash' | 'type' | 'data' | 'inner'>
+/** null: nobody can have signed it. */
+function withSender(plain: PlainTx, rules: BlockRules): SignedTx | null {
+  const key = recoverSender(plain.signature, plain.hash)
+  if (!key) return null
+  let inner: TypedTransaction | undefined
+  return {
+    ...plain,
+    sender: addressOf(key),
+    isPlain: true,
+    get inner() {
+      inner ??= createInner(plain.raw, rules, key)
+      return inner
+    },
+  }
+}
+
+function createInner(raw: Uint8Array, rules: BlockRules, key: Uint8Array): TypedTransaction {
+  const inner = createTxFromRLP(raw, { common: rules.common })
+  inner.cache.senderPubKey = key
+  return inner
+}
+
+type Parsed = Pick<SignedTx, 'raw' | 'hash' | 'type' | 'data' | 'inner'> & {
+  /** null: of a form only EthereumJS can judge. */
+  readonly signature: RecoverRequest | null
+}
+
+function tryParse(raw: Uint8Array, rules: BlockRules): Parsed | null {
+  try {
+    return parse(raw, rules)
+  } catch (error) {
+    if (error instanceof TxError) return null
+    throw error
+  }
+}
 
 function parse(raw: Uint8Array, rules: BlockRules): Parsed {
   const type = typeOf(raw, rules)
   const data = checkEnvelope(raw, type, rules)
   const inner = attempt('malformed', () => createTxFromRLP(raw, { common: rules.common }))
   if (!inner.isSigned()) throw refuse('bad-signature', 'transaction is not signed')
-  return { raw, hash: keccakHex(raw), type, data, inner }
+  return { raw, hash: keccakHex(raw), type, data, inner, signature: signatureOf(inner) }
 }
 
-function withSender({ raw, hash, type, data, inner }: Parsed): SignedTx {
-  const sender = attempt('bad-signature', () => recoverSender(inner, hash))
+function signatureOf(inner: TypedTransaction): RecoverRequest | null {
+  const { v, r, s } = inner
+  if (v === undefined || r === undefined || s === undefined) return null
+  // EIP-2; a thread would recover it.
+  if (s > SECP256K1_ORDER_DIV_2) return null
+  const isReplayProtected = inner.supports(Capability.EIP155ReplayProtection)
+  const recoveryId = recoveryIdOf(v, isReplayProtected ? inner.common.chainId() : undefined)
+  if (recoveryId === null) return null
+  const hash = inner.getHashedMessageToSign()
+  return { hash, r: bigintToBytes(r, 32), s: bigintToBytes(s, 32), recoveryId }
+}
+
+/** Every form there is, read by EthereumJS; what plain ones are compared with. @throws TxError */
+export function decodeGeneral(rules: BlockRules, raw: Uint8Array): SignedTx {
+  const { hash, type, data, inner, signature } = parse(raw, rules)
+  const key = signature && recoverSender(signature, hash)
+  if (key) inner.cache.senderPubKey = key
+  const sender = attempt('bad-signature', () => inner.getSenderAddress().toString())
   const isDynamic = 'maxFeePerGas' in inner
   const intrinsic = inner.getIntrinsicGas()
   const floor = getCalldataFloorGas(inner)
@@ -88,6 +169,8 @@ function withSender({ raw, hash, type, data, inner }: Parsed): SignedTx {
     maxFeePerGas: isDynamic ? inner.maxFeePerGas : inner.gasPrice,
     maxPriorityFeePerGas: isDynamic ? inner.maxPriorityFeePerGas : inner.gasPrice,
     gasFloor: intrinsic > floor ? intrinsic : floor,
+    fastLzBytes: fastLzSize(raw),
+    isPlain: false,
     ...('maxFeePerBlobGas' in inner
       ? { blobGas: { used: blobGasOf(inner), maxFee: inner.maxFeePerBlobGas } }
       : {}),
@@ -279,5 +362,5 @@ function refusal(code: TxErrorCode, message: string, data?: TxRefusal['data']): 
 }
 
 export function txHash(raw: Uint8Array): Hex {
-  return keccakHex(raw)
+  return decoded.get(raw)?.tx.hash ?? keccakHex(raw)
 }

@@ -51,25 +51,17 @@ export async function* readChainFile(path: string): AsyncGenerator<FileBlock> {
   }
 }
 
-/** Replaces the file. The number of blocks written. */
-export async function writeChainFile(
-  path: string,
-  blocks: Iterable<EthereumBlock>,
-): Promise<number> {
+/** Replaces the file. @throws NodeError chain-file */
+export async function writeChainFile(path: string, blocks: Iterable<EthereumBlock>): Promise<void> {
   const file = await open(path, 'w').catch((error) => {
     throw chainFileError(`cannot write ${path}: ${messageOf(error)}`)
   })
-  let count = 0
   try {
-    for (const block of blocks) {
-      await file.write(encodeBlock(block))
-      count++
-    }
+    for (const block of blocks) await file.write(encodeBlock(block))
     await file.sync()
   } finally {
     await file.close()
   }
-  return count
 }
 
 /** Bytes of the RLP item that begins the buffer, prefix included; null while that cannot be told. */

@@ -4,6 +4,7 @@
  * three heads are the same block.
  */
 import { bytesEqual, fromHex, type Hex } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
 import { userError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { BlockArchive } from '../chain/archive.ts'
@@ -208,7 +209,8 @@ export class EthereumChain {
     writeHeads(commit, heads)
     await commit.write(this.#store)
     this.#archive.remember(block, receipts)
-    this.#store.rememberNodes(writes.nodes)
+    // The native tries keep new nodes themselves; these views would hold on to a whole block's.
+    if (crypto.fault !== null) this.#store.rememberNodes(writes.nodes)
     this.#heads = heads
     this.#events.emit('block', { block, receipts })
     this.#events.emit('heads', heads)

@@ -177,7 +177,8 @@ class BlockRun {
     const result = await executeTx(this.#machine, tx, {
       gasLeft: block.header.gasLimit - this.gasUsed,
       cumulativeGasUsed: this.gasUsed,
-      prices: null,
+      l1Fee: null,
+      isWatched: this.#observer !== undefined,
       blobGasLeft: BigInt(this.#rules.blobs?.max ?? 0) * GAS_PER_BLOB - this.blobGasUsed,
     })
     if ('refusal' in result) {

@@ -63,7 +63,7 @@ export async function readGenesis(text: string): Promise<EthereumGenesis> {
 function configOf(config: Json): EthereumChainConfig {
   const schedule = config.blobSchedule
   return {
-    chainId: Number(integer(config.chainId, 'config.chainId')),
+    chainId: safeInteger(config.chainId, 'config.chainId'),
     forks: forksOf(config),
     blobSchedule: schedule ? scheduleOf(objectOf(schedule, 'config.blobSchedule')) : BLOB_SCHEDULE,
     depositContract: config.depositContractAddress
@@ -76,7 +76,7 @@ function scheduleOf(schedule: Json): EthereumChainConfig['blobSchedule'] {
   const entries = Object.entries(schedule).map(([fork, value]): [ForkName, BlobSchedule] => {
     const entry = objectOf(value, `config.blobSchedule.${fork}`)
     const at = (name: keyof BlobSchedule): number =>
-      Number(integer(entry[name], `config.blobSchedule.${fork}.${name}`))
+      safeInteger(entry[name], `config.blobSchedule.${fork}.${name}`)
     const baseFeeUpdateFraction = at('baseFeeUpdateFraction')
     return [fork as ForkName, { target: at('target'), max: at('max'), baseFeeUpdateFraction }]
   })
@@ -148,6 +148,12 @@ function integer(value: unknown, name: string): bigint {
   const isText = typeof value === 'string' && /^(0x[0-9a-fA-F]+|[0-9]+)$/.test(value)
   if (isNumber || isText) return BigInt(value)
   throw genesisError(`${name} is ${JSON.stringify(value)}; it must be a whole number`)
+}
+
+function safeInteger(value: unknown, name: string): number {
+  const number = Number(integer(value, name))
+  if (Number.isSafeInteger(number)) return number
+  throw genesisError(`${name} is ${number}; at most ${Number.MAX_SAFE_INTEGER}`)
 }
 
 /** Lower case, padded on the left. */

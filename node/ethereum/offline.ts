@@ -3,6 +3,7 @@
  * peers, no blocks to come.
  */
 import type { Log } from '../base/log.ts'
+import { VERSION } from '../base/version.ts'
 import { blobVersionedHash } from '../l1/kzg.ts'
 import { poolHeadOf } from '../mempool/head.ts'
 import { Mempool } from '../mempool/pool.ts'
@@ -35,7 +36,7 @@ export async function startOffline(args: {
       chain,
       pool,
       log,
-      clientVersion: 'openledger/0.1.0',
+      clientVersion: `openledger/${VERSION}`,
       openTransaction: openBlobTransaction,
       methods: [ethereumMethods({ chain, pool })],
     },

@@ -55,15 +55,22 @@ export function createEthereumRules(config: EthereumChainConfig): EthereumRules 
   const byFork = new Map(forks.map((fork) => [fork.name, rulesOf(config, fork.name)]))
   const ofFork = (name: ForkName): EthereumBlockRules => byFork.get(name) as EthereumBlockRules
   const at = (block: BlockPlace): EthereumBlockRules => ofFork(forkAt(forks, block).name)
-  const next = (parent: EthereumHeader): EthereumBlockRules =>
-    at({ number: parent.number + 1n, timestamp: parent.timestamp + 1n })
+  const placeAfter = ({ number, timestamp }: EthereumHeader): BlockPlace => ({
+    number: number + 1n,
+    timestamp: timestamp + 1n,
+  })
   return {
     chainId,
     forks,
     at,
     ofFork,
-    nextBaseFee: (parent) => (next(parent).has(1559) ? nextBaseFee(parent) : undefined),
+    nextBaseFee: (parent) => (at(placeAfter(parent)).has(1559) ? nextBaseFee(parent) : undefined),
     blobBaseFee: (header) => blobBaseFee(at(header).blobs, header.excessBlobGas),
+    nextBlobBaseFee: (parent) => {
+      const rules = at(placeAfter(parent))
+      return blobBaseFee(rules.blobs, nextExcessBlobGas(rules, parent))
+    },
+    blobGasMax: (block) => BigInt(at(block).blobs?.max ?? 0) * GAS_PER_BLOB,
     nextExcessBlobGas: (parent, place) => nextExcessBlobGas(at(place), parent),
   }
 }
@@ -92,6 +99,7 @@ function rulesOf(config: EthereumChainConfig, fork: ForkName): EthereumBlockRule
     chainId,
     common,
     txTypes: new Set([0, 1, 2, 3, 4].filter((type) => types[type as 0])),
+    ...(fork === 'prague' ? { hasPlainTx: true as const } : {}),
     precompiles: [],
     baseFeeVault: null,
     l1Prices: () => null,

@@ -61,7 +61,7 @@ export async function verifySidecar(
   }
 }
 
-function versionedHashOf(commitment: Uint8Array): Hex {
+export function versionedHashOf(commitment: Uint8Array): Hex {
   const hash = sha256(commitment)
   hash[0] = VERSIONED_HASH_VERSION_KZG
   return toHex(hash)

@@ -2,8 +2,8 @@
  * The L1 account of a role: signs, sends, and looks for receipts. It keeps no state: which nonce holds
  * what, and what was sent, is the outbox's business, so that a restart forgets nothing.
  */
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { addressOfKey } from '../base/keys.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError } from './errors.ts'
 import {
@@ -16,6 +16,7 @@ import {
 } from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
+import type { BlobProofs } from './kzg.ts'
 import {
   type BlobProofKind,
   type L1Fees,
@@ -26,7 +27,7 @@ import type { BlockId } from './types.ts'
 
 export type L1SenderOptions = {
   readonly client: L1Client
-  readonly privateKey: Hex
+  readonly signer: Signer
   readonly chainId: number
   readonly fees?: FeeLimits
   /** Sidecar form; `blob` only for an L1 before Fusaka. */
@@ -35,7 +36,12 @@ export type L1SenderOptions = {
 
 export type Payload =
   | { readonly kind: 'calldata'; readonly to: Hex; readonly data: Uint8Array }
-  | { readonly kind: 'blobs'; readonly to: Hex; readonly blobs: readonly Uint8Array[] }
+  | {
+      readonly kind: 'blobs'
+      readonly to: Hex
+      readonly blobs: readonly Uint8Array[]
+      readonly proven?: readonly BlobProofs[]
+    }
 
 /**
  * What the pool says.
@@ -74,13 +80,13 @@ export class L1Sender {
 
   constructor(options: L1SenderOptions) {
     this.#options = options
-    this.address = addressOfKey(fromHex(options.privateKey))
+    this.address = options.signer.address
   }
 
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
     const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), chainId),
+      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
     )
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
@@ -95,7 +101,9 @@ export class L1Sender {
     const { client, chainId } = this.#options
     const hash = await client
       .request('eth_getBlockByNumber', ['finalized', false], (result) =>
-        result === null ? null : parseHeader(objectOf(result, 'block'), chainId).hash,
+        result === null
+          ? null
+          : parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }).hash,
       )
       .catch((error) => {
         // Before its first finalized block an L1 refuses the tag.
@@ -114,12 +122,12 @@ export class L1Sender {
   }
 
   async sign(payload: Payload, nonce: bigint, fees: L1Fees): Promise<SignedL1Transaction> {
-    const { chainId, privateKey, blobProofs: proofs = 'cells' } = this.#options
+    const { chainId, signer, blobProofs: proofs = 'cells' } = this.#options
     const call =
       payload.kind === 'blobs'
         ? { ...payload, chainId, nonce, fees, proofs }
         : { ...payload, chainId, nonce, fees }
-    return signL1Transaction(call, privateKey)
+    return signL1Transaction(call, signer)
   }
 
   async send(raw: Uint8Array): Promise<SendOutcome> {

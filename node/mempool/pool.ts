@@ -157,7 +157,7 @@ export class Mempool {
 
   status(): PoolStatus {
     let pending = 0
-    for (const account of this.#accounts.values()) pending += account.executable.length
+    for (const account of this.#accounts.values()) pending += account.executableCount
     return { pending, queued: this.size - pending }
   }
 

@@ -7,7 +7,7 @@
 import type { Hex } from '../base/bytes.ts'
 import type { AccountRecord } from '../chain/account.ts'
 import { TxError } from '../chain/errors.ts'
-import { type L1Prices, l1FeeOf } from '../chain/fees.ts'
+import { type L1Prices, l1FeeOfSize } from '../chain/fees.ts'
 import type { BlockRules } from '../chain/rules.ts'
 import { decodeTxUnder, isDelegation, maxCostOf, refusalOf, type SignedTx } from '../chain/tx.ts'
 import { PoolError } from './errors.ts'
@@ -69,7 +69,7 @@ export function checkGasCap(tx: SignedTx, { txGasMax }: PoolOptions): void {
 export function admit(tx: SignedTx, head: PoolHead): Admission {
   const account = head.account(tx.sender)
   const next = account?.nonce ?? 0n
-  const l1Fee = head.l1Prices ? l1FeeOf(tx.raw, head.l1Prices).fee : 0n
+  const l1Fee = head.l1Prices ? l1FeeOfSize(tx.fastLzBytes, head.l1Prices).fee : 0n
   const code = (): Uint8Array => head.code(tx.sender)
   const asIfNext = account && tx.nonce > next ? { ...account, nonce: tx.nonce } : account
   const refusal = refusalOf(tx.nonce > next && !account ? withNonce(tx, 0n) : tx, {

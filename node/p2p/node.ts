@@ -232,6 +232,14 @@ export class P2P {
     return peer
   }
 
+  /** Ends the connection to a peer; false when there is none. A static peer is dialled again. */
+  async disconnect(peer: Peer): Promise<boolean> {
+    const id = this.#host.getPeers().find((known) => known.toString() === peer)
+    if (!id) return false
+    await this.#host.hangUp(id, { signal: AbortSignal.timeout(HANG_UP_MS) })
+    return true
+  }
+
   /** `signature` is `signBlock`'s. Like every publish, answers how many peers it went to: none is no
    * error (late peers ask for blocks by range), and a message is published only once. */
   async publishBlock(block: Block, signature: Uint8Array): Promise<number> {

@@ -51,6 +51,8 @@ type SyncProgress = {
   readonly highest: bigint
 }
 
+export type SafeHeadAtL1 = { readonly l1Block: BlockRef; readonly safeHead: BlockRef }
+
 export type RpcModules = {
   readonly chain: RpcChain
   readonly log: Log
@@ -65,9 +67,15 @@ export type RpcModules = {
   readonly peerCount?: () => number
   readonly syncing?: () => SyncProgress | null
   readonly l1Status?: () => L1Status
+  /** The safe head as of an L1 block, from a record derivation keeps; default: the newest only. */
+  readonly safeHeadAtL1?: (l1Number: bigint) => Promise<SafeHeadAtL1 | null>
   /** Milliseconds, monotonic; for expiry only. */
   readonly now?: () => number
+  /** Told of every request; `method` is one that exists, or 'unknown'. */
+  readonly observe?: RequestObserver
 }
+
+export type RequestObserver = (method: string, seconds: number, outcome: 'ok' | 'error') => void
 
 export type RpcContext = {
   readonly chain: RpcChain
@@ -76,6 +84,7 @@ export type RpcContext = {
   readonly pool: Mempool | null
   readonly filters: FilterStore
   readonly clientVersion: string
+  readonly observe: RequestObserver
   /** Milliseconds, monotonic. */
   now(): number
   submitTransaction(raw: Uint8Array): Promise<Hex>
@@ -83,6 +92,7 @@ export type RpcContext = {
   peerCount(): number
   syncing(): SyncProgress | null
   l1Status(): L1Status
+  safeHeadAtL1(l1Number: bigint): Promise<SafeHeadAtL1 | null>
 }
 
 export function createContext(options: Partial<RpcOptions>, modules: RpcModules): RpcContext {
@@ -101,13 +111,22 @@ export function createContext(options: Partial<RpcOptions>, modules: RpcModules)
     }),
     now,
     clientVersion: modules.clientVersion ?? 'openledger',
+    observe: modules.observe ?? (() => {}),
     submitTransaction: modules.submitTransaction ?? ((raw) => addTo(pool, raw)),
     openTransaction: modules.openTransaction ?? (async (sent) => sent),
     peerCount: modules.peerCount ?? (() => 0),
     syncing: modules.syncing ?? (() => null),
+    safeHeadAtL1: modules.safeHeadAtL1 ?? (async (l1Number) => newestSafe(chain, l1Number)),
     l1Status:
       modules.l1Status ?? (() => ({ current: null, head: null, safe: null, finalized: null })),
   }
+}
+
+function newestSafe({ heads }: RpcChain, l1Number: bigint): SafeHeadAtL1 | null {
+  const { safe, safeL1Origin } = heads
+  return safeL1Origin && l1Number >= safeL1Origin.number
+    ? { l1Block: safeL1Origin, safeHead: safe }
+    : null
 }
 
 async function addTo(pool: Mempool | undefined, raw: Uint8Array): Promise<Hex> {

@@ -7,7 +7,8 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
+import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
 import type { Offload } from './workers/pool.ts'
 import type { Outcome } from './workers/protocol.ts'
@@ -19,12 +20,14 @@ const SHOWN_CHARACTERS_MAX = 80
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #rate: RateLimit
   readonly #offload: Offload | null
 
   /** `offload`: where methods run that may take long; null: here. */
   constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#rate = new RateLimit(context)
     this.#offload = offload
   }
 
@@ -32,8 +35,12 @@ export class Dispatcher {
     return [...this.#methods.keys()]
   }
 
-  /** The text of the answer; null when there is nothing to say. */
-  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+  /** The text of the answer; null when there is nothing to say. `client`: whose rate it counts against. */
+  async handle(
+    body: Uint8Array,
+    session: Session | null = null,
+    client = '',
+  ): Promise<string | null> {
     const { options } = this.#context
     let request: unknown
     try {
@@ -41,7 +48,9 @@ export class Dispatcher {
     } catch {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
-    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (!Array.isArray(request)) {
+      return this.#one(this.#enter(request, client), session, options.responseBytesMax)
+    }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
       const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
@@ -49,7 +58,8 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    for (const entry of request) {
+    const entries = request.map((entry) => this.#prepare(this.#enter(entry, client)))
+    for (const entry of entries) {
       const answer = await this.#one(entry, session, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
@@ -58,17 +68,67 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+  #enter(request: unknown, client: string): Entry {
     const read = readRequest(request)
-    if ('error' in read) return failure(read.id, read.error)
-    const { id, name, params } = read
-    const outcome = await this.outcome(name, params, session)
+    if ('error' in read) return read
+    const fault = this.#rateFault(client, read.name)
+    return fault ? { ...read, fault } : read
+  }
+
+  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
+  #prepare(entry: Entry): Entry {
+    if ('error' in entry || entry.fault) return entry
+    const method = this.#methods.get(entry.name)
+    if (!method?.prepare) return entry
+    try {
+      const args = readArguments(method, entry.params)
+      method.prepare(this.#context, args)
+      return { ...entry, args }
+    } catch {
+      return entry
+    }
+  }
+
+  async #one(entry: Entry, session: Session | null, room: number): Promise<string | null> {
+    if ('error' in entry) return failure(entry.id, entry.error)
+    const { id, name, params, args, fault } = entry
+    const outcome = fault ?? (await this.outcome(name, params, session, args))
     if (id === undefined) return null
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
   }
 
-  /** What a method gives, without the envelope. Never rejects. */
-  async outcome(name: string, params: unknown, session: Session | null = null): Promise<Outcome> {
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
+  }
+
+  /** What a method gives, without the envelope; `read`: its arguments, when they are read. Never rejects. */
+  async outcome(
+    name: string,
+    params: unknown,
+    session: Session | null = null,
+    read: readonly unknown[] | undefined = undefined,
+  ): Promise<Outcome> {
+    const started = performance.now()
+    const outcome = await this.#outcome(name, params, session, read)
+    const method = this.#methods.has(name) ? name : 'unknown'
+    const seconds = (performance.now() - started) / 1000
+    this.#context.observe(method, seconds, outcome.ok ? 'ok' : 'error')
+    return outcome
+  }
+
+  async #outcome(
+    name: string,
+    params: unknown,
+    session: Session | null,
+    read: readonly unknown[] | undefined,
+  ): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -79,7 +139,7 @@ export class Dispatcher {
         )
       }
       if (found.aside && this.#offload) return await this.#offload.call(name, params)
-      const args = readArguments(found, params)
+      const args = read ?? readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
       return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
@@ -100,7 +160,13 @@ export class Dispatcher {
 /** `id` undefined: a notification. */
 type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
 
-function readRequest(request: unknown): Request | { id: Id; error: RpcError } {
+type Unreadable = { readonly id: Id; readonly error: RpcError }
+/** `fault`: refused before it ran; `args`: read already. */
+type Entry =
+  | Unreadable
+  | (Request & { readonly fault?: Outcome; readonly args?: readonly unknown[] })
+
+function readRequest(request: unknown): Request | Unreadable {
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
     return { id: null, error: invalidRequest('a request is an object') }
   }

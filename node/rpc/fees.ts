@@ -46,7 +46,6 @@ export function feeHistory(
   percentiles: readonly number[],
 ): JsonObject {
   const [oldest, newest] = [blocks[0] as Block, blocks.at(-1) as Block]
-  const zeros = blocks.map(() => 0)
   return {
     oldestBlock: quantity(oldest.header.number),
     baseFeePerGas: [
@@ -54,8 +53,14 @@ export function feeHistory(
       quantity(chain.rules.nextBaseFee(newest.header) ?? 0n),
     ],
     gasUsedRatio: blocks.map(({ header }) => Number(header.gasUsed) / Number(header.gasLimit)),
-    baseFeePerBlobGas: [...zeros, 0].map(() => quantity(1)),
-    blobGasUsedRatio: zeros,
+    baseFeePerBlobGas: [
+      ...blocks.map(({ header }) => quantity(chain.rules.blobBaseFee(header))),
+      quantity(chain.rules.nextBlobBaseFee(newest.header)),
+    ],
+    blobGasUsedRatio: blocks.map(({ header }) => {
+      const max = chain.rules.blobGasMax(header)
+      return max ? Number(header.blobGasUsed ?? 0n) / Number(max) : 0
+    }),
     ...(percentiles.length
       ? { reward: blocks.map((block) => rewards(chain, block, percentiles).map(quantity)) }
       : {}),

@@ -241,8 +241,22 @@ export function receiptObjectAt(
   receipts: readonly Receipt[],
   at: number,
 ): JsonObject {
-  const before = receipts.slice(0, at).reduce((sum, { logs }) => sum + logs.length, 0)
-  return receiptObject(block, receipts[at] as Receipt, at, before)
+  return receiptObject(block, receipts[at] as Receipt, at, firstLogsOf(receipts)[at] as number)
+}
+
+/** Number of logs before each receipt, counted once for the receipts of a block. */
+const firstLogs = new WeakMap<readonly Receipt[], Uint32Array>()
+
+function firstLogsOf(receipts: readonly Receipt[]): Uint32Array {
+  let counted = firstLogs.get(receipts)
+  if (!counted) {
+    counted = new Uint32Array(receipts.length)
+    for (let i = 1; i < counted.length; i++) {
+      counted[i] = (counted[i - 1] as number) + (receipts[i - 1] as Receipt).logs.length
+    }
+    firstLogs.set(receipts, counted)
+  }
+  return counted
 }
 
 function receiptObject(

@@ -44,6 +44,9 @@ export type RpcMethod = {
   readonly aside: boolean
   /** Only over WebSocket. */
   readonly needsSession: boolean
+  /** Told of all requests of a batch before the first is handled, so that slow work can begin for all
+   * at once. Never throws; the handler decides. */
+  prepare?(context: RpcContext, args: readonly unknown[]): void
   handler(context: RpcContext, args: readonly unknown[], session: Session | null): Promise<Json>
 }
 
@@ -69,12 +72,16 @@ export const COST = { read: 1, scan: 10, run: 10, replay: 50 } as const
 
 export function method<const P extends readonly ParamSpec[]>(
   spec: Spec<P> & {
+    prepare?(context: RpcContext, args: ArgsOf<P>): void
     handler(context: RpcContext, args: ArgsOf<P>): Promise<Json> | Json
   },
 ): RpcMethod {
   return {
     ...entryOf(spec),
     needsSession: false,
+    ...(spec.prepare
+      ? { prepare: (context, args) => spec.prepare?.(context, args as ArgsOf<P>) }
+      : {}),
     handler: async (context, args) => spec.handler(context, args as ArgsOf<P>),
   }
 }
@@ -96,7 +103,7 @@ export function sessionMethod<const P extends readonly ParamSpec[]>(
 
 function entryOf<P extends readonly ParamSpec[]>(
   spec: Spec<P>,
-): Omit<RpcMethod, 'needsSession' | 'handler'> {
+): Omit<RpcMethod, 'needsSession' | 'handler' | 'prepare'> {
   const { summary, params, result, example = null, cost = COST.read } = spec
   return { summary, params, result, example, cost, aside: spec.aside ?? cost > COST.read }
 }

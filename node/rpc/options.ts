@@ -41,6 +41,12 @@ export type RpcOptions = {
   readonly feeHistoryBlocksMax: number
   readonly feePercentilesMax: number
   readonly proofSlotsMax: number
+  /** How far behind the head `eth_getProof` goes, seconds of block time. */
+  readonly proofWindowSeconds: number
+  /** Cost (`COST`) one client may take per second, and as much again at once; 0: no limit. */
+  readonly rateCostPerSecond: number
+  /** Clients whose rate is remembered. */
+  readonly rateClientsMax: number
   /** Slots of one `eth_getStorageValues`. */
   readonly storageSlotsMax: number
   /** `eth_sendRawTransactionSync`: wait when the caller names none, and at most. */
@@ -83,6 +89,9 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   feeHistoryBlocksMax: 1_024,
   feePercentilesMax: 100,
   proofSlotsMax: 1_024,
+  proofWindowSeconds: 30 * 24 * 60 * 60,
+  rateCostPerSecond: 0,
+  rateClientsMax: 10_000,
   storageSlotsMax: 1_024,
   syncWaitMs: 2_000,
   syncWaitMsMax: 10_000,

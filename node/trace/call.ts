@@ -19,17 +19,13 @@ export class CallTracer implements Tracer {
   readonly #tree = new FrameTree<null>(() => null)
   readonly #budget: Budget
   readonly #onlyTop: boolean
-  readonly log?: (log: Log, depth: number) => void
+  readonly log?: (log: Log) => void
 
   constructor(config: unknown, budget: Budget) {
     const options = optionsOf(config)
     this.#budget = budget
     this.#onlyTop = flag(options, 'onlyTopCall')
-    if (flag(options, 'withLog')) {
-      this.log = (log, depth) => {
-        if (!this.#onlyTop || depth === 0) this.#tree.log(log)
-      }
-    }
+    if (flag(options, 'withLog')) this.log = (log) => this.#tree.log(log)
   }
 
   begin(context: TraceContext): void {
@@ -37,13 +33,11 @@ export class CallTracer implements Tracer {
   }
 
   enter(frame: Frame): void {
-    if (this.#onlyTop && frame.depth > 0) return
     this.#budget(FRAME_BYTES + 2 * frame.input.length)
     this.#tree.enter(frame)
   }
 
   exit(end: FrameEnd): void {
-    if (this.#onlyTop && end.depth > 0) return
     this.#budget(2 * end.output.length)
     this.#tree.exit(end)
   }
@@ -53,7 +47,10 @@ export class CallTracer implements Tracer {
   }
 
   result(): Json {
-    return this.#tree.root && shown(this.#tree.root)
+    const { root } = this.#tree
+    if (!root || !this.#onlyTop) return root && shown(root)
+    // What is below counts for the numbers of logs and is not shown.
+    return frameFields({ ...root, logs: root.logs.map((log) => ({ ...log, position: 0 })) })
   }
 }
 

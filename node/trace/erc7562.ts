@@ -3,7 +3,8 @@
  * with the opcodes it used, the slots it read and wrote, the code it looked at, and all keccak preimages.
  */
 import { type Hex, toHex } from '../base/bytes.ts'
-import type { Frame, FrameEnd, Step } from '../chain/observe.ts'
+import type { Frame, FrameEnd } from '../chain/observe.ts'
+import type { Step } from '../chain/observe-step.ts'
 import type { Log } from '../chain/types.ts'
 import { FrameTree, frameFields, type Node } from './frames.ts'
 import {
@@ -40,10 +41,7 @@ const EXTCODESIZE = 0x3b
 const ISZERO = 0x15
 const EXT: ReadonlySet<number> = new Set([0x3b, 0x3c, 0x3f])
 const CALLS: ReadonlySet<number> = new Set([0xf1, 0xf2, 0xf4, 0xfa])
-const OUT_OF_GAS: ReadonlySet<string> = new Set([
-  'out of gas',
-  'contract creation code storage out of gas',
-])
+const OUT_OF_GAS = /^(out of gas|contract creation code storage out of gas)/
 
 /** PUSH0 to SWAP16, POP, ADD, SUB, MUL, DIV, EQ, LT, GT, SLT, SGT, SHL, SHR, AND, OR, NOT, ISZERO. */
 const IGNORED: readonly number[] = [
@@ -67,7 +65,8 @@ export class Erc7562Tracer implements Tracer {
     const options = optionsOf(config)
     this.#budget = budget
     this.#ignored = new Set(ignoredOf(options.ignoredOpcodes))
-    if (flag(options, 'withLog')) this.log = (log) => this.#tree.log(log)
+    // geth numbers logs in callTracer only.
+    if (flag(options, 'withLog')) this.log = (log) => this.#tree.log(log, 0)
   }
 
   begin(context: TraceContext): void {
@@ -82,7 +81,7 @@ export class Erc7562Tracer implements Tracer {
 
   exit(end: FrameEnd): void {
     const node = this.#tree.exit(end)
-    if (node && end.depth > 0 && end.error && OUT_OF_GAS.has(end.error)) node.extra.outOfGas = true
+    if (node && end.depth > 0 && end.error && OUT_OF_GAS.test(end.error)) node.extra.outOfGas = true
   }
 
   end(outcome: Outcome): void {

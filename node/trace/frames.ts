@@ -73,10 +73,11 @@ export class FrameTree<T> {
     return node
   }
 
-  log(log: Log): void {
+  /** `index`: default, its number in the block. */
+  log(log: Log, index: number = this.#logs): void {
     const node = this.current
     if (!node) return
-    node.logs.push({ log, index: this.#logs, position: node.calls.length })
+    node.logs.push({ log, index, position: node.calls.length })
     this.#logs++
   }
 

@@ -5,7 +5,8 @@
 import { type Hex, toHex } from '../base/bytes.ts'
 import { EMPTY_CODE_HASH } from '../chain/account.ts'
 import { createAddress } from '../chain/execute-deposit.ts'
-import { create2Address, type Step } from '../chain/observe.ts'
+import { create2Address } from '../chain/observe-frames.ts'
+import type { Step } from '../chain/observe-step.ts'
 import {
   addressOf,
   type Budget,

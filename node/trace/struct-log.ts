@@ -3,7 +3,8 @@
  * structLogs, as `debug_trace*` without a `tracer` answers).
  */
 import { type Hex, toHex } from '../base/bytes.ts'
-import type { FrameEnd, Step } from '../chain/observe.ts'
+import type { FrameEnd } from '../chain/observe.ts'
+import type { Step } from '../chain/observe-step.ts'
 import {
   type Budget,
   flag,

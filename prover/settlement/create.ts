@@ -1,8 +1,7 @@
 /** Settlement, wired for one node: who signs, who proposes, who challenges, as the options say. */
-import { privateKeyToAccount } from 'viem/accounts'
-import { type Hex, toHex } from '../../node/base/bytes.ts'
-import { messageOf, userError } from '../../node/base/errors.ts'
-import { parsePrivateKey } from '../../node/base/keys.ts'
+import type { Hex } from '../../node/base/bytes.ts'
+import { optionalSigner } from '../../node/keys/resolve.ts'
+import type { Signer } from '../../node/keys/signer.ts'
 import { FEE_LIMITS_DEFAULT } from '../../node/l1/fees.ts'
 import { L1Sender } from '../../node/l1/sender.ts'
 import type { Node } from '../../node/main.ts'
@@ -11,12 +10,14 @@ import { count, required } from '../../node/rpc/params.ts'
 import { SettlementContracts } from './contracts.ts'
 import { Games } from './games.ts'
 import { L1Calls } from './l1-calls.ts'
-import { Attestor, collectAttestations, type OutputHead, Outputs } from './outputs.ts'
-import { SETTLEMENT_DEFAULTS, SettlementService } from './service.ts'
+import { Attestor, collectAttestations, Outputs } from './outputs.ts'
+import { SERVICE_DEFAULTS, SettlementService } from './service.ts'
 
 export type Settlement = {
   readonly service: SettlementService
   readonly methods: RpcMethods
+  /** That the keys are where the options say. */
+  check(): Promise<void>
 }
 
 /** Null on a chain without settlement contracts, unless an option asks for them.
@@ -26,12 +27,15 @@ export function createSettlement(
   validator: { readonly key: Uint8Array; readonly verifiedBlock: () => bigint },
 ): Settlement | null {
   const { config, options, store, chain, l1, pipeline } = node
-  const { proposerKey, challengerKey } = options
-  if (!config.l1Contracts.disputeGameFactory && !proposerKey && !challengerKey) return null
+  const [proposer, challenger] = [
+    optionalSigner('proposer', options),
+    optionalSigner('challenger', options),
+  ]
+  if (!config.l1Contracts.disputeGameFactory && !proposer && !challenger) return null
   const log = node.log.child('settlement')
   const contracts = new SettlementContracts(config, l1.client)
   const { domain } = contracts
-  const head = options.outputHead as OutputHead
+  const head = options.outputHead
   const outputs = new Outputs({ chain, verifiedBlock: validator.verifiedBlock, head })
   const attestor = new Attestor({
     outputs,
@@ -40,33 +44,26 @@ export function createSettlement(
     signed: store.table('attested'),
   })
   const calls = new Map<Hex, L1Calls>()
-  /** One for each key, so that its nonces are given out in one place. */
-  const callsOf = (role: string, hex: string | null): L1Calls | null => {
-    if (!hex) return null
-    const key = keyOf(role, hex)
-    const account = privateKeyToAccount(toHex(key))
-    const address = account.address.toLowerCase() as Hex
+  /** One for each account, so that its nonces are given out in one place. */
+  const callsOf = (signer: Signer | null): L1Calls | null => {
+    if (!signer) return null
     const made =
-      calls.get(address) ??
+      calls.get(signer.address) ??
       new L1Calls({
-        account,
+        signer,
         chainId: config.l1ChainId,
-        sender: new L1Sender({
-          client: l1.client,
-          privateKey: toHex(key),
-          chainId: config.l1ChainId,
-        }),
+        sender: new L1Sender({ client: l1.client, signer, chainId: config.l1ChainId }),
         estimateGas: (call, from) => contracts.estimateGas(call, from),
         table: store.table('l1-calls'),
         fees: FEE_LIMITS_DEFAULT,
         log,
       })
-    calls.set(address, made)
+    calls.set(signer.address, made)
     return made
   }
   const service = new SettlementService(
     {
-      ...SETTLEMENT_DEFAULTS,
+      ...SERVICE_DEFAULTS,
       pollMs: options.settlementPollMs,
       intervalBlocks: BigInt(options.outputIntervalBlocks),
     },
@@ -89,8 +86,8 @@ export function createSettlement(
           },
           output,
         ),
-      proposer: callsOf('proposer', proposerKey),
-      challenger: callsOf('challenger', challengerKey),
+      proposer: callsOf(proposer),
+      challenger: callsOf(challenger),
       derived: () => ({
         l1Timestamp: pipeline.status.currentRef?.timestamp ?? 0n,
         safe: chain.headRef('safe').number,
@@ -98,7 +95,11 @@ export function createSettlement(
       log,
     },
   )
-  return { service, methods: methodsOf(service, attestor) }
+  const check = async (): Promise<void> => {
+    await proposer?.check()
+    await challenger?.check()
+  }
+  return { service, methods: methodsOf(service, attestor), check }
 }
 
 function methodsOf(service: SettlementService, attestor: Attestor): RpcMethods {
@@ -126,13 +127,5 @@ function methodsOf(service: SettlementService, attestor: Attestor): RpcMethods {
         }
       },
     }),
-  }
-}
-
-function keyOf(role: string, hex: string): Uint8Array {
-  try {
-    return parsePrivateKey(hex)
-  } catch (error) {
-    throw userError('options', `the ${role}'s key cannot be used: ${messageOf(error)}`)
   }
 }

@@ -6,9 +6,10 @@
  *   idle --send--> pending (on disk, sent) --receipt--> idle
  *                    ^___ raised fees ___|
  */
-import type { LocalAccount } from 'viem'
-import { fromHex, type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
+import { serializeTransaction } from 'viem'
+import { fromHex, type Hex, keccakHex, toHex, utf8 } from '../../node/base/bytes.ts'
 import type { Log } from '../../node/base/log.ts'
+import type { Signer } from '../../node/keys/signer.ts'
 import { bidFees, type FeeLimits } from '../../node/l1/fees.ts'
 import type { L1Sender } from '../../node/l1/sender.ts'
 import type { L1Fees } from '../../node/l1/signing.ts'
@@ -34,7 +35,7 @@ type Pending = L1ContractCall & {
 }
 
 export type L1CallsModules = {
-  readonly account: LocalAccount
+  readonly signer: Signer
   readonly chainId: number
   readonly sender: Pick<L1Sender, 'account' | 'send' | 'inclusion'>
   /** @throws L1CallError with the revert, when the call would fail now. */
@@ -56,7 +57,7 @@ export class L1Calls {
 
   constructor(modules: L1CallsModules) {
     this.#modules = modules
-    this.address = modules.account.address.toLowerCase() as Hex
+    this.address = modules.signer.address
     this.#key = utf8(`pending ${this.address}`)
   }
 
@@ -133,10 +134,10 @@ export class L1Calls {
   async #sign(
     call: Pick<Pending, 'to' | 'data' | 'value' | 'nonce' | 'gas' | 'fees'>,
   ): Promise<{ hash: Hex; raw: Hex }> {
-    const { account, chainId } = this.#modules
+    const { signer, chainId } = this.#modules
     const { to, data, value, gas, fees } = call
     const { maxFeePerGas, maxPriorityFeePerGas } = fees
-    const raw = await account.signTransaction({
+    const unsigned = {
       type: 'eip1559',
       chainId,
       nonce: Number(call.nonce),
@@ -146,6 +147,12 @@ export class L1Calls {
       gas,
       maxFeePerGas,
       maxPriorityFeePerGas,
+    } as const
+    const signature = await signer.sign('transaction', fromHex(serializeTransaction(unsigned)))
+    const raw = serializeTransaction(unsigned, {
+      r: toHex(signature.subarray(0, 32)),
+      s: toHex(signature.subarray(32, 64)),
+      yParity: signature[64] as number,
     })
     return { hash: keccakHex(fromHex(raw)), raw }
   }

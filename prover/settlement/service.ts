@@ -25,7 +25,7 @@ export type SettlementOptions = {
   readonly intervalBlocks: bigint
 }
 
-export const SETTLEMENT_DEFAULTS = { pollMs: 1_000, retryMs: 1_000, retryMsMax: 60_000 } as const
+export const SERVICE_DEFAULTS = { pollMs: 1_000, retryMs: 1_000, retryMsMax: 60_000 } as const
 
 export type SettlementModules = {
   readonly contracts: SettlementContracts

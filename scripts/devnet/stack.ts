@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { type ChainConfig, encodeChainConfig, type SystemConfig } from '../../genesis/chain.ts'
 import { AttestationVerifier, OpenToken } from '../../genesis/contracts.generated.ts'
 import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
@@ -27,6 +27,7 @@ export type Nodes = { readonly sequencer: Role; readonly validator: Role }
 export const DEFAULT_PORTS: Ports = { l1: 8545, sequencer: 9545, validator: 9546 }
 const L1_BLOCK_SECONDS = 2
 const L2_CHAIN_ID = 161_200
+const BATCH_INBOX = `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}` as const
 /** The windows of a public chain in seconds instead of days; one validator is the quorum. */
 const SETTLEMENT: Settlement = {
   ...SETTLEMENT_DEFAULTS,
@@ -44,6 +45,7 @@ const SETTLEMENT: Settlement = {
 export async function startL1(
   dir: string,
   ports: Ports = DEFAULT_PORTS,
+  gasLimit = 60_000_000n,
 ): Promise<{ l1: L1; config: ChainConfig }> {
   const l1 = await startAnvil({ port: await freePort(ports.l1), blockTime: L1_BLOCK_SECONDS })
   const deployer = devnetAccount('deployer')
@@ -57,9 +59,10 @@ export async function startL1(
     rpcUrl: l1.rpc,
     deployerKey: deployer.privateKey,
     settlement: SETTLEMENT,
+    system: { batchInbox: BATCH_INBOX, values: systemConfig(gasLimit) },
   })
   await bondValidators(l1.rpc, deployed)
-  const config = await chainConfig(deployed)
+  const config = await chainConfig(deployed, gasLimit)
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
 }
@@ -75,7 +78,7 @@ async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void
   for (const validator of SETTLEMENT.validators) await wallet.send({ ...bond, args: [validator] })
 }
 
-async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
+async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<ChainConfig> {
   const { timestamp, ...l1 } = deployed.genesisL1
   const config: ChainConfig = {
     l1ChainId: deployed.l1ChainId,
@@ -84,50 +87,60 @@ async function chainConfig(deployed: L1Deployment): Promise<ChainConfig> {
       l1,
       l2: { hash: ZERO_HASH, number: 0n },
       l2Time: timestamp,
-      systemConfig: {
-        batcher: devnetAccount('batcher').address,
-        gasLimit: 60_000_000n,
-        baseFeeScalar: 1_368,
-        blobBaseFeeScalar: 810_949,
-        eip1559Denominator: 250,
-        eip1559Elasticity: 6,
-        unsafeBlockSigner: devnetAccount('sequencer').address,
-      },
+      systemConfig: systemConfig(gasLimit),
     },
     blockTime: 1n,
     maxSequencerDrift: 600n,
     seqWindowSize: 600n,
     channelTimeout: 50n,
-    batchInbox: `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}`,
+    batchInbox: BATCH_INBOX,
     portal: deployed.portal,
+    ...(deployed.systemConfig && { l1SystemConfig: deployed.systemConfig }),
     l1Contracts: {
       token: deployed.token,
       portal: deployed.portal,
       disputeGameFactory: deployed.disputeGameFactory,
       anchorStateRegistry: deployed.anchorStateRegistry,
       attestationVerifier: deployed.attestationVerifier,
+      ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
     },
   }
   const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
 }
 
+/** Until SystemConfig on L1 says otherwise. */
+function systemConfig(gasLimit: bigint): SystemConfig {
+  return {
+    batcher: devnetAccount('batcher').address,
+    gasLimit,
+    baseFeeScalar: 1_368,
+    blobBaseFeeScalar: 810_949,
+    eip1559Denominator: 250,
+    eip1559Elasticity: 6,
+    unsafeBlockSigner: devnetAccount('sequencer').address,
+  }
+}
+
 export async function startNodes(
   dir: string,
   l1: L1,
   ports: Ports = DEFAULT_PORTS,
+  more: { readonly poolSlots?: number } = {},
 ): Promise<Nodes> {
   const common = {
     rollup: join(dir, 'rollup.json'),
     l1Rpc: [l1.rpc],
     l1Beacon: [l1.beacon],
     l1StrictRoots: false,
+    ...more,
   }
   const sequencer = await startRole('sequencer', dir, {
     ...common,
     rpcPort: await freePort(ports.sequencer),
     // Fixed for the run: a restarted node is found where it was.
     p2pPort: await freePort(0),
+    metricsPort: 0,
     batchIntervalMs: 2_000,
     batchDa: 'blobs',
     sequencerKey: devnetAccount('sequencer').privateKey,
@@ -140,6 +153,7 @@ export async function startNodes(
       ...common,
       rpcPort: await freePort(ports.validator),
       p2pPort: await freePort(0),
+      metricsPort: 0,
       peers: [sequencer.p2p],
       sequencerRpc: sequencer.url,
       validatorKey: devnetAccount('carol').privateKey,
@@ -157,6 +171,22 @@ export async function startNodes(
   }
 }
 
+/** What a follower of this network needs to know: `openledger init --network DIR` reads it. */
+export function writeNetwork(
+  dir: string,
+  l1: L1,
+  { sequencer, validator }: { sequencer: Role; validator?: Role },
+): void {
+  const network = {
+    l1Rpc: [l1.rpc],
+    l1Beacon: [l1.beacon],
+    l1StrictRoots: false,
+    peers: [sequencer, validator].flatMap((role) => role?.p2p ?? []),
+    sequencerRpc: sequencer.url,
+  }
+  writeFileSync(join(dir, 'network.json'), `${JSON.stringify(network, null, 2)}\n`)
+}
+
 /** Every endpoint of the run, for tools. */
 export function writeEndpoints(
   dir: string,
@@ -167,6 +197,7 @@ export function writeEndpoints(
     l1: { rpc: l1.rpc, beacon: l1.beacon, chainId: config.l1ChainId },
     l2: { rpc: sequencer.url, ws: sequencer.url.replace('http', 'ws'), chainId: config.l2ChainId },
     validator: { rpc: validator.url },
+    metrics: { sequencer: sequencer.metrics, validator: validator.metrics },
     openai: `${sequencer.url}/v1`,
     web: `${sequencer.url}/`,
     accounts: devnetAccounts(),

@@ -12,9 +12,8 @@ import type { BlockRef } from '../../node/chain/types.ts'
 import { type Attempt, type Load, newestOf, type OutboxRow } from './outbox.ts'
 
 export type L1View = {
-  /** The account's next nonce, and the height of the block it was read at. */
+  /** The account's next nonce. */
   readonly nonce: bigint
-  readonly height: bigint
   /** Nonces below are used for good. */
   readonly finalizedNonce: bigint
   /** L1 height of each transaction of ours that is in a block. */
@@ -25,7 +24,6 @@ export type L1View = {
 
 export type L2View = {
   readonly safe: BlockRef
-  readonly unsafe: BlockRef
   /** L1 height up to which the safe head has been derived. */
   readonly derivedUpTo: bigint
   isCanonical(ref: BlockRef): boolean

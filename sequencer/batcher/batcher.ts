@@ -15,7 +15,7 @@ import type { Hex } from '../../node/base/bytes.ts'
 import { messageOf, NodeError } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
 import type { Block } from '../../node/chain/types.ts'
-import type { BlobArchive } from '../../node/l1/blobs.ts'
+import type { BlobArchive } from '../../node/l1/blob-archive.ts'
 import { costAtMost } from '../../node/l1/fees.ts'
 import { loadKzg } from '../../node/l1/kzg.ts'
 import type { AccountState } from '../../node/l1/sender.ts'
@@ -105,6 +105,8 @@ export class Batcher {
   #fatal: NodeError | null = null
   #balance: BatcherStatus['balance'] = null
   #lastPosted: Posted | null = null
+  /** Of the last transaction that landed: what a batch usually is. */
+  #lastSize: { gas: bigint; blobs: number } | null = null
   #counts = { nextBlock: 0n, pending: 0, outbox: 0 }
 
   constructor(options: BatcherOptions, modules: BatcherModules) {
@@ -211,7 +213,6 @@ export class Batcher {
     const l2 = {
       derivedUpTo,
       safe: chain.safe(),
-      unsafe: chain.unsafe(),
       isCanonical: ({ number, hash }: { number: bigint; hash: Hex }) =>
         chain.blockByNumber(number)?.hash === hash,
     }
@@ -364,9 +365,6 @@ export class Batcher {
     }
     this.#balance = { wei: account.balance, batches, isLow }
   }
-
-  /** Of the last transaction that landed: what a batch usually is. */
-  #lastSize: { gas: bigint; blobs: number } | null = null
 
   #announce(attempt: Attempt, l1Block: BlockId): void {
     const { hash: transactionHash, kind, versionedHashes, load } = attempt

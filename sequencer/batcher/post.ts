@@ -5,7 +5,7 @@
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { NodeError } from '../../node/base/errors.ts'
 import type { Block } from '../../node/chain/types.ts'
-import type { BlobArchive } from '../../node/l1/blobs.ts'
+import type { BlobArchive } from '../../node/l1/blob-archive.ts'
 import { costAtMost, GAS_PER_BLOB } from '../../node/l1/fees.ts'
 import type { AccountState, L1Sender } from '../../node/l1/sender.ts'
 import { calldataGas, type L1Fees, type SignedL1Transaction } from '../../node/l1/signing.ts'

@@ -57,7 +57,8 @@ export class TxManager {
   /** Heights at which nonces were first seen used by nobody we know. */
   readonly #unclear = new Map<bigint, bigint>()
   #first: { readonly nonce: bigint; readonly since: bigint } | null = null
-  #raisedAt: bigint | null = null
+  /** L1 height at which a nonce was raised last: once for each block. */
+  readonly #raisedAt = new Map<bigint, bigint>()
   /** Replacements signed in this life. */
   replacements = 0
 
@@ -82,6 +83,7 @@ export class TxManager {
     for (const row of rows) {
       if (row.nonce >= account.nonce || (await this.#hasLanded(row, account))) {
         this.#unclear.delete(row.nonce)
+        if (row.nonce < account.nonce) this.#raisedAt.delete(row.nonce)
         continue
       }
       const since = this.#unclear.get(row.nonce) ?? account.head.number
@@ -89,9 +91,9 @@ export class TxManager {
       if (account.head.number >= since + this.#options.takenAfterL1Blocks) taken.add(row.nonce)
     }
     const landed = new Map([...this.#landed].map(([hash, { number }]) => [hash, number]))
-    const { nonce, head } = account
+    const { nonce } = account
     const inclusions = new Map(this.#landed)
-    return { nonce, height: head.number, finalizedNonce, landed, taken, inclusions }
+    return { nonce, finalizedNonce, landed, taken, inclusions }
   }
 
   async #hasLanded(row: OutboxRow, { head }: AccountState): Promise<boolean> {
@@ -116,7 +118,7 @@ export class TxManager {
     this.#offeredAt = account.head.hash
     for (const [place, waiting] of pending.slice(0, this.#options.inFlightMax).entries()) {
       let row = waiting
-      if (place === 0 && this.#isImpatient(row, account)) {
+      if (place === 0 ? this.#isImpatient(row, account) : this.#isStranded(row, account)) {
         row = await this.#raise(row, pending, account)
       }
       const refusal = await this.#offer(row, pending, account)
@@ -158,6 +160,17 @@ export class TxManager {
         (wei, row) => wei - costAtMost(newestOf(row).fees, sizeOf(newestOf(row))),
         account.balance,
       )
+  }
+
+  /** Behind the first in line: old, and its fees do not pay for a block any more. */
+  #isStranded(row: OutboxRow, { head, baseFee, blobBaseFee }: AccountState): boolean {
+    const { atL1, fees, kind } = newestOf(row)
+    const isCheap =
+      fees.maxFeePerGas < baseFee + fees.maxPriorityFeePerGas ||
+      (kind === 'blobs' && fees.maxFeePerBlobGas < blobBaseFee)
+    return (
+      row.state !== 'held' && isCheap && head.number >= atL1 + this.#options.resubmitAfterL1Blocks
+    )
   }
 
   #isImpatient(row: OutboxRow, { head }: AccountState): boolean {
@@ -210,7 +223,7 @@ export class TxManager {
   ): Promise<OutboxRow> {
     const { sender, outbox, log, inbox } = this.#modules
     const { head } = account
-    if (this.#raisedAt === head.number) return row
+    if (this.#raisedAt.get(row.nonce) === head.number) return row
     const newest = newestOf(row)
     const fees = this.#bid(row, pending, account)
     if (!fees) return row
@@ -219,7 +232,7 @@ export class TxManager {
     const { kind, load } = newest
     const next = withAttempt(row, attemptOf(signed, { kind, load, atL1: head.number }))
     await outbox.change([next])
-    this.#raisedAt = head.number
+    this.#raisedAt.set(row.nonce, head.number)
     this.replacements++
     log.info('fees raised', { nonce: row.nonce, ...fees })
     return next

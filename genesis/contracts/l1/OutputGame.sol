@@ -15,8 +15,10 @@ import {GameStatus, OutputClaim} from "./Types.sol";
 ///        `-- challenged with a bond -- proven in time -----------------> defender wins
 ///                               `----- not proven in time -------------> challenger wins
 ///
-/// Bonds are ether, so that they are worth the same whatever becomes of the token behind the bridge. The
-/// winner takes both; when a challenged claim is proven, the challenger's bond goes to whoever proved it.
+/// Bonds are ether, so that they are worth the same whatever becomes of the token behind the bridge. When a
+/// challenged claim is proven, the challenger's bond goes to whoever proved it. A challenger that wins has its
+/// bond back and half of the proposer's; the other half stays here for ever, so that nobody can litter the
+/// list with wrong claims for free by challenging themselves.
 /// Each game starts at the anchor of its creation and stands alone: no game depends on another one's fate.
 contract OutputGame is IDisputeGame {
     enum ProposalStatus {
@@ -130,7 +132,7 @@ contract OutputGame is IDisputeGame {
         if (!isOver() || proposalStatus == ProposalStatus.RESOLVED) revert GameNotOver();
         if (proposalStatus == ProposalStatus.CHALLENGED) {
             status = GameStatus.CHALLENGER_WINS;
-            credit[challenger] += proposerBond + challengerBond;
+            credit[challenger] += challengerBond + proposerBond / 2;
         } else {
             status = GameStatus.DEFENDER_WINS;
             credit[gameCreator()] += proposerBond;

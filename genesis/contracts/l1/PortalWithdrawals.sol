@@ -25,7 +25,7 @@ abstract contract PortalWithdrawals {
     );
     event WithdrawalFinalized(bytes32 indexed withdrawalHash, bool success);
 
-    /// @notice This target could turn the portal against itself (portal, token), or a creation has one.
+    /// @notice The portal and the token cannot be called by the portal; a contract creation has no target.
     error BadTarget();
     /// @notice The game has been lost.
     error InvalidDisputeGame();
@@ -39,8 +39,9 @@ abstract contract PortalWithdrawals {
     /// @notice A withdrawal's target tried to finalize another one.
     error NonReentrant();
     /// @notice Too little gas to give the target what the withdrawal promises it.
-    error GasEstimation();
     error InsufficientGas();
+    /// @notice The call failed, and this is a wallet finding out how much gas to send.
+    error GasEstimation();
     error OptimismPortal_AlreadyFinalized();
     error OptimismPortal_Unproven();
     error OptimismPortal_InvalidProofTimestamp();

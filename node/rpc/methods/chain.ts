@@ -1,7 +1,9 @@
 /** Blocks, their receipts, and what the node knows of itself as an Ethereum node. */
 import type { Hex } from '../../base/bytes.ts'
+import { headerHash } from '../../chain/block.ts'
+import type { EthereumBlock } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
-import type { RpcContext } from '../context.ts'
+import type { RpcChain, RpcContext } from '../context.ts'
 import { blockObject, quantity, receiptObjects } from '../format.ts'
 import { type Json, method, type RpcMethods } from '../method.ts'
 import {
@@ -70,28 +72,29 @@ export const chainMethods: RpcMethods = {
     handler: ({ chain }, [blockHash]) => countOf(findBlock(chain, hashId(blockHash))?.transactions),
   }),
   eth_getUncleCountByBlockNumber: method({
-    summary: 'Always zero: a rollup has no uncles',
+    summary: 'How many uncles a block names; a rollup has none, nor Ethereum since the merge',
     params: [required('block', blockNumber)],
     result: NULLABLE_QUANTITY,
-    handler: ({ chain }, [id]) => (findBlock(chain, id) ? '0x0' : null),
+    handler: ({ chain }, [id]) => unclesOf(findBlock(chain, id)),
   }),
   eth_getUncleCountByBlockHash: method({
-    summary: 'Always zero: a rollup has no uncles',
+    summary: 'How many uncles a block names; a rollup has none, nor Ethereum since the merge',
     params: [required('blockHash', hash)],
     result: NULLABLE_QUANTITY,
-    handler: ({ chain }, [blockHash]) => (findBlock(chain, hashId(blockHash)) ? '0x0' : null),
+    handler: ({ chain }, [blockHash]) => unclesOf(findBlock(chain, hashId(blockHash))),
   }),
   eth_getUncleByBlockNumberAndIndex: method({
-    summary: 'Always null: a rollup has no uncles',
+    summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('block', blockNumber), required('index', index)],
-    result: { type: 'null' },
-    handler: () => null,
+    result: NULLABLE_OBJECT,
+    handler: ({ chain }, [id, at]) => showUncle(chain, findBlock(chain, id), at),
   }),
   eth_getUncleByBlockHashAndIndex: method({
-    summary: 'Always null: a rollup has no uncles',
+    summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('blockHash', hash), required('index', index)],
-    result: { type: 'null' },
-    handler: () => null,
+    result: NULLABLE_OBJECT,
+    handler: ({ chain }, [blockHash, at]) =>
+      showUncle(chain, findBlock(chain, hashId(blockHash)), at),
   }),
   eth_syncing: method({
     summary: 'false, or how far the node is',
@@ -111,6 +114,12 @@ export const chainMethods: RpcMethods = {
         ...Object.fromEntries(RESOURCES.map((name) => [name, whole])),
       }
     },
+  }),
+  eth_coinbase: method({
+    summary: 'Who receives the tips of new blocks: on the rollup the sequencer fee vault',
+    params: [],
+    result: schemas.data,
+    handler: ({ chain }) => chain.head('unsafe').coinbase,
   }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
@@ -137,6 +146,18 @@ function showBlock({ chain }: RpcContext, id: BlockId, full: boolean): Json {
   return full
     ? blockObject(found, { rules, full, receipts: receiptsOf(chain, found) })
     : blockObject(found, { rules, full })
+}
+
+function unclesOf(block: EthereumBlock | null): Json {
+  return block && quantity((block.ommers ?? []).length)
+}
+
+function showUncle({ rules }: RpcChain, block: EthereumBlock | null, at: number): Json {
+  const header = block?.ommers?.[at]
+  if (!header) return null
+  const uncle = { hash: headerHash(header), header, transactions: [] }
+  const { transactions: _none, ...shown } = blockObject(uncle, { rules, full: false })
+  return shown
 }
 
 function countOf(list: readonly unknown[] | undefined): Json {

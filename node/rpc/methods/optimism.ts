@@ -44,6 +44,25 @@ export const optimismMethods: RpcMethods = {
     result: schemas.object,
     handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
   }),
+  optimism_safeHeadAtL1Block: method({
+    summary: 'The newest block that was safe when derivation had read L1 up to a block',
+    params: [required('l1Block', blockNumber)],
+    result: schemas.object,
+    handler: async (context, [id]) => {
+      rollupOf(context.chain)
+      const { current } = context.l1Status()
+      const wanted = id.kind === 'number' ? id.number : current?.number
+      const found = wanted === undefined ? null : await context.safeHeadAtL1(wanted)
+      if (found) return { l1Block: blockId(found.l1Block), safeHead: blockId(found.safeHead) }
+      const read = current
+        ? `derivation has read L1 up to block ${current.number}`
+        : 'derivation has not begun'
+      throw new RpcError(
+        RPC.notFound,
+        `safe head not found at L1 block ${wanted ?? 'latest'}: ${read}, and safe heads are kept from the finalized L1 block on`,
+      )
+    },
+  }),
   optimism_version: method({
     summary: 'Name and version of the node',
     params: [],
@@ -145,6 +164,7 @@ function rollupConfig(config: ChainConfig, genesis: Block): JsonObject {
     ...Object.fromEntries(forks.map((fork) => [`${fork}_time`, 0])),
     batch_inbox_address: config.batchInbox,
     deposit_contract_address: config.portal,
+    ...(config.l1SystemConfig && { l1_system_config_address: config.l1SystemConfig }),
     chain_op_config: {
       eip1559Elasticity,
       eip1559Denominator,

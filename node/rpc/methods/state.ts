@@ -3,7 +3,7 @@ import { type Hex, toHex } from '../../base/bytes.ts'
 import type { StateView } from '../../chain/state-view.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { RpcChain, RpcContext } from '../context.ts'
-import { invalidParams, RPC } from '../errors.ts'
+import { invalidParams, RPC, RpcError } from '../errors.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods, type ValueType } from '../method.ts'
 import {
@@ -107,7 +107,9 @@ export const stateMethods: RpcMethods = {
       if (keys.length > options.proofSlotsMax) {
         throw invalidParams(`${keys.length} slots to prove, at most ${options.proofSlotsMax}`)
       }
-      const proof = viewAt(chain, id).proof(
+      const view = viewAt(chain, id)
+      checkWindow(chain, view.header, options.proofWindowSeconds)
+      const proof = view.proof(
         account,
         keys.map((key) => key.slot),
       )
@@ -126,6 +128,23 @@ export const stateMethods: RpcMethods = {
       }
     },
   }),
+}
+
+/** EIP-4444's code for what is no longer served. */
+const PRUNED = 4444
+
+function checkWindow(
+  chain: RpcChain,
+  { number, timestamp }: { readonly number: bigint; readonly timestamp: bigint },
+  seconds: number,
+): void {
+  const age = chain.head('unsafe').timestamp - timestamp
+  if (age <= BigInt(seconds)) return
+  throw new RpcError(
+    PRUNED,
+    `no proof of block ${number}: it is ${age} s older than the head, proofs are given for ${seconds} s (proofWindowSeconds): ask a node with a longer window`,
+    { limit: 'proofWindowSeconds', seconds },
+  )
 }
 
 function nonceAt({ chain, pool }: RpcContext, account: Hex, id: BlockId): bigint {

@@ -181,7 +181,7 @@ export const traceMethods: RpcMethods = {
         throw invalidParams('txIndex is not supported: name the block before, with overrides')
       }
       const found = mustFindBlock(context.chain, id, RPC.server)
-      const { call: done, result } = await reported(
+      const { call: done, result } = await reported(() =>
         traceCall(context.chain.stateAt(found.header), checked(context, request), {
           tracer: tracerOf(context, given)(),
           tick: timeLimit(context, given),
@@ -212,7 +212,7 @@ async function tracesOf(
     replay: chain.replay.bind(chain),
     tick,
   }
-  return reported(traceBlock(target, tracerOf(context, given), only))
+  return reported(() => traceBlock(target, tracerOf(context, given), only))
 }
 
 /** Makes tracers that share the request's budget. */
@@ -236,9 +236,9 @@ function timeLimit(context: RpcContext, { timeoutMs }: TraceConfig): () => void 
 }
 
 /** A configuration that cannot be understood is the caller's. */
-async function reported<T>(work: Promise<T>): Promise<T> {
+async function reported<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await work
+    return await work()
   } catch (error) {
     if (error instanceof TracerConfigError)
       throw invalidParams(`invalid trace configuration: ${error.message}`)

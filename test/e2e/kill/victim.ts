@@ -13,7 +13,8 @@ export class Victim {
 
   /** @param env added to ours */
   constructor(role: 'sequencer' | 'validator', configFile: string, env: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(process.execPath, ['--no-warnings', SCRIPT, role, '--config', configFile], {
+    const args = ['--no-warnings', SCRIPT, 'run', '--role', role, '--config', configFile]
+    this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     })

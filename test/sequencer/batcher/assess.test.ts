@@ -32,14 +32,13 @@ function row(nonce: bigint, carried: Load | null, state: RowState = 'offered'): 
 /** `landed`: nonce -> L1 height, by the first attempt. */
 function l1(nonce: bigint, landed: Record<string, bigint>, change: Partial<L1View> = {}): L1View {
   const heights = Object.entries(landed).map(([n, height]) => [hashOf(`tx ${n}`), height] as const)
-  const view = { nonce, height: 100n, finalizedNonce: 0n, taken: new Set<bigint>() }
+  const view = { nonce, finalizedNonce: 0n, taken: new Set<bigint>() }
   return { ...view, landed: new Map(heights), ...change }
 }
 
 function l2(safe: bigint, derivedUpTo: bigint, replacedFrom = 10_000n): L2View {
   return {
     safe: { number: safe, hash: blockHash(safe) },
-    unsafe: { number: 50n, hash: blockHash(50n) },
     derivedUpTo,
     isCanonical: ({ number, hash }) => number < replacedFrom && hash === blockHash(number),
   }

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
-import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
+import { BlobSource } from '../../../node/l1/blobs.ts'
 import { blobVersionedHash } from '../../../node/l1/kzg.ts'
 import { startAnvil } from '../../node/l1/anvil.ts'
 import { alice, signedTx } from '../../support/chain.ts'
@@ -102,7 +104,6 @@ t.test('own blobs are archived before they are sent', async (t) => {
   // A node with that archive needs no beacon.
   const source = new BlobSource(archive, {
     endpoints: [],
-    blockId: { kind: 'number' },
     timeoutMs: 1,
   })
   t.same(await source.blobs({ number: 0n, timestamp: 0n }, hashes), [blob])
@@ -293,6 +294,12 @@ t.test('a nonce that somebody else used is given up, and its blocks get another'
   await anvil.mine()
   await service.tick()
   t.match(posted, [{ from: 1n, to: 2n }])
+})
+
+t.test('a second writer on the same data is refused', async (t) => {
+  const rollup = await Rollup.start(t, anvil)
+  const path = join(rollup.own().path, 'sequencer')
+  await t.rejects(rollup.follower({ path }), { code: 'store-locked', severity: 'fatal' })
 })
 
 t.test('above its fee ceiling it waits and says so', async (t) => {

@@ -1,0 +1,46 @@
+/** `openledger generate`: answers a file of prompts with a model from plain files. */
+import { userError } from '../../node/base/errors.ts'
+import type { Call, Command } from '../cli/command.ts'
+import { generateFile } from '../generate.ts'
+
+export const generateAnswers: Command = {
+  name: 'generate',
+  summary: 'Answers a file of prompts with a model from plain files',
+  flags: {
+    base: { value: 'PATH', help: 'a GGUF file or a Hugging Face directory' },
+    adapter: { value: 'DIR', help: 'a PEFT directory' },
+    prompts: { value: 'FILE', help: 'JSON lines {id, tokens} or {id, text}' },
+    out: { value: 'FILE', help: 'JSON lines {id, tokens, text}: the new tokens only' },
+    'max-new': { value: 'N', help: 'new tokens of an answer at most' },
+    greedy: { help: 'the likeliest token each time; the only choice so far' },
+    precision: { value: 'KIND', help: 'f32', fallback: 'f32' },
+  },
+  notes: `Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
+  run: async ({ flags }) => {
+    if (flags.precision !== 'f32') {
+      throw userError('usage', `--precision is '${flags.precision}'; only f32 is there so far`)
+    }
+    const maxNew = need(flags, 'max-new')
+    if (!/^[1-9]\d{0,5}$/.test(maxNew)) {
+      throw userError('usage', `--max-new is '${maxNew}'; it must be 1 to 999999`)
+    }
+    const out = need(flags, 'out')
+    const { rows, tokens } = await generateFile({
+      base: need(flags, 'base'),
+      adapter: flags.adapter,
+      prompts: need(flags, 'prompts'),
+      out,
+      maxNew: Number(maxNew),
+    })
+    process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${out}\n`)
+    return undefined
+  },
+}
+
+function need(flags: Call['flags'], name: string): string {
+  const value = flags[name]
+  if (!value) {
+    throw userError('usage', `--${name} is missing; 'openledger generate --help' shows its use`)
+  }
+  return value
+}

