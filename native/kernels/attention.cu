@@ -9,6 +9,8 @@
 #include "pages.cuh"
 
 #define TILES_MAX 2048u
+// Keys whose weights are worked on in shared memory; more stay in the tape.
+#define NEAR_KEYS 2048u
 #define ATTENTION_THREADS 128u
 
 KERNEL __launch_bounds__(128)
@@ -18,11 +20,13 @@ KERNEL __launch_bounds__(128)
     __shared__ float query[256];
     __shared__ float parts[512];
     __shared__ float tiles_sum[TILES_MAX];
+    __shared__ float near_weights[NEAR_KEYS];
     __shared__ float shared_inverse;
     const u32 row = blockIdx.x, head = blockIdx.y, heads = gridDim.y, t = threadIdx.x;
     const u32 kv = head / (heads / kv_heads), keys = positions[row] + 1, tiles = (keys + KEY_TILE - 1) / KEY_TILE;
     const u32* my_pages = pages + (u64)sequences[row] * pages_max;
-    float* weights = p + ((u64)head * rows + row) * ldp;
+    float* tape = p + ((u64)head * rows + row) * ldp;
+    float* weights = keys <= NEAR_KEYS ? near_weights : tape;
     for (u32 d = t; d < dim; d += ATTENTION_THREADS) query[d] = q[row * ldq + (u64)head * dim + d];
     __syncthreads();
 
@@ -30,7 +34,7 @@ KERNEL __launch_bounds__(128)
     for (u32 key = t; key < keys; key += ATTENTION_THREADS) {
         const float* k = pool + key_at(my_pages[key / KEY_TILE], kv_heads, kv, dim) + key % KEY_TILE;
         float sum = 0.0f;
-#pragma unroll 16
+#pragma unroll 32
         for (u32 d = 0; d < dim; d++) sum = fma_rn(query[d], k[d * KEY_TILE], sum);
         float score = __fmul_rn(sum, scale);
         weights[key] = score;
@@ -44,12 +48,13 @@ KERNEL __launch_bounds__(128)
     __syncthreads();
     top = parts[0];
     for (u32 key = t; key < keys; key += ATTENTION_THREADS)
-        weights[key] = exp_f32(__fsub_rn(weights[key], top));
+        tape[key] = weights[key] = exp_f32(__fsub_rn(weights[key], top));
     __syncthreads();
 
     for (u32 tile = t; tile < tiles; tile += ATTENTION_THREADS) {
         u32 end = least((tile + 1) * KEY_TILE, keys);
         float sum = 0.0f;
+#pragma unroll 8
         for (u32 key = tile * KEY_TILE; key < end; key++) sum = __fadd_rn(sum, weights[key]);
         tiles_sum[tile] = sum;
     }

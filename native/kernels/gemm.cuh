@@ -72,6 +72,16 @@ DEVICE void quad(bool along_k, u32 q, u32& i, u32& k) {
 
 template <u32 B, u32 COUNT, u32 THREADS>
 DEVICE void fetch(float4 (&held)[COUNT], const Operand& o, u32 first, u32 k0, u32 k1) {
+    if (COUNT * THREADS * 4 == B * BK && o.wide && first + B <= o.end && k0 + BK <= k1) {
+        // Nothing to check: quads lie a constant step apart.
+        u32 i, k;
+        quad<B>(o.step == 1, threadIdx.x, i, k);
+        const float* at = o.data + (first + i) * o.along + (k0 + k) * o.step;
+        u64 apart = o.step == 1 ? THREADS / (BK / 4) * o.along : THREADS / (B / 4) * o.step;
+#pragma unroll
+        for (u32 c = 0; c < COUNT; c++) held[c] = *(const float4*)(at + c * apart);
+        return;
+    }
 #pragma unroll
     for (u32 c = 0; c < COUNT; c++) {
         u32 q = threadIdx.x + c * THREADS, i, k;
@@ -160,29 +170,83 @@ DEVICE void chains(const Operand& a, const Operand& b, u32 row0, u32 col0, u32 f
     }
 }
 
-// One product whose block sums join in C itself. `from_zero`: C starts as +0 instead of the first sum.
+// One product. Block sums join in registers and C is written once. `from_zero`: C starts as +0 instead of the
+// first block's sum.
 template <u32 BM, u32 BN, u32 TM, u32 TN>
 DEVICE void product(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
                     u64 bk, u64 ldc, u32 from_zero) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
     const u32 ty = threadIdx.x / Tile<BM, BN, TM, TN>::ACROSS;
     const u32 tx = threadIdx.x % Tile<BM, BN, TM, TN>::ACROSS;
+    float sum[TM][TN];
+#pragma unroll
+    for (u32 i = 0; i < TM; i++)
+#pragma unroll
+        for (u32 j = 0; j < TN; j++) sum[i][j] = 0.0f;
+    bool first = !from_zero;
+    chains<BM, BN, TM, TN>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
+#pragma unroll
+        for (u32 i = 0; i < TM; i++)
+#pragma unroll
+            for (u32 j = 0; j < TN; j++) sum[i][j] = first ? acc[i][j] : __fadd_rn(sum[i][j], acc[i][j]);
+        first = false;
+    });
+    const bool wide = TN % 4 == 0 && ldc % 4 == 0 && ((u64)c & 15) == 0 && col0 + BN <= n;
+#pragma unroll
+    for (u32 i = 0; i < TM; i++) {
+        u32 row = row0 + place<BM, TM>(ty, i);
+        if (row >= m) continue;
+        float* to = c + row * ldc + col0;
+        if (wide) {
+#pragma unroll
+            for (u32 j = 0; j + 4 <= TN; j += 4) {
+                float4 v = {sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]};
+                *(float4*)(to + place<BN, TN>(tx, j)) = v;
+            }
+            continue;
+        }
+#pragma unroll
+        for (u32 j = 0; j < TN; j++)
+            if (col0 + place<BN, TN>(tx, j) < n) to[place<BN, TN>(tx, j)] = sum[i][j];
+    }
+}
+
+// The same for tiles whose sums do not fit beside the accumulators: block sums join in C itself.
+template <u32 BM, u32 BN, u32 TM, u32 TN>
+DEVICE void product_in_place(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
+                             u64 bk, u64 ldc, u32 from_zero) {
+    const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
+    const u32 ty = threadIdx.x / Tile<BM, BN, TM, TN>::ACROSS;
+    const u32 tx = threadIdx.x % Tile<BM, BN, TM, TN>::ACROSS;
+    const bool wide = ldc % 4 == 0 && ((u64)c & 15) == 0 && col0 + BN <= n;
     bool first = true;
-    auto flush = [&](float (&acc)[TM][TN]) {
+    chains<BM, BN, TM, TN>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
 #pragma unroll
         for (u32 i = 0; i < TM; i++) {
             u32 row = row0 + place<BM, TM>(ty, i);
             if (row >= m) continue;
+            float* to = c + row * ldc + col0;
 #pragma unroll
-            for (u32 j = 0; j < TN; j++) {
-                u32 col = col0 + place<BN, TN>(tx, j);
-                if (col >= n) continue;
-                float* to = c + row * ldc + col;
-                float before = first ? 0.0f : *to;
-                *to = first && !from_zero ? acc[i][j] : __fadd_rn(before, acc[i][j]);
+            for (u32 j = 0; j < TN; j += 4) {
+                float* at = to + place<BN, TN>(tx, j);
+                if (wide) {
+                    float4 v = {acc[i][j], acc[i][j + 1], acc[i][j + 2], acc[i][j + 3]};
+                    if (!first || from_zero) {
+                        float4 before = {0.0f, 0.0f, 0.0f, 0.0f};
+                        if (!first) before = *(float4*)at;
+                        v = {__fadd_rn(before.x, v.x), __fadd_rn(before.y, v.y), __fadd_rn(before.z, v.z),
+                             __fadd_rn(before.w, v.w)};
+                    }
+                    *(float4*)at = v;
+                    continue;
+                }
+                for (u32 l = 0; l < 4; l++) {
+                    if (col0 + place<BN, TN>(tx, j) + l >= n) continue;
+                    float before = first ? 0.0f : at[l];
+                    at[l] = first && !from_zero ? acc[i][j + l] : __fadd_rn(before, acc[i][j + l]);
+                }
             }
         }
         first = false;
-    };
-    chains<BM, BN, TM, TN>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, flush);
+    });
 }

@@ -3,15 +3,17 @@
 // grid (ceil(n / BN), ceil(m / BM), batch), block 256. Batches lie za, zb, zc floats apart.
 #include "gemm.cuh"
 
-#define GEMM(NAME, BM, BN, TM, TN)                                                                         \
-    KERNEL __launch_bounds__(256)                                                                          \
-        NAME(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj, u64 bk, \
-             u64 ldc, u32 from_zero, u64 za, u64 zb, u64 zc) {                                             \
-        u64 z = blockIdx.z;                                                                                \
-        product<BM, BN, TM, TN>(a + z * za, b + z * zb, c + z * zc, m, n, k, ai, ak, bj, bk, ldc, from_zero); \
+#define GEMM(NAME, PRODUCT, BLOCKS, BM, BN, TM, TN)                                                           \
+    KERNEL __launch_bounds__(256, BLOCKS)                                                                     \
+        NAME(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj, u64 bk,   \
+             u64 ldc, u32 from_zero, u64 za, u64 zb, u64 zc) {                                                \
+        u64 z = blockIdx.z;                                                                                   \
+        PRODUCT<BM, BN, TM, TN>(a + z * za, b + z * zb, c + z * zc, m, n, k, ai, ak, bj, bk, ldc, from_zero); \
     }
 
-GEMM(gemm_f32_128x128, 128, 128, 8, 8)
-GEMM(gemm_f32_64x64, 64, 64, 4, 4)
-GEMM(gemm_f32_64x16, 64, 16, 4, 1)
-GEMM(gemm_f32_16x64, 16, 64, 1, 4)
+GEMM(gemm_f32_128x128, product_in_place, 2, 128, 128, 8, 8)
+GEMM(gemm_f32_128x64, product, 2, 128, 64, 8, 4)
+GEMM(gemm_f32_64x128, product, 2, 64, 128, 4, 8)
+GEMM(gemm_f32_64x64, product, 3, 64, 64, 4, 4)
+GEMM(gemm_f32_64x16, product, 4, 64, 16, 4, 1)
+GEMM(gemm_f32_16x64, product, 4, 16, 64, 1, 4)

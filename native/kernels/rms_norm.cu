@@ -3,11 +3,20 @@
 // grid (rows), block 128: a chain of 256 squares a thread, then all threads scale.
 #include "common.cuh"
 
+// Longest row that is read through shared memory.
+#define NEAR_WIDTH 4096u
+
 
 KERNEL __launch_bounds__(128) rms_norm(const float* x, const float* w, float* out, float* inv, u32 h, float eps) {
     __shared__ float sums[128u];
     __shared__ float shared_scale;
-    const float* row = x + (u64)blockIdx.x * h;
+    __shared__ float near_row[NEAR_WIDTH];
+    const float* from = x + (u64)blockIdx.x * h;
+    const float* row = h <= NEAR_WIDTH ? near_row : from;
+    if (h <= NEAR_WIDTH) {
+        for (u32 i = threadIdx.x; i < h; i += 128u) near_row[i] = from[i];
+        __syncthreads();
+    }
     const u32 blocks = (h + BLOCK_K - 1) / BLOCK_K;
     float total = 0.0f;
     for (u32 b0 = 0; b0 < blocks; b0 += 128u) {

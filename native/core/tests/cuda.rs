@@ -2,8 +2,9 @@
 
 mod equality;
 
+use equality::golden;
 use equality::host::Host;
-use equality::whole::Case;
+use equality::whole::{self, Case};
 use equality::{Tally, operators};
 use openledger_core::cuda::Gpu;
 use openledger_core::model::config::{LlamaConfig, Target};
@@ -57,4 +58,32 @@ fn a_batch_of_different_adapters_gives_every_sequence_the_bytes_it_has_alone_on_
 #[test]
 fn losses_and_gradients_have_the_bytes_of_the_cpu() {
     cases(true, |case, gpu, tally| case.gradients(gpu, tally).expect("it runs"));
+}
+
+#[test]
+fn answers_losses_training_and_sketches_have_the_bytes_of_the_cpu() {
+    let weights = random_weights(tiny_config(), 3);
+    let mut tally = Tally::default();
+    whole::products("tiny", &weights, 0, &device(false), &mut tally);
+    expect_equal(tally);
+}
+
+#[test]
+fn a_card_that_vanishes_in_mid_run_changes_no_byte() {
+    let weights = random_weights(tiny_config(), 3);
+    let want = golden::of_model("tiny", &weights, 0);
+    for launches in [0, 50, 700] {
+        let gpu = Gpu::new(Box::new(Host::vanishing(launches)), 1 << 30);
+        if weights.use_gpu(&gpu).is_ok() {
+            assert_eq!(golden::of_model("tiny", &weights, 0), want, "after {launches} launches");
+            assert!(weights.on_gpu.get().is_none(), "the card was given up");
+        }
+    }
+}
+
+#[test]
+fn a_card_without_room_is_named_with_its_limit() {
+    let gpu = Gpu::new(Box::new(Host::new(false)), 1 << 14);
+    let error = random_weights(tiny_config(), 3).use_gpu(&gpu).expect_err("too small");
+    assert!(error.to_string().contains("limit of 16384 bytes"), "{error}");
 }

@@ -102,6 +102,8 @@ const Entry KERNELS[] = {
     WITHOUT(gather_rows),
     WITHOUT(scatter_rows),
     WITH_BARRIERS(gemm_f32_128x128),
+    WITH_BARRIERS(gemm_f32_128x64),
+    WITH_BARRIERS(gemm_f32_64x128),
     WITH_BARRIERS(gemm_f32_64x64),
     WITH_BARRIERS(gemm_f32_64x16),
     WITH_BARRIERS(gemm_f32_16x64),

@@ -23,6 +23,8 @@ pub use device::{Device, DeviceError};
 pub use memory::Gpu;
 pub use model::{GpuAdapter, GpuModel};
 
+use crate::lora::Adapter;
+use crate::model::weights::Weights;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Part of a card's free memory that the engine may take.
@@ -40,7 +42,7 @@ pub fn shared() -> Result<Arc<Gpu>, DeviceError> {
         .clone()
 }
 
-/// Something's copy on a device: made when it is first wanted, dropped when the device fails.
+/// Something's copy on a card, or nothing.
 #[derive(Default)]
 pub struct Resident<T>(Mutex<Option<Arc<T>>>);
 
@@ -62,4 +64,35 @@ impl<T> Resident<T> {
     pub fn set(&self, value: Option<Arc<T>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
     }
+}
+
+impl Weights {
+    /// Puts a copy of the weights on the card; from then on passes run there.
+    pub fn use_gpu(&self, gpu: &Arc<Gpu>) -> Result<(), DeviceError> {
+        self.on_gpu.set(Some(Arc::new(GpuModel::upload(gpu, self)?)));
+        Ok(())
+    }
+
+    /// Gives the card up after it failed: from here on the CPU computes. Answers nothing, so that a
+    /// caller can write `result.map_err(|e| weights.leave_gpu(e)).ok()`.
+    pub fn leave_gpu(&self, reason: DeviceError) {
+        eprintln!("openledger: the card failed ({reason}); the CPU goes on with the same result");
+        self.on_gpu.set(None);
+    }
+}
+
+/// An adapter's copy beside its model, made when it is first wanted.
+pub fn adapter_on(
+    model: &GpuModel,
+    adapter: Option<&Adapter>,
+) -> Result<Option<Arc<GpuAdapter>>, DeviceError> {
+    let Some(adapter) = adapter else { return Ok(None) };
+    if let Some(copy) = adapter.on_gpu.get()
+        && Arc::ptr_eq(copy.flat.gpu(), &model.gpu)
+    {
+        return Ok(Some(copy));
+    }
+    let copy = Arc::new(GpuAdapter::upload(&model.gpu, adapter)?);
+    adapter.on_gpu.set(Some(copy.clone()));
+    Ok(Some(copy))
 }

@@ -81,8 +81,10 @@ pub struct Plan {
     pub tile: Option<&'static str>,
 }
 
-const TILES: [(&str, usize, usize); 4] = [
+const TILES: [(&str, usize, usize); 6] = [
     ("gemm_f32_128x128", 128, 128),
+    ("gemm_f32_128x64", 128, 64),
+    ("gemm_f32_64x128", 64, 128),
     ("gemm_f32_64x64", 64, 64),
     ("gemm_f32_64x16", 64, 16),
     ("gemm_f32_16x64", 16, 64),
@@ -104,6 +106,8 @@ fn choose(m: usize, n: usize, plain: bool) -> &'static str {
         "gemm_f32_16x64"
     } else if n <= 16 {
         "gemm_f32_64x16"
+    } else if m <= 64 {
+        "gemm_f32_64x64"
     } else if m.div_ceil(128) * n.div_ceil(128) >= FULL {
         "gemm_f32_128x128"
     } else {

@@ -243,7 +243,7 @@ fn rotation(gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
 }
 
 /// SwiGLU over the whole range of exp, and the small operators.
-fn gates(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
+pub fn gates(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
     let ffn = if large { 1 << 20 } else { 5000 };
     let gate: Vec<f32> = (0..ffn).map(|i| (i as f32 / ffn as f32 - 0.5) * 260.0).collect();
     let (up, d) = (noise(2, ffn), noise(3, ffn));

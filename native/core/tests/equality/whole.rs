@@ -1,6 +1,7 @@
 //! Whole passes against the CPU: logits, generation, losses, gradients, training.
 
 use super::Tally;
+use super::golden::{Vectors, of_model};
 use openledger_core::cuda::batch::{Batch, KvPool, Piece};
 use openledger_core::cuda::device::Result;
 use openledger_core::cuda::model::AdapterTable;
@@ -128,4 +129,23 @@ impl Case<'_> {
         }
         Ok(())
     }
+}
+
+/// Runs a model's whole list of results on the CPU and on the device.
+pub fn products(
+    name: &str,
+    weights: &Weights,
+    scale: usize,
+    gpu: &Arc<Gpu>,
+    tally: &mut Tally,
+) -> Vectors {
+    let want = of_model(name, weights, scale);
+    weights.use_gpu(gpu).expect("there is room");
+    let got = of_model(name, weights, scale);
+    assert!(weights.on_gpu.get().is_some(), "the device did all of it");
+    weights.on_gpu.set(None);
+    for ((name, got), (_, want)) in got.iter().zip(&want) {
+        tally.exact(name, got.as_bytes(), want.as_bytes());
+    }
+    got
 }
