@@ -10,8 +10,7 @@ template <u32 BM, u32 BN, u32 TM, u32 TN>
 DEVICE void samples(const float* s, const float* a, float* c, const u32* starts, u32 count, u32 m, u32 n,
                     u64 lds, u64 lda, u64 ldc, u32 from_zero, u32 added, u64 zc) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
-    const u32 ty = threadIdx.x / Tile<BM, BN, TM, TN>::ACROSS;
-    const u32 tx = threadIdx.x % Tile<BM, BN, TM, TN>::ACROSS;
+    const u32 ty = down(), tx = across();
     Operand left = operand(s, 1, lds, m), right = operand(a, 1, lda, n);
     float all[TM][TN];
     for (u32 i = 0; i < TM; i++)

@@ -6,27 +6,27 @@
 #include "lora.cuh"
 
 // Steps of k brought in at once; divides 256.
-#define STAGE 128u
+#define SHRINK_STAGE 128u
 
 KERNEL __launch_bounds__(256) lora_shrink(const float* x, float* low, const u32* tiles, const Module* modules,
                                           u32 inn, u64 ldx, u64 ldlow) {
     const u32 row0 = tiles[3 * blockIdx.x], rows = tiles[3 * blockIdx.x + 1];
     const Module module = modules[tiles[3 * blockIdx.x + 2]];
-    __shared__ float left[16][STAGE + 1];
-    __shared__ float right[16][STAGE + 1];
+    __shared__ float left[16][SHRINK_STAGE + 1];
+    __shared__ float right[16][SHRINK_STAGE + 1];
     const u32 r = threadIdx.x / 16, j = threadIdx.x % 16;
     for (u32 j0 = 0; j0 < module.rank; j0 += 16) {
         float acc = 0.0f, total = 0.0f;
-        for (u32 k0 = 0; k0 < inn; k0 += STAGE) {
+        for (u32 k0 = 0; k0 < inn; k0 += SHRINK_STAGE) {
 #pragma unroll
-            for (u32 at = threadIdx.x; at < 16 * STAGE; at += 256) {
-                u32 i = at / STAGE, k = at % STAGE;
+            for (u32 at = threadIdx.x; at < 16 * SHRINK_STAGE; at += 256) {
+                u32 i = at / SHRINK_STAGE, k = at % SHRINK_STAGE;
                 left[i][k] = i < rows && k0 + k < inn ? x[(row0 + i) * ldx + k0 + k] : 0.0f;
                 right[i][k] =
                     j0 + i < module.rank && k0 + k < inn ? module.a[(u64)(j0 + i) * inn + k0 + k] : 0.0f;
             }
             __syncthreads();
-            u32 steps = least(STAGE, inn - k0), done = k0 + steps;
+            u32 steps = least(SHRINK_STAGE, inn - k0), done = k0 + steps;
 #pragma unroll 16
             for (u32 k = 0; k < steps; k++) acc = fma_rn(left[r][k], right[j][k], acc);
             if (done % BLOCK_K == 0 || done == inn) {

@@ -138,8 +138,8 @@ impl Pass<'_> {
         for (target, y) in [(Target::Q, q), (Target::K, k), (Target::V, v)] {
             low[target as usize] = self.update(layer, target, normed.rows(h), y)?;
         }
-        ops::rope(gpu, q, &batch.positions, &model.rotation, 1.0)?;
-        ops::rope(gpu, k, &batch.positions, &model.rotation, 1.0)?;
+        // Queries and keys lie side by side: one turn for both.
+        ops::rope(gpu, all.columns(0, wide + kv), &batch.positions, &model.rotation, 1.0)?;
         let paged = batch.paged(pool, layer);
         ops::kv_append(gpu, k, v, heads, paged)?;
         let p = gpu.empty(heads.query * rows * self.ldp)?;

@@ -3,7 +3,9 @@
 
 use super::device::{Address, Arguments, Result};
 use super::memory::{Buffer, Gpu};
+use crate::gemm::BLOCK;
 use crate::ops::attention::Heads;
+use std::sync::Arc;
 
 /// Longest key range of one row: tiles that the attention kernel has room for.
 pub const KEYS_MAX: usize = 2048 * 64;
@@ -79,19 +81,22 @@ pub struct Plan {
     pub apart: [usize; 3],
     /// Only this kernel, for tests; otherwise the shape decides.
     pub tile: Option<&'static str>,
+    /// Whether blocks of k go to thread blocks of their own, for tests; otherwise the shape decides.
+    pub split: Option<bool>,
 }
 
-const TILES: [(&str, usize, usize); 6] = [
+const TILES: [(&str, usize, usize); 5] = [
     ("gemm_f32_128x128", 128, 128),
     ("gemm_f32_128x64", 128, 64),
-    ("gemm_f32_64x128", 64, 128),
     ("gemm_f32_64x64", 64, 64),
     ("gemm_f32_64x16", 64, 16),
     ("gemm_f32_16x64", 16, 64),
 ];
 const ROWS_KERNEL: &str = "gemm_rows_f32";
-/// Blocks of the largest tile that fill a card.
-const FULL: usize = 100;
+/// Blocks of the largest tile that a large card runs at once.
+const FULL: usize = 264;
+/// Most floats of partial products held at once.
+const PARTS_MAX: usize = 64 << 20;
 
 /// Every name `Plan::tile` may have.
 pub fn tiles() -> Vec<&'static str> {
@@ -108,11 +113,15 @@ fn choose(m: usize, n: usize, plain: bool) -> &'static str {
         "gemm_f32_64x16"
     } else if m <= 64 {
         "gemm_f32_64x64"
-    } else if m.div_ceil(128) * n.div_ceil(128) >= FULL {
-        "gemm_f32_128x128"
     } else {
-        "gemm_f32_64x64"
+        "gemm_f32_128x128"
     }
+}
+
+/// Whether the sum over k is worth spreading: the tiles leave half the card idle.
+fn worth_splitting(m: usize, n: usize, k: usize, (bm, bn): (usize, usize)) -> bool {
+    let depth = k.div_ceil(BLOCK);
+    depth > 1 && 2 * m.div_ceil(bm) * n.div_ceil(bn) <= FULL && m * n * depth <= PARTS_MAX
 }
 
 fn tile_of(name: &str) -> (&'static str, usize, usize) {
@@ -120,7 +129,7 @@ fn tile_of(name: &str) -> (&'static str, usize, usize) {
 }
 
 /// C [m, n] = left [m, k] right [k, n].
-pub fn product(gpu: &Gpu, left: Side, right: Side, c: Matrix, plan: Plan) -> Result<()> {
+pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -> Result<()> {
     let shape = |s: Side| {
         if s.transposed { (s.matrix.cols, s.matrix.rows) } else { (s.matrix.rows, s.matrix.cols) }
     };
@@ -159,10 +168,16 @@ pub fn product(gpu: &Gpu, left: Side, right: Side, c: Matrix, plan: Plan) -> Res
     let (name, bm, bn) = tile_of(kernel);
     let (ai, ak) = if left.transposed { (1, left.matrix.ld) } else { (left.matrix.ld, 1) };
     let (bj, bk) = if right.transposed { (right.matrix.ld, 1) } else { (1, right.matrix.ld) };
+    let can_split = batch == 1 && !plan.from_zero;
+    let split = can_split && plan.split.unwrap_or_else(|| worth_splitting(m, n, k, (bm, bn)));
+    let depth = if split { k.div_ceil(BLOCK) } else { batch };
+    let parts: Option<Buffer<f32>> = split.then(|| gpu.empty(depth * m * n)).transpose()?;
+    let (to, ldc) = parts.as_ref().map_or((c.at(), c.ld), |parts| (parts.at(0), n));
+    let apart = if split { [BLOCK * ak, BLOCK * bk, m * n] } else { plan.apart };
     let arguments = Arguments::default()
         .at(left.matrix.at())
         .at(right.matrix.at())
-        .at(c.at())
+        .at(to)
         .u32(m)
         .u32(n)
         .u32(k)
@@ -170,24 +185,30 @@ pub fn product(gpu: &Gpu, left: Side, right: Side, c: Matrix, plan: Plan) -> Res
         .u64(ak)
         .u64(bj)
         .u64(bk)
-        .u64(c.ld)
+        .u64(ldc)
         .u32(usize::from(plan.from_zero))
-        .u64(plan.apart[0])
-        .u64(plan.apart[1])
-        .u64(plan.apart[2]);
-    // SAFETY: as above, for every product of the batch.
-    unsafe { gpu.launch(name, [n.div_ceil(bn), m.div_ceil(bm), batch], 256, arguments) }
+        .u32(usize::from(split))
+        .u64(apart[0])
+        .u64(apart[1])
+        .u64(apart[2]);
+    // SAFETY: as above, for every product of the batch; partial products have a buffer of their own.
+    unsafe { gpu.launch(name, [n.div_ceil(bn), m.div_ceil(bm), depth], 256, arguments)? };
+    let Some(parts) = parts else { return Ok(()) };
+    let arguments =
+        Arguments::default().at(parts.at(0)).at(c.at()).u32(n).u64(c.ld).u32(depth);
+    // SAFETY: as above.
+    unsafe { gpu.launch("add_blocks", [n.div_ceil(256), m, 1], 256, arguments) }
 }
 
 /// y [m, out] = x [m, in] W^T, W [out, in].
-pub fn apply(gpu: &Gpu, x: Matrix, w: Matrix, y: Matrix) -> Result<()> {
+pub fn apply(gpu: &Arc<Gpu>, x: Matrix, w: Matrix, y: Matrix) -> Result<()> {
     let (left, right) =
         (Side { matrix: x, transposed: false }, Side { matrix: w, transposed: true });
     product(gpu, left, right, y, Plan::default())
 }
 
 /// dx [m, in] = dy [m, out] W.
-pub fn apply_backward(gpu: &Gpu, dy: Matrix, w: Matrix, dx: Matrix) -> Result<()> {
+pub fn apply_backward(gpu: &Arc<Gpu>, dy: Matrix, w: Matrix, dx: Matrix) -> Result<()> {
     let (left, right) =
         (Side { matrix: dy, transposed: false }, Side { matrix: w, transposed: false });
     product(gpu, left, right, dx, Plan::default())

@@ -85,12 +85,15 @@ fn products(gpu: &Arc<Gpu>, (m, n, k): (usize, usize, usize), tally: &mut Tally)
             if tile == "gemm_rows_f32" && (left, right) != (false, true) {
                 continue;
             }
-            // The packed chain runs over (i, k) and (k, j) in this order whatever lies where.
-            let c: Buffer<f32> = gpu.empty(m * n)?;
             let l = if left { a_t.rows(m) } else { a.rows(k) };
             let r = if right { b_t.rows(k) } else { b.rows(n) };
-            ops::product(gpu, side(l, left), side(r, right), c.rows(n), plan(tile))?;
-            tally.floats(&format!("{tile} {m}x{n}x{k} {left} {right}"), &c.to_vec()?, &want);
+            for split in [false, true] {
+                let plan = Plan { split: Some(split), ..plan(tile) };
+                let c: Buffer<f32> = gpu.empty(m * n)?;
+                ops::product(gpu, side(l, left), side(r, right), c.rows(n), plan)?;
+                let name = format!("{tile} {m}x{n}x{k} {left} {right} {split}");
+                tally.floats(&name, &c.to_vec()?, &want);
+            }
         }
     }
     let c: Buffer<f32> = gpu.empty(m * n)?;
@@ -134,7 +137,7 @@ fn attribution_products(gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
     }
     let (a, b) = (gpu.upload(&a)?, gpu.upload(&b)?);
     let c: Buffer<f32> = gpu.empty(batch * m * n)?;
-    let plan = Plan { from_zero: true, batch, apart: [k * m, k * n, m * n], tile: None };
+    let plan = Plan { from_zero: true, batch, apart: [k * m, k * n, m * n], ..Plan::default() };
     let (left, right) = (side(a.matrix(0, k, m, m), true), side(b.matrix(0, k, n, n), false));
     ops::product(gpu, left, right, c.matrix(0, m, n, n), plan)?;
     tally.floats("attribution products", &c.to_vec()?, &want);
