@@ -34,7 +34,9 @@ const stamp = `// made from sources ${sourceHash()}\n`
 const committed = existsSync(output) ? readFileSync(output, 'utf8') : ''
 
 if (check && !committed.startsWith(stamp)) {
-  fail('native/kernels/openledger.ptx is not made from the kernels as they are; run: npm run build:kernels -- --fetch')
+  fail(
+    'native/kernels/openledger.ptx is not made from the kernels as they are; run: npm run build:kernels -- --fetch',
+  )
 }
 if (nvcc === undefined) {
   if (!check) fail(`no nvcc ${RELEASE} was found; add --fetch to bring one from PyPI`)
@@ -42,13 +44,16 @@ if (nvcc === undefined) {
 } else {
   const made = stamp + compile(nvcc)
   if (!check) writeFileSync(output, made)
-  else if (made !== committed) fail('native/kernels/openledger.ptx is not what nvcc makes of the kernels')
+  else if (made !== committed)
+    fail('native/kernels/openledger.ptx is not what nvcc makes of the kernels')
   console.log(`kernels: the PTX is what ${nvcc} makes (${made.length} bytes)`)
 }
 
 /** keccak-256 over the names and contents of all sources, by name. */
 function sourceHash(): string {
-  const names = readdirSync(kernels).filter((name) => /\.cuh?$/.test(name)).sort()
+  const names = readdirSync(kernels)
+    .filter((name) => /\.cuh?$/.test(name))
+    .sort()
   const text = names.map((name) => `${name}\n${readFileSync(join(kernels, name), 'utf8')}`).join('')
   return bytesToHex(keccak_256(utf8ToBytes(text)))
 }

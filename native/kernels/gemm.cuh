@@ -1,7 +1,7 @@
 // The tile loop of every matrix product: C[i, j] = sum_k A(i, k) B(k, j), twin of core/src/gemm.
 //
 // A thread block owns BM x BN outputs, a thread TM x TN of them in registers; k is walked through two
-// buffers in shared memory, BK at a time, the next one fetched while this one is used. After every 256
+// buffers in shared memory, BK steps at a time, the next one fetched while this one is used. After every 256
 // steps the accumulators are handed over (`flush`) and start again from zero, which is the canonical
 // order: how outputs are split over threads cannot be seen in a bit.
 //
@@ -9,8 +9,6 @@
 // pair one stride is 1, so that a transpose costs nothing.
 #pragma once
 #include "common.cuh"
-
-#define BK 16u
 
 struct Operand {
     const float* data;
@@ -55,12 +53,18 @@ DEVICE u32 place(u32 t, u32 i) {
     return T == 8 ? i / 4 * (B / 2) + t * 4 + i % 4 : t * T + i;
 }
 
-// Every block has 16 x 16 threads. A warp covers 4 x 8 of them in an order that lets its reads of shared memory,
-// 16 bytes a lane and many lanes alike, pass in the fewest rounds.
-DEVICE u32 down() { return threadIdx.x / 64 * 4 + (threadIdx.x % 2 | threadIdx.x / 16 % 2 * 2); }
-DEVICE u32 across() { return threadIdx.x / 32 % 2 * 8 + threadIdx.x / 2 % 8; }
+// Every block has 16 x 16 threads. With small tiles a warp covers 4 x 8 of them, in an order that lets its reads of shared
+// memory, 16 bytes a lane and many lanes alike, pass in few rounds; with 8 x 8 outputs a thread, 2 x 16 measured better.
+template <u32 TM>
+DEVICE u32 down() {
+    return TM == 8 ? threadIdx.x / 16 : threadIdx.x / 64 * 4 + (threadIdx.x % 2 | threadIdx.x / 16 % 2 * 2);
+}
+template <u32 TM>
+DEVICE u32 across() {
+    return TM == 8 ? threadIdx.x % 16 : threadIdx.x / 32 % 2 * 8 + threadIdx.x / 2 % 8;
+}
 
-template <u32 BM, u32 BN, u32 TM, u32 TN>
+template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK>
 struct Tile {
     static_assert(BM == 16 * TM && BN == 16 * TN, "16 x 16 threads");
     static constexpr u32 THREADS = 256;
@@ -69,18 +73,18 @@ struct Tile {
 };
 
 // Quad `q` of a stage: where it lies in the operand and in the tile.
-template <u32 B>
+template <u32 B, u32 BK>
 DEVICE void quad(bool along_k, u32 q, u32& i, u32& k) {
     i = along_k ? q / (BK / 4) : q % (B / 4) * 4;
     k = along_k ? q % (BK / 4) * 4 : q / (B / 4);
 }
 
-template <u32 B, u32 COUNT, u32 THREADS>
+template <u32 B, u32 BK, u32 COUNT, u32 THREADS>
 DEVICE void fetch(float4 (&held)[COUNT], const Operand& o, u32 first, u32 k0, u32 k1) {
     if (COUNT * THREADS * 4 == B * BK && o.wide && first + B <= o.end && k0 + BK <= k1) {
         // Nothing to check: quads lie a constant step apart.
         u32 i, k;
-        quad<B>(o.step == 1, threadIdx.x, i, k);
+        quad<B, BK>(o.step == 1, threadIdx.x, i, k);
         const float* at = o.data + (first + i) * o.along + (k0 + k) * o.step;
         u64 apart = o.step == 1 ? THREADS / (BK / 4) * o.along : THREADS / (B / 4) * o.step;
 #pragma unroll
@@ -91,18 +95,18 @@ DEVICE void fetch(float4 (&held)[COUNT], const Operand& o, u32 first, u32 k0, u3
     for (u32 c = 0; c < COUNT; c++) {
         u32 q = threadIdx.x + c * THREADS, i, k;
         if (q >= B * BK / 4) break;
-        quad<B>(o.step == 1, q, i, k);
+        quad<B, BK>(o.step == 1, q, i, k);
         held[c] = four(o, first + i, k0 + k, k1);
     }
 }
 
-template <u32 B, u32 COUNT, u32 THREADS>
+template <u32 B, u32 BK, u32 COUNT, u32 THREADS>
 DEVICE void put(float (*tile)[B + 4], const float4 (&held)[COUNT], bool along_k) {
 #pragma unroll
     for (u32 c = 0; c < COUNT; c++) {
         u32 q = threadIdx.x + c * THREADS, i, k;
         if (q >= B * BK / 4) break;
-        quad<B>(along_k, q, i, k);
+        quad<B, BK>(along_k, q, i, k);
         if (along_k) {
             tile[k][i] = held[c].x;
             tile[k + 1][i] = held[c].y;
@@ -115,12 +119,12 @@ DEVICE void put(float (*tile)[B + 4], const float4 (&held)[COUNT], bool along_k)
 }
 
 // Walks k in [from, to); calls flush(acc) after each chain. Blocks of 256 are counted from `from`.
-template <u32 BM, u32 BN, u32 TM, u32 TN, class Flush>
+template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK, bool HOIST, class Flush>
 DEVICE void chains(const Operand& a, const Operand& b, u32 row0, u32 col0, u32 from, u32 to, Flush flush) {
-    typedef Tile<BM, BN, TM, TN> T;
+    typedef Tile<BM, BN, TM, TN, BK> T;
     __shared__ __align__(16) float left[2][BK][BM + 4];
     __shared__ __align__(16) float right[2][BK][BN + 4];
-    const u32 ty = down(), tx = across();
+    const u32 ty = down<TM>(), tx = across<TM>();
     float4 held_a[T::LEFT], held_b[T::RIGHT];
     float acc[TM][TN];
 #pragma unroll
@@ -129,16 +133,36 @@ DEVICE void chains(const Operand& a, const Operand& b, u32 row0, u32 col0, u32 f
         for (u32 j = 0; j < TN; j++) acc[i][j] = 0.0f;
     // A block that ran here before may still be reading the buffers.
     __syncthreads();
-    fetch<BM, T::LEFT, T::THREADS>(held_a, a, row0, from, to);
-    fetch<BN, T::RIGHT, T::THREADS>(held_b, b, col0, from, to);
+    fetch<BM, BK, T::LEFT, T::THREADS>(held_a, a, row0, from, to);
+    fetch<BN, BK, T::RIGHT, T::THREADS>(held_b, b, col0, from, to);
+    // Where nothing needs checking, a thread's quads lie a constant step apart and move on by a constant.
+    const bool inside = HOIST && BM == BN && BM * BK == T::LEFT * T::THREADS * 4 && a.wide && b.wide &&
+                        row0 + BM <= a.end && col0 + BN <= b.end;
+    const u64 apart_a = a.step == 1 ? T::THREADS / (BK / 4) * a.along : T::THREADS / (BM / 4) * a.step;
+    const u64 apart_b = b.step == 1 ? T::THREADS / (BK / 4) * b.along : T::THREADS / (BN / 4) * b.step;
+    const float *next_a = a.data, *next_b = b.data;
+    if (inside) {
+        u32 i, k;
+        quad<BM, BK>(a.step == 1, threadIdx.x, i, k);
+        next_a += (row0 + i) * a.along + (from + k) * a.step;
+        quad<BN, BK>(b.step == 1, threadIdx.x, i, k);
+        next_b += (col0 + i) * b.along + (from + k) * b.step;
+    }
     u32 now = 0;
     for (u32 k0 = from; k0 < to; k0 += BK, now ^= 1) {
-        put<BM, T::LEFT, T::THREADS>(left[now], held_a, a.step == 1);
-        put<BN, T::RIGHT, T::THREADS>(right[now], held_b, b.step == 1);
+        put<BM, BK, T::LEFT, T::THREADS>(left[now], held_a, a.step == 1);
+        put<BN, BK, T::RIGHT, T::THREADS>(right[now], held_b, b.step == 1);
         __syncthreads();
-        if (k0 + BK < to) {
-            fetch<BM, T::LEFT, T::THREADS>(held_a, a, row0, k0 + BK, to);
-            fetch<BN, T::RIGHT, T::THREADS>(held_b, b, col0, k0 + BK, to);
+        if (inside && k0 + 2 * BK <= to) {
+            next_a += BK * a.step;
+            next_b += BK * b.step;
+#pragma unroll
+            for (u32 c = 0; c < T::LEFT; c++) held_a[c] = *(const float4*)(next_a + c * apart_a);
+#pragma unroll
+            for (u32 c = 0; c < T::RIGHT; c++) held_b[c] = *(const float4*)(next_b + c * apart_b);
+        } else if (k0 + BK < to) {
+            fetch<BM, BK, T::LEFT, T::THREADS>(held_a, a, row0, k0 + BK, to);
+            fetch<BN, BK, T::RIGHT, T::THREADS>(held_b, b, col0, k0 + BK, to);
         }
         u32 steps = least(BK, to - k0);
         if (steps == BK) {
@@ -177,18 +201,18 @@ DEVICE void chains(const Operand& a, const Operand& b, u32 row0, u32 col0, u32 f
 
 // One product. Block sums join in registers and C is written once. `from_zero`: C starts as +0 instead of the
 // first block's sum.
-template <u32 BM, u32 BN, u32 TM, u32 TN>
+template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK, bool HOIST>
 DEVICE void product(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
                     u64 bk, u64 ldc, u32 from_zero) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
-    const u32 ty = down(), tx = across();
+    const u32 ty = down<TM>(), tx = across<TM>();
     float sum[TM][TN];
 #pragma unroll
     for (u32 i = 0; i < TM; i++)
 #pragma unroll
         for (u32 j = 0; j < TN; j++) sum[i][j] = 0.0f;
     bool first = !from_zero;
-    chains<BM, BN, TM, TN>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
+    chains<BM, BN, TM, TN, BK, HOIST>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
 #pragma unroll
         for (u32 i = 0; i < TM; i++)
 #pragma unroll
@@ -216,14 +240,14 @@ DEVICE void product(const float* a, const float* b, float* c, u32 m, u32 n, u32 
 }
 
 // The same for tiles whose sums do not fit beside the accumulators: block sums join in C itself.
-template <u32 BM, u32 BN, u32 TM, u32 TN>
+template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK, bool HOIST>
 DEVICE void product_in_place(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
                              u64 bk, u64 ldc, u32 from_zero) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
-    const u32 ty = down(), tx = across();
+    const u32 ty = down<TM>(), tx = across<TM>();
     const bool wide = ldc % 4 == 0 && ((u64)c & 15) == 0 && col0 + BN <= n;
     bool first = true;
-    chains<BM, BN, TM, TN>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
+    chains<BM, BN, TM, TN, BK, HOIST>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {
 #pragma unroll
         for (u32 i = 0; i < TM; i++) {
             u32 row = row0 + place<BM, TM>(ty, i);

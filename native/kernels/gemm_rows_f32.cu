@@ -1,10 +1,9 @@
 // y = x W^T for few rows: what decoding does. Reading W is all the work, so the chains of one output (256
 // long each) go to different warps and their sums are added in order.
 // Scalar twin: gemm::gemm (core/src/gemm/mod.rs). x [m, k], w [n, k] rows, y [m, ldy].
-// grid (ceil(n / 32), ceil(m / 8)), block 256: 8 chains at a time, 32 columns, up to 8 rows.
+// grid (ceil(n / 32), ceil(m / 4)), or m for gemm_row_f32, block 256: 8 chains at a time, 32 columns.
 #include "common.cuh"
 
-#define ROWS_MAX 8u
 // Steps of k a warp brings in at once.
 #define ROWS_STAGE 32u
 
@@ -76,13 +75,13 @@ DEVICE void eight(const float* x, const float* w, u64 ldx, u64 ldw, u32 columns,
     for (u32 r = 0; r < ROWS; r++) sums[r][lane] = acc[r];
 }
 
-KERNEL __launch_bounds__(256)
-    gemm_rows_f32(const float* x, const float* w, float* y, u32 m, u32 n, u32 k, u64 ldx, u64 ldw, u64 ldy) {
+template <u32 MOST>
+DEVICE void rows(const float* x, const float* w, float* y, u32 m, u32 n, u32 k, u64 ldx, u64 ldw, u64 ldy) {
     __shared__ float held[8][ROWS_STAGE][33];
-    __shared__ float sums[8][ROWS_MAX][32];
+    __shared__ float sums[8][MOST][32];
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const u32 row0 = blockIdx.y * ROWS_MAX, col0 = blockIdx.x * 32;
-    const u32 rows = least(ROWS_MAX, m - row0), blocks = (k + BLOCK_K - 1) / BLOCK_K, columns = least(32, n - col0);
+    const u32 row0 = blockIdx.y * MOST, col0 = blockIdx.x * 32;
+    const u32 rows = least(MOST, m - row0), blocks = (k + BLOCK_K - 1) / BLOCK_K, columns = least(32, n - col0);
     const bool wide = ldx % 4 == 0 && ldw % 4 == 0 && (((u64)x | (u64)w) & 15) == 0;
     const float* from = w + col0 * ldw;
     const float* left = x + row0 * ldx;
@@ -90,16 +89,11 @@ KERNEL __launch_bounds__(256)
     for (u32 b0 = 0; b0 < blocks; b0 += 8) {
         // A warp without a block of its own has an empty range.
         u32 k0 = least((b0 + warp) * BLOCK_K, k), k1 = least(k0 + BLOCK_K, k);
-        switch (rows) {
-            case 1: eight<1>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 2: eight<2>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 3: eight<3>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 4: eight<4>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 5: eight<5>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 6: eight<6>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            case 7: eight<7>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]); break;
-            default: eight<8>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]);
-        }
+        // More rows than there are would be read past the end: each count has its own code.
+        if (rows == 1) eight<1>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]);
+        if (MOST >= 2 && rows == 2) eight<2>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]);
+        if (MOST >= 3 && rows == 3) eight<3>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]);
+        if (MOST >= 4 && rows == 4) eight<4>(left, from, ldx, ldw, columns, k0, k1, wide, held[warp], sums[warp]);
         __syncthreads();
         if (warp < rows)
             for (u32 b = 0; b < least(8, blocks - b0); b++)
@@ -107,4 +101,15 @@ KERNEL __launch_bounds__(256)
         __syncthreads();
     }
     if (warp < rows && col0 + lane < n) y[(row0 + warp) * ldy + col0 + lane] = total;
+}
+
+// A single row has a kernel of its own: it needs few registers, so more of it runs at once.
+KERNEL __launch_bounds__(256, 3)
+    gemm_row_f32(const float* x, const float* w, float* y, u32 m, u32 n, u32 k, u64 ldx, u64 ldw, u64 ldy) {
+    rows<1>(x, w, y, m, n, k, ldx, ldw, ldy);
+}
+
+KERNEL __launch_bounds__(256)
+    gemm_rows_f32(const float* x, const float* w, float* y, u32 m, u32 n, u32 k, u64 ldx, u64 ldw, u64 ldy) {
+    rows<4>(x, w, y, m, n, k, ldx, ldw, ldy);
 }

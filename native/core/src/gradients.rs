@@ -1,9 +1,12 @@
 //! Per-sample gradients: token-summed cross-entropy of one sample, walked back to whoever listens. Training,
 //! the attribution index and the query sketch all come through here.
 
+use crate::attribution::sketch::{quantise_query, sketch_query};
 use crate::attribution::source::{FactorShape, GradientSink, GradientSource, Labels};
+use crate::attribution::{AttributionError, AttributionIndex};
 use crate::cuda::samples::{LabelSource, Runner};
-use crate::cuda::{DeviceError, GpuModel, adapter_on};
+use crate::cuda::sketch::GpuIndex;
+use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
 use crate::lora::Adapter;
 use crate::math::philox::{Stream, uniform};
 use crate::model::backward::{Depth, Gradient};
@@ -212,6 +215,50 @@ impl GradientSource for LoraGradients<'_> {
         );
         hand_over(&kept, sink);
     }
+}
+
+/// The int8 sketches of every sample, in one batch on a card while that works; `copy` keeps the index there.
+pub fn sketch_samples(
+    index: &AttributionIndex,
+    copy: &Resident<GpuIndex>,
+    weights: &Weights,
+    adapter: &Adapter,
+    samples: &[Sample],
+) -> Result<Vec<Vec<i8>>, AttributionError> {
+    let source = LoraGradients::new(weights, adapter, samples)
+        .map_err(|e| AttributionError::InvalidArgument(e.to_string()))?;
+    index.check_factors(source.factors())?;
+    if let Some(model) = weights.on_gpu.get() {
+        match sketch_on(index, copy, model, adapter, samples) {
+            Ok(values) if values.iter().all(|x| x.is_finite()) => {
+                return Ok(values.chunks_exact(index.k()).map(quantise_query).collect());
+            }
+            // The CPU says which sample has left the finite range.
+            Ok(_) => {}
+            Err(e) => weights.leave_gpu(e),
+        }
+    }
+    (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
+}
+
+fn sketch_on(
+    index: &AttributionIndex,
+    copy: &Resident<GpuIndex>,
+    model: Arc<GpuModel>,
+    adapter: &Adapter,
+    samples: &[Sample],
+) -> Result<Vec<f32>, DeviceError> {
+    let gpu = model.gpu.clone();
+    let resident = match copy.get() {
+        Some(resident) if Arc::ptr_eq(&resident.gpu, &gpu) => resident,
+        _ => {
+            let made = Arc::new(GpuIndex::upload(&gpu, index)?);
+            copy.set(Some(made.clone()));
+            made
+        }
+    };
+    let runner = Runner::new(model.clone(), adapter_on(&model, Some(adapter))?)?;
+    resident.values(&runner, &samples.iter().collect::<Vec<_>>())
 }
 
 fn hand_over(kept: &[Kept], sink: &mut GradientSink<'_>) {

@@ -7,6 +7,7 @@ use equality::host::Host;
 use equality::whole::{self, Case};
 use equality::{Tally, operators};
 use openledger_core::cuda::Gpu;
+use openledger_core::model::Model;
 use openledger_core::model::config::{LlamaConfig, Target};
 use openledger_core::model::testing::{random_adapter, random_weights, tiny_config};
 use std::sync::Arc;
@@ -86,4 +87,49 @@ fn a_card_without_room_is_named_with_its_limit() {
     let gpu = Gpu::new(Box::new(Host::new(false)), 1 << 14);
     let error = random_weights(tiny_config(), 3).use_gpu(&gpu).expect_err("too small");
     assert!(error.to_string().contains("limit of 16384 bytes"), "{error}");
+}
+
+fn committed(name: &str) -> String {
+    let path = format!("{}/../../{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+#[test]
+fn the_cpu_gives_the_bytes_that_a_card_gave() {
+    let golden: serde_json::Value =
+        serde_json::from_str(&committed("test/vectors/cuda/golden.json")).expect("JSON");
+    assert_eq!(golden["kernelSet"], openledger_core::KERNEL_SET);
+    let base = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/base");
+    let base = Model::load(std::path::Path::new(base)).expect("the embedded base").weights;
+    let smol = random_weights(golden::smol_config(4), 1);
+    let mut got = golden::of_model("base", &base, 1);
+    got.extend(golden::of_model("smollm2 shape", &smol, 0));
+    let want = golden["results"].as_object().expect("results by name");
+    assert_eq!(got.len(), want.len());
+    for (name, hash) in got {
+        assert_eq!(want[&name], hash, "{name}");
+    }
+}
+
+#[test]
+fn the_committed_ptx_names_the_sources_it_was_made_from() {
+    let kernels = concat!(env!("CARGO_MANIFEST_DIR"), "/../kernels");
+    let mut names: Vec<String> = std::fs::read_dir(kernels)
+        .expect("the kernels")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .filter(|name| name.ends_with(".cu") || name.ends_with(".cuh"))
+        .collect();
+    names.sort();
+    let text: String = names
+        .iter()
+        .map(|n| format!("{n}\n{}", committed(&format!("native/kernels/{n}"))))
+        .collect();
+    let hash = golden::hash([text.as_bytes()]);
+    let ptx = committed("native/kernels/openledger.ptx");
+    let first = ptx.lines().next().expect("a first line");
+    assert_eq!(
+        first,
+        format!("// made from sources {hash}"),
+        "run: npm run build:kernels -- --fetch"
+    );
 }

@@ -17,6 +17,7 @@ pub mod model;
 pub mod ops;
 pub mod samples;
 pub mod session;
+pub mod sketch;
 pub mod train;
 
 pub use device::{Device, DeviceError};
@@ -43,7 +44,6 @@ pub fn shared() -> Result<Arc<Gpu>, DeviceError> {
 }
 
 /// Something's copy on a card, or nothing.
-#[derive(Default)]
 pub struct Resident<T>(Mutex<Option<Arc<T>>>);
 
 impl<T> std::fmt::Debug for Resident<T> {

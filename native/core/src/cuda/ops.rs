@@ -85,14 +85,14 @@ pub struct Plan {
     pub split: Option<bool>,
 }
 
-const TILES: [(&str, usize, usize); 5] = [
+const TILES: [(&str, usize, usize); 4] = [
     ("gemm_f32_128x128", 128, 128),
-    ("gemm_f32_128x64", 128, 64),
     ("gemm_f32_64x64", 64, 64),
     ("gemm_f32_64x16", 64, 16),
     ("gemm_f32_16x64", 16, 64),
 ];
-const ROWS_KERNEL: &str = "gemm_rows_f32";
+/// y = x W^T for few rows: their names and the rows a block takes.
+const ROWS_KERNELS: [(&str, usize); 2] = [("gemm_row_f32", 1), ("gemm_rows_f32", 4)];
 /// Blocks of the largest tile that a large card runs at once.
 const FULL: usize = 264;
 /// Most floats of partial products held at once.
@@ -100,14 +100,14 @@ const PARTS_MAX: usize = 64 << 20;
 
 /// Every name `Plan::tile` may have.
 pub fn tiles() -> Vec<&'static str> {
-    TILES.iter().map(|t| t.0).chain([ROWS_KERNEL]).collect()
+    TILES.iter().map(|t| t.0).chain(ROWS_KERNELS.iter().map(|r| r.0)).collect()
 }
 
 /// The kernel for m x n outputs. `plain`: y = x W^T without batch.
 fn choose(m: usize, n: usize, plain: bool) -> &'static str {
-    if plain && (m <= 8 || (m <= 32 && n <= 4096)) {
-        ROWS_KERNEL
-    } else if m <= 16 {
+    if plain && m <= 8 {
+        if m == 1 { "gemm_row_f32" } else { "gemm_rows_f32" }
+    } else if m <= 16 || (m <= 64 && n <= 4096) {
         "gemm_f32_16x64"
     } else if n <= 16 {
         "gemm_f32_64x16"
@@ -150,7 +150,7 @@ pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -
     }
     let plain = batch == 1 && !plan.from_zero && !left.transposed && right.transposed;
     let kernel = plan.tile.unwrap_or_else(|| choose(m, n, plain));
-    if kernel == ROWS_KERNEL {
+    if let Some((_, rows)) = ROWS_KERNELS.iter().find(|r| r.0 == kernel) {
         assert!(plain, "this kernel is for y = x W^T");
         let arguments = Arguments::default()
             .at(left.matrix.at())
@@ -163,7 +163,9 @@ pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -
             .u64(right.matrix.ld)
             .u64(c.ld);
         // SAFETY: the matrices lie in their buffers and fit each other.
-        return unsafe { gpu.launch(kernel, [n.div_ceil(32), m.div_ceil(8), 1], 256, arguments) };
+        return unsafe {
+            gpu.launch(kernel, [n.div_ceil(32), m.div_ceil(*rows), 1], 256, arguments)
+        };
     }
     let (name, bm, bn) = tile_of(kernel);
     let (ai, ak) = if left.transposed { (1, left.matrix.ld) } else { (left.matrix.ld, 1) };
@@ -194,8 +196,7 @@ pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -
     // SAFETY: as above, for every product of the batch; partial products have a buffer of their own.
     unsafe { gpu.launch(name, [n.div_ceil(bn), m.div_ceil(bm), depth], 256, arguments)? };
     let Some(parts) = parts else { return Ok(()) };
-    let arguments =
-        Arguments::default().at(parts.at(0)).at(c.at()).u32(n).u64(c.ld).u32(depth);
+    let arguments = Arguments::default().at(parts.at(0)).at(c.at()).u32(n).u64(c.ld).u32(depth);
     // SAFETY: as above.
     unsafe { gpu.launch("add_blocks", [n.div_ceil(256), m, 1], 256, arguments) }
 }
@@ -217,15 +218,16 @@ pub fn apply_backward(gpu: &Arc<Gpu>, dy: Matrix, w: Matrix, dx: Matrix) -> Resu
 /// What becomes of the per-sample products.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Samples {
-    /// Their sum in sample order, on top of what C holds.
+    /// They are added to what C holds, in sample order.
     Sum,
     /// Each on its own, as many floats apart, started from zero.
     Each(usize),
 }
 
-/// s^T a over the rows of each sample (starts[z] .. starts[z + 1]): `c` [s.cols, a.cols], the first of them for `Each`.
+/// s^T a over the rows of each sample (starts[z] .. starts[z + 1]): `c` [s.cols, a.cols], the first of them for
+/// `Each`.
 pub fn sample_products(
-    gpu: &Gpu,
+    gpu: &Arc<Gpu>,
     s: Matrix,
     a: Matrix,
     starts: &Buffer<u32>,
@@ -234,11 +236,18 @@ pub fn sample_products(
 ) -> Result<()> {
     let (m, n, count) = (s.cols, a.cols, starts.len() - 1);
     assert!(s.rows == a.rows && c.rows == m && c.cols == n, "per-sample products do not fit");
-    let (from_zero, added, apart, depth) = match what {
-        Samples::Sum => (0, 1, 0, 1),
-        Samples::Each(apart) => (1, 0, apart, count),
+    let parts: Option<Buffer<f32>> = match what {
+        Samples::Sum => Some(gpu.empty(count * m * n)?),
+        Samples::Each(apart) => {
+            c.data.matrix(c.offset + count.saturating_sub(1) * apart, m, n, c.ld);
+            None
+        }
     };
-    c.data.matrix(c.offset + (depth.max(1) - 1) * apart, m, n, c.ld);
+    let (to, ldc, from_zero, apart) = match (&parts, what) {
+        (Some(parts), _) => (parts.at(0), n, 0, m * n),
+        (None, Samples::Each(apart)) => (c.at(), c.ld, 1, apart),
+        (None, Samples::Sum) => unreachable!("a sum has parts"),
+    };
     let (name, bm, bn) = match () {
         () if m <= 16 => ("gemm_samples_f32_16x64", 16, 64),
         () if n <= 16 => ("gemm_samples_f32_64x16", 64, 16),
@@ -247,19 +256,21 @@ pub fn sample_products(
     let arguments = Arguments::default()
         .at(s.at())
         .at(a.at())
-        .at(c.at())
+        .at(to)
         .at(starts.at(0))
-        .u32(count)
         .u32(m)
         .u32(n)
         .u64(s.ld)
         .u64(a.ld)
-        .u64(c.ld)
+        .u64(ldc)
         .u32(from_zero)
-        .u32(added)
         .u64(apart);
     // SAFETY: shapes were checked; starts are rows of s by the batch that made them.
-    unsafe { gpu.launch(name, [n.div_ceil(bn), m.div_ceil(bm), depth], 256, arguments) }
+    unsafe { gpu.launch(name, [n.div_ceil(bn), m.div_ceil(bm), count], 256, arguments)? };
+    let Some(parts) = parts else { return Ok(()) };
+    let arguments = Arguments::default().at(parts.at(0)).at(c.at()).u32(n).u64(c.ld).u32(count);
+    // SAFETY: as above.
+    unsafe { gpu.launch("add_samples", [n.div_ceil(256), m, 1], 256, arguments) }
 }
 
 /// int32 [m, n] = int8 a [m, k] b^T, b [n, k].

@@ -1,9 +1,10 @@
 //! A fixed list of results, each as one hash: computed on a card once and committed
 //! (test/vectors/cuda/golden.json), computed on the CPU by every test run.
 
-use openledger_core::attribution::{IndexConfig, build_index, sketch_query};
+use openledger_core::attribution::{IndexConfig, build_index};
+use openledger_core::cuda::Resident;
 use openledger_core::generate::{Request, Sampler, generate, sampler::GREEDY};
-use openledger_core::gradients::{LoraGradients, Sample, sample_losses};
+use openledger_core::gradients::{LoraGradients, Sample, sample_losses, sketch_samples};
 use openledger_core::lora::{Adapter, LoraConfig};
 use openledger_core::model::config::{LlamaConfig, Target};
 use openledger_core::model::testing::{random_adapter, tokens};
@@ -33,7 +34,7 @@ pub fn smol_config(layers: usize) -> LlamaConfig {
     }
 }
 
-fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut keccak = Keccak::v256();
     parts.into_iter().for_each(|part| keccak.update(part));
     let mut out = [0; 32];
@@ -130,8 +131,11 @@ pub fn of_model(name: &str, weights: &Weights, scale: usize) -> Vectors {
     add("index", hash([&built.index.to_bytes()[..]]));
     let sketches: Vec<u8> = built.sketches.iter().flat_map(|x| x.to_le_bytes()).collect();
     add("training sketches", hash([&sketches[..]]));
-    let queries: Vec<u8> = (0..4)
-        .flat_map(|i| sketch_query(&built.index, &source, i).expect("it sketches"))
+    let copy = Resident::empty();
+    let queries: Vec<u8> = sketch_samples(&built.index, &copy, weights, &trained, &samples)
+        .expect("it sketches")
+        .concat()
+        .into_iter()
         .map(|x| x as u8)
         .collect();
     add("query sketches", hash([&queries[..]]));

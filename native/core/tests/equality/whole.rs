@@ -87,7 +87,7 @@ impl Case<'_> {
     }
 
     pub fn samples(&self) -> Vec<Sample> {
-        let loss_from = |i: usize, n: usize| if i % 2 == 0 { 1 } else { n / 2 };
+        let loss_from = |i: usize, n: usize| if i.is_multiple_of(2) { 1 } else { n / 2 };
         let each = self.sequences().into_iter().enumerate();
         each.map(|(i, tokens)| Sample { loss_from: loss_from(i, tokens.len()), tokens }).collect()
     }
