@@ -7,6 +7,7 @@ export type Hex = `0x${string}`
 
 /** OP Stack predeploys (specs: predeploys.md). */
 export const OP = {
+  wopen: '0x4200000000000000000000000000000000000006',
   gasPriceOracle: '0x420000000000000000000000000000000000000f',
   sequencerFeeVault: '0x4200000000000000000000000000000000000011',
   l1Block: '0x4200000000000000000000000000000000000015',
@@ -35,6 +36,10 @@ export const STANDARD = {
   /** EIP-2935 */
   history: '0x0000f90827f1c53a10cb7a02335b175320002935',
   create2Deployer: '0x4e59b44847b379578588920ca78fbf26c0b4956c',
+  /** The same code, at the address Safe deploys through. */
+  safeSingletonFactory: '0x914d7fec6aac8cd542e72bca78b30650d45643d7',
+  /** The OP Stack's preinstall. */
+  create2Helper: '0x13b0d85ccb8bf860b6b79af3029fca081ae9bef2',
   multicall3: '0xca11bde05977b3631167028862be2a173976ca11',
 } as const
 

@@ -16,18 +16,29 @@ import {
   L1Block,
   L2ToL1MessagePasser,
   ModelRegistry,
-  Multicall3,
   ReceiptRegistry,
   RewardDistributor,
   SplitPolicy,
+  WOPEN,
 } from './contracts.generated.ts'
+import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
+import { PREINSTALLS, type Preinstall } from './preinstalls.ts'
 
-export type AllocAccount = {
-  readonly code: Hex
-  /** Slot to word, both 32 bytes. */
-  readonly storage?: Readonly<Record<Hex, Hex>>
-  readonly nonce: bigint
-}
+/** Code and storage as they are, or code that creates them, run by a factory in block 0. */
+export type AllocAccount =
+  | {
+      readonly code: Hex
+      /** Slot to word, both 32 bytes. */
+      readonly storage?: Readonly<Record<Hex, Hex>>
+      readonly nonce: bigint
+    }
+  | {
+      readonly deployment: {
+        readonly factory: Hex
+        readonly salt: Hex
+        readonly creationCode: Hex
+      }
+    }
 
 /** EIP-4788: beacon roots of the last 8191 timestamps. Code from the EIP. */
 const BEACON_ROOTS_CODE: Hex =
@@ -38,17 +49,22 @@ const HISTORY_CODE: Hex =
   '0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500'
 
 /** CREATE2 with the calldata's first word as salt and the rest as creation code. */
-const CREATE2_DEPLOYER_CODE: Hex =
+const CREATE2_FACTORY_CODE: Hex =
   '0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3'
 
 /** L1 token of a chain that has none yet (tests). */
 const NO_TOKEN: Hex = '0x0000000000000000000000000000000000000000'
 
-export function genesisAlloc(config: ChainConfig): Record<Hex, AllocAccount> {
+/** @param creationCodeOf gives the code of a preinstall (node/preinstalls.ts), some of which is in packages */
+export function genesisAlloc(
+  config: ChainConfig,
+  creationCodeOf: (preinstall: Preinstall) => Hex,
+): Record<Hex, AllocAccount> {
   return {
     ...systemContracts(),
     ...opPredeploys(config.l1Contracts.token ?? NO_TOKEN, economyOf(config)),
     ...payablePredeploys(economyOf(config)),
+    ...preinstalls(creationCodeOf),
   }
 }
 
@@ -56,14 +72,26 @@ function systemContracts(): Record<Hex, AllocAccount> {
   return {
     [STANDARD.beaconRoots]: account(BEACON_ROOTS_CODE),
     [STANDARD.history]: account(HISTORY_CODE),
-    [STANDARD.create2Deployer]: account(CREATE2_DEPLOYER_CODE),
-    [STANDARD.multicall3]: account(Multicall3.deployedBytecode),
+    [STANDARD.create2Deployer]: account(CREATE2_FACTORY_CODE),
+    [STANDARD.safeSingletonFactory]: account(CREATE2_FACTORY_CODE),
+    [STANDARD.create2Helper]: account(CREATE2_DEPLOYER_CODE),
+    [STANDARD.multicall3]: account(MULTICALL3_CODE),
   }
+}
+
+function preinstalls(creationCodeOf: (preinstall: Preinstall) => Hex): Record<Hex, AllocAccount> {
+  return Object.fromEntries(
+    PREINSTALLS.map((preinstall) => {
+      const { address, factory, salt } = preinstall
+      return [address, { deployment: { factory, salt, creationCode: creationCodeOf(preinstall) } }]
+    }),
+  )
 }
 
 function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
   const vault = account(FeeVault.deployedBytecode, [[0, economy.feeRecipient]])
   return {
+    [OP.wopen]: account(WOPEN.deployedBytecode),
     [OP.gasPriceOracle]: account(GasPriceOracle.deployedBytecode),
     [OP.l1Block]: account(L1Block.deployedBytecode, [[9, token]]),
     [OP.l2ToL1MessagePasser]: account(L2ToL1MessagePasser.deployedBytecode),

@@ -7,7 +7,8 @@ import type { Hex } from './addresses.ts'
 
 export type BlockId = { readonly hash: Hex; readonly number: bigint }
 
-/** The part of the configuration that L1 may change while the chain runs, as of one L1 block. */
+/** The part of the configuration that the SystemConfig contract on L1 may change while the chain runs;
+ * in `genesis`, what holds until it does. */
 export type SystemConfig = {
   /** The L1 account whose transactions to the inbox count as batches. */
   readonly batcher: Hex
@@ -35,6 +36,9 @@ export type Economy = {
   readonly challengeSeconds: bigint
 }
 
+/** From `time` (seconds) on, the L1 has this `blobBaseFeeUpdateFraction` (EIP-4844, EIP-7892). */
+export type BlobFork = { readonly time: bigint; readonly updateFraction: bigint }
+
 export type ChainConfig = {
   readonly l1ChainId: number
   readonly l2ChainId: number
@@ -57,8 +61,12 @@ export type ChainConfig = {
   readonly batchInbox: Hex
   /** Portal: the only contract whose `TransactionDeposited` logs are deposits. */
   readonly portal: Hex
+  /** L1 contract whose `ConfigUpdate` logs change `genesis.systemConfig`. Absent: nothing does. */
+  readonly l1SystemConfig?: Hex
   /** L1 addresses people need (token, ...); not consensus. */
   readonly l1Contracts: Readonly<Record<string, Hex>>
+  /** The L1's blob fee by its forks, oldest first. Absent: as known for the L1 chain id, see `node/l1/blob-fee.ts`. */
+  readonly l1BlobSchedule?: readonly BlobFork[]
   /** Absent: `economyOf` says what holds. */
   readonly economy?: Economy
 }
@@ -117,9 +125,22 @@ export function decodeChainConfig(text: string): ChainConfig {
     channelTimeout: root.integer('channelTimeout'),
     batchInbox: root.hex('batchInbox', 20),
     portal: root.hex('portal', 20),
+    ...(root.has('l1SystemConfig') ? { l1SystemConfig: root.hex('l1SystemConfig', 20) } : {}),
     l1Contracts: root.object('l1Contracts').addresses(),
+    ...(root.has('l1BlobSchedule') ? { l1BlobSchedule: decodeBlobSchedule(root) } : {}),
     ...(root.has('economy') ? { economy: decodeEconomy(root.object('economy')) } : {}),
   }
+}
+
+function decodeBlobSchedule(root: Reader): BlobFork[] {
+  const forks = root.list('l1BlobSchedule').map((fork) => ({
+    time: fork.integer('time'),
+    updateFraction: fork.positive('updateFraction'),
+  }))
+  if (forks.some(({ time }, i) => i > 0 && time <= (forks[i - 1] as BlobFork).time)) {
+    throw new Error('rollup.json.l1BlobSchedule must be in order of time')
+  }
+  return forks
 }
 
 function decodeEconomy(economy: Reader): Economy {
@@ -152,6 +173,12 @@ class Reader {
 
   object(name: string): Reader {
     return new Reader(`${this.#path}.${name}`, this.#value[name])
+  }
+
+  list(name: string): Reader[] {
+    const value = this.#value[name]
+    if (!Array.isArray(value)) throw new Error(`${this.#path}.${name} must be a list`)
+    return value.map((item, i) => new Reader(`${this.#path}.${name}[${i}]`, item))
   }
 
   integer(name: string): bigint {

@@ -10,6 +10,13 @@ export const CHANNEL_RLP_BYTES_MAX = 100_000_000
 /** Usable bytes of one blob under blob codec v0 (Ecotone). */
 export const BLOB_DATA_BYTES_MAX = 130_044
 
+/** L2 block gas limit that SystemConfig may set: the deposits of one L1 block and the L1 attributes must
+ * fit in, and a block must stay provable (specs: configurability.md). */
+export const GAS_LIMIT_MIN = 21_000_000n
+export const GAS_LIMIT_MAX = 200_000_000n
+/** EIP-1559 elasticity that SystemConfig may set. */
+export const EIP1559_ELASTICITY_MAX = 1_000
+
 /** MODEL: bytes of one artefact chunk, tag included: a contract's code limit (EIP-170). */
 export const MODEL_CHUNK_BYTES_MAX = 24_576
 /** MODEL: chunks of one sealed table: 4 MiB of code. */

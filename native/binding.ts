@@ -183,21 +183,29 @@ export interface Binding {
 }
 
 /** The names `napi build --platform` gives on the systems we build for. */
-const FILES: Record<string, string> = {
-  'linux-x64': 'index.linux-x64-gnu.node',
-  'linux-arm64': 'index.linux-arm64-gnu.node',
-  'darwin-x64': 'index.darwin-x64.node',
-  'darwin-arm64': 'index.darwin-arm64.node',
+const PLATFORMS: Record<string, string> = {
+  'linux-x64': 'linux-x64-gnu',
+  'linux-arm64': 'linux-arm64-gnu',
+  'darwin-x64': 'darwin-x64',
+  'darwin-arm64': 'darwin-arm64',
 }
 
-/** Loads the addon; throws with the command to run when it is not built. */
+/** Loads the addon, from the build here or from the package of this platform (optional in npm's sense);
+ * throws with what to do when there is neither. */
 export function loadBinding(): Binding {
   const system = `${process.platform}-${process.arch}`
-  const file = FILES[system]
-  if (file === undefined) throw new Error(`the native addon is not built for ${system}`)
-  const path = fileURLToPath(new URL(`./build/${file}`, import.meta.url))
-  if (!existsSync(path)) {
-    throw new Error('the native addon is not built: run `npm run setup` (needs a Rust toolchain)')
+  const platform = PLATFORMS[system]
+  if (platform === undefined) throw new Error(`the native addon is not built for ${system}`)
+  const require = createRequire(import.meta.url)
+  const built = fileURLToPath(new URL(`./build/index.${platform}.node`, import.meta.url))
+  if (existsSync(built)) return require(built) as Binding
+  const name = `@openledger/native-${platform}`
+  try {
+    return require(name) as Binding
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
+    throw new Error(
+      `the native addon is missing: install ${name}, or in a checkout run 'npm run setup' (needs a Rust toolchain)`,
+    )
   }
-  return createRequire(import.meta.url)(path) as Binding
 }

@@ -26,6 +26,7 @@ import { asNativeError, NativeError } from './errors.ts'
 import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
+export * from './crypto.ts'
 export { NativeError } from './errors.ts'
 export type { ScheduleOptions } from './schedule.ts'
 

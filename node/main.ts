@@ -11,35 +11,47 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
+import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import type { Hex } from './base/bytes.ts'
+import { crypto } from './base/crypto.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
+import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
-import { systemConfigAt } from './derive/system-config.ts'
-import { BlobSource, DirectoryBlobArchive } from './l1/blobs.ts'
+import { DirectoryBlobArchive } from './l1/blob-archive.ts'
+import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
+import { BlobSource } from './l1/blobs.ts'
 import { L1Client } from './l1/client.ts'
 import { L1Reader } from './l1/reader.ts'
+import { judgeTransaction } from './mempool/gossip.ts'
 import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
 import { createOpenAiHandler } from './model/openai.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
-import type { NodeOptions } from './options.ts'
+import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
+import { type Check, nodeChecks } from './monitor/health.ts'
+import { Metrics } from './monitor/metrics.ts'
+import { healthHandler } from './monitor/server.ts'
+import { watchNode } from './monitor/watch.ts'
+import type { NodeOptions, Role } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
+import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status } from './rpc/context.ts'
-import { forwardTo } from './rpc/forward.ts'
+import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
+import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
+import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { webHandler } from './web/route.ts'
-
-export type Role = 'sequencer' | 'validator'
 
 export type Node = {
   readonly config: ChainConfig
@@ -58,6 +70,13 @@ export type Node = {
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
   readonly models: ModelServices
+  readonly metrics: Metrics
+  /** What /readyz asks; a role adds its own before `start`. */
+  readonly checks: Check[]
+  /** Methods of the admin server; a role adds its own before `start`. */
+  readonly adminMethods: RpcMethods[]
+  /** Metrics and admin server, while they are open. */
+  readonly doors: () => Doors
   /** Opens the doors; the URL of JSON-RPC, WebSocket, /v1 and the page. */
   start(methods?: readonly RpcMethods[]): Promise<string>
   stop(): Promise<void>
@@ -73,26 +92,42 @@ export async function createNode(
   input: { config: ChainConfig; options: NodeOptions; log: Log },
 ): Promise<Node> {
   const { config, options, log } = input
+  if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
+  const metrics = new Metrics({ version: VERSION, role }, log)
   const store = await Store.open(join(options.dataDir, 'db'))
-  const chain = await Chain.open({ config, alloc: genesisAlloc(config), store, log })
+  const chain = await Chain.open({
+    config,
+    alloc: genesisAlloc(config, creationCodeOf),
+    store,
+    log,
+  })
   const l1 = openL1(input)
+  const l1SilentMs = observeL1(l1.client, metrics)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
     { config, chain, l1: l1.reader, checkpoints: new Checkpoints(store.table('checkpoints')), log },
   )
-  const pool = openPool(chain)
+  await pipeline.load()
+  const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
-  const p2p = await openP2P(role, { ...input, chain, content })
-  p2p.on('verdicts', async ({ payload, signer }) => {
+  const signer = () => pipeline.status.system.unsafeBlockSigner
+  const p2p = await openP2P(role, { ...input, chain, content, pool, signer })
+  p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
-    if (verdict?.validator === signer) await ledger.putVerdict(verdict)
+    if (verdict) await ledger.putVerdict(verdict)
   })
   const submit =
     role === 'sequencer'
       ? async (raw: Uint8Array) => pool.add(raw)
-      : forwardTo(options.sequencerRpc)
+      : options.sequencerRpc
+        ? forwardTo(options.sequencerRpc)
+        : forwardByGossip({
+            add: (raw) => pool.add(raw),
+            remove: (hash) => pool.remove(hash),
+            publish: (raw) => p2p.publishTransaction(raw),
+          })
   const models = await openModelServices({
     ...input,
     chain,
@@ -106,6 +141,19 @@ export async function createNode(
     },
   })
   const { provider } = models
+  const checks = nodeChecks({
+    options,
+    store,
+    chain,
+    p2p,
+    pipeline,
+    role,
+    l1SilentMs,
+    now: Date.now,
+  })
+  const adminMethods: RpcMethods[] = []
+  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
+  const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
       {},
@@ -114,9 +162,11 @@ export async function createNode(
         pool,
         log,
         submitTransaction: submit,
-        clientVersion: 'openledger/0.1.0',
+        clientVersion: `openledger/${VERSION}`,
+        observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
+        ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
             role,
@@ -132,11 +182,18 @@ export async function createNode(
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
+          { prefix: '/healthz', handle: healthHandler(() => checks) },
+          { prefix: '/readyz', handle: healthHandler(() => checks) },
+          {
+            prefix: BLOB_ROUTE_PREFIX,
+            handle: (request, response) => serveBlobs(l1.blobs, request, response),
+          },
           { prefix: '/', handle: webHandler() },
         ],
       },
     )
   let rpc: RpcServer | null = null
+  let doors = CLOSED_DOORS
 
   return {
     ...input,
@@ -149,23 +206,31 @@ export async function createNode(
     p2p,
     ledger,
     models,
+    metrics,
+    checks,
+    adminMethods,
+    doors: () => doors,
     start: async (methods = []) => {
       await p2p.start()
       pipeline.start()
       models.start()
+      threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
+      const { context } = rpc
+      doors = await openDoors({ options, log, metrics, checks, context, adminMethods })
       return url
     },
     stop: async () => {
+      await doors.close()
       await rpc?.close()
+      await threads?.close()
       await models.stop()
       l1.client.close()
       await pipeline.stop()
       await p2p.stop()
       await ledger.settled()
       await store.close()
-      log.info('stopped')
     },
   }
 }
@@ -179,23 +244,62 @@ function openL1({
   options: NodeOptions
   log: Log
 }): Node['l1'] {
-  const client = new L1Client(options.l1Rpc, {}, log.child('l1'))
+  const client = new L1Client(options.l1Rpc, { chainId: config.l1ChainId }, log.child('l1'))
   const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
   const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
-  const beacon = { endpoints, blockId: { kind: 'number' } as const, timeoutMs: BEACON_TIMEOUT_MS }
+  const beacon = { endpoints, timeoutMs: BEACON_TIMEOUT_MS }
   const reader = new L1Reader({
     client,
-    blobs: new BlobSource(blobs, beacon),
+    blobs: new BlobSource(blobs, beacon, { log: log.child('beacon') }),
     config,
-    batcherAt: (block) => systemConfigAt(config, block).batcher,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
   })
   return { client, reader, blobs }
 }
 
-function openPool(chain: Chain): Mempool {
+/** Milliseconds since L1 last answered; null before it ever did. */
+function observeL1(client: L1Client, metrics: Metrics): () => number | null {
+  let answeredAt: number | null = null
+  client.onRequest((method, seconds, outcome) => {
+    metrics.observeL1(method, seconds, outcome)
+    if (outcome === 'ok') answeredAt = performance.now()
+  })
+  return () => (answeredAt === null ? null : performance.now() - answeredAt)
+}
+
+/** A new head is told to the threads in the turn in which everybody hears of it, so a call made because of it
+ * finds it. */
+function openThreads({
+  config,
+  options,
+  log,
+  chain,
+}: {
+  config: ChainConfig
+  options: NodeOptions
+  log: Log
+  chain: Chain
+}): ThreadPool | null {
+  if (options.rpcThreads === 0) return null
+  const threads = new ThreadPool(
+    { ...THREAD_POOL_DEFAULTS, threads: options.rpcThreads },
+    {
+      seed: () => ({
+        path: join(options.dataDir, 'db'),
+        config,
+        options: DEFAULT_RPC_OPTIONS,
+        heads: chain.heads,
+      }),
+      log: log.child('rpc-threads'),
+    },
+  )
+  chain.on('heads', (heads) => threads.tell({ kind: 'heads', heads }))
+  return threads
+}
+
+function openPool(chain: Chain, { poolSlots }: NodeOptions): Mempool {
   const pool = new Mempool(
-    {},
+    { slotsMax: poolSlots },
     { chainId: chain.config.l2ChainId, head: poolHeadOf(chain), now: () => Date.now() / 1000 },
   )
   chain.on('block', ({ block }) => pool.onBlock(block))
@@ -211,22 +315,32 @@ function openP2P(
     log: Log
     chain: Chain
     content: ContentStore
+    pool: Mempool
+    signer: () => Hex
   },
 ): Promise<P2P> {
-  const { config, options, log, chain, content } = modules
+  const { config, options, log, chain, content, pool } = modules
   const key = options.providerKey ?? options.validatorKey
   return P2P.create(
     {
       ...P2P_DEFAULTS,
       listen: [`/ip4/${options.rpcHost}/tcp/${options.p2pPort}`],
       staticPeers: options.peers,
+      bootstrap: options.bootnodes,
+      announce: options.p2pAnnounce,
+      allow: options.p2pAllow,
+      deny: options.p2pDeny,
       dataDir: options.dataDir,
     },
     {
       chainId: BigInt(config.l2ChainId),
-      signer: () => config.genesis.systemConfig.unsafeBlockSigner,
+      signer: modules.signer,
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
+      judges: {
+        transactions: (raw) => judgeTransaction(pool, raw),
+        envelopes: judgeEnvelope,
+      },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
       ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
       log: log.child('p2p'),
@@ -265,6 +379,6 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {
-  const { currentRef: current, headL1: head, finalizedL1: finalized } = status
-  return { current, head, safe: finalized, finalized }
+  const { currentRef: current, headL1: head, safeL1: safe, finalizedL1: finalized } = status
+  return { current, head, safe, finalized }
 }

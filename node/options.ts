@@ -1,14 +1,20 @@
 /**
- * What an operator decides about a node, parsed once into a frozen object: flags, then environment
- * (`OPENLEDGER_RPC_PORT` ...), then the configuration file, then the defaults below. Each entry says
- * its unit and effect; `openledger <role> --help` is printed from this table.
+ * What an operator decides about a node: one table. Each entry says its kind, its default and its effect;
+ * the flag (`--rpc-port`), the environment variable (`OPENLEDGER_RPC_PORT`), the key in the
+ * configuration file (`rpcPort`), `--help`, shell completion and the reference in `scripts/README.md` all
+ * come from here. `configure.ts` reads them.
  */
-import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { userError } from './base/errors.ts'
-import type { LogLevel } from './base/log.ts'
+import type { LogFormat, LogLevel } from './base/log.ts'
+import type { SignerProtocol } from './keys/remote.ts'
+import { DEFAULT_POOL_OPTIONS } from './mempool/options.ts'
+
+export const ROLES = ['sequencer', 'follower', 'validator'] as const
+export type Role = (typeof ROLES)[number]
 
 export type NodeOptions = {
+  readonly role: Role
   readonly dataDir: string
   /** File with the chain configuration (`rollup.json`). */
   readonly rollup: string
@@ -18,184 +24,392 @@ export type NodeOptions = {
   readonly l1StrictRoots: boolean
   readonly rpcHost: string
   readonly rpcPort: number
+  readonly rpcThreads: number
   readonly p2pPort: number
   readonly peers: readonly string[]
+  readonly bootnodes: readonly string[]
+  readonly p2pAnnounce: readonly string[]
+  readonly p2pAllow: readonly string[]
+  readonly p2pDeny: readonly string[]
   /** Where a follower sends users' transactions. */
   readonly sequencerRpc: string | null
+  readonly metricsHost: string
+  readonly metricsPort: number | null
+  readonly adminHost: string
+  readonly adminPort: number | null
+  readonly jwtSecret: string | null
   readonly logLevel: LogLevel
+  /** `room=level`, ... */
+  readonly logLevels: readonly string[]
+  readonly logFormat: LogFormat
   readonly logFile: string | null
+  readonly diskFreeMinMib: number
   readonly baseModel: string
   readonly verifyArtefacts: boolean
   readonly sequencerKey: string | null
+  readonly sequencerKeystore: string | null
+  readonly sequencerSigner: string | null
   readonly batcherKey: string | null
+  readonly batcherKeystore: string | null
+  readonly batcherSigner: string | null
   readonly providerKey: string | null
+  readonly providerKeystore: string | null
   readonly sponsorKey: string | null
+  readonly sponsorKeystore: string | null
   readonly validatorKey: string | null
+  readonly validatorKeystore: string | null
+  readonly proposerKey: string | null
+  readonly proposerKeystore: string | null
+  readonly proposerSigner: string | null
+  readonly challengerKey: string | null
+  readonly challengerKeystore: string | null
+  readonly challengerSigner: string | null
+  readonly signerProtocol: SignerProtocol
+  readonly passwordFile: string | null
+  readonly password: string | null
+  readonly attestors: readonly string[]
+  /** Which L2 blocks are proposed and attested. */
+  readonly outputHead: 'safe' | 'finalized'
+  readonly outputIntervalBlocks: number
+  readonly settlementPollMs: number
+  readonly poolSlots: number
   readonly batchIntervalMs: number
   readonly batchDa: 'blobs' | 'calldata' | 'auto'
+  /** Absolute ceilings, gwei per gas and per blob gas; batches wait while L1 is dearer. */
+  readonly l1FeeGweiMax: number
+  readonly l1BlobFeeGweiMax: number
 }
 
-type Kind = 'string' | 'number' | 'boolean' | 'list'
-type Entry = { readonly kind: Kind; readonly fallback: unknown; readonly help: string }
+export type OptionKind = 'string' | 'number' | 'positive' | 'port' | 'boolean' | 'list'
+export type OptionGroup =
+  | 'node'
+  | 'L1'
+  | 'network'
+  | 'keys'
+  | 'operation'
+  | 'models'
+  | 'batching'
+  | 'settlement'
 
-/** Secrets have no flag: a command line is visible to every user of the machine. */
-export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: Entry } = {
+export type OptionEntry = {
+  readonly group: OptionGroup
+  readonly kind: OptionKind
+  readonly fallback: unknown
+  readonly help: string
+  readonly choices?: readonly string[]
+  /** Other spellings of the flag, where operators know one. */
+  readonly aliases?: readonly string[]
+  /** Has no flag, since a command line is visible to every user of the machine; is never printed. */
+  readonly isSecret?: true
+}
+
+const keystore = (what: string): OptionEntry => ({
+  group: 'keys',
+  kind: 'string',
+  fallback: null,
+  help: `keystore v3 file with ${what}`,
+})
+const key = (what: string): OptionEntry => ({
+  group: 'keys',
+  kind: 'string',
+  fallback: null,
+  help: `hex of ${what}`,
+  isSecret: true,
+})
+const signer = (what: string, form = ''): OptionEntry => ({
+  group: 'keys',
+  kind: 'string',
+  fallback: null,
+  help: `URL of a remote signer that holds ${what}${form}`,
+})
+const KEYS = {
+  sequencer: 'the key that signs unsafe blocks',
+  batcher: 'the key that posts batches to L1',
+  provider: 'the key that signs receipts; the node serves models when it is set',
+  sponsor: 'the key that pays for requests without a payment',
+  validator: 'the key that signs verdicts and outputs',
+  proposer: 'the key of the L1 account that proposes outputs and defends right ones; needs ether',
+  challenger: 'the key of the L1 account that challenges wrong outputs; needs ether',
+} as const
+
+export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = {
+  role: {
+    group: 'node',
+    kind: 'string',
+    fallback: 'follower',
+    choices: ROLES,
+    help: 'sequencer builds blocks and posts batches, follower keeps and serves the chain, validator also verifies every receipt',
+  },
   dataDir: {
+    group: 'node',
     kind: 'string',
     fallback: '.openledger',
-    help: 'folder of the database, content and keys',
+    aliases: ['datadir'],
+    help: 'folder of the database, content and keys; config.json in it is read',
   },
-  rollup: { kind: 'string', fallback: 'rollup.json', help: 'file with the chain configuration' },
+  rollup: {
+    group: 'node',
+    kind: 'string',
+    fallback: 'rollup.json',
+    help: 'file with the chain configuration',
+  },
   l1Rpc: {
+    group: 'L1',
     kind: 'list',
     fallback: ['http://127.0.0.1:8545'],
     help: 'L1 JSON-RPC endpoints, in order of preference',
   },
   l1Beacon: {
+    group: 'L1',
     kind: 'list',
     fallback: [],
     help: 'L1 beacon API endpoints for blobs; default: the L1 endpoints',
   },
   l1StrictRoots: {
+    group: 'L1',
     kind: 'boolean',
     fallback: true,
     help: 'check the transactions root of every L1 block; off only for anvil',
   },
-  rpcHost: { kind: 'string', fallback: '127.0.0.1', help: 'address the RPC server listens on' },
-  rpcPort: {
-    kind: 'number',
-    fallback: 9545,
-    help: 'port of JSON-RPC, WebSocket, /v1 and the page; 0 picks a free one',
+  rpcHost: {
+    group: 'network',
+    kind: 'string',
+    fallback: '127.0.0.1',
+    aliases: ['http-host'],
+    help: 'address that JSON-RPC and libp2p listen on',
   },
-  p2pPort: { kind: 'number', fallback: 9222, help: 'libp2p TCP port; 0 picks a free one' },
-  peers: { kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
+  rpcPort: {
+    group: 'network',
+    kind: 'port',
+    fallback: 9545,
+    aliases: ['http-port'],
+    help: 'port of JSON-RPC, WebSocket, /v1, the page, /healthz and /readyz; 0 picks a free one',
+  },
+  rpcThreads: {
+    group: 'network',
+    kind: 'number',
+    fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
+    help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
+  },
+  p2pPort: {
+    group: 'network',
+    kind: 'port',
+    fallback: 9222,
+    help: 'libp2p TCP port; 0 picks a free one',
+  },
+  peers: { group: 'network', kind: 'list', fallback: [], help: 'multiaddrs to stay connected to' },
+  bootnodes: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs to learn of other peers from',
+  },
+  p2pAnnounce: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'multiaddrs told to peers instead of those listened on',
+  },
+  p2pAllow: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may connect; empty: all',
+  },
+  p2pDeny: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'peer ids, IP addresses and subnets that may not connect',
+  },
   sequencerRpc: {
+    group: 'network',
     kind: 'string',
     fallback: null,
-    help: "where a follower forwards users' transactions",
+    help: "where a follower forwards users' transactions; without it they go by gossip",
   },
-  logLevel: { kind: 'string', fallback: 'info', help: 'debug, info, warn, error or silent' },
-  logFile: { kind: 'string', fallback: null, help: 'JSON lines go here instead of stderr' },
+  metricsHost: {
+    group: 'operation',
+    kind: 'string',
+    fallback: '127.0.0.1',
+    help: 'address of the metrics server',
+  },
+  metricsPort: {
+    group: 'operation',
+    kind: 'port',
+    fallback: null,
+    help: 'port of /metrics, /healthz and /readyz; off unless set',
+  },
+  adminHost: {
+    group: 'operation',
+    kind: 'string',
+    fallback: '127.0.0.1',
+    help: 'address of the admin server',
+  },
+  adminPort: {
+    group: 'operation',
+    kind: 'port',
+    fallback: null,
+    help: 'port of admin_ methods, authenticated by JWT; off unless set',
+  },
+  jwtSecret: {
+    group: 'operation',
+    kind: 'string',
+    fallback: null,
+    help: 'file with 32 bytes of hex for the admin server; default: jwt.hex in the data directory, made when absent',
+  },
+  logLevel: {
+    group: 'operation',
+    kind: 'string',
+    fallback: 'info',
+    choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    help: 'least level that is written',
+  },
+  logLevels: {
+    group: 'operation',
+    kind: 'list',
+    fallback: [],
+    help: 'levels of single rooms, such as p2p=debug,rpc=warn',
+  },
+  logFormat: {
+    group: 'operation',
+    kind: 'string',
+    fallback: 'auto',
+    choices: ['auto', 'human', 'json'],
+    help: 'auto is human on a terminal and JSON lines elsewhere',
+  },
+  logFile: {
+    group: 'operation',
+    kind: 'string',
+    fallback: null,
+    help: 'log here instead of stderr; SIGHUP opens it anew',
+  },
+  diskFreeMinMib: {
+    group: 'operation',
+    kind: 'number',
+    fallback: 512,
+    help: 'MiB of free disk below which the node stops in good order; 0 is never',
+  },
   baseModel: {
+    group: 'models',
     kind: 'string',
     fallback: join(import.meta.dirname, '..', 'native/models/base'),
     help: 'Hugging Face directory of the resident base model',
   },
   verifyArtefacts: {
+    group: 'models',
     kind: 'boolean',
     fallback: true,
     help: 'check adapters against the chain; off only to play a dishonest provider',
   },
-  sequencerKey: { kind: 'string', fallback: null, help: 'hex key that signs unsafe blocks' },
-  batcherKey: { kind: 'string', fallback: null, help: 'hex key that posts batches to L1' },
-  providerKey: {
+  sequencerKey: key(KEYS.sequencer),
+  sequencerKeystore: keystore(KEYS.sequencer),
+  sequencerSigner: signer(KEYS.sequencer),
+  batcherKey: key(KEYS.batcher),
+  batcherKeystore: keystore(KEYS.batcher),
+  batcherSigner: signer(KEYS.batcher),
+  providerKey: key(KEYS.provider),
+  providerKeystore: keystore(KEYS.provider),
+  sponsorKey: key(KEYS.sponsor),
+  sponsorKeystore: keystore(KEYS.sponsor),
+  validatorKey: key(KEYS.validator),
+  validatorKeystore: keystore(KEYS.validator),
+  proposerKey: key(KEYS.proposer),
+  proposerKeystore: keystore(KEYS.proposer),
+  proposerSigner: signer(KEYS.proposer, '; URL#0xADDRESS names the account'),
+  challengerKey: key(KEYS.challenger),
+  challengerKeystore: keystore(KEYS.challenger),
+  challengerSigner: signer(KEYS.challenger, '; URL#0xADDRESS names the account'),
+  signerProtocol: {
+    group: 'keys',
+    kind: 'string',
+    fallback: 'web3signer',
+    choices: ['web3signer', 'op-signer'],
+    help: 'what the remote signers speak',
+  },
+  passwordFile: {
+    group: 'keys',
     kind: 'string',
     fallback: null,
-    help: 'hex key that signs receipts; serves models when set',
+    help: 'file with the password of the keystores; mode 0600',
   },
-  sponsorKey: {
+  password: {
+    group: 'keys',
     kind: 'string',
     fallback: null,
-    help: 'hex key that pays for requests without a payment',
+    help: 'password of the keystores',
+    isSecret: true,
   },
-  validatorKey: {
+  attestors: {
+    group: 'settlement',
+    kind: 'list',
+    fallback: [],
+    help: 'JSON-RPC of other validators, asked to sign the outputs a proposer proposes',
+  },
+  outputHead: {
+    group: 'settlement',
     kind: 'string',
-    fallback: null,
-    help: 'hex key that signs verdicts',
+    fallback: 'finalized',
+    choices: ['safe', 'finalized'],
+    help: 'the newest L2 blocks whose outputs are proposed, signed and judged',
   },
-  batchIntervalMs: { kind: 'number', fallback: 6000, help: 'milliseconds between batches' },
+  outputIntervalBlocks: {
+    group: 'settlement',
+    kind: 'positive',
+    fallback: 1800,
+    help: 'L2 blocks between two proposed outputs',
+  },
+  settlementPollMs: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 6000,
+    help: 'milliseconds between two looks at the games on L1',
+  },
+  poolSlots: {
+    group: 'network',
+    kind: 'number',
+    fallback: DEFAULT_POOL_OPTIONS.slotsMax,
+    help: 'transactions that may wait in the pool, in slots of 32 KiB',
+  },
+  batchIntervalMs: {
+    group: 'batching',
+    kind: 'number',
+    fallback: 6000,
+    help: 'milliseconds between batches',
+  },
   batchDa: {
+    group: 'batching',
     kind: 'string',
     fallback: 'auto',
-    help: 'blobs, calldata, or auto: whichever costs less',
+    choices: ['blobs', 'calldata', 'auto'],
+    help: 'where batches go; auto is whichever costs less',
+  },
+  l1FeeGweiMax: {
+    group: 'batching',
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per gas; above it batches wait',
+  },
+  l1BlobFeeGweiMax: {
+    group: 'batching',
+    kind: 'number',
+    fallback: 500,
+    help: 'most that is bid on L1, gwei per blob gas; above it batches go as calldata or wait',
   },
 }
 
-const SECRETS: ReadonlySet<string> = new Set([
-  'sequencerKey',
-  'batcherKey',
-  'providerKey',
-  'sponsorKey',
-  'validatorKey',
-])
-const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
+export const OPTION_NAMES = Object.keys(OPTION_TABLE) as (keyof NodeOptions)[]
 
+export function isSecret(name: string): boolean {
+  return OPTION_TABLE[name as keyof NodeOptions]?.isSecret === true
+}
+
+/** `rpcPort` -> `rpc-port`. */
 export function flagOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-export function isSecret(name: string): boolean {
-  return SECRETS.has(name)
-}
-
-/** @throws NodeError `options` naming the option, its value and where it came from. */
-export function parseOptions(
-  flags: Readonly<Record<string, string | undefined>>,
-  environment: Readonly<Record<string, string | undefined>>,
-): NodeOptions {
-  const file = flags.config ? readConfigFile(flags.config) : {}
-  const out: Record<string, unknown> = {}
-  for (const [name, entry] of Object.entries(OPTION_TABLE)) {
-    const variable = `OPENLEDGER_${flagOf(name).replaceAll('-', '_').toUpperCase()}`
-    const flag = SECRETS.has(name) ? undefined : flags[flagOf(name)]
-    if (flag !== undefined) out[name] = parseText(entry.kind, flag, `--${flagOf(name)}`)
-    else if (environment[variable] !== undefined)
-      out[name] = parseText(entry.kind, environment[variable], variable)
-    else out[name] = file[name] ?? entry.fallback
-    checkKind(entry, out[name], name)
-  }
-  const unknown = Object.keys(file).find((name) => !(name in OPTION_TABLE))
-  if (unknown)
-    throw userError('options', `the configuration file has an unknown option '${unknown}'`)
-  if (!LOG_LEVELS.includes(out.logLevel as string)) {
-    throw userError('options', `log level '${out.logLevel}' is none of ${LOG_LEVELS.join(', ')}`)
-  }
-  if (!['blobs', 'calldata', 'auto'].includes(out.batchDa as string)) {
-    throw userError('options', `batchDa '${out.batchDa}' is none of blobs, calldata, auto`)
-  }
-  return Object.freeze(out) as NodeOptions
-}
-
-export function optionsHelp(): string {
-  return Object.entries(OPTION_TABLE)
-    .map(([name, { help, fallback }]) => {
-      const flag = SECRETS.has(name)
-        ? `OPENLEDGER_${flagOf(name).replaceAll('-', '_').toUpperCase()}`
-        : `--${flagOf(name)}`
-      const standard =
-        fallback === null || (Array.isArray(fallback) && fallback.length === 0)
-          ? ''
-          : ` (${fallback})`
-      return `  ${flag.padEnd(28)} ${help}${standard}`
-    })
-    .join('\n')
-}
-
-function readConfigFile(path: string): Record<string, unknown> {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
-  } catch (error) {
-    throw userError(
-      'options',
-      `cannot read the configuration file ${path}: ${(error as Error).message}`,
-    )
-  }
-}
-
-function parseText(kind: Kind, text: string, source: string): unknown {
-  if (kind === 'string') return text
-  if (kind === 'list') return text.split(',').filter((item) => item !== '')
-  if (kind === 'number' && /^\d+$/.test(text)) return Number(text)
-  if (kind === 'boolean' && /^(true|false)$/.test(text)) return text === 'true'
-  throw userError('options', `${source} is '${text}'; it must be a ${kind}`)
-}
-
-function checkKind({ kind, fallback }: Entry, value: unknown, name: string): void {
-  if (value === null && fallback === null) return
-  const ok =
-    kind === 'list'
-      ? Array.isArray(value) && value.every((item) => typeof item === 'string')
-      : typeof value === kind
-  if (!ok)
-    throw userError('options', `option '${name}' is ${JSON.stringify(value)}; it must be a ${kind}`)
+/** `rpcPort` -> `OPENLEDGER_RPC_PORT`. */
+export function variableOf(name: string): string {
+  return `OPENLEDGER_${flagOf(name).replaceAll('-', '_').toUpperCase()}`
 }

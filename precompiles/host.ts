@@ -44,12 +44,35 @@ export type Precompile = (context: PrecompileContext) => Promise<PrecompileOutco
 
 type CallMessage = Message & { to: Address }
 
+type Tables = {
+  readonly _opcodes: ReturnType<EVM['getActiveOpcodes']>
+  readonly _opcodeMap: readonly unknown[]
+  readonly [field: string]: unknown
+}
+const tables = new WeakMap<object, { readonly rules: string; readonly made: Tables }>()
+
 export class PrecompileEvm extends EVM {
   readonly #frames: CallMessage[] = []
 
   /** The message whose code runs now. */
   get frame(): CallMessage | undefined {
     return this.#frames[this.#frames.length - 1]
+  }
+
+  /** Building the opcode tables takes most of making an EVM, and every call makes one: they are kept for each
+   * rule set. An observer changes the map of its own EVM, so each gets a copy of that. */
+  override getActiveOpcodes(): ReturnType<EVM['getActiveOpcodes']> {
+    const rules = `${this.common.hardfork()} ${this.common.eips()}`
+    const known = tables.get(this.common)
+    if (this._customOpcodes || known?.rules !== rules) {
+      const opcodes = super.getActiveOpcodes()
+      const { _opcodes, _dynamicGasHandlers, _handlers, _opcodeMap } = this
+      const made = { _opcodes, _dynamicGasHandlers, _handlers, _opcodeMap: _opcodeMap.slice() }
+      if (!this._customOpcodes) tables.set(this.common, { rules, made })
+      return opcodes
+    }
+    Object.assign(this, known.made, { _opcodeMap: known.made._opcodeMap.slice() })
+    return known.made._opcodes
   }
 
   protected override async _executeCall(message: CallMessage): Promise<EVMResult> {

@@ -19,6 +19,8 @@ import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
 import { reinfer } from './reinfer.ts'
+import { createSettlement } from './settlement/create.ts'
+import { Supply, type SupplyTotals } from './supply.ts'
 
 const POLL_MS = 250
 const RETRY_MS = 1_000
@@ -31,6 +33,7 @@ const ASIDE_RETRY_MS = 10_000
 const TRACE_TRIES_MAX = 30
 const CONTENT_BYTES_MAX: number = 16 * 2 ** 20
 const CURSOR = utf8('verified')
+const NOTHING: SupplyTotals = { minted: 0n, burned: 0n, withdrawn: 0n, finalized: 0n }
 
 export type Validator = {
   start(): Promise<string>
@@ -44,14 +47,19 @@ export function createValidator(node: Node): Validator {
       'a validator needs a key to sign verdicts: set OPENLEDGER_VALIDATOR_KEY',
     )
   }
-  const prover = new Prover(node, parsePrivateKey(node.options.validatorKey))
+  const key = parsePrivateKey(node.options.validatorKey)
+  const prover = new Prover(node, key)
+  const settlement = createSettlement(node, { key, verifiedBlock: () => prover.verifiedBlock })
   return {
     start: async () => {
-      const url = await node.start([prover.methods()])
+      await settlement?.check()
+      const url = await node.start([prover.methods(), settlement?.methods ?? {}])
       prover.start()
+      settlement?.service.start()
       return url
     },
     stop: async () => {
+      await settlement?.service.stop()
       await prover.stop()
       await node.stop()
     },
@@ -63,7 +71,7 @@ export type ProverStatus = {
   readonly stateRoot: Hex | null
   readonly receiptsVerified: number
   readonly receiptsRefuted: number
-  /** Why verification has stopped, if it has. */
+  /** Why verification has stopped, if it has: a block does not re-execute, or the books do not balance. */
   readonly blockMismatch: string | null
 }
 
@@ -75,6 +83,8 @@ export class Prover {
   readonly #traces: KvTable
   /** Receipts whose content nobody shows yet: hash -> block number. They hold up nothing else. */
   readonly #aside: KvTable
+  readonly #supply: Supply
+  #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
   #loop: Promise<void> | null = null
@@ -93,9 +103,20 @@ export class Prover {
     this.#table = node.store.table('prover')
     this.#traces = node.store.table('traces')
     this.#aside = node.store.table('unverified')
+    this.#supply = new Supply({
+      config: node.config,
+      reader: node.l1.reader,
+      client: node.l1.client,
+      books: node.store.table('supply'),
+      sent: node.store.table('withdrawals'),
+    })
     node.p2p.on('receipts', async ({ payload }) => {
       if (payload.length === 65) await this.#traces.put(payload.slice(0, 32), payload.slice(32, 64))
     })
+  }
+
+  get verifiedBlock(): bigint {
+    return this.#status.verifiedBlock
   }
 
   start(): void {
@@ -118,6 +139,25 @@ export class Prover {
           verifiedBlock: Number(this.#status.verifiedBlock),
           validator: this.#validator,
         }),
+      }),
+      openledger_supply: method({
+        summary:
+          'wei of OPEN minted, burnt and withdrawn on L2 and paid out on L1, at the verified block; checked against what L1 locks',
+        params: [],
+        result: { type: 'object' },
+        handler: () => {
+          const { minted, burned, withdrawn, finalized } = this.#totals ?? NOTHING
+          const lockedCheckedAt = this.#supply.lockedCheckedAt
+          return {
+            block: Number(this.#status.verifiedBlock),
+            minted: minted.toString(),
+            burned: burned.toString(),
+            withdrawn: withdrawn.toString(),
+            finalized: finalized.toString(),
+            locked: (minted - finalized).toString(),
+            lockedCheckedAt: lockedCheckedAt === null ? null : Number(lockedCheckedAt),
+          }
+        },
       }),
     }
   }
@@ -143,20 +183,41 @@ export class Prover {
   /** Verifies one safe block. False when there is none to verify. */
   async #next(): Promise<boolean> {
     const { chain } = this.#node
+    const parentHash = await this.#stepBack()
     const number = this.#status.verifiedBlock + 1n
     if (number > chain.headRef('safe').number) return this.#retryAside()
     const block = chain.blockByNumber(number)
     if (!block) return false
     const verdict = await reexecute(chain, block)
-    if (!verdict.ok) {
-      this.#status = { ...this.#status, blockMismatch: `block ${number}: ${verdict.reason}` }
-      this.#log.error('a safe block does not re-execute', { number, reason: verdict.reason })
-      return false
-    }
+    if (!verdict.ok) return this.#refuse('a safe block does not re-execute', number, verdict.reason)
+    // The books are of this branch; another one that became canonical meanwhile is seen next time.
+    if (block.header.parentHash !== parentHash) return true
+    const totals = await this.#supply.check(verdict.executed, parentHash)
+    if ('wrong' in totals) return this.#refuse('the supply is wrong', number, totals.wrong)
+    this.#totals = totals
     await this.#verifyReceipts(block)
     await this.#table.put(CURSOR, bigintToBytes(number, 8))
     this.#status = { ...this.#status, verifiedBlock: number, stateRoot: block.header.stateRoot }
     return true
+  }
+
+  #refuse(what: string, number: bigint, reason: string): false {
+    this.#status = { ...this.#status, blockMismatch: `block ${number}: ${what}: ${reason}` }
+    this.#log.error(what, { number, reason })
+    return false
+  }
+
+  /** Back to the newest verified block that is still canonical (L1 may reorganise); its hash. */
+  async #stepBack(): Promise<Hex> {
+    const { chain } = this.#node
+    for (let number = this.#status.verifiedBlock; ; number--) {
+      const hash = number === 0n ? chain.genesis.hash : chain.blockByNumber(number)?.hash
+      const totals = hash && (await this.#supply.totals(number, hash))
+      if (!totals) continue
+      this.#totals = totals
+      this.#status = { ...this.#status, verifiedBlock: number }
+      return hash
+    }
   }
 
   async #verifyReceipts(block: Block): Promise<void> {

@@ -3,10 +3,11 @@
  * comes out the same is the state root, the receipts root and everything else, derived from L1 alone.
  */
 import type { Chain } from '../node/chain/chain.ts'
+import type { Executed } from '../node/chain/execute.ts'
 import type { Block } from '../node/chain/types.ts'
 
 export type BlockVerdict =
-  | { readonly ok: true; readonly number: bigint; readonly stateRoot: string }
+  | { readonly ok: true; readonly executed: Executed }
   | {
       readonly ok: false
       readonly number: bigint
@@ -18,12 +19,11 @@ export async function reexecute(
   chain: Pick<Chain, 'reexecute'>,
   block: Block,
 ): Promise<BlockVerdict> {
-  const { number, stateRoot } = block.header
   const verdict = await chain.reexecute(block)
-  if (verdict.kind === 'ok') return { ok: true, number, stateRoot }
+  if (verdict.kind === 'ok') return { ok: true, executed: verdict.executed }
   const reason =
     verdict.kind === 'invalid'
       ? verdict.reason
       : `${verdict.field}: the block says ${verdict.got}, execution gives ${verdict.expected}`
-  return { ok: false, number, reason }
+  return { ok: false, number: block.header.number, reason }
 }

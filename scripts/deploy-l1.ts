@@ -1,56 +1,214 @@
 /**
- * Our contracts onto an L1: the token, then the portal that locks it. What comes back is what a chain
- * configuration needs; the L2 starts at the L1 block that holds the portal, so no deposit can be missed.
+ * Our contracts onto an L1: the token, settlement (games, verifier, registry), SystemConfig, then the portal
+ * that locks the token. What comes back is what a chain configuration needs; the L2 starts at the L1 block that holds
+ * the portal, so no deposit can be missed. All are sent at once: an address follows from deployer and nonce.
  */
-import { type Abi, createPublicClient, createWalletClient, type Hex, http } from 'viem'
+import {
+  type Abi,
+  createPublicClient,
+  createWalletClient,
+  encodeFunctionData,
+  getContractAddress,
+  type Hex,
+  http,
+} from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import type { BlockId } from '../genesis/chain.ts'
-import { OpenToken, Portal } from '../genesis/contracts.generated.ts'
+import type { BlockId, SystemConfig as SystemConfigValues } from '../genesis/chain.ts'
+import {
+  AnchorStateRegistry,
+  AttestationVerifier,
+  DisputeGameFactory,
+  OpenToken,
+  OutputGame,
+  Portal,
+  SystemConfig,
+} from '../genesis/contracts.generated.ts'
+
+/** How outputs are settled on L1. Seconds, wei. */
+export type Settlement = {
+  readonly l2ChainId: number
+  /** Who may sign outputs, and how many of them make a proof. */
+  readonly validators: readonly Hex[]
+  readonly threshold: number
+  /** wei of OPEN each of them puts up. */
+  readonly validatorBond: bigint
+  readonly validatorExitSeconds: bigint
+  readonly gameType: number
+  /** wei of ether. */
+  readonly proposerBond: bigint
+  readonly challengerBond: bigint
+  readonly challengeSeconds: bigint
+  readonly proveSeconds: bigint
+  /** Between proving a withdrawal and finalizing it. */
+  readonly maturitySeconds: bigint
+  /** Between the end of a game and the first payment that rests on it. */
+  readonly finalitySeconds: bigint
+  /** Between the announcement of another game type and its being respected. */
+  readonly upgradeSeconds: bigint
+  /** May announce game types; nobody when zero. The deployer unless named. */
+  readonly owner?: Hex
+}
+
+const DAY = 86_400n
+
+/** First values for a public chain: a week from proof to payment, two weeks' notice of another game type. */
+export const SETTLEMENT_DEFAULTS: Omit<Settlement, 'l2ChainId' | 'validators' | 'threshold'> = {
+  validatorBond: 10_000n * 10n ** 18n,
+  validatorExitSeconds: 14n * DAY,
+  gameType: 100,
+  proposerBond: 8n * 10n ** 16n,
+  challengerBond: 8n * 10n ** 16n,
+  challengeSeconds: (7n * DAY) / 2n,
+  proveSeconds: DAY,
+  maturitySeconds: 7n * DAY,
+  finalitySeconds: (7n * DAY) / 2n,
+  upgradeSeconds: 14n * DAY,
+}
 
 export type L1Deployment = {
   readonly l1ChainId: number
   readonly token: Hex
   readonly portal: Hex
+  /** Absent when none was asked for: then the genesis values hold for good. */
+  readonly systemConfig?: Hex
+  readonly disputeGameFactory: Hex
+  readonly anchorStateRegistry: Hex
+  readonly attestationVerifier: Hex
+  readonly outputGame: Hex
   /** The block of the portal: the first L1 origin. `timestamp` is the L2's genesis time, seconds. */
   readonly genesisL1: BlockId & { readonly timestamp: bigint }
 }
 
-/** @param options.holder receives the whole OPEN supply; the deployer unless named */
+/**
+ * @param options.holder receives the whole OPEN supply; the deployer unless named
+ * @param options.system what SystemConfig begins with, the chain's genesis values; its owner is the deployer
+ */
 export async function deployL1(options: {
   rpcUrl: string
   deployerKey: Hex
+  settlement: Settlement
   holder?: Hex
+  system?: { readonly batchInbox: Hex; readonly values: SystemConfigValues }
   pollingIntervalMs?: number
 }): Promise<L1Deployment> {
+  const { settlement } = options
   const transport = http(options.rpcUrl)
   const account = privateKeyToAccount(options.deployerKey)
-  const reader = createPublicClient({
-    transport,
-    pollingInterval: options.pollingIntervalMs ?? 250,
-  })
+  const pollingInterval = options.pollingIntervalMs ?? 250
+  const reader = createPublicClient({ transport, pollingInterval })
   const writer = createWalletClient({ account, transport })
+  const first = await reader.getTransactionCount({ address: account.address })
+  let nonce = first
+  const sent: { name: string; hash: Hex }[] = []
 
   const deploy = async (
     name: string,
     { abi, bytecode }: { abi: unknown; bytecode: Hex },
     args: readonly unknown[],
-  ): Promise<{ address: Hex; blockHash: Hex }> => {
-    const hash = await writer.deployContract({ abi: abi as Abi, bytecode, args, chain: null })
-    const receipt = await reader.waitForTransactionReceipt({ hash })
-    if (receipt.status !== 'success' || !receipt.contractAddress) {
-      throw new Error(`${name} was not deployed: transaction ${hash} reverted on L1`)
-    }
-    const address = receipt.contractAddress.toLowerCase() as Hex
-    return { address, blockHash: receipt.blockHash }
+  ): Promise<Hex> => {
+    const address = getContractAddress({ from: account.address, nonce: BigInt(nonce) })
+    const call = { abi: abi as Abi, bytecode, args, chain: null, nonce: nonce++, gas: DEPLOY_GAS }
+    sent.push({ name, hash: await writer.deployContract(call) })
+    return address.toLowerCase() as Hex
   }
 
+  const owner = (settlement.owner ?? account.address).toLowerCase()
   const token = await deploy('OpenToken', OpenToken, [options.holder ?? account.address])
-  const portal = await deploy('Portal', Portal, [token.address])
-  const block = await reader.getBlock({ blockHash: portal.blockHash })
+  // The deployer adds the one game type and hands over.
+  const disputeGameFactory = await deploy('DisputeGameFactory', DisputeGameFactory, [
+    account.address,
+  ])
+  const anchorStateRegistry = await deploy('AnchorStateRegistry', AnchorStateRegistry, [
+    disputeGameFactory,
+    settlement.gameType,
+    settlement.finalitySeconds,
+    settlement.upgradeSeconds,
+    account.address,
+  ])
+  const attestationVerifier = await deploy('AttestationVerifier', AttestationVerifier, [
+    token,
+    settlement.l2ChainId,
+    settlement.validators,
+    settlement.threshold,
+    settlement.validatorBond,
+    settlement.validatorExitSeconds,
+  ])
+  const outputGame = await deploy('OutputGame', OutputGame, [
+    {
+      gameType: settlement.gameType,
+      registry: anchorStateRegistry,
+      verifier: attestationVerifier,
+      challengeSeconds: settlement.challengeSeconds,
+      proveSeconds: settlement.proveSeconds,
+      challengerBond: settlement.challengerBond,
+    },
+  ])
+  const call = async (to: Hex, functionName: string, args: readonly unknown[]): Promise<void> => {
+    const data = encodeFunctionData({ abi: DisputeGameFactory.abi as Abi, functionName, args })
+    const hash = await writer.sendTransaction({
+      to,
+      data,
+      chain: null,
+      nonce: nonce++,
+      gas: CALL_GAS,
+    })
+    sent.push({ name: functionName, hash })
+  }
+  const { gameType, proposerBond } = settlement
+  await call(disputeGameFactory, 'addGameType', [gameType, outputGame, proposerBond])
+  if (owner !== account.address.toLowerCase()) {
+    // Both are Ownable.
+    for (const ownable of [disputeGameFactory, anchorStateRegistry]) {
+      if (BigInt(owner) === 0n) await call(ownable, 'renounceOwnership', [])
+      else await call(ownable, 'transferOwnership', [owner])
+    }
+  }
+  const { system } = options
+  const systemConfig =
+    system &&
+    (await deploy('SystemConfig', SystemConfig, [
+      BigInt(owner) === 0n ? account.address : owner,
+      system.batchInbox,
+      configOf(system.values),
+    ]))
+  const { maturitySeconds } = settlement
+  const portal = await deploy('Portal', Portal, [token, anchorStateRegistry, maturitySeconds])
+
+  let blockHash: Hex | null = null
+  for (const { name, hash } of sent) {
+    const receipt = await reader.waitForTransactionReceipt({ hash })
+    if (receipt.status !== 'success') {
+      throw new Error(`${name} failed: transaction ${hash} reverted on L1`)
+    }
+    blockHash = receipt.blockHash
+  }
+  const block = await reader.getBlock({ blockHash: blockHash as Hex })
   return {
     l1ChainId: await reader.getChainId(),
-    token: token.address,
-    portal: portal.address,
+    token,
+    portal,
+    disputeGameFactory,
+    anchorStateRegistry,
+    attestationVerifier,
+    outputGame,
+    ...(systemConfig && { systemConfig }),
     genesisL1: { hash: block.hash, number: block.number, timestamp: block.timestamp },
+  }
+}
+
+/** The largest of ours takes less than half of it. */
+const DEPLOY_GAS = 5_000_000n
+const CALL_GAS = 200_000n
+
+/** In the contract's words. */
+function configOf(values: SystemConfigValues): Record<string, unknown> {
+  return {
+    batcher: values.batcher,
+    gasLimit: values.gasLimit,
+    basefeeScalar: values.baseFeeScalar,
+    blobbasefeeScalar: values.blobBaseFeeScalar,
+    eip1559Denominator: values.eip1559Denominator,
+    eip1559Elasticity: values.eip1559Elasticity,
+    unsafeBlockSigner: values.unsafeBlockSigner,
   }
 }

@@ -28,6 +28,7 @@ step(
     'native/Cargo.toml',
     'native/Cargo.lock',
     ...sources('native/core'),
+    ...sources('native/crypto'),
     ...sources('native/bind'),
     ...sources('native/kernels'),
   ]),

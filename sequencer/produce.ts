@@ -7,29 +7,38 @@
  * The order is the safety argument: a block that anybody saw is on our disk, and a block on our disk
  * is one that a follower will accept.
  */
-import type { ChainConfig } from '../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../genesis/chain.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Chain } from '../node/chain/chain.ts'
-import type { SkippedTx } from '../node/chain/errors.ts'
+import { isDeposit } from '../node/chain/deposit.ts'
+import type { SkippedTx, TxRefusal } from '../node/chain/errors.ts'
 import type { Executed } from '../node/chain/execute.ts'
-import type { Block } from '../node/chain/types.ts'
+import { txHash } from '../node/chain/tx.ts'
+import type { Block, PayloadAttributes } from '../node/chain/types.ts'
 import { deriveAttributes } from '../node/derive/attributes.ts'
 import type { L2Ref } from '../node/derive/types.ts'
 import type { OriginSelector } from './origin.ts'
+import { fillMs, type Pressure, withinBytes } from './pressure.ts'
 
 export type ProducerOptions = {
   /** Wait after a failed attempt, and its cap, milliseconds. */
   readonly retryDelayMs: number
   readonly retryDelayMsMax: number
-  /** Milliseconds spent on taking transactions into one block. */
+  /** Milliseconds spent on taking transactions into one block; less the later the block is, and none
+   * when it is `lateMsMax` late. So heavy blocks delay the next ones by little, and never add up. */
   readonly fillMsMax: number
+  readonly lateMsMax: number
+  /** Longest wait before the clock is looked at again, milliseconds: it may have been set. */
+  readonly waitMsMax: number
 }
 
 export const PRODUCER_DEFAULTS: ProducerOptions = {
   retryDelayMs: 200,
   retryDelayMsMax: 5_000,
   fillMsMax: 600,
+  lateMsMax: 2_000,
+  waitMsMax: 1_000,
 }
 
 export type ProducerModules = {
@@ -40,11 +49,20 @@ export type ProducerModules = {
   /** Unix time, milliseconds. */
   now(): number
   head(): L2Ref
+  /** As of the head's L1 origin. */
+  system(): SystemConfig
+  /** What the next block may take. */
+  pressure(): Pressure
   /** The pool's best for the next block. */
   candidates(): Iterable<Uint8Array>
-  sign(block: Block): Uint8Array
+  sign(block: Block): Uint8Array | Promise<Uint8Array>
   publish(block: Block, signature: Uint8Array): Promise<void>
   onSkipped(skipped: readonly SkippedTx[]): void
+}
+
+const FAULT: TxRefusal = {
+  code: 'execution-fault',
+  message: 'its block did not give the same result a second time',
 }
 
 export class Producer {
@@ -54,6 +72,7 @@ export class Producer {
   #working: Promise<void> | null = null
   #stopped = true
   #delayMs: number
+  #isRecovering = false
 
   constructor(options: ProducerOptions, modules: ProducerModules) {
     this.#options = options
@@ -75,18 +94,21 @@ export class Producer {
 
   #schedule(ms: number): void {
     if (this.#stopped) return
-    this.#timer = setTimeout(() => {
-      this.#working = this.#turn().finally(() => {
-        this.#working = null
-      })
-    }, ms)
+    this.#timer = setTimeout(
+      () => {
+        this.#working = this.#turn().finally(() => {
+          this.#working = null
+        })
+      },
+      Math.min(ms, this.#options.waitMsMax),
+    )
   }
 
   /** One attempt; a failure waits longer each time, up to the cap. */
   async #turn(): Promise<void> {
     const { log } = this.#modules
     try {
-      const waitMs = await this.#produceIfDue()
+      const waitMs = await this.produceIfDue()
       this.#delayMs = this.#options.retryDelayMs
       this.#schedule(waitMs)
     } catch (error) {
@@ -101,10 +123,10 @@ export class Producer {
     }
   }
 
-  /** Milliseconds until the next block is due, 0 when it already is. */
-  async #produceIfDue(): Promise<number> {
-    const { config, now, head } = this.#modules
-    const parent = head()
+  /** Makes a block if one is due. Milliseconds until the next is, 0 when it already is. */
+  async produceIfDue(): Promise<number> {
+    const { config, now, head, system } = this.#modules
+    const [parent, parentSystem] = [head(), system()]
     const dueMs = Number(parent.timestamp + config.blockTime) * 1000 - now()
     if (dueMs > 0) return dueMs
     const choice = await this.#modules.origins.choose(parent)
@@ -116,17 +138,51 @@ export class Producer {
       )
     }
     const { origin, empty } = choice
-    const { attributes } = deriveAttributes({ config, parent, origin, transactions: [] })
-    const executed = await this.#build(attributes, empty)
+    const next = { config, parent, parentSystem, origin, transactions: [] }
+    const { attributes } = deriveAttributes(next)
+    const pressure = this.#modules.pressure()
+    this.#tellMode(pressure.isRecovering)
+    const bytesMax = empty ? 0 : pressure.bytesMax
+    const executed = await this.#buildChecked(attributes, bytesMax, -dueMs)
     await this.#seal(executed)
     return Math.max(0, Number(attributes.timestamp + config.blockTime) * 1000 - now())
   }
 
-  async #build(attributes: Parameters<Chain['build']>[0], empty: boolean): Promise<Executed> {
-    const { chain, now } = this.#modules
-    const endMs = now() + this.#options.fillMsMax
-    const candidates = empty ? [] : this.#modules.candidates()
-    const built = await chain.build(attributes, candidates, { deadline: () => now() >= endMs })
+  #tellMode(isRecovering: boolean): void {
+    if (isRecovering === this.#isRecovering) return
+    this.#isRecovering = isRecovering
+    if (isRecovering) {
+      this.#modules.log.warn('blocks are empty: the safe head nears the end of its window')
+    } else this.#modules.log.info('blocks take transactions')
+  }
+
+  /** Built, and run again from the clean parent state. What does not survive that is left out of the block
+   * and of the pool: better an empty block than one that a follower refuses. */
+  async #buildChecked(
+    attributes: PayloadAttributes,
+    bytesMax: number,
+    lateMs: number,
+  ): Promise<Executed> {
+    const { chain, log, onSkipped } = this.#modules
+    const executed = await this.#build(attributes, bytesMax, lateMs)
+    const verdict = await chain.reexecute(executed.block)
+    if (verdict.kind === 'ok') return executed
+    const { number } = executed.block.header
+    log.error('block does not re-execute; it is built without transactions', { number, ...verdict })
+    const signed = executed.block.transactions.filter((raw) => !isDeposit(raw))
+    onSkipped(signed.map((raw) => ({ hash: txHash(raw), reason: FAULT })))
+    const empty = await this.#build(attributes, 0, lateMs)
+    const second = await chain.reexecute(empty.block)
+    if (second.kind === 'ok') return empty
+    const message = `block ${number} does not re-execute even without transactions`
+    throw new NodeError('seal-mismatch', 'fatal', message, { verdict: second })
+  }
+
+  async #build(attributes: PayloadAttributes, bytesMax: number, lateMs: number): Promise<Executed> {
+    const { chain, now, candidates } = this.#modules
+    const endMs = now() + fillMs(lateMs, this.#options)
+    const fitting = bytesMax > 0 ? withinBytes(candidates(), bytesMax) : []
+    const built = await chain.build(attributes, fitting, { deadline: () => now() >= endMs })
     if (built.kind === 'executed') return built
     throw new NodeError(
       'build-failed',
@@ -138,16 +194,7 @@ export class Producer {
   async #seal(executed: Executed): Promise<void> {
     const { chain, log } = this.#modules
     const { block } = executed
-    const verdict = await chain.reexecute(block)
-    if (verdict.kind !== 'ok') {
-      throw new NodeError(
-        'seal-mismatch',
-        'fatal',
-        `block ${block.header.number} does not re-execute`,
-        { verdict },
-      )
-    }
-    const signature = this.#modules.sign(block)
+    const signature = await this.#modules.sign(block)
     await chain.commit(executed, { signature })
     this.#modules.onSkipped(executed.skipped)
     const { number, gasUsed } = block.header

@@ -43,6 +43,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
     ],
   },
   { match: /^ws$/, places: ['node/rpc'] },
+  { match: /^prom-client$/, places: ['node/monitor'] },
 ]
 
 const sources = Object.keys(ROOMS).flatMap((room) =>

@@ -7,7 +7,11 @@ import type { Log } from './types.ts'
 
 export const BLOOM_BYTES = 256
 
+/** One for all receipts without logs. */
+const NO_LOGS = new Uint8Array(BLOOM_BYTES)
+
 export function bloomOf(logs: readonly Log[]): Uint8Array {
+  if (logs.length === 0) return NO_LOGS
   const bloom = new Uint8Array(BLOOM_BYTES)
   for (const log of logs) {
     add(bloom, fromHex(log.address))
@@ -18,8 +22,10 @@ export function bloomOf(logs: readonly Log[]): Uint8Array {
 
 export function mergeBlooms(blooms: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(BLOOM_BYTES)
-  for (const bloom of blooms)
+  for (const bloom of blooms) {
+    if (bloom === NO_LOGS) continue
     for (let i = 0; i < BLOOM_BYTES; i++) out[i] = (out[i] as number) | (bloom[i] ?? 0)
+  }
   return out
 }
 

@@ -1,16 +1,25 @@
 /**
- * Calls that leave no trace: `eth_call`, `eth_estimateGas`, `eth_createAccessList`. They run in the
- * environment of one block on the state after it, and their state is dropped. Gas price and nonce of
- * the caller are not checked; its balance pays the value only.
+ * Calls that leave no trace: `eth_call`, `eth_estimateGas`, `eth_createAccessList`, `debug_traceCall`. They run
+ * in the environment of one block on the state after it, and their state is dropped. As geth has it, the
+ * caller's nonce is not looked at, gas is paid for when a price is named, and without one `BASEFEE` is zero.
  */
 import type { Hex } from '../base/bytes.ts'
-import { AUTHORIZATION_GAS, type Authorization, applyAuthorizations } from './call-authorization.ts'
-import { createAddress, gasFloor, logsOf } from './execute-deposit.ts'
-import { addressOf, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
+import type { Authorization } from './call-authorization.ts'
+import type { TxErrorCode } from './errors.ts'
+import { type AncestorHash, type BlockEnvironment, createMachine, type Machine } from './machine.ts'
+import {
+  type AccessList,
+  type Message,
+  type MessageResult,
+  messageFault,
+  messageGas,
+  runMessage,
+} from './message.ts'
+import { applyStateOverrides, type BlockOverrides, type StateOverrides } from './overrides.ts'
+import type { BlockRules } from './rules.ts'
 import type { WorldState } from './state.ts'
-import type { Log } from './types.ts'
 
-export type AccessList = readonly { readonly address: Hex; readonly storageKeys: readonly Hex[] }[]
+export type { AccessList }
 
 export type CallRequest = {
   readonly from?: Hex
@@ -19,45 +28,67 @@ export type CallRequest = {
   readonly data?: Uint8Array
   readonly value?: bigint
   readonly gas?: bigint
+  /** Instead of the next two. wei per gas. */
   readonly gasPrice?: bigint
+  readonly maxFeePerGas?: bigint
+  readonly maxPriorityFeePerGas?: bigint
   readonly accessList?: AccessList
   readonly authorizationList?: readonly Authorization[]
+  readonly blobVersionedHashes?: readonly Hex[]
+  readonly maxFeePerBlobGas?: bigint
 }
 
-export type CallResult = {
-  /** Return data, or the revert data. */
-  readonly returnData: Uint8Array
-  /** Refund taken off, intrinsic gas included. */
-  readonly gasUsed: bigint
-  /** Absent when the call succeeded. */
-  readonly error?: { readonly kind: 'revert' | 'halt'; readonly message: string }
-  readonly logs: readonly Log[]
-  readonly createdAddress: Hex | null
-  /** What was touched beside the caller, the target, the coinbase and precompiles. */
-  readonly accessList: AccessList
+/** `refused`: it never ran, as a transaction of these fields would not. */
+export type CallFailure = {
+  readonly kind: 'revert' | 'halt' | 'refused'
+  readonly message: string
+  readonly code?: TxErrorCode
+}
+
+export type CallResult = Omit<MessageResult, 'error'> & { readonly error?: CallFailure }
+
+export type CallOptions = {
+  readonly state?: StateOverrides
+  readonly block?: BlockOverrides
+  /** The machine is ready and nothing has run on it: a tracer listens from here. */
+  readonly onMachine?: (machine: Machine, message: Message) => void
+  /** Asked while code runs; what it throws ends the call. */
+  readonly tick?: () => void
 }
 
 export type CallContext = {
-  readonly chainId: number
+  readonly rules: BlockRules
   readonly environment: BlockEnvironment
+  readonly ancestorHash?: AncestorHash
   /** Gas a call may use at most, and uses when the request names none. */
   readonly gasCap: bigint
   createState(): WorldState
+  /** Of the block the call stands on. */
+  blockHash(): Hex
 }
 
 export type GasEstimate =
   | { readonly kind: 'estimated'; readonly gas: bigint }
-  | { readonly kind: 'failed'; readonly result: CallResult }
+  | { readonly kind: 'failed'; readonly result: CallResult; readonly allowance: bigint }
 
 const ZERO: Hex = `0x${'00'.repeat(20)}`
-/** EIP-2930. */
-const ACCESS_ADDRESS_GAS = 2_400n
-const ACCESS_SLOT_GAS = 1_900n
+const NO_BYTES = new Uint8Array(0)
+/** A call of the value kind gives its callee this much that it did not pay (EIP-150 rounding). */
+const CALL_STIPEND = 2_300n
+/** An estimate this close is good enough, in thousandths. */
+const TOLERANCE_THOUSANDTHS = 15n
 
-export async function runCall(context: CallContext, request: CallRequest): Promise<CallResult> {
-  const machine = createMachine({ ...context, state: context.createState() })
+export async function runCall(
+  context: CallContext,
+  request: CallRequest,
+  options: CallOptions = {},
+): Promise<CallResult> {
   const wanted = request.gas ?? context.gasCap
-  return runOnce(machine, request, wanted < context.gasCap ? wanted : context.gasCap)
+  const message = messageOf(request, wanted < context.gasCap ? wanted : context.gasCap)
+  const machine = await prepare(context, message, options)
+  if (typeof machine === 'string') return overrideFailure(machine)
+  options.onMachine?.(machine, message)
+  return runOnce(machine, message)
 }
 
 /** The least gas limit (to within 1.5 %) with which the call succeeds: what it uses is not enough
@@ -65,140 +96,129 @@ export async function runCall(context: CallContext, request: CallRequest): Promi
 export async function estimateGas(
   context: CallContext,
   request: CallRequest,
+  options: CallOptions & {
+    /** wei beside gas and value, for L1 data. */ readonly l1Fee?: bigint
+  } = {},
 ): Promise<GasEstimate> {
-  const machine = createMachine({ ...context, state: context.createState() })
-  const limits = [request.gas ?? context.gasCap, context.gasCap, context.environment.gasLimit]
-  let high = limits.reduce((a, b) => (a < b ? a : b))
-  const first = await runOnce(machine, request, high)
-  if (first.error) return { kind: 'failed', result: first }
+  const machine = await prepare(context, messageOf(request, 0n), options)
+  const blockLimit = machine instanceof Object ? BigInt(machine.block.header.gasLimit) : 0n
+  if (typeof machine === 'string') {
+    return { kind: 'failed', result: overrideFailure(machine), allowance: context.gasCap }
+  }
+  const limits = [request.gas ?? blockLimit, context.gasCap]
+  const affordable = affordableGas(machine, messageOf(request, 0n), options.l1Fee ?? 0n)
+  if (typeof affordable === 'object') {
+    return { kind: 'failed', result: affordable, allowance: 0n }
+  }
+  let high = [...limits, affordable].reduce((a, b) => (a < b ? a : b))
+  const allowance = high
+  const run = (gas: bigint): Promise<CallResult> => runOnce(machine, messageOf(request, gas))
+  const { intrinsic, floor } = messageGas(machine, messageOf(request, 0n))
+  const least = intrinsic > floor ? intrinsic : floor
+  if (isPlainTransfer(machine, request) && least <= high && !(await run(least)).error) {
+    return { kind: 'estimated', gas: least }
+  }
+  const first = await run(high)
+  if (first.error) return { kind: 'failed', result: first, allowance }
 
-  const floor = floorOf(request)
-  if (isPlainTransfer(machine, request)) return { kind: 'estimated', gas: floor }
-  let low = (first.gasUsed > floor ? first.gasUsed : floor) - 1n
-  const guess = ((first.gasUsed + 2_300n) * 64n) / 63n
+  let low = (first.gasUsed > least ? first.gasUsed : least) - 1n
+  const guess = ((first.gasPeak + CALL_STIPEND) * 64n) / 63n
   for (let next = guess; low + 1n < high; next = (low + high) / 2n) {
-    if (high !== limits[0] && (high - low) * 1000n < high * 15n) break
+    if (high !== allowance && (high - low) * 1000n < high * TOLERANCE_THOUSANDTHS) break
     const limit = next > low && next < high ? next : (low + high) / 2n
-    if ((await runOnce(machine, request, limit)).error) low = limit
+    if ((await run(limit)).error) low = limit
     else high = limit
   }
   return { kind: 'estimated', gas: high }
 }
 
-async function runOnce(
-  machine: Machine,
-  request: CallRequest,
-  gasLimit: bigint,
-): Promise<CallResult> {
+/** A machine of the call's own; a text when the overrides contradict each other. */
+async function prepare(
+  { rules, environment, ancestorHash, blockHash, createState }: CallContext,
+  message: Message,
+  { state: overrides, block = {}, tick }: CallOptions,
+): Promise<Machine | string> {
+  const isFree = message.maxFeePerGas === 0n
+  const machine = createMachine({
+    rules,
+    state: createState(),
+    environment: {
+      ...environment,
+      ...block,
+      ...(isFree ? { baseFeePerGas: 0n } : {}),
+      ...(message.maxFeePerBlobGas === 0n ? { blobBaseFee: 0n } : {}),
+    },
+    ...(ancestorHash ? { ancestorHash } : {}),
+    recent: (number) => (number === environment.number ? blockHash() : undefined),
+    ...(tick ? { tick } : {}),
+  })
+  const fault = overrides ? await applyStateOverrides(machine, overrides) : null
+  return fault ?? machine
+}
+
+async function runOnce(machine: Machine, message: Message): Promise<CallResult> {
+  const fault = messageFault(machine, message, false)
+  if (fault) return failed({ kind: 'refused', message: fault.message, code: fault.code })
   const { evm, state } = machine
   const depth = state.depth
   await state.checkpoint()
   try {
-    return await execute(machine, request, gasLimit)
+    return await runMessage(machine, message)
   } finally {
     evm.journal.accessList = undefined as never
     machine.unwind(depth)
   }
 }
 
-async function execute(
-  machine: Machine,
-  request: CallRequest,
-  gasLimit: bigint,
-): Promise<CallResult> {
-  const { evm, state, block } = machine
-  const from = request.from ?? ZERO
-  const data = request.data ?? new Uint8Array(0)
-  const value = request.value ?? 0n
-  const to = request.to ?? null
-  const floor = gasFloor({ to, data })
-  const intrinsic = floor.intrinsic + listGas(request)
-  const least = intrinsic > floor.calldata ? intrinsic : floor.calldata
-  if (gasLimit < least) {
-    return failed(gasLimit, `out of gas: gas limit ${gasLimit} is below the intrinsic gas ${least}`)
-  }
-  const sender = state.account(from)
-  if ((sender?.balance ?? 0n) < value) {
-    return failed(
-      intrinsic,
-      `insufficient funds: have ${sender?.balance ?? 0n} wei, want ${value} wei`,
-    )
-  }
-  await evm.journal.cleanup()
-  evm.journal.startReportingAccessList()
-  for (const address of evm.precompiles.keys()) evm.journal.addAlwaysWarmAddress(address)
-  for (const address of [from, to, block.header.coinbase.toString()]) {
-    if (address) evm.journal.addAlwaysWarmAddress(address)
-  }
-  for (const { address, storageKeys } of request.accessList ?? []) {
-    evm.journal.addAlwaysWarmAddress(address, true)
-    for (const key of storageKeys) evm.journal.addAlwaysWarmSlot(address, key, true)
-  }
-  await applyAuthorizations(machine, request.authorizationList ?? [], from)
-  const { execResult } = await evm.runCall({
-    block,
-    caller: addressOf(from),
-    origin: addressOf(from),
-    gasPrice: request.gasPrice ?? 0n,
-    gasLimit: gasLimit - intrinsic,
-    value,
-    data,
-    ...(to === null ? {} : { to: addressOf(to) }),
-  })
-  const spent = execResult.executionGasUsed + intrinsic
-  const refundMax = spent / 5n
-  const refund = execResult.gasRefund ?? 0n
-  const used = spent - (refund < refundMax ? refund : refundMax)
-  const error = execResult.exceptionError?.error
+function messageOf(request: CallRequest, gasLimit: bigint): Message {
+  const { gasPrice, accessList, authorizationList, blobVersionedHashes, maxFeePerBlobGas } = request
+  const isBlob = blobVersionedHashes !== undefined
   return {
-    returnData: execResult.returnValue,
-    gasUsed: used > floor.calldata ? used : floor.calldata,
-    ...(error === undefined
-      ? {}
-      : { error: { kind: error === 'revert' ? 'revert' : 'halt', message: error } }),
-    logs: logsOf(execResult.logs),
-    createdAddress: to === null ? createAddress(from, sender?.nonce ?? 0n) : null,
-    accessList: accessListOf(machine, [from, to]),
+    from: request.from ?? ZERO,
+    to: request.to ?? null,
+    data: request.data ?? NO_BYTES,
+    value: request.value ?? 0n,
+    gasLimit,
+    maxFeePerGas: gasPrice ?? request.maxFeePerGas ?? 0n,
+    maxPriorityFeePerGas: gasPrice ?? request.maxPriorityFeePerGas ?? 0n,
+    ...(accessList ? { accessList } : {}),
+    ...(authorizationList ? { authorizationList } : {}),
+    ...(isBlob ? { blobVersionedHashes, maxFeePerBlobGas: maxFeePerBlobGas ?? 0n } : {}),
   }
 }
 
-function failed(gasUsed: bigint, message: string): CallResult {
+/** With a fee cap: no more gas than the sender can pay for beside the value and the L1 data fee. */
+function affordableGas({ state }: Machine, message: Message, l1Fee: bigint): bigint | CallResult {
+  const { from, value, maxFeePerGas } = message
+  if (maxFeePerGas === 0n) return 2n ** 64n
+  const balance = state.account(from)?.balance ?? 0n
+  if (balance < value + l1Fee) {
+    const parts = l1Fee
+      ? `${value} wei to send and about ${l1Fee} wei for L1 data`
+      : `${value} wei to send`
+    return failed({
+      kind: 'refused',
+      code: 'insufficient-funds',
+      message: `insufficient funds: have ${balance} wei, want ${parts}, gas not counted`,
+    })
+  }
+  return (balance - value - l1Fee) / maxFeePerGas
+}
+
+function overrideFailure(message: string): CallResult {
+  return failed({ kind: 'refused', message })
+}
+
+function failed(error: CallFailure): CallResult {
   return {
-    returnData: new Uint8Array(0),
-    gasUsed,
-    error: { kind: 'halt', message },
+    returnData: NO_BYTES,
+    gasUsed: 0n,
+    gasPeak: 0n,
+    error,
     logs: [],
     createdAddress: null,
     accessList: [],
   }
-}
-
-function accessListOf(machine: Machine, known: readonly (Hex | null)[]): AccessList {
-  const { journal, precompiles } = machine.evm
-  return [...(journal.accessList ?? new Map<string, Set<string>>())]
-    .filter(([address]) => !precompiles.has(address))
-    .map(([address, keys]) => ({
-      address: `0x${address}` as Hex,
-      storageKeys: [...keys].map((key) => `0x${key}` as Hex),
-    }))
-    .filter(({ address, storageKeys }) => storageKeys.length > 0 || !known.includes(address))
-}
-
-function listGas({ accessList = [], authorizationList = [] }: CallRequest): bigint {
-  return accessList.reduce(
-    (sum, { storageKeys }) =>
-      sum + ACCESS_ADDRESS_GAS + ACCESS_SLOT_GAS * BigInt(storageKeys.length),
-    AUTHORIZATION_GAS * BigInt(authorizationList.length),
-  )
-}
-
-function floorOf(request: CallRequest): bigint {
-  const { intrinsic, calldata } = gasFloor({
-    to: request.to ?? null,
-    data: request.data ?? new Uint8Array(0),
-  })
-  const least = intrinsic + listGas(request)
-  return least > calldata ? least : calldata
 }
 
 /** Value to an account without code: the cost is known. */

@@ -5,17 +5,17 @@
 import { messageOf } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import type { Heads, Move } from './heads.ts'
-import type { Block, Receipt } from './types.ts'
+import type { Block, EthereumBlock, Receipt } from './types.ts'
 
-export type ChainEvents = {
+export type ChainEvents<B extends EthereumBlock = Block> = {
   /** A block became canonical at the unsafe head; after a reorg once for each block of the new branch. */
-  block: { readonly block: Block; readonly receipts: readonly Receipt[] }
+  block: { readonly block: B; readonly receipts: readonly Receipt[] }
   /** The canonical chain left some blocks; comes before the `block` events of the new branch. */
-  reorg: Move
+  reorg: Move<B>
   heads: Heads
 }
 
-export class Emitter {
+export class Emitter<B extends EthereumBlock = Block> {
   readonly #log: Logger
   readonly #listeners = new Map<keyof ChainEvents, Set<(payload: never) => void>>()
 
@@ -26,17 +26,17 @@ export class Emitter {
   /** Returns the function that ends the subscription. */
   on<E extends keyof ChainEvents>(
     event: E,
-    listener: (payload: ChainEvents[E]) => void,
+    listener: (payload: ChainEvents<B>[E]) => void,
   ): () => void {
     const set = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, set.add(listener as (payload: never) => void))
     return () => set.delete(listener as (payload: never) => void)
   }
 
-  emit<E extends keyof ChainEvents>(event: E, payload: ChainEvents[E]): void {
+  emit<E extends keyof ChainEvents>(event: E, payload: ChainEvents<B>[E]): void {
     for (const listener of this.#listeners.get(event) ?? []) {
       try {
-        ;(listener as (payload: ChainEvents[E]) => void)(payload)
+        ;(listener as (payload: ChainEvents<B>[E]) => void)(payload)
       } catch (error) {
         this.#log.error('chain listener failed', { on: event, error: messageOf(error) })
       }

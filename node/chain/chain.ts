@@ -9,13 +9,13 @@
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { bytesEqual, fromHex, type Hex, ZERO_HASH } from '../base/bytes.ts'
-import { NodeError, userError } from '../base/errors.ts'
+import { crypto } from '../base/crypto.ts'
+import { NodeError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { Commit } from '../store/commit.ts'
 import { storeError } from '../store/errors.ts'
-import { LruMap } from '../store/lru.ts'
 import type { Store } from '../store/store.ts'
-import { decodeStoredBlock, encodeBlock } from './block.ts'
+import { encodeBlock } from './block.ts'
 import { type ChainEvents, Emitter } from './chain-events.ts'
 import type { InvalidBlock } from './errors.ts'
 import { type Executed, type ExecuteInput, executeBlock } from './execute.ts'
@@ -31,16 +31,13 @@ import {
   writeMove,
 } from './heads.ts'
 import { l1AttributesOf } from './l1-attributes.ts'
-import { chainOptions } from './options.ts'
-import { decodeStoredReceipts, encodeStoredReceipts } from './receipt.ts'
-import { WorldState } from './state.ts'
-import { StateView } from './state-view.ts'
-import type { Block, BlockRef, Header, HeadTag, PayloadAttributes, Receipt } from './types.ts'
+import { type BlockTag, ChainReader } from './reader.ts'
+import { encodeStoredReceipts } from './receipt.ts'
+import type { StateView } from './state-view.ts'
+import type { Block, BlockRef, HeadTag, PayloadAttributes } from './types.ts'
 import { type Verdict, verifyBlock } from './verify.ts'
 
-export type Head = Header & { readonly hash: Hex }
-/** A head, a number, or a hash. */
-export type BlockTag = HeadTag | bigint | Hex
+export type { BlockTag } from './reader.ts'
 
 export type ImportResult =
   | { readonly kind: 'imported' }
@@ -61,24 +58,15 @@ export type ChainModules = {
   readonly log: Logger
 }
 
-export class Chain {
-  readonly config: ChainConfig
-  readonly genesis: Block
-  readonly #store: Store
+export class Chain extends ChainReader {
   readonly #log: Logger
   readonly #events: Emitter
-  readonly #blocks = new LruMap<Hex, Block>(chainOptions.blocksCached)
-  readonly #receipts = new LruMap<Hex, readonly Receipt[]>(chainOptions.blocksCached)
-  #heads: Heads
   #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(modules: ChainModules, genesis: Block, heads: Heads) {
-    this.config = modules.config
-    this.genesis = genesis
-    this.#store = modules.store
+  private constructor(modules: ChainModules, heads: Heads) {
+    super({ ...modules, heads })
     this.#log = modules.log.child('chain')
     this.#events = new Emitter(this.#log)
-    this.#heads = heads
   }
 
   /** Writes the genesis block into an empty store. @throws NodeError store-other-chain */
@@ -112,23 +100,10 @@ export class Chain {
       writeHeads(commit, heads)
       await commit.write(store)
     }
-    return new Chain(modules, block, heads)
+    return new Chain(modules, heads)
   }
 
   // --- heads ---
-
-  get heads(): Heads {
-    return this.#heads
-  }
-
-  headRef(tag: HeadTag): BlockRef {
-    return this.#heads[tag]
-  }
-
-  head(tag: HeadTag): Head {
-    const block = this.#mustHave(this.#heads[tag].hash)
-    return { ...block.header, hash: block.hash }
-  }
 
   on<E extends keyof ChainEvents>(
     event: E,
@@ -139,67 +114,8 @@ export class Chain {
 
   // --- reading ---
 
-  /** Side branches included. */
-  blockByHash(hash: Hex): Block | null {
-    const known = this.#blocks.get(hash)
-    if (known) return known
-    const bytes = this.#store.block(hash)
-    if (!bytes) return null
-    const block = decodeStoredBlock(bytes)
-    this.#blocks.set(hash, block)
-    return block
-  }
-
-  /** Canonical. */
-  blockByNumber(number: bigint): Block | null {
-    const hash = this.#store.canonicalHash(number)
-    return hash ? this.blockByHash(hash) : null
-  }
-
-  blockByTag(tag: BlockTag): Block | null {
-    if (typeof tag === 'bigint') return this.blockByNumber(tag)
-    if (tag === 'unsafe' || tag === 'safe' || tag === 'finalized') {
-      return this.blockByHash(this.#heads[tag].hash)
-    }
-    return this.blockByHash(tag)
-  }
-
-  isCanonical(ref: BlockRef): boolean {
-    return this.#store.canonicalHash(ref.number) === ref.hash
-  }
-
-  /** null for an unknown block. */
-  receipts(hash: Hex): readonly Receipt[] | null {
-    const known = this.#receipts.get(hash)
-    if (known) return known
-    const bytes = this.#store.receipts(hash)
-    if (!bytes) return null
-    const receipts = decodeStoredReceipts(bytes)
-    this.#receipts.set(hash, receipts)
-    return receipts
-  }
-
-  /** Where a canonical transaction stands. */
-  transaction(hash: Hex): { block: Block; index: number } | null {
-    const place = this.#store.txPlace(hash)
-    const block = place && this.blockByHash(place.blockHash)
-    return block && place ? { block, index: place.index } : null
-  }
-
   blockSignature(hash: Hex): Uint8Array | null {
-    return this.#store.signature(hash) ?? null
-  }
-
-  /** @throws NodeError unknown-block */
-  stateAt(at: BlockTag | Header): StateView {
-    const header = typeof at === 'object' ? at : this.blockByTag(at)?.header
-    if (!header) throw userError('unknown-block', `block ${String(at)} is not known`)
-    return new StateView({
-      reader: this.#store,
-      header,
-      chainId: this.config.l2ChainId,
-      gasCap: chainOptions.callGasMax,
-    })
+    return this.store.signature(hash) ?? null
   }
 
   call(
@@ -224,9 +140,9 @@ export class Chain {
     candidates?: ExecuteInput['candidates'],
     options: BuildOptions = {},
   ): Promise<Executed | InvalidBlock> {
-    const parent = this.#mustHave(options.parent ?? this.#heads.unsafe.hash)
+    const parent = this.mustHave(options.parent ?? this.heads.unsafe.hash)
     return executeBlock({
-      ...this.#clean(parent),
+      ...this.clean(parent),
       attributes,
       ...(candidates ? { candidates } : {}),
       ...(options.deadline ? { deadline: options.deadline } : {}),
@@ -235,7 +151,7 @@ export class Chain {
 
   /** Runs a block again from its clean parent state and compares the headers. */
   async reexecute(block: Block): Promise<Verdict> {
-    return verifyBlock(block, this.#clean(this.#mustHave(block.header.parentHash)))
+    return verifyBlock(block, this.clean(this.mustHave(block.header.parentHash)))
   }
 
   // --- writing ---
@@ -244,8 +160,8 @@ export class Chain {
   async commit(executed: Executed, options: { signature?: Uint8Array } = {}): Promise<void> {
     await this.#inTurn(async () => {
       const { parentHash } = executed.block.header
-      if (parentHash !== this.#heads.unsafe.hash) {
-        const message = `block builds on ${parentHash}, the head is ${this.#heads.unsafe.hash}: build again`
+      if (parentHash !== this.heads.unsafe.hash) {
+        const message = `block builds on ${parentHash}, the head is ${this.heads.unsafe.hash}: build again`
         throw new NodeError('stale-parent', 'retry', message)
       }
       await this.#append(executed, options.signature, true)
@@ -265,13 +181,13 @@ export class Chain {
       if (!l1AttributesOf(block)) {
         return { kind: 'invalid', reason: 'the first transaction is no L1 attributes deposit' }
       }
-      const verdict = await verifyBlock(block, this.#clean(parent))
+      const verdict = await verifyBlock(block, this.clean(parent))
       if (verdict.kind === 'invalid') return { kind: 'invalid', reason: verdict.reason }
       if (verdict.kind === 'mismatch') {
         const { field, expected, got } = verdict
         return { kind: 'invalid', reason: `${field} is ${got}, execution gives ${expected}` }
       }
-      const isHigher = block.header.number > this.#heads.unsafe.number
+      const isHigher = block.header.number > this.heads.unsafe.number
       await this.#append(verdict.executed, signature, isHigher && this.#descendsFromSafe(parent))
       return { kind: 'imported' }
     })
@@ -281,7 +197,7 @@ export class Chain {
   async markSafe(ref: BlockRef, l1Origin: BlockRef): Promise<void> {
     await this.#inTurn(async () => {
       this.#assertCanonical(ref, 'safe')
-      await this.#setHeads({ ...this.#heads, safe: ref, safeL1Origin: l1Origin })
+      await this.#writeHeads({ ...this.heads, safe: ref, safeL1Origin: l1Origin })
     })
   }
 
@@ -289,8 +205,8 @@ export class Chain {
   async markFinalized(ref: BlockRef): Promise<void> {
     await this.#inTurn(async () => {
       this.#assertCanonical(ref, 'finalized')
-      const safe = ref.number > this.#heads.safe.number ? ref : this.#heads.safe
-      await this.#setHeads({ ...this.#heads, safe, finalized: ref })
+      const safe = ref.number > this.heads.safe.number ? ref : this.heads.safe
+      await this.#writeHeads({ ...this.heads, safe, finalized: ref })
     })
   }
 
@@ -298,26 +214,21 @@ export class Chain {
    * goes back to the common ancestor when it stood above it. @throws NodeError finalized-reorg */
   async resetUnsafe(ref: BlockRef): Promise<void> {
     await this.#inTurn(async () => {
-      const target = this.#mustHave(ref.hash)
-      const move = planMove(this.#mustHave(this.#heads.unsafe.hash), target, (hash) =>
-        this.#mustHave(hash),
+      const target = this.mustHave(ref.hash)
+      const move = planMove(this.mustHave(this.heads.unsafe.hash), target, (hash) =>
+        this.mustHave(hash),
       )
       if (move.dropped.length === 0 && move.added.length === 0) return
       const heads = this.#headsAfter(move, target)
       const commit = new Commit()
       writeMove(commit, move)
       writeHeads(commit, heads)
-      await commit.write(this.#store)
+      await commit.write(this.store)
       this.#tell(move, heads)
     })
   }
 
   // --- inside ---
-
-  #clean(parent: Block): Pick<ExecuteInput, 'config' | 'parent' | 'state'> {
-    const state = new WorldState(this.#store, fromHex(parent.header.stateRoot))
-    return { config: this.config, parent: parent.header, state }
-  }
 
   async #append(
     executed: Executed,
@@ -331,34 +242,34 @@ export class Chain {
       .block(block.hash, encodeBlock(block), encodeStoredReceipts(receipts))
     if (signature) commit.signature(block.hash, signature)
     const remember = (): void => {
-      this.#blocks.set(block.hash, block)
-      this.#receipts.set(block.hash, receipts)
-      this.#store.rememberNodes(writes.nodes)
+      this.archive.remember(block, receipts)
+      // The native tries keep new nodes themselves; these views would hold on to a whole block's.
+      if (crypto.fault !== null) this.store.rememberNodes(writes.nodes)
     }
     if (!makeHead) {
-      await commit.write(this.#store)
+      await commit.write(this.store)
       remember()
       return
     }
-    const move = planMove(this.#mustHave(this.#heads.unsafe.hash), block, (hash) =>
-      this.#mustHave(hash),
+    const move = planMove(this.mustHave(this.heads.unsafe.hash), block, (hash) =>
+      this.mustHave(hash),
     )
     const heads = this.#headsAfter(move, block)
     writeMove(commit, move)
     writeHeads(commit, heads)
-    await commit.write(this.#store)
+    await commit.write(this.store)
     remember()
     this.#tell(move, heads)
   }
 
   /** Derivation may have known the block before its signature came by gossip. */
   async #keepSignature(hash: Hex, signature: Uint8Array | undefined): Promise<void> {
-    if (!signature || this.#store.signature(hash)) return
-    await new Commit().signature(hash, signature).write(this.#store)
+    if (!signature || this.store.signature(hash)) return
+    await new Commit().signature(hash, signature).write(this.store)
   }
 
   #headsAfter(move: Move, head: Block): Heads {
-    const { finalized, safe } = this.#heads
+    const { finalized, safe } = this.heads
     if (move.common.number < finalized.number) {
       throw new NodeError(
         'finalized-reorg',
@@ -366,9 +277,9 @@ export class Chain {
         `block ${head.hash} leaves the chain below the finalized block ${finalized.number}`,
       )
     }
-    if (safe.number <= move.common.number) return { ...this.#heads, unsafe: refOf(head) }
+    if (safe.number <= move.common.number) return { ...this.heads, unsafe: refOf(head) }
     // Derivation may begin again at the origin of the block it falls back to.
-    const origin = l1AttributesOf(this.#mustHave(move.common.hash))
+    const origin = l1AttributesOf(this.mustHave(move.common.hash))
     return {
       finalized,
       safe: move.common,
@@ -379,7 +290,7 @@ export class Chain {
 
   /** After the write: memory, then listeners. */
   #tell(move: Move, heads: Heads): void {
-    this.#heads = heads
+    this.setHeads(heads)
     if (move.dropped.length) {
       this.#log.warn('reorg', { dropped: move.dropped.length, added: move.added.length })
       this.#events.emit('reorg', move)
@@ -390,11 +301,11 @@ export class Chain {
     this.#events.emit('heads', heads)
   }
 
-  async #setHeads(heads: Heads): Promise<void> {
+  async #writeHeads(heads: Heads): Promise<void> {
     const commit = new Commit()
     writeHeads(commit, heads)
-    await commit.write(this.#store)
-    this.#heads = heads
+    await commit.write(this.store)
+    this.setHeads(heads)
     this.#events.emit('heads', heads)
   }
 
@@ -403,24 +314,18 @@ export class Chain {
       const message = `cannot mark ${ref.hash} (${ref.number}) ${tag}: it is not canonical`
       throw new NodeError('not-canonical', 'reset', message)
     }
-    if (ref.number < this.#heads.finalized.number) {
-      const message = `cannot mark block ${ref.number} ${tag}: ${this.#heads.finalized.number} is final`
+    if (ref.number < this.heads.finalized.number) {
+      const message = `cannot mark block ${ref.number} ${tag}: ${this.heads.finalized.number} is final`
       throw new NodeError('finalized-reorg', 'fatal', message)
     }
   }
 
   #descendsFromSafe(block: Block): boolean {
     let at = block
-    while (at.header.number > this.#heads.safe.number && !this.isCanonical(refOf(at))) {
-      at = this.#mustHave(at.header.parentHash)
+    while (at.header.number > this.heads.safe.number && !this.isCanonical(refOf(at))) {
+      at = this.mustHave(at.header.parentHash)
     }
-    return at.header.number >= this.#heads.safe.number && this.isCanonical(refOf(at))
-  }
-
-  #mustHave(hash: Hex): Block {
-    const block = this.blockByHash(hash)
-    if (!block) throw userError('unknown-block', `block ${hash} is not known`)
-    return block
+    return at.header.number >= this.heads.safe.number && this.isCanonical(refOf(at))
   }
 
   /** Writers wait for each other; a failure is its caller's only. */

@@ -1,14 +1,17 @@
 /**
- * The EthereumJS rule set: Prague from genesis under our chain id. One frozen instance per chain id is
- * shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
+ * The EthereumJS rule set: Prague from genesis under our chain id, or for a plain Ethereum chain that of one of its
+ * forks. One frozen instance per chain id (and fork) is shared by every transaction and EVM: EthereumJS copies its `Common` and rebuilds the parameter
  * table for each transaction otherwise, which costs more than a transfer.
  */
-import { Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
+import { paramsBlock } from '@ethereumjs/block'
+import { type ChainConfig, Common, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common'
 import { paramsEVM } from '@ethereumjs/evm'
 import { paramsTx } from '@ethereumjs/tx'
 import type { KZG } from '@ethereumjs/util'
 import { paramsVM } from '@ethereumjs/vm'
 import { fromHex } from '../base/bytes.ts'
+import { crypto } from '../base/crypto.ts'
+import { ecrecover } from './ecrecover.ts'
 import { verifyKzgProof } from './kzg.ts'
 
 /** Complete instances. (Outside the class: `Common`'s constructor already calls the methods below.) */
@@ -40,12 +43,25 @@ export function commonOf(chainId: number): Common {
 }
 
 function createCommon(chainId: number): Common {
-  const common = new FixedCommon({
+  return createSealedCommon({
     chain: { ...Mainnet, name: 'openledger', chainId },
     hardfork: Hardfork.Prague,
-    customCrypto: { kzg: pointEvaluation() },
   })
-  for (const params of [paramsTx, paramsEVM, paramsVM]) common.updateParams(params)
+}
+
+/** `params`: over EthereumJS' own, by EIP or fork name. */
+export function createSealedCommon(args: {
+  chain: ChainConfig
+  hardfork: string
+  params?: ParamsDict
+}): Common {
+  const { chain, hardfork, params = {} } = args
+  const common = new FixedCommon({
+    chain,
+    hardfork,
+    customCrypto: { kzg: pointEvaluation(), keccak256: crypto.keccak256, ecrecover },
+  })
+  for (const one of [paramsBlock, paramsTx, paramsEVM, paramsVM, params]) common.updateParams(one)
   // Every EVM listens for a change of hard fork and would never be let go by a shared instance.
   common.events.on = () => common.events
   sealed.add(common)

@@ -20,6 +20,8 @@ export type TxErrorCode =
   | 'fee-below-base-fee'
   | 'tip-above-fee-cap'
   | 'initcode-size'
+  | 'blob-gas-over-block'
+  | 'blob-fee-below-base-fee'
   | 'sender-not-eoa'
   /** Execution itself failed in a way that is a fault of ours; only a builder sees this. */
   | 'execution-fault'

@@ -10,6 +10,7 @@ import type { EVMResult, Log as EvmLog } from '@ethereumjs/evm'
 import { fromHex, type Hex, keccak, keccakHex, toHex } from '../base/bytes.ts'
 import { bloomOf } from './bloom.ts'
 import { DEPOSIT_TYPE, type DepositTx } from './deposit.ts'
+import { gasFloor } from './intrinsic-gas.ts'
 import { addressOf, type Machine } from './machine.ts'
 import { encodeRlp, integer } from './rlp.ts'
 import { INITCODE_BYTES_MAX } from './tx.ts'
@@ -108,22 +109,8 @@ function refuse(machine: Machine, tx: DepositTx, gasUsed: bigint): Outcome {
   return { ok: false, gasUsed, logs: [] }
 }
 
-/** Intrinsic gas (EIP-2028, 3860) and the calldata floor (EIP-7623), as for any transaction. */
-export function gasFloor(tx: Pick<DepositTx, 'to' | 'data'>): {
-  intrinsic: bigint
-  calldata: bigint
-} {
-  let tokens = 0
-  for (const byte of tx.data) tokens += byte === 0 ? 1 : 4
-  const creation = tx.to === null ? 32_000 + 2 * Math.ceil(tx.data.length / 32) : 0
-  return {
-    intrinsic: BigInt(21_000 + 4 * tokens + creation),
-    calldata: BigInt(21_000 + 10 * tokens),
-  }
-}
-
 /** EIP-2929 and EIP-3651. */
-function warm(machine: Machine, tx: DepositTx): void {
+export function warm(machine: Machine, tx: Pick<DepositTx, 'from' | 'to'>): void {
   const { journal, precompiles } = machine.evm
   for (const address of precompiles.keys()) journal.addAlwaysWarmAddress(address)
   journal.addAlwaysWarmAddress(tx.from)
@@ -131,10 +118,11 @@ function warm(machine: Machine, tx: DepositTx): void {
   journal.addAlwaysWarmAddress(machine.block.header.coinbase.toString())
 }
 
-/** EIP-6780: only what this transaction created goes. */
-async function deleteDestroyed(machine: Machine, result: EVMResult): Promise<void> {
+/** EIP-6780: only what this transaction created goes; before Cancun, all. */
+export async function deleteDestroyed(machine: Machine, result: EVMResult): Promise<void> {
   for (const address of [...(result.execResult.selfdestruct?.keys() ?? [])].sort()) {
-    if (result.execResult.createdAddresses?.has(address)) {
+    const isNew = result.execResult.createdAddresses?.has(address) ?? false
+    if (isNew || !machine.evm.common.isActivatedEIP(6780)) {
       await machine.evm.journal.deleteAccount(addressOf(address))
     }
   }

@@ -11,7 +11,7 @@
  */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { type Hex, toHex } from '../base/bytes.ts'
+import { toHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import {
   createBlock,
@@ -26,14 +26,15 @@ import { type DepositTx, decodeDepositTx, isDeposit } from './deposit.ts'
 import { type InvalidBlock, type SkippedTx, TxError, type TxRefusal } from './errors.ts'
 import { executeDeposit } from './execute-deposit.ts'
 import { executeTx } from './execute-tx.ts'
-import { encodeExtraData, type L1Prices, l1PricesOf, nextBaseFee } from './fees.ts'
+import { encodeExtraData, type L1Prices, l1FeeOfSize, nextBaseFee } from './fees.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
 import { RlpError } from './rlp.ts'
+import { rollupRules } from './rules.ts'
 import type { StateWrites, WorldState } from './state.ts'
 import { writeSystemState } from './system.ts'
 import { decodeTx, type SignedTx, txHash } from './tx.ts'
-import type { Block, Header, PayloadAttributes, Receipt } from './types.ts'
+import type { Block, Header, L1Fee, PayloadAttributes, Receipt } from './types.ts'
 
 export type ExecuteInput = {
   readonly config: Pick<ChainConfig, 'l2ChainId' | 'blockTime'>
@@ -45,6 +46,16 @@ export type ExecuteInput = {
   readonly candidates?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** Asked between candidates; true ends the block. */
   readonly deadline?: () => boolean
+  readonly observer?: BlockObserver
+}
+
+/** Told of a block while it runs, for tracing. It must change nothing; what it throws ends the run. */
+export type BlockObserver = {
+  /** The machine is new. */
+  begin(machine: Machine): void
+  /** Nothing of the transaction has happened. */
+  beforeTx(raw: Uint8Array, index: number): void
+  afterTx(receipt: Receipt): void
 }
 
 export type Executed = {
@@ -75,7 +86,10 @@ export async function executeBlock(input: ExecuteInput): Promise<Executed | Inva
     parentBeaconBlockRoot: attributes.parentBeaconBlockRoot,
   }
   writeSystemState(state, environment)
-  const run = new BlockRun(createMachine({ chainId: config.l2ChainId, state, environment }), config)
+  const rules = rollupRules(config.l2ChainId)
+  const machine = createMachine({ rules, state, environment })
+  const run = new BlockRun(machine, config, input.observer)
+  input.observer?.begin(machine)
 
   for (const [txIndex, raw] of attributes.transactions.entries()) {
     const refusal = await run.include(raw)
@@ -144,10 +158,18 @@ class BlockRun {
   gasUsed = 0n
   readonly #machine: Machine
   readonly #chainId: number
-  #prices: L1Prices | undefined
+  readonly #observer: BlockObserver | undefined
+  #prices: L1Prices | null | undefined
+  /** By FastLZ size: most transactions of a block are of few sizes. */
+  readonly #l1Fees = new Map<number, L1Fee>()
 
-  constructor(machine: Machine, config: Pick<ChainConfig, 'l2ChainId'>) {
+  constructor(
+    machine: Machine,
+    config: Pick<ChainConfig, 'l2ChainId'>,
+    observer: BlockObserver | undefined,
+  ) {
     this.#machine = machine
+    this.#observer = observer
     this.#chainId = config.l2ChainId
   }
 
@@ -159,11 +181,13 @@ class BlockRun {
   async include(raw: Uint8Array): Promise<TxRefusal | null> {
     const { state } = this.#machine
     await state.checkpoint()
+    this.#observer?.beforeTx(raw, this.transactions.length)
     const result = isDeposit(raw) ? await this.#deposit(raw) : await this.#signed(raw)
     if ('refusal' in result) {
       this.#machine.unwind(0)
       return result.refusal
     }
+    this.#observer?.afterTx(result.receipt)
     await state.commit()
     this.transactions.push(raw)
     this.receipts.push(result.receipt)
@@ -205,12 +229,25 @@ class BlockRun {
   async #signed(raw: Uint8Array): Promise<{ receipt: Receipt } | { refusal: TxRefusal }> {
     const tx = readSigned(raw, this.#chainId)
     if ('code' in tx) return { refusal: tx }
-    this.#prices ??= l1PricesOf((address: Hex, key: Hex) => this.#machine.state.slot(address, key))
     return executeTx(this.#machine, tx, {
       gasLeft: this.gasLeft,
       cumulativeGasUsed: this.gasUsed,
-      prices: this.#prices,
+      l1Fee: this.#l1FeeOf(tx.fastLzBytes),
+      isWatched: this.#observer !== undefined,
     })
+  }
+
+  /** Prices stay as they are once the first signed transaction is reached. */
+  #l1FeeOf(fastLzBytes: number): L1Fee | null {
+    const { state, rules } = this.#machine
+    this.#prices ??= rules.l1Prices((address, key) => state.slot(address, key))
+    if (!this.#prices) return null
+    let fee = this.#l1Fees.get(fastLzBytes)
+    if (!fee) {
+      fee = l1FeeOfSize(fastLzBytes, this.#prices)
+      this.#l1Fees.set(fastLzBytes, fee)
+    }
+    return fee
   }
 }
 

@@ -14,14 +14,20 @@ const HASH_FACTOR = 2654435769
 const LOOKUP_MARGIN = 13
 const MATCH_MARGIN = 4
 
+/** Positions by hash, as `base + position`: what an earlier call left lies below its `base` and counts as 0.
+ * One table for all calls, since making 32 KiB anew took most of a call. */
+const table = new Uint32Array(TABLE_SIZE)
+let base = 0
+let baseNext = 0
+
 export function fastLzSize(data: Uint8Array): number {
-  const table = new Uint32Array(TABLE_SIZE)
+  beginTable(data.length)
   const lookupEnd = Math.max(0, data.length - LOOKUP_MARGIN)
   let size = 0
   let literalsFrom = 0
   let at = 2
   while (at < lookupEnd) {
-    const candidate = remember(table, data, at)
+    const candidate = remember(data, at)
     const isMatch = at - candidate <= DISTANCE_MAX && groupAt(data, candidate) === groupAt(data, at)
     if (!isMatch) {
       at++
@@ -33,8 +39,8 @@ export function fastLzSize(data: Uint8Array): number {
     const length = matchLength(data, candidate + 3, at + 3)
     size += matchSize(length)
     at += length
-    remember(table, data, at)
-    remember(table, data, at + 1)
+    remember(data, at)
+    remember(data, at + 1)
     at += 2
     literalsFrom = at
   }
@@ -42,11 +48,20 @@ export function fastLzSize(data: Uint8Array): number {
 }
 
 /** Stores position `at` under the hash of its group; returns what was there. */
-function remember(table: Uint32Array, data: Uint8Array, at: number): number {
+function remember(data: Uint8Array, at: number): number {
   const hash = (Math.imul(HASH_FACTOR, groupAt(data, at)) >>> 19) & (TABLE_SIZE - 1)
   const before = table[hash] as number
-  table[hash] = at
-  return before
+  table[hash] = base + at
+  return before < base ? 0 : before - base
+}
+
+function beginTable(length: number): void {
+  if (baseNext + length >= 2 ** 32) {
+    table.fill(0)
+    baseNext = 0
+  }
+  base = baseNext
+  baseNext += length + 1
 }
 
 function groupAt(data: Uint8Array, at: number): number {

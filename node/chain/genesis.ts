@@ -4,8 +4,9 @@
  */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { fromHex, type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
-import { EMPTY_ACCOUNT } from './account.ts'
+import { bytesEqual, fromHex, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
+import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './account.ts'
 import {
   createBlock,
   EMPTY_BLOOM,
@@ -15,13 +16,16 @@ import {
   ZERO_NONCE,
 } from './block.ts'
 import { encodeExtraData } from './fees.ts'
-import { addressOf } from './machine.ts'
+import { addressOf, createMachine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
+import { rollupRules } from './rules.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from './state.ts'
 import { EMPTY_ROOT } from './trie.ts'
 import type { Block } from './types.ts'
 
 type GenesisAccount = {
+  /** Instead of all below: run by a factory that takes salt || creation code, after everything else stands. */
+  readonly deployment?: { readonly factory: Hex; readonly salt: Hex; readonly creationCode: Hex }
   readonly code?: Hex
   readonly storage?: Readonly<Record<Hex, Hex>>
   /** wei of OPEN. */
@@ -30,6 +34,9 @@ type GenesisAccount = {
 }
 
 export type GenesisAlloc = Readonly<Record<Hex, GenesisAccount>>
+
+/** The largest of the preinstalls takes 5 million. */
+const DEPLOYMENT_GAS = 30_000_000n
 
 /** wei of OPEN per gas: 1 gwei, as Ethereum began EIP-1559 with. */
 const GENESIS_BASE_FEE_WEI = 1_000_000_000n
@@ -40,17 +47,7 @@ export async function createGenesis(
   config: ChainConfig,
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
-  const state = new WorldState(NOTHING, EMPTY_ROOT)
-  for (const [key, account] of Object.entries(alloc)) {
-    const address = key.toLowerCase() as Hex
-    const { nonce = 0n, balance = 0n } = account
-    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
-    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
-    for (const [slot, value] of Object.entries(account.storage ?? {})) {
-      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
-    }
-  }
-  const writes = state.finish()
+  const writes = await genesisState(alloc, (state) => runDeployments(config, alloc, state))
   const { systemConfig, l2Time } = config.genesis
   const header = {
     parentHash: ZERO_HASH,
@@ -79,6 +76,59 @@ export async function createGenesis(
     requestsHash: EMPTY_REQUESTS_HASH,
   }
   return { block: createBlock(header, []), writes }
+}
+
+/** The alloc as the first state; `afterwards` may add to it. */
+export async function genesisState(
+  alloc: GenesisAlloc,
+  afterwards: (state: WorldState) => Promise<void> = async () => {},
+): Promise<StateWrites> {
+  const state = new WorldState(NOTHING, EMPTY_ROOT)
+  for (const [key, account] of Object.entries(alloc)) {
+    const address = key.toLowerCase() as Hex
+    if (account.deployment) continue
+    const { nonce = 0n, balance = 0n } = account
+    state.setAccount(address, { ...EMPTY_ACCOUNT, nonce, balance })
+    if (account.code) await state.putCode(addressOf(address), fromHex(account.code))
+    for (const [slot, value] of Object.entries(account.storage ?? {})) {
+      state.setSlot(address, word(slot), trimmed(fromHex(word(value))))
+    }
+  }
+  await afterwards(state)
+  return state.finish()
+}
+
+/** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
+async function runDeployments(
+  { l2ChainId, genesis }: ChainConfig,
+  alloc: GenesisAlloc,
+  state: WorldState,
+): Promise<void> {
+  const deployments = Object.entries(alloc).flatMap(([address, { deployment }]) =>
+    deployment ? [{ address: address.toLowerCase() as Hex, ...deployment }] : [],
+  )
+  if (deployments.length === 0) return
+  const { evm } = createMachine({
+    rules: rollupRules(l2ChainId),
+    state,
+    environment: {
+      number: genesis.l2.number,
+      coinbase: OP.sequencerFeeVault,
+      timestamp: genesis.l2Time,
+      gasLimit: DEPLOYMENT_GAS,
+      mixHash: ZERO_HASH,
+      baseFeePerGas: 0n,
+    },
+  })
+  for (const { address, factory, salt, creationCode } of deployments) {
+    const data = fromHex(`${salt}${creationCode.slice(2)}`)
+    await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })
+    await evm.journal.cleanup()
+    const account = state.account(address)
+    assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
+  }
+  // The caller of calls that nobody made.
+  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 /** 32 bytes of hex, whatever padding the alloc was written with. */

@@ -14,7 +14,7 @@ import {
 import type { Commit } from '../store/commit.ts'
 import type { Store } from '../store/store.ts'
 import { txHash } from './tx.ts'
-import type { Block, BlockRef, HeadTag } from './types.ts'
+import type { Block, BlockRef, EthereumBlock, HeadTag } from './types.ts'
 
 export type Heads = Readonly<Record<HeadTag, BlockRef>> & {
   /** The L1 block the safe head was derived from. */
@@ -23,7 +23,7 @@ export type Heads = Readonly<Record<HeadTag, BlockRef>> & {
 
 const SAFE_L1 = 'safe-l1-origin'
 
-export function readHeads(store: Store): Heads | null {
+export function readHeads(store: Pick<Store, 'meta'>): Heads | null {
   const at = (name: string): BlockRef | null => {
     const row = store.meta(name)
     if (!row) return null
@@ -44,16 +44,20 @@ export function writeHeads(commit: Commit, heads: Heads): void {
 }
 
 /** Oldest first in `added`, newest first in `dropped`. */
-export type Move = {
+export type Move<B extends EthereumBlock = Block> = {
   readonly common: BlockRef
-  readonly dropped: readonly Block[]
-  readonly added: readonly Block[]
+  readonly dropped: readonly B[]
+  readonly added: readonly B[]
 }
 
 /** How the canonical chain ends at `to` instead of at `from`. `blockOf` must know both branches. */
-export function planMove(from: Block, to: Block, blockOf: (hash: Hex) => Block): Move {
-  const dropped: Block[] = []
-  const added: Block[] = []
+export function planMove<B extends EthereumBlock>(
+  from: B,
+  to: B,
+  blockOf: (hash: Hex) => B,
+): Move<B> {
+  const dropped: B[] = []
+  const added: B[] = []
   let [old, next] = [from, to]
   while (old.hash !== next.hash) {
     if (old.header.number >= next.header.number) {
@@ -67,7 +71,7 @@ export function planMove(from: Block, to: Block, blockOf: (hash: Hex) => Block):
   return { common: refOf(old), dropped, added: added.reverse() }
 }
 
-export function writeMove(commit: Commit, move: Move): void {
+export function writeMove(commit: Commit, move: Move<EthereumBlock>): void {
   for (const block of move.dropped) {
     commit.dropCanonical(block.header.number)
     for (const raw of block.transactions) commit.dropTxPlace(txHash(raw))
@@ -75,13 +79,13 @@ export function writeMove(commit: Commit, move: Move): void {
   for (const block of move.added) writeCanonical(commit, block)
 }
 
-export function writeCanonical(commit: Commit, block: Block): void {
+export function writeCanonical(commit: Commit, block: EthereumBlock): void {
   commit.canonical(block.header.number, block.hash)
   for (const [index, raw] of block.transactions.entries()) {
     commit.txPlace(txHash(raw), block.hash, index)
   }
 }
 
-export function refOf(block: Block): BlockRef {
+export function refOf(block: EthereumBlock): BlockRef {
   return { hash: block.hash, number: block.header.number }
 }

@@ -4,6 +4,8 @@
 type ChainOptions = {
   readonly callGasMax: bigint
   readonly blocksCached: number
+  readonly transactionsCached: number
+  readonly trieCacheBytes: number
   readonly recoveredMax: number
   readonly recoverPendingMax: number
   readonly recoverThreadsMax: number
@@ -14,6 +16,10 @@ export const chainOptions: ChainOptions = {
   callGasMax: 50_000_000n,
   /** Decoded blocks with receipts kept in memory. */
   blocksCached: 64,
+  /** Transactions in those blocks, and receipts; about 2 KiB each together. */
+  transactionsCached: 32_768,
+  /** Trie nodes kept in memory by the native tries. */
+  trieCacheBytes: 134_217_728,
   /** Recovered senders kept in memory, about 200 bytes each. */
   recoveredMax: 65_536,
   /** Signatures waiting for a thread; those beyond are recovered on the event loop. */

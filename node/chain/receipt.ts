@@ -1,7 +1,8 @@
 /**
  * Receipts: the consensus encoding that `receiptsRoot` commits to, and our own storage encoding that
  * keeps everything a receipt says without running the block again. A deposit's consensus receipt ends
- * with its nonce and version 1 (Canyon), any other has the four Ethereum fields behind its type byte.
+ * with its nonce and version 1 (Canyon), any other has the four Ethereum fields behind its type byte;
+ * before Byzantium the first of them is a state root.
  */
 import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { bloomOf } from './bloom.ts'
@@ -14,6 +15,7 @@ import {
   integer,
   integerOf,
   listOf,
+  RlpError,
   type RlpItem,
 } from './rlp.ts'
 import { orderedRoot } from './trie.ts'
@@ -23,7 +25,7 @@ const DEPOSIT_RECEIPT_VERSION = 1
 
 export function encodeReceipt(receipt: Receipt): Uint8Array {
   const fields: RlpItem[] = [
-    integer(receipt.status),
+    receipt.root ? fromHex(receipt.root) : integer(receipt.status),
     integer(receipt.cumulativeGasUsed),
     receipt.logsBloom,
     receipt.logs.map(logItem),
@@ -54,6 +56,7 @@ export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
       integer(receipt.effectiveGasPrice),
       receipt.l1Fee ? l1FeeItem(receipt.l1Fee) : [],
       receipt.depositNonce === undefined ? [] : [integer(receipt.depositNonce)],
+      ...plainItems(receipt),
     ]),
   )
 }
@@ -61,7 +64,8 @@ export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
 export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
   let cumulativeGasUsed = 0n
   return listOf(decodeRlp(bytes), 'receipts').map((item) => {
-    const f = listOf(item, 'receipt', 11)
+    const f = listOf(item, 'receipt')
+    if (f.length !== 11 && f.length !== 12) throw new RlpError(`receipt has ${f.length} items`)
     const logs = listOf(f[6], 'logs').map(logOf)
     const gasUsed = integerOf(f[5], 'gas used', 8)
     cumulativeGasUsed += gasUsed
@@ -81,8 +85,24 @@ export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
       effectiveGasPrice: integerOf(f[8], 'effective gas price'),
       ...(l1Fee.length ? { l1Fee: l1FeeOfItem(l1Fee) } : {}),
       ...(nonce.length ? { depositNonce: integerOf(nonce[0], 'deposit nonce', 8) } : {}),
+      ...plainFieldsOf(f[11]),
     }
   })
+}
+
+/** What only a plain Ethereum chain has, as one more item: `[root]` or `[blob gas, its price]`. */
+function plainItems({ root, blobGas }: Receipt): RlpItem[] {
+  if (root) return [[fromHex(root)]]
+  return blobGas ? [[integer(blobGas.used), integer(blobGas.price)]] : []
+}
+
+function plainFieldsOf(item: RlpItem | undefined): Pick<Receipt, 'root' | 'blobGas'> {
+  if (item === undefined) return {}
+  const f = listOf(item, 'plain receipt fields')
+  if (f.length === 1) return { root: hexOf(f[0], 'state root', 32) }
+  return {
+    blobGas: { used: integerOf(f[0], 'blob gas', 8), price: integerOf(f[1], 'blob gas price') },
+  }
 }
 
 function logItem(log: Log): RlpItem {

@@ -1,22 +1,9 @@
-/** A thread behind `sender.ts`: the same `ecrecover` that runs without it, for one signature a message. */
+/** A thread behind `sender-threads.ts`: the twin's recovery, for one signature a message. */
 import { parentPort } from 'node:worker_threads'
-import { ecrecover } from '@ethereumjs/util'
+import { plainCrypto } from '../base/crypto.ts'
+import type { ThreadAnswer, ThreadRequest } from './sender-threads.ts'
 
-export type RecoverRequest = {
-  readonly id: number
-  readonly args: Parameters<typeof ecrecover>
-}
-/** `publicKey` null: not recoverable. */
-export type RecoverAnswer = { readonly id: number; readonly publicKey: Uint8Array | null }
-
-parentPort?.on('message', ({ id, args }: RecoverRequest) => {
-  parentPort?.postMessage({ id, publicKey: recover(args) } satisfies RecoverAnswer)
+parentPort?.on('message', ({ id, signature }: ThreadRequest) => {
+  const publicKey = plainCrypto.recover(signature)
+  parentPort?.postMessage({ id, publicKey } satisfies ThreadAnswer)
 })
-
-function recover(args: RecoverRequest['args']): Uint8Array | null {
-  try {
-    return ecrecover(...args)
-  } catch {
-    return null
-  }
-}

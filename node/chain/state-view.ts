@@ -4,18 +4,24 @@
  */
 import { fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_ACCOUNT } from './account.ts'
+import { headerHash } from './block.ts'
 import {
   type CallContext,
+  type CallOptions,
   type CallRequest,
   type CallResult,
   estimateGas,
   type GasEstimate,
   runCall,
 } from './call.ts'
-import { l1FeeOf, l1PricesOf } from './fees.ts'
+import { l1FeeOf } from './fees.ts'
+import type { AncestorHash } from './machine.ts'
+import type { BlockRules } from './rules.ts'
+import { simulate } from './simulate.ts'
+import type { SimulatedBlock, SimulationInput, SimulationRules } from './simulation.ts'
 import { type StateReader, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
-import type { Header, L1Fee } from './types.ts'
+import type { EthereumHeader } from './types.ts'
 
 type StorageProof = {
   readonly key: Hex
@@ -31,21 +37,34 @@ export type AccountProof = {
 }
 
 export class StateView {
-  readonly header: Header
+  readonly header: EthereumHeader
+  readonly rules: BlockRules
   readonly #reader: StateReader
   readonly #state: WorldState
   readonly #context: CallContext
+  readonly #simulation: SimulationRules
 
-  constructor(args: { reader: StateReader; header: Header; chainId: number; gasCap: bigint }) {
-    const { reader, header } = args
+  constructor(args: {
+    reader: StateReader
+    header: EthereumHeader
+    rules: BlockRules
+    gasCap: bigint
+    simulation: SimulationRules
+    ancestorHash?: AncestorHash
+  }) {
+    const { reader, header, rules, ancestorHash } = args
+    this.#simulation = args.simulation
     this.header = header
+    this.rules = rules
     this.#reader = reader
     const root = fromHex(header.stateRoot)
     this.#state = new WorldState(reader, root)
     this.#context = {
-      chainId: args.chainId,
+      rules,
       gasCap: args.gasCap,
+      ...(ancestorHash ? { ancestorHash } : {}),
       environment: header,
+      blockHash: () => headerHash(header),
       createState: () => new WorldState(reader, root),
     }
   }
@@ -65,12 +84,10 @@ export class StateView {
     return account ? this.#state.code(account.codeHash) : new Uint8Array(0)
   }
 
-  /** What including `raw` costs for L1 data at this block's prices. */
-  l1Fee(raw: Uint8Array): L1Fee {
-    return l1FeeOf(
-      raw,
-      l1PricesOf((address, key) => this.#state.slot(address, key)),
-    )
+  /** wei that including `raw` costs for L1 data at this block's prices. */
+  l1Fee(raw: Uint8Array): bigint {
+    const prices = this.rules.l1Prices((address, key) => this.#state.slot(address, key))
+    return prices ? l1FeeOf(raw, prices).fee : 0n
   }
 
   proof(address: Hex, slots: readonly Hex[]): AccountProof {
@@ -90,11 +107,21 @@ export class StateView {
     }
   }
 
-  async call(request: CallRequest): Promise<CallResult> {
-    return runCall(this.#context, request)
+  async call(request: CallRequest, options: CallOptions = {}): Promise<CallResult> {
+    return runCall(this.#context, request, options)
   }
 
-  async estimateGas(request: CallRequest): Promise<GasEstimate> {
-    return estimateGas(this.#context, request)
+  async estimateGas(
+    request: CallRequest,
+    options: Parameters<typeof estimateGas>[2] = {},
+  ): Promise<GasEstimate> {
+    return estimateGas(this.#context, request, options)
+  }
+
+  /** Blocks on top of this one. @throws SimulationError */
+  async simulate(
+    input: Omit<SimulationInput, 'rules' | 'base' | 'reader'>,
+  ): Promise<SimulatedBlock[]> {
+    return simulate({ ...input, rules: this.#simulation, base: this.header, reader: this.#reader })
   }
 }

@@ -21,7 +21,8 @@ import {
   encodeAccount,
   encodeSlot,
 } from './account.ts'
-import { EMPTY_ROOT, type LoadNode, Trie } from './trie.ts'
+import { EMPTY_ROOT } from './trie.ts'
+import { type Change, type TrieChange, type Tries, triesOf } from './tries.ts'
 
 export type StateReader = {
   node(hash: Uint8Array): Uint8Array | undefined
@@ -33,6 +34,8 @@ export type StateWrites = {
   readonly stateRoot: Uint8Array
   readonly nodes: readonly { readonly hash: Uint8Array; readonly rlp: Uint8Array }[]
   readonly codes: readonly { readonly hash: Uint8Array; readonly code: Uint8Array }[]
+  /** wei: what all balances together gained since the start. */
+  readonly balanceChange: bigint
   /** After the writes; the empty root for an account that does not exist. */
   storageRootOf(address: Hex): Uint8Array
 }
@@ -44,7 +47,7 @@ const NO_BYTES = new Uint8Array(0)
 
 export class WorldState implements StateManagerInterface {
   readonly #reader: StateReader
-  readonly #load: LoadNode
+  readonly #tries: Tries
   readonly #root: Uint8Array
   /** As of the start. */
   readonly #origin = new Map<Hex, AccountRecord | null>()
@@ -58,7 +61,7 @@ export class WorldState implements StateManagerInterface {
 
   constructor(reader: StateReader, root: Uint8Array) {
     this.#reader = reader
-    this.#load = (hash) => reader.node(hash)
+    this.#tries = triesOf(reader)
     this.#root = root
   }
 
@@ -75,7 +78,7 @@ export class WorldState implements StateManagerInterface {
 
   setAccount(address: Hex, account: AccountRecord | null): void {
     const before = this.account(address)
-    this.#undo.push(() => this.#accounts.set(address, before))
+    if (this.#marks.length) this.#undo.push(() => this.#accounts.set(address, before))
     this.#accounts.set(address, account)
     this.#dirty.add(address)
   }
@@ -95,7 +98,7 @@ export class WorldState implements StateManagerInterface {
     const current = this.account(address)
     const origin = this.#origin.get(address)
     if (!slots.wiped && current && origin && !bytesEqual(origin.storageRoot, EMPTY_ROOT)) {
-      const rlp = new Trie(this.#load, origin.storageRoot).get(keccak(fromHex(key)))
+      const rlp = this.#tries.get(origin.storageRoot, fromHex(key))
       if (rlp) value = decodeSlot(rlp)
     }
     slots.values.set(key, value)
@@ -105,7 +108,7 @@ export class WorldState implements StateManagerInterface {
   setSlot(address: Hex, key: Hex, value: Uint8Array): void {
     const before = this.slot(address, key)
     const slots = this.#slotsOf(address)
-    this.#undo.push(() => slots.values.set(key, before))
+    if (this.#marks.length) this.#undo.push(() => slots.values.set(key, before))
     slots.values.set(key, trimmed(value))
     slots.dirty.add(key)
   }
@@ -129,33 +132,37 @@ export class WorldState implements StateManagerInterface {
   /** @throws when a checkpoint is still open. */
   finish(): StateWrites {
     assert(this.#marks.length === 0, 'state finished with an open checkpoint')
-    const trie = new Trie(this.#load, this.#root)
+    const changes: Change[] = []
     const nodes: StateWrites['nodes'][number][] = []
     const codes = new Map<Hex, Uint8Array>()
     const storageRoots = new Map<Hex, Uint8Array>()
     for (const [address, slots] of this.#slots) {
       if (slots.dirty.size || slots.wiped) this.#dirty.add(address)
     }
-    for (const address of [...this.#dirty].sort()) {
+    let balanceChange = 0n
+    for (const address of this.#dirty) {
       const account = this.account(address)
-      const key = keccak(fromHex(address))
+      balanceChange += (account?.balance ?? 0n) - (this.#origin.get(address)?.balance ?? 0n)
+      const key = fromHex(address)
       if (!account) {
-        trie.delete(key)
+        changes.push([key, NO_BYTES])
         storageRoots.set(address, EMPTY_ROOT)
         continue
       }
       const storage = this.#commitStorage(address)
       for (const node of storage.nodes) nodes.push(node)
       storageRoots.set(address, storage.root)
-      trie.put(key, encodeAccount({ ...account, storageRoot: storage.root }))
+      changes.push([key, encodeAccount({ ...account, storageRoot: storage.root })])
+      if (this.#codes.size === 0) continue
       const code = this.#codes.get(toHex(account.codeHash))
       if (code) codes.set(toHex(account.codeHash), code)
     }
-    const { root, nodes: accountNodes } = trie.commit()
+    const { root, nodes: accountNodes } = this.#tries.commit(this.#root, changes)
     return {
       stateRoot: root,
       nodes: nodes.concat(accountNodes),
       codes: [...codes].map(([hash, code]) => ({ hash: fromHex(hash), code })),
+      balanceChange,
       storageRootOf: (address) =>
         storageRoots.get(address) ?? this.#before(address)?.storageRoot ?? EMPTY_ROOT,
     }
@@ -268,7 +275,7 @@ export class WorldState implements StateManagerInterface {
 
   /** As the root has it, whatever was changed since. */
   #before(address: Hex): AccountRecord | null {
-    const rlp = new Trie(this.#load, this.#root).get(keccak(fromHex(address)))
+    const rlp = this.#tries.get(this.#root, fromHex(address))
     return rlp ? decodeAccount(rlp) : null
   }
 
@@ -283,7 +290,7 @@ export class WorldState implements StateManagerInterface {
 
   #wipe(address: Hex): void {
     const before = this.#slotsOf(address)
-    this.#undo.push(() => this.#slots.set(address, before))
+    if (this.#marks.length) this.#undo.push(() => this.#slots.set(address, before))
     this.#slots.set(address, { wiped: true, values: new Map(), dirty: new Set() })
   }
 
@@ -293,16 +300,15 @@ export class WorldState implements StateManagerInterface {
     while (this.#undo.length > mark) this.#undo.pop()?.()
   }
 
-  #commitStorage(address: Hex): ReturnType<Trie['commit']> {
+  #commitStorage(address: Hex): TrieChange {
     const slots = this.#slots.get(address)
     const base = slots?.wiped ? EMPTY_ROOT : (this.#origin.get(address)?.storageRoot ?? EMPTY_ROOT)
     if (!slots?.dirty.size) return { root: base, nodes: [] }
-    const trie = new Trie(this.#load, base)
-    for (const key of [...slots.dirty].sort()) {
+    const changes = Array.from(slots.dirty, (key): Change => {
       const value = slots.values.get(key) as Uint8Array
-      trie.put(keccak(fromHex(key)), value.length ? encodeSlot(value) : NO_BYTES)
-    }
-    return trie.commit()
+      return [fromHex(key), value.length ? encodeSlot(value) : NO_BYTES]
+    })
+    return this.#tries.commit(base, changes)
   }
 }
 

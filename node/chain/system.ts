@@ -16,11 +16,27 @@ export function writeSystemState(
   state: WorldState,
   block: Pick<Header, 'number' | 'timestamp' | 'parentHash' | 'parentBeaconBlockRoot'>,
 ): void {
+  writeBeaconRoot(state, block)
+  writeParentHash(state, block)
+}
+
+/** EIP-4788. */
+export function writeBeaconRoot(
+  state: WorldState,
+  block: Pick<Header, 'timestamp' | 'parentBeaconBlockRoot'>,
+): void {
   const at = block.timestamp % RING
   if (hasCode(state, STANDARD.beaconRoots)) {
     put(state, STANDARD.beaconRoots, at, bigintToBytes(block.timestamp, 32))
     put(state, STANDARD.beaconRoots, at + RING, fromHex(block.parentBeaconBlockRoot))
   }
+}
+
+/** EIP-2935. */
+export function writeParentHash(
+  state: WorldState,
+  block: Pick<Header, 'number' | 'parentHash'>,
+): void {
   if (hasCode(state, STANDARD.history)) {
     put(state, STANDARD.history, (block.number - 1n) % RING, fromHex(block.parentHash))
   }

@@ -4,9 +4,8 @@
  */
 import type { Hex } from '../base/bytes.ts'
 
-/** A Prague header. On L2 `withdrawalsRoot` is the storage root of L2ToL1MessagePasser (Isthmus),
- * `extraData` carries the EIP-1559 parameters (Holocene), blob gas is always 0. */
-export type Header = {
+/** A header of any fork since Frontier. What a later fork added is absent before it. */
+export type EthereumHeader = {
   readonly parentHash: Hex
   readonly ommersHash: Hex
   readonly coinbase: Hex
@@ -21,16 +20,41 @@ export type Header = {
   /** Seconds since the epoch. */
   readonly timestamp: bigint
   readonly extraData: Uint8Array
-  /** prevRandao: of the L1 origin. */
+  /** prevRandao since the merge; on L2 that of the L1 origin. */
   readonly mixHash: Hex
   readonly nonce: Uint8Array
-  /** wei of OPEN per gas. */
-  readonly baseFeePerGas: bigint
-  readonly withdrawalsRoot: Hex
-  readonly blobGasUsed: bigint
-  readonly excessBlobGas: bigint
-  readonly parentBeaconBlockRoot: Hex
-  readonly requestsHash: Hex
+  /** London. wei (of OPEN, on L2) per gas. */
+  readonly baseFeePerGas?: bigint
+  /** Shanghai. */
+  readonly withdrawalsRoot?: Hex
+  /** Cancun, as the two below. */
+  readonly blobGasUsed?: bigint
+  readonly excessBlobGas?: bigint
+  readonly parentBeaconBlockRoot?: Hex
+  /** Prague. */
+  readonly requestsHash?: Hex
+}
+
+/** A Prague header. On L2 `withdrawalsRoot` is the storage root of L2ToL1MessagePasser (Isthmus),
+ * `extraData` carries the EIP-1559 parameters (Holocene), blob gas is always 0. */
+export type Header = Required<EthereumHeader>
+
+/** EIP-4895. */
+export type Withdrawal = {
+  readonly index: bigint
+  readonly validatorIndex: bigint
+  readonly address: Hex
+  /** gwei. */
+  readonly amount: bigint
+}
+
+/** A block of any fork. A rollup's `Block` is one, without ommers and withdrawals. */
+export type EthereumBlock = {
+  readonly hash: Hex
+  readonly header: EthereumHeader
+  readonly transactions: readonly Uint8Array[]
+  readonly ommers?: readonly EthereumHeader[]
+  readonly withdrawals?: readonly Withdrawal[]
 }
 
 /** `transactions` are EIP-2718 bytes (a legacy transaction is its bare RLP). */
@@ -49,7 +73,7 @@ export type Log = {
 }
 
 export type Receipt = {
-  /** 0, 1, 2, 4 or 0x7e. */
+  /** 0, 1, 2, 3 (not on L2), 4 or 0x7e (only on L2). */
   readonly type: number
   readonly transactionHash: Hex
   readonly from: Hex
@@ -65,6 +89,10 @@ export type Receipt = {
   readonly l1Fee?: L1Fee
   /** Deposits only (Regolith). */
   readonly depositNonce?: bigint
+  /** Before Byzantium: the state root after the transaction, where `status` stands since. */
+  readonly root?: Hex
+  /** Blob transactions only (EIP-4844); the price in wei per blob gas. */
+  readonly blobGas?: { readonly used: bigint; readonly price: bigint }
 }
 
 export type L1Fee = {

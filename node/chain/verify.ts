@@ -8,7 +8,7 @@ import type { Executed, ExecuteInput } from './execute.ts'
 import { executeBlock } from './execute.ts'
 import { decodeExtraData } from './fees.ts'
 import { RlpError } from './rlp.ts'
-import type { Block, Header, PayloadAttributes } from './types.ts'
+import type { Block, EthereumHeader, Header, PayloadAttributes } from './types.ts'
 
 export type Verdict =
   | { readonly kind: 'ok'; readonly executed: Executed }
@@ -77,9 +77,9 @@ const FIELDS: readonly (keyof Header)[] = [
   'requestsHash',
 ]
 
-function firstDifference(
-  expected: Header,
-  got: Header,
+export function firstDifference(
+  expected: EthereumHeader,
+  got: EthereumHeader,
 ): { field: keyof Header; expected: string; got: string } | null {
   for (const field of FIELDS) {
     const [want, have] = [text(expected[field]), text(got[field])]
@@ -88,6 +88,6 @@ function firstDifference(
   return null
 }
 
-function text(value: Header[keyof Header]): string {
+function text(value: EthereumHeader[keyof EthereumHeader]): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value)
 }

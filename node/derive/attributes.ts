@@ -3,20 +3,22 @@
  * sequencer calls the same function with no batch to begin a block. Order of transactions: the L1
  * attributes deposit, at the start of an epoch the user deposits of its L1 block, then the batch.
  */
-import type { ChainConfig } from '../../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { assert } from '../base/errors.ts'
 import { l1AttributesDeposit } from '../chain/l1-attributes.ts'
 import type { PayloadAttributes } from '../chain/types.ts'
-import type { L1Log, L1Origin } from '../l1/types.ts'
+import type { ContractLogs, L1Origin } from '../l1/types.ts'
 import { deriveDeposits } from './deposits.ts'
-import { systemConfigAt } from './system-config.ts'
+import { applyConfigLogs } from './system-config.ts'
 import type { DerivedAttributes, L2Ref, TraceEntry } from './types.ts'
 
 export type AttributesInput = {
   readonly config: ChainConfig
   readonly parent: L2Ref
+  /** As of the parent's origin. */
+  readonly parentSystem: SystemConfig
   /** The parent's origin, or the L1 block after it. Its logs count only when a new epoch begins. */
-  readonly origin: L1Origin & { readonly portalLogs: readonly L1Log[] }
+  readonly origin: L1Origin & ContractLogs
   /** EIP-2718 bytes of the batch. */
   readonly transactions: readonly Uint8Array[]
 }
@@ -40,7 +42,10 @@ export function deriveAttributes(input: AttributesInput): NextAttributes {
   )
 
   const l1Origin = { hash: origin.hash, number: origin.number }
-  const system = systemConfigAt(config, l1Origin)
+  const { parentSystem } = input
+  const { system } = sameEpoch
+    ? { system: parentSystem }
+    : applyConfigLogs(parentSystem, origin.configLogs)
   const sequenceNumber = sameEpoch ? parent.sequenceNumber + 1n : 0n
   const attributesDeposit = l1AttributesDeposit({
     number: origin.number,

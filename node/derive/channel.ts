@@ -17,9 +17,13 @@ export type StagingChannel = {
   readonly id: Hex
   /** L1 block of the first frame. */
   readonly openedAt: bigint
-  readonly parts: readonly Uint8Array[]
+  /** Newest first: adding a frame copies nothing, however many there are. */
+  readonly parts: Part | null
+  readonly frames: number
   readonly sizeBytes: number
 }
+
+type Part = { readonly data: Uint8Array; readonly before: Part | null }
 
 export type FrameFault = 'no channel is open' | 'frame of another channel' | 'frame out of order'
 
@@ -47,7 +51,7 @@ export function stageFrame(
   }
   if (frame.number === 0) {
     if (channel) dropped = { id: channel.id, fault: 'replaced by a new channel' }
-    channel = { id: frame.channelId, openedAt: at.l1Number, parts: [], sizeBytes: 0 }
+    channel = { id: frame.channelId, openedAt: at.l1Number, parts: null, frames: 0, sizeBytes: 0 }
   }
   const fault = frameFault(channel, frame)
   if (fault || !channel)
@@ -57,15 +61,22 @@ export function stageFrame(
   if (sizeBytes > CHANNEL_RLP_BYTES_MAX) {
     return result(null, { dropped: { id: channel.id, fault: 'over the size limit' } })
   }
-  const parts = [...channel.parts, frame.data]
-  if (!frame.isLast) return result({ ...channel, parts, sizeBytes }, { dropped })
-  return result(null, { complete: { id: channel.id, bytes: concatBytes(...parts) }, dropped })
+  const parts = { data: frame.data, before: channel.parts }
+  const frames = channel.frames + 1
+  if (!frame.isLast) return result({ ...channel, parts, frames, sizeBytes }, { dropped })
+  return result(null, { complete: { id: channel.id, bytes: join(parts) }, dropped })
 }
 
 function frameFault(channel: StagingChannel | null, frame: Frame): FrameFault | undefined {
   if (!channel) return 'no channel is open'
   if (frame.channelId !== channel.id) return 'frame of another channel'
-  return frame.number === channel.parts.length ? undefined : 'frame out of order'
+  return frame.number === channel.frames ? undefined : 'frame out of order'
+}
+
+function join(newest: Part): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (let part: Part | null = newest; part; part = part.before) parts.push(part.data)
+  return concatBytes(...parts.reverse())
 }
 
 /** Leaves absent what is undefined. */

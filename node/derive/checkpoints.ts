@@ -1,7 +1,8 @@
 /**
  * Where derivation stood after each L1 block, on disk: the way back after a restart or an L1 reorg.
  * Kept from the finalized L1 block on (at most `CHECKPOINTS_MAX`), so that going back never needs
- * more L1 than a channel timeout.
+ * more L1 than a channel timeout. A row without a SystemConfig (an older node's) does not count: without
+ * any, derivation starts at genesis and finds its blocks already there.
  */
 import { bigintToBytes, utf8 } from '../base/bytes.ts'
 import type { KvTable } from '../store/kv.ts'
@@ -27,7 +28,8 @@ export class Checkpoints {
   async *descending(upTo?: bigint): AsyncGenerator<Checkpoint> {
     const to = upTo === undefined ? {} : { to: keyOf(upTo + 1n) }
     for await (const [, value] of this.#table.iterate({ ...to, reverse: true })) {
-      yield decode(value)
+      const checkpoint = decode(value)
+      if (checkpoint) yield checkpoint
     }
   }
 
@@ -53,28 +55,18 @@ function keyOf(number: bigint): Uint8Array {
   return bigintToBytes(number, 8)
 }
 
-function encode({ safe, l1 }: Checkpoint): Uint8Array {
-  const numbers = [
-    safe.number,
-    safe.timestamp,
-    safe.l1Origin.number,
-    safe.sequenceNumber,
-    l1.number,
-  ]
-  return utf8(JSON.stringify([safe.hash, safe.l1Origin.hash, l1.hash, ...numbers.map(String)]))
+/** JSON with bigints as `{"n": "..."}`. */
+function encode(checkpoint: Checkpoint): Uint8Array {
+  const text = JSON.stringify(checkpoint, (_, value) =>
+    typeof value === 'bigint' ? { n: value.toString() } : value,
+  )
+  return utf8(text)
 }
 
-function decode(bytes: Uint8Array): Checkpoint {
-  const [hash, originHash, l1Hash, ...rest] = JSON.parse(new TextDecoder().decode(bytes))
-  const [number, timestamp, origin, sequenceNumber, l1] = rest.map(BigInt)
-  return {
-    safe: {
-      hash,
-      number,
-      timestamp,
-      sequenceNumber,
-      l1Origin: { hash: originHash, number: origin },
-    },
-    l1: { hash: l1Hash, number: l1 },
-  }
+/** Null: written before checkpoints held the SystemConfig. */
+function decode(bytes: Uint8Array): Checkpoint | null {
+  const value = JSON.parse(new TextDecoder().decode(bytes), (_, item) =>
+    typeof item?.n === 'string' ? BigInt(item.n) : item,
+  )
+  return value.systems === undefined ? null : value
 }

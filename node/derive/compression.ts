@@ -6,8 +6,8 @@
  * The rule here says the same without depending on how a decoder buffers: **the output is that of the
  * longest prefix of the input which is a prefix of some valid stream**, cut at
  * CHANNEL_RLP_BYTES_MAX. A stream that merely ends early (batchers finish with a sync flush, no
- * trailer) is such a prefix itself, so honest channels take one pass; only a corrupt or oversized one
- * is searched, in about log2(bytes) passes.
+ * trailer) is such a prefix itself, so honest channels take one pass. A corrupt one is searched, in about
+ * log2(bytes) passes; a bomb until a prefix gives a little more than the limit, mostly two or three.
  */
 import {
   brotliCompressSync,
@@ -20,9 +20,9 @@ import { CHANNEL_RLP_BYTES_MAX } from '../../genesis/limits.ts'
 import { concatBytes } from '../base/bytes.ts'
 
 const CHANNEL_VERSION_BROTLI = 0x01
-/** One more byte of input can complete at most one brotli meta-block (2^24 bytes) or one deflate byte
- * of matches (1,032 bytes). */
-const STEP_OUTPUT_BYTES_MAX = 2 ** 24 + 4096
+/** Output over the limit that is still looked at: more than one byte of input can add (a brotli meta-block of
+ * 2^24 bytes), so that a search cannot step over the limit. */
+const SLACK_BYTES = 2 ** 26
 
 /** Above this brotli takes seconds for a megabyte, on the event loop, and gains a few per cent. */
 const BROTLI_QUALITY = 6
@@ -37,8 +37,8 @@ export function decompressChannel(
   const compression = compressionOf(channel[0])
   if (!compression) return null
   const stream = compression === 'zlib' ? channel : channel.subarray(1)
-  const whole = decompressPrefix(compression, stream, limitBytes)
-  return whole ?? longestPrefix(compression, stream, limitBytes)
+  const whole = decompressPrefix(compression, stream, limitBytes + SLACK_BYTES)
+  return (whole ?? longestPrefix(compression, stream, limitBytes)).subarray(0, limitBytes)
 }
 
 export function compressChannel(data: Uint8Array, compression: Compression): Uint8Array {
@@ -56,26 +56,22 @@ function compressionOf(first: number | undefined): Compression | null {
   return (first & 0x0f) === 8 || (first & 0x0f) === 15 ? 'zlib' : null
 }
 
-/** Binary search: an empty prefix always decompresses, and once a prefix fails all longer ones do. */
+/** Binary search: an empty prefix always decompresses, and once a prefix fails all longer ones do. Ends early
+ * with any prefix that fills the limit. */
 function longestPrefix(
   compression: Compression,
   stream: Uint8Array,
   limitBytes: number,
 ): Uint8Array {
+  let longest = new Uint8Array()
   let [good, bad] = [0, stream.length]
-  while (bad - good > 1) {
+  while (bad - good > 1 && longest.length < limitBytes) {
     const middle = (good + bad) >> 1
-    if (decompressPrefix(compression, stream.subarray(0, middle), limitBytes)) good = middle
+    const out = decompressPrefix(compression, stream.subarray(0, middle), limitBytes + SLACK_BYTES)
+    if (out) [good, longest] = [middle, out]
     else bad = middle
   }
-  // The byte that fails may be valid and only carry the output over the limit.
-  const over = decompressPrefix(
-    compression,
-    stream.subarray(0, bad),
-    limitBytes + STEP_OUTPUT_BYTES_MAX,
-  )
-  if (over) return over.subarray(0, limitBytes)
-  return decompressPrefix(compression, stream.subarray(0, good), limitBytes) ?? new Uint8Array()
+  return longest
 }
 
 /** Null when the stream is corrupt or gives more than `maxOutputLength` bytes. */
@@ -83,7 +79,7 @@ function decompressPrefix(
   compression: Compression,
   stream: Uint8Array,
   maxOutputLength: number,
-): Uint8Array | null {
+): Uint8Array<ArrayBuffer> | null {
   try {
     const out =
       compression === 'zlib'
@@ -92,7 +88,7 @@ function decompressPrefix(
             finishFlush: constants.BROTLI_OPERATION_FLUSH,
             maxOutputLength,
           })
-    return new Uint8Array(out.buffer, out.byteOffset, out.length)
+    return new Uint8Array(out.buffer as ArrayBuffer, out.byteOffset, out.length)
   } catch {
     return null
   }

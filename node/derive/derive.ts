@@ -10,20 +10,29 @@
  * It yields one block at a time because a batch is judged by the hash of its parent, which exists
  * only after execution. Per L1 block: every batcher payload -> frames -> staging channel -> batches
  * -> verdict -> attributes; when its data is used up, empty blocks for epochs whose sequencing
- * window has passed. So *nothing but the staging channel outlives an L1 block*, and
- * {safe head, L1 block it was consumed up to} is a complete checkpoint: a deriver started from it
- * re-reads at most `channelTimeout` L1 blocks for frames, without judging their batches again.
+ * window has passed. So *nothing but the staging channel and the SystemConfig outlives an L1 block*, and
+ * {safe head, L1 block it was consumed up to, SystemConfig before the first block to read again} is a
+ * complete checkpoint: a deriver started from it re-reads at most `channelTimeout` L1 blocks (or back to
+ * the safe head's origin) for frames and updates, without judging their batches again.
  */
-import type { ChainConfig } from '../../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../base/bytes.ts'
 import { assert, assertNever } from '../base/errors.ts'
-import type { BlockId, InboxData, L1BlockData, L1Origin } from '../l1/types.ts'
+import type {
+  BatcherOf,
+  BlockId,
+  ContractLogs,
+  InboxData,
+  L1BlockData,
+  L1Origin,
+} from '../l1/types.ts'
 import { deriveAttributes } from './attributes.ts'
 import { type ChannelReader, nextBatch, type SingularBatch } from './batch.ts'
 import { decodeBlob } from './blob.ts'
 import { type StagingChannel, stageFrame } from './channel.ts'
 import { decompressChannel } from './compression.ts'
 import { decodePayload, type Frame } from './frame.ts'
+import { applyConfigLogs } from './system-config.ts'
 import type { DerivedAttributes, L2Ref, TraceEntry } from './types.ts'
 import { judgeBatch } from './verdict.ts'
 
@@ -32,10 +41,15 @@ export type Checkpoint = {
   readonly safe: L2Ref
   /** The last L1 block whose data `safe` already contains. */
   readonly l1: BlockId
+  /** SystemConfigs by the L1 block from which they hold, oldest first: from the one before the first
+   * block to read again, to the one as of `l1`. Mostly one entry. */
+  readonly systems: readonly SystemSince[]
 }
 
+export type SystemSince = { readonly since: bigint; readonly system: SystemConfig }
+
 /** An L1 block kept for what it says as an origin. */
-type Origin = L1Origin & Pick<L1BlockData, 'portalLogs'>
+type Origin = L1Origin & ContractLogs & { readonly system: SystemConfig }
 
 export type DeriverState = {
   readonly config: ChainConfig
@@ -46,7 +60,11 @@ export type DeriverState = {
   /** From the safe head's origin to the L1 block under way; at most a sequencing window and one. */
   readonly origins: readonly Origin[]
   readonly current: Origin | null
+  /** As in a checkpoint. */
+  readonly systems: readonly SystemSince[]
+  /** Of the L1 block under way; those before `taken` are done. */
   readonly frames: readonly Frame[]
+  readonly taken: number
   readonly staging: StagingChannel | null
   readonly reader: ChannelReader | null
   readonly pending: DerivedAttributes | null
@@ -71,29 +89,77 @@ export type DeriverStep = {
 }
 
 export function genesisCheckpoint(config: ChainConfig): Checkpoint {
-  const { l1, l2, l2Time } = config.genesis
-  return { safe: { ...l2, timestamp: l2Time, l1Origin: l1, sequenceNumber: 0n }, l1 }
+  const { l1, l2, l2Time, systemConfig } = config.genesis
+  const safe = { ...l2, timestamp: l2Time, l1Origin: l1, sequenceNumber: 0n }
+  return { safe, l1, systems: [{ since: 0n, system: systemConfig }] }
+}
+
+/** @param state after an L1 block was consumed (`needL1`), and not within the blocks read again */
+export function checkpointOf(state: DeriverState): Checkpoint {
+  const { safe, current } = state
+  assert(current && !state.pending, 'an L1 block was consumed')
+  const l1 = { hash: current.hash, number: current.number }
+  return { safe, l1, systems: systemsFrom(firstToRead(state.config, { safe, l1 }), state.systems) }
+}
+
+/** The SystemConfig as of the last L1 block of a checkpoint or state. */
+export function systemOf({ systems }: Pick<Checkpoint, 'systems'>): SystemConfig {
+  const newest = systems[systems.length - 1]
+  assert(newest, 'a SystemConfig is in force')
+  return newest.system
+}
+
+/** Who may post in the next L1 block. */
+export function batcherOf(state: DeriverState): BatcherOf {
+  return (configLogs) => systemAfter(state, { number: state.next, configLogs }).system.batcher
 }
 
 /** Feed it L1 blocks from `state.next` on. */
 export function createDeriver(config: ChainConfig, from: Checkpoint): DeriverState {
   assert(config.seqWindowSize >= 2n, 'a sequencing window spans at least two L1 blocks')
   assert(from.safe.l1Origin.number <= from.l1.number, 'a safe head cannot outrun its L1 data')
-  const oldestFrames = from.l1.number + 1n - config.channelTimeout
-  const first = [oldestFrames, from.safe.l1Origin.number].reduce((a, b) => (a < b ? a : b))
-  const genesis = config.genesis.l1.number
+  const next = firstToRead(config, from)
+  const [before] = systemsFrom(next, from.systems)
+  assert(before, 'a checkpoint has the SystemConfig before its first L1 block')
   return {
     config,
     safe: from.safe,
     resumed: from.l1,
-    next: first > genesis ? first : genesis,
+    next,
     origins: [],
     current: null,
+    // Later ones are derived again with the blocks that made them.
+    systems: [before],
     frames: [],
+    taken: 0,
     staging: null,
     reader: null,
     pending: null,
   }
+}
+
+/** The oldest L1 block that a deriver at this point may need: a staged channel's first frame or the safe
+ * head's origin. */
+function firstToRead(config: ChainConfig, { safe, l1 }: Pick<Checkpoint, 'safe' | 'l1'>): bigint {
+  const oldestFrame = l1.number + 1n - config.channelTimeout
+  const first = oldestFrame < safe.l1Origin.number ? oldestFrame : safe.l1Origin.number
+  const genesis = config.genesis.l1.number
+  return first > genesis ? first : genesis
+}
+
+/** Without what no longer held before L1 block `first`. */
+function systemsFrom(first: bigint, systems: readonly SystemSince[]): readonly SystemSince[] {
+  const before = systems.findLastIndex(({ since }) => since < first)
+  return before > 0 ? systems.slice(before) : systems
+}
+
+/** As of the next L1 block. The genesis block's own logs are part of the genesis configuration. */
+function systemAfter(
+  state: DeriverState,
+  block: { readonly number: bigint } & Pick<ContractLogs, 'configLogs'>,
+): ReturnType<typeof applyConfigLogs> {
+  const isGenesis = block.number === state.config.genesis.l1.number
+  return applyConfigLogs(systemOf(state), isGenesis ? [] : block.configLogs)
 }
 
 export function step(state: DeriverState, input: DeriverInput): DeriverStep {
@@ -117,11 +183,18 @@ function stepL1(state: DeriverState, block: L1BlockData): DeriverStep {
     if (block.number === known.number && block.hash !== known.hash)
       return reorg(state, known, block)
   }
-  const trace: TraceEntry[] = []
-  const { inbox, ...origin } = block
-  const frames = inbox.flatMap((data) => framesOf(data, trace))
+  const { inbox, ...data } = block
+  const { system, trace } = systemAfter(state, block)
+  const origin: Origin = { ...data, system }
+  const frames = inbox.flatMap((data) => framesOf(data, system.batcher, trace))
   const origins = origin.number < safe.l1Origin.number ? [] : [...state.origins, origin]
-  return run({ ...state, next: block.number + 1n, current: origin, origins, frames }, trace)
+  const { number } = block
+  const systems = systemsFrom(firstToRead(state.config, { safe, l1: block }), [
+    ...state.systems,
+    ...(system === systemOf(state) ? [] : [{ since: number, system }]),
+  ])
+  const next = number + 1n
+  return run({ ...state, next, current: origin, origins, systems, frames, taken: 0 }, trace)
 }
 
 function stepExecuted(
@@ -155,19 +228,24 @@ function run(start: DeriverState, trace: TraceEntry[]): DeriverStep {
     const { reader, current } = state
     assert(current, 'an L1 block is under way')
     if (reader) state = readBatch(state, reader, current, trace)
-    else if (state.frames.length > 0) state = takeFrame(state, current, trace)
+    else if (state.taken < state.frames.length) state = takeFrame(state, current, trace)
     else state = fillExpired(state, current, trace)
     if (state.pending) {
       return { state, output: { kind: 'attributes', derived: state.pending }, trace }
     }
-    if (!state.reader && state.frames.length === 0 && !expiredOrigin(state, current)) {
+    const isRead = !state.reader && state.taken === state.frames.length
+    if (isRead && !expiredOrigin(state, current)) {
       return { state, output: { kind: 'needL1', number: state.next }, trace }
     }
   }
 }
 
-function framesOf(data: InboxData, trace: TraceEntry[]): readonly Frame[] {
+function framesOf(data: InboxData, batcher: Hex, trace: TraceEntry[]): readonly Frame[] {
   const { transactionHash } = data
+  if (data.sender !== batcher) {
+    trace.push({ stage: 'inbox', transactionHash, reason: 'not sent by the batcher' })
+    return []
+  }
   const bytes = data.kind === 'blob' ? decodeBlob(data.blob) : data.data
   if (typeof bytes === 'string') {
     trace.push({ stage: 'blob', transactionHash, reason: bytes })
@@ -181,7 +259,7 @@ function framesOf(data: InboxData, trace: TraceEntry[]): readonly Frame[] {
 
 /** frame -> staging channel -> reader of the complete channel. */
 function takeFrame(state: DeriverState, current: Origin, trace: TraceEntry[]): DeriverState {
-  const [frame, ...frames] = state.frames
+  const frame = state.frames[state.taken]
   assert(frame, 'a frame is queued')
   const at = { l1Number: current.number, channelTimeout: state.config.channelTimeout }
   const staged = stageFrame(state.staging, frame, at)
@@ -192,7 +270,7 @@ function takeFrame(state: DeriverState, current: Origin, trace: TraceEntry[]): D
     const { channelId, number: frameNumber } = frame
     trace.push({ stage: 'frame', channelId, frameNumber, reason: staged.frameFault })
   }
-  const after = { ...state, frames, staging: staged.channel }
+  const after = { ...state, taken: state.taken + 1, staging: staged.channel }
   if (!staged.complete) return after
   const { id, bytes } = staged.complete
   if (current.number <= state.resumed.number) {
@@ -273,9 +351,12 @@ function propose(
   current: Origin,
   trace: TraceEntry[],
 ): DeriverState {
+  const epoch = state.origins[0]
+  assert(epoch, "the safe head's origin is known")
   const { trace: depositTrace, ...derived } = deriveAttributes({
     config: state.config,
     parent: state.safe,
+    parentSystem: epoch.system,
     origin: next.origin,
     transactions: next.batch?.transactions ?? [],
   })

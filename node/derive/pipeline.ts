@@ -8,11 +8,12 @@
  *            -> needL1: the block is consumed, write the checkpoint
  *            -> reorg:  newest checkpoint whose L1 block is still canonical, go on from there
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import type { ChainConfig } from '../../genesis/chain.ts'
+import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
-import { assert, messageOf, NodeError } from '../base/errors.ts'
+import { assert, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { limitLog } from '../base/log-limit.ts'
+import { Loop, type LoopOptions } from '../base/loop.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
 import { attributesOf } from '../chain/verify.ts'
@@ -21,22 +22,20 @@ import type { BlockId, L1BlockData, L1BlockRef, L1Origin } from '../l1/types.ts'
 import { depositOnly } from './attributes.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import {
+  batcherOf,
   type Checkpoint,
+  checkpointOf,
   createDeriver,
   type DeriverState,
   type DeriverStep,
   genesisCheckpoint,
   step,
+  systemOf,
 } from './derive.ts'
 import { l2RefOf } from './l2-ref.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
 
-export type PipelineOptions = {
-  /** Between two looks at L1 when there is nothing new, milliseconds. */
-  readonly pollMs: number
-  /** Pause after a failure, and its cap, milliseconds. */
-  readonly retryMs: number
-  readonly retryMsMax: number
+export type PipelineOptions = LoopOptions & {
   /** L1 blocks to stay behind its head; 0 takes a block at once and handles reorgs. */
   readonly confirmations: bigint
   /** Refusals kept for inspection. */
@@ -50,6 +49,10 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   confirmations: 0n,
   traceMax: 256,
 }
+
+/** While derivation is behind the finalized L1 block it looks after finality every so many L1 blocks: it
+ * costs a request. */
+const FINALIZE_EVERY = 32n
 
 export type PipelineChain = Pick<
   Chain,
@@ -88,26 +91,39 @@ export type SyncStatus = {
   /** The same with parent and time; null until a block was consumed in this life. */
   readonly currentRef: L1BlockRef | null
   readonly headL1: L1BlockRef | null
+  readonly safeL1: L1BlockRef | null
   readonly finalizedL1: L1BlockRef | null
+  /** As of the last L1 block consumed. */
+  readonly system: SystemConfig
 }
 
 export class DerivationPipeline {
   readonly #options: PipelineOptions
   readonly #modules: PipelineModules
   readonly #log: Log
-  readonly #abort = new AbortController()
   readonly #trace: TraceEntry[] = []
   #state: DeriverState | null = null
+  /** The newest L1 head whose consequences were drawn. */
+  #seenHead: Hex | null = null
   #status: SyncStatus
-  #loop: Promise<void> | null = null
-  #fatal: NodeError | null = null
+  readonly #loop: Loop
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options
     this.#modules = modules
-    this.#log = modules.log.child('derive')
-    const currentL1 = modules.config.genesis.l1
-    this.#status = { currentL1, currentRef: null, headL1: null, finalizedL1: null }
+    this.#log = limitLog(modules.log.child('derive'))
+    this.#loop = new Loop(options, {
+      name: 'derivation',
+      log: this.#log,
+      turn: () => this.tick(),
+      // A retry goes on from the same state: steps are pure, and blocks already made are known.
+      reset: () => {
+        this.#state = null
+      },
+    })
+    const { l1, systemConfig } = modules.config.genesis
+    const unknown = { currentRef: null, headL1: null, safeL1: null, finalizedL1: null }
+    this.#status = { currentL1: l1, ...unknown, system: systemConfig }
   }
 
   get status(): SyncStatus {
@@ -121,42 +137,24 @@ export class DerivationPipeline {
 
   /** Why derivation has stopped for good, if it has. */
   get fatal(): NodeError | null {
-    return this.#fatal
+    return this.#loop.fatal
+  }
+
+  /** Reads the SystemConfig as it was when the node was stopped, so that gossip is judged by it before
+   * L1 has answered. */
+  async load(): Promise<void> {
+    for await (const checkpoint of this.#modules.checkpoints.descending()) {
+      this.#status = { ...this.#status, system: systemOf(checkpoint) }
+      return
+    }
   }
 
   start(): void {
-    this.#loop ??= this.#run()
+    this.#loop.start()
   }
 
   async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    const { pollMs, retryMs, retryMsMax } = this.#options
-    const { signal } = this.#abort
-    let failures = 0
-    while (!signal.aborted) {
-      let waitMs = pollMs
-      try {
-        const isBehind = await this.tick()
-        failures = 0
-        if (isBehind) waitMs = 0
-      } catch (error) {
-        waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
-        this.#log.warn('derivation waits', { error: messageOf(error), waitMs })
-        const severity = error instanceof NodeError ? error.severity : 'retry'
-        if (severity === 'fatal') {
-          this.#fatal = error as NodeError
-          this.#log.error('derivation has stopped', { error: messageOf(error) })
-          return
-        }
-        // A retry goes on from the same state: steps are pure, and blocks already made are known.
-        if (severity === 'reset') this.#state = null
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => {})
-    }
+    await this.#loop.stop()
   }
 
   /** Consumes one L1 block if there is one. True when there are more. */
@@ -164,36 +162,58 @@ export class DerivationPipeline {
     const { l1 } = this.#modules
     const head = await l1.head('latest')
     if (!head) return false
-    const finalized = await l1.head('finalized')
-    this.#status = {
-      ...this.#status,
-      headL1: head,
-      finalizedL1: finalized,
-    }
+    const isNew = head.hash !== this.#seenHead
+    if (isNew) await this.#readTags(head)
     const state = this.#state ?? (await this.#resume())
     this.#state = state
     if (await this.#headReplaced(state, head)) return true
-    if (finalized) await this.#finalize(finalized)
+    // An origin may be gone before derivation has come to it.
+    if (isNew) await this.#trimUnsafe()
+    this.#seenHead = head.hash
+    const { finalizedL1 } = this.#status
+    if (finalizedL1) await this.#finalize(state, finalizedL1)
     if (state.next + this.#options.confirmations > head.number) return false
-    const block = await l1.blockByNumber(state.next)
+    const block = await l1.blockByNumber(state.next, batcherOf(state))
     if (!block) return false
-    await this.#consume(state, block)
-    return block.number < head.number
+    const isConsumed = await this.#consume(state, block)
+    return !isConsumed || block.number < head.number
   }
 
-  /** The block we stand on may be replaced before it has a successor. */
+  /** The tags move with the head at most. */
+  async #readTags(head: L1Origin): Promise<void> {
+    const { l1 } = this.#modules
+    const [safeL1, finalizedL1] = [await l1.head('safe'), await l1.head('finalized')]
+    this.#status = { ...this.#status, headL1: head, safeL1, finalizedL1 }
+  }
+
+  /** The blocks we stand on may be replaced before they have a successor of ours; the new branch may even
+   * be the shorter one for a while. */
   async #headReplaced(state: DeriverState, head: L1Origin): Promise<boolean> {
-    const { current } = state
-    if (!current || current.number !== head.number || current.hash === head.hash) return false
-    await this.#reorg(idOf(current))
+    const known = await this.#knownAt(state, head.number)
+    if (!known || known.hash === head.hash) return false
+    await this.#reorg(known)
     return true
   }
 
-  async #consume(state: DeriverState, block: L1BlockData): Promise<void> {
+  /** The L1 block of this number that was consumed, if any. */
+  async #knownAt({ current }: DeriverState, number: bigint): Promise<BlockId | null> {
+    if (!current || current.number < number) return null
+    if (current.number === number) return idOf(current)
+    for await (const { l1 } of this.#modules.checkpoints.descending(number)) {
+      return l1.number === number ? l1 : null
+    }
+    return null
+  }
+
+  /** False when L1 turned out to be reorganised. */
+  async #consume(state: DeriverState, block: L1BlockData): Promise<boolean> {
     let done: DeriverStep = step(state, { kind: 'l1', block })
     for (;;) {
       this.#remember(done.trace, block)
-      if (done.output.kind === 'reorg') return this.#reorg(done.output.known)
+      if (done.output.kind === 'reorg') {
+        await this.#reorg(done.output.known)
+        return false
+      }
       if (done.output.kind === 'needL1') break
       const executed = await this.#execute(done.output.derived)
       done = step(done.state, { kind: 'executed', ...executed })
@@ -201,10 +221,13 @@ export class DerivationPipeline {
     const l1 = idOf(block)
     // While it re-reads frames before its checkpoint, the safe head is ahead of the L1 block.
     if (block.number >= state.resumed.number) {
-      await this.#modules.checkpoints.put({ safe: done.state.safe, l1 })
-      this.#status = { ...this.#status, currentL1: l1, currentRef: block }
+      const checkpoint = checkpointOf(done.state)
+      await this.#modules.checkpoints.put(checkpoint)
+      const system = systemOf(checkpoint)
+      this.#status = { ...this.#status, currentL1: l1, currentRef: block, system }
     }
     this.#state = done.state
+    return true
   }
 
   async #execute(derived: DerivedAttributes): Promise<{ hash: Hex; depositOnly: boolean }> {
@@ -269,11 +292,16 @@ export class DerivationPipeline {
   }
 
   /** What was derived by the finalized L1 block is final. */
-  async #finalize(finalized: L1Origin): Promise<void> {
-    const { chain, checkpoints } = this.#modules
+  async #finalize(state: DeriverState, finalized: BlockId): Promise<void> {
+    const { chain, checkpoints, l1: reader } = this.#modules
+    const isBehind = !state.current || state.current.number < finalized.number
+    if (isBehind && state.next % FINALIZE_EVERY !== 0n) return
     for await (const checkpoint of checkpoints.descending(finalized.number)) {
       const { safe, l1 } = checkpoint
-      if (l1.number === finalized.number && l1.hash !== finalized.hash) return
+      // Behind, we may stand on a branch that L1 has given up since.
+      const isSame = l1.number === finalized.number
+      const canonical = isSame ? finalized : await reader.originByNumber(l1.number)
+      if (canonical?.hash !== l1.hash) return
       const ahead = safe.number > chain.headRef('finalized').number
       const reached = safe.number <= chain.headRef('safe').number
       if (!ahead || !reached) return
@@ -309,8 +337,10 @@ export class DerivationPipeline {
     // A block on a side branch was replaced in the meantime: what L1 says goes.
     if (!chain.isCanonical(safe)) await chain.resetUnsafe(safe)
     // What stands above comes from L1 data that is gone or was not finished; it is derived again.
-    if (chain.headRef('safe').number > safe.number) await chain.markSafe(safe, checkpoint.l1)
-    this.#status = { ...this.#status, currentL1: checkpoint.l1 }
+    const final = chain.headRef('finalized')
+    const back = final.number > safe.number ? final : safe
+    if (chain.headRef('safe').number > back.number) await chain.markSafe(back, checkpoint.l1)
+    this.#status = { ...this.#status, currentL1: checkpoint.l1, system: systemOf(checkpoint) }
     this.#log.info('derivation starts', { l1: checkpoint.l1.number, safe: safe.number })
     return createDeriver(config, checkpoint)
   }
@@ -319,16 +349,17 @@ export class DerivationPipeline {
   async #reorg(known: BlockId): Promise<void> {
     this.#log.warn('L1 was reorganised', { number: known.number, hash: known.hash })
     this.#state = null
-    const state = await this.#resume()
+    this.#state = await this.#resume()
     await this.#trimUnsafe()
-    this.#state = state
   }
 
-  /** Unsafe blocks whose L1 origin is gone can never become safe; the others stay. */
+  /** Unsafe blocks whose L1 origin is gone can never become safe, nor can what was built on them; the others
+   * stay, also those whose origin L1 does not show yet. */
   async #trimUnsafe(): Promise<void> {
     const { config, chain, l1 } = this.#modules
     const [head, safe] = [chain.headRef('unsafe'), chain.headRef('safe')]
     const hashes = new Map<bigint, Hex | undefined>()
+    let keep: BlockRef = head
     for (let number = head.number; number > safe.number; number--) {
       const block = chain.blockByNumber(number)
       assert(block, `block ${number} is canonical`)
@@ -336,11 +367,16 @@ export class DerivationPipeline {
       if (!hashes.has(l1Origin.number)) {
         hashes.set(l1Origin.number, (await l1.originByNumber(l1Origin.number))?.hash)
       }
-      if (hashes.get(l1Origin.number) !== l1Origin.hash) continue
-      if (number < head.number) await chain.resetUnsafe({ hash: block.hash, number })
-      return
+      const hash = hashes.get(l1Origin.number)
+      if (hash === l1Origin.hash) break
+      if (hash !== undefined) keep = { hash: block.header.parentHash, number: number - 1n }
     }
-    if (head.number > safe.number) await chain.resetUnsafe(safe)
+    if (keep.number === head.number) return
+    this.#log.warn('unsafe blocks are unwound, their L1 origin is gone', {
+      from: keep.number + 1n,
+      to: head.number,
+    })
+    await chain.resetUnsafe(keep)
   }
 
   #remember(trace: readonly TraceEntry[], block: L1BlockData): void {

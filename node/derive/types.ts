@@ -10,6 +10,7 @@ import type { BlobFault } from './blob.ts'
 import type { ChannelFault, FrameFault } from './channel.ts'
 import type { DepositFault } from './deposits.ts'
 import type { PayloadFault } from './frame.ts'
+import type { ConfigFault } from './system-config.ts'
 import type { BatchRefusal } from './verdict.ts'
 
 /** An L2 block as derivation sees it. */
@@ -62,4 +63,10 @@ export type TraceEntry =
       readonly timestamp?: bigint
       readonly reason: BatchFault | BatchRefusal | 'payload invalid: rest of the channel dropped'
     }
+  | {
+      readonly stage: 'inbox'
+      readonly transactionHash: Hex
+      readonly reason: 'not sent by the batcher'
+    }
+  | { readonly stage: 'config'; readonly logIndex: number; readonly reason: ConfigFault }
   | { readonly stage: 'deposit'; readonly logIndex: number; readonly reason: DepositFault }

@@ -15,6 +15,11 @@ export function l1Invalid(what: string, data: Record<string, unknown> = {}): Nod
   return new NodeError('l1-invalid', 'retry', `L1 endpoint gave invalid data: ${what}`, data)
 }
 
+/** The endpoint lags behind what L1 is known to have. Another may not. */
+export function l1Behind(what: string): NodeError {
+  return new NodeError('l1-behind', 'retry', `L1 endpoint lags: ${what}`)
+}
+
 /** The block asked for by hash is not there (any more). Start over from a block that is. */
 export function l1BlockMissing(id: string): NodeError {
   return new NodeError(

@@ -5,7 +5,7 @@
  */
 import { RLP } from '@ethereumjs/rlp'
 import { bigintToBytes, type Hex, keccakHex, toHex } from '../base/bytes.ts'
-import { blobBaseFee } from './blob-fee.ts'
+import { type BlobFeeConfig, blobBaseFee } from './blob-fee.ts'
 import { l1Invalid } from './errors.ts'
 import { bytesOf, hexOf, type Json, quantityOf } from './json.ts'
 import type { L1Origin } from './types.ts'
@@ -42,7 +42,7 @@ const LATER_FIELDS: readonly Field[] = [
 ]
 
 /** @throws NodeError `l1-invalid` when the fields do not hash to the hash given. */
-export function parseHeader(json: Json, l1ChainId: number): L1Header {
+export function parseHeader(json: Json, config: BlobFeeConfig): L1Header {
   const later = LATER_FIELDS.findIndex(([name]) => json[name] === undefined || json[name] === null)
   const present = [...FIELDS, ...LATER_FIELDS.slice(0, later === -1 ? undefined : later)]
   const hash = hexOf(json.hash, 'block hash', 32)
@@ -59,7 +59,7 @@ export function parseHeader(json: Json, l1ChainId: number): L1Header {
     timestamp,
     baseFee:
       json.baseFeePerGas === undefined ? 0n : quantityOf(json.baseFeePerGas, 'baseFeePerGas'),
-    blobBaseFee: blobBaseFee(l1ChainId, {
+    blobBaseFee: blobBaseFee(config, {
       timestamp,
       excessBlobGas: excess === undefined ? undefined : quantityOf(excess, 'excessBlobGas'),
     }),

@@ -6,7 +6,9 @@ import { Worker } from 'node:worker_threads'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { type Hex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
-import type { KzgAnswer, KzgRequest } from './kzg-worker.ts'
+import type { BlobSidecar, KzgAnswer, KzgRequest } from './kzg-worker.ts'
+
+export type { BlobSidecar } from './kzg-worker.ts'
 
 const VERSIONED_HASH_VERSION_KZG = 0x01
 /** Requests waiting at once; a node has a few blobs per L1 block. */
@@ -35,32 +37,47 @@ export function loadKzg(): void {
 
 /** @throws NodeError `kzg` when the bytes are no blob (a field element over the modulus). */
 export async function blobVersionedHash(blob: Uint8Array): Promise<Hex> {
-  const { commitment } = await ask(blob, 'none')
+  const { commitment } = await ask({ blob, proofs: 'none' })
   return versionedHashOf(commitment)
 }
 
 export async function proveBlob(blob: Uint8Array, kind: 'cells' | 'blob'): Promise<BlobProofs> {
-  const { commitment, proofs } = await ask(blob, kind)
+  const { commitment, proofs } = await ask({ blob, proofs: kind })
   return { commitment, proofs, versionedHash: versionedHashOf(commitment) }
 }
 
-function versionedHashOf(commitment: Uint8Array): Hex {
+/** Whether every blob has its commitment and proofs. */
+export async function verifySidecar(
+  sidecar: BlobSidecar,
+): Promise<{ ok: true; versionedHashes: readonly Hex[] } | { ok: false; reason: string }> {
+  try {
+    await ask({ sidecar })
+    return { ok: true, versionedHashes: sidecar.commitments.map(versionedHashOf) }
+  } catch (error) {
+    if (error instanceof NodeError && error.code === 'kzg') {
+      return { ok: false, reason: error.message }
+    }
+    throw error
+  }
+}
+
+export function versionedHashOf(commitment: Uint8Array): Hex {
   const hash = sha256(commitment)
   hash[0] = VERSIONED_HASH_VERSION_KZG
   return toHex(hash)
 }
 
-function ask(
-  blob: Uint8Array,
-  proofs: KzgRequest['proofs'],
-): Promise<Extract<KzgAnswer, { ok: true }>> {
+/** What a request says beside its number. */
+type Question = KzgRequest extends infer R ? (R extends KzgRequest ? Omit<R, 'id'> : never) : never
+
+function ask(question: Question): Promise<Extract<KzgAnswer, { ok: true }>> {
   if (waiting.size >= PENDING_MAX) {
     const message = `${PENDING_MAX} blobs are waiting for their commitments; try again`
     return Promise.reject(new NodeError('kzg-busy', 'retry', message))
   }
   worker ??= startWorker()
   const id = nextId++
-  const request: KzgRequest = { id, blob, proofs }
+  const request = { id, ...question } as KzgRequest
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject })
     worker?.ref()

@@ -12,90 +12,136 @@
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
 import type { BlobSource } from './blobs.ts'
 import type { L1Client } from './client.ts'
-import { l1BlockMissing, l1Invalid } from './errors.ts'
+import { L1CallError, l1Behind, l1BlockMissing, l1Invalid } from './errors.ts'
 import { type L1Header, parseHeader } from './header.ts'
 import { arrayOf, objectOf } from './json.ts'
-import { BLOBS_PER_TRANSACTION_MAX, type VerifyTransactionsRoot } from './options.ts'
+import {
+  BLOBS_PER_TRANSACTION_MAX,
+  HEAD_DEFAULTS,
+  type HeadOptions,
+  type VerifyTransactionsRoot,
+} from './options.ts'
 import { orderedRoot } from './ordered-root.ts'
 import { parseReceipts } from './receipt.ts'
 import { type L1Transaction, parseTransaction, senderOf } from './transaction.ts'
-import type { InboxData, L1BlockData, L1BlockRef, L1Log, L1Origin } from './types.ts'
+import type { BatcherOf, ContractLogs, InboxData, L1BlockData, L1Origin } from './types.ts'
 
 export type L1HeadTag = 'latest' | 'safe' | 'finalized'
 
-export type OriginWithDeposits = L1Origin & { readonly portalLogs: readonly L1Log[] }
+/** What the sequencer needs of an L1 origin. */
+export type OriginWithLogs = L1Origin & ContractLogs
 
 export type L1ReaderOptions = {
   readonly client: L1Client
   readonly blobs: BlobSource
-  readonly config: Pick<ChainConfig, 'l1ChainId' | 'batchInbox' | 'portal'>
-  /** Whose transactions to the inbox count, as of an L1 block. */
-  readonly batcherAt: (block: L1BlockRef) => Hex
+  readonly config: Pick<
+    ChainConfig,
+    'l1ChainId' | 'l1BlobSchedule' | 'batchInbox' | 'portal' | 'l1SystemConfig'
+  >
   readonly verifyTransactionsRoot?: VerifyTransactionsRoot
+  readonly head?: Partial<HeadOptions>
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
 }
 
 export class L1Reader {
   readonly #options: L1ReaderOptions
+  readonly #heads: HeadOptions
+  readonly #now: () => number
+  /** The newest head an endpoint showed, and since when. */
+  #newest: { readonly header: L1Header; readonly sinceMs: number } | null = null
 
   constructor(options: L1ReaderOptions) {
     this.#options = options
+    this.#heads = { ...HEAD_DEFAULTS, ...options.head }
+    this.#now = options.now ?? (() => performance.now())
   }
 
-  /** @throws NodeError retry when L1 cannot be read; null when it has no such block yet. */
+  /** @throws NodeError retry when L1 cannot be read; null when it has no such block yet, which nodes say
+   * in different ways (geth refuses the call). */
   async head(tag: L1HeadTag): Promise<L1Origin | null> {
-    const header = await this.#header('eth_getBlockByNumber', tag, null)
+    if (tag === 'latest') return this.#latest()
+    const header = await this.#header(tag).catch((error) => {
+      if (error instanceof L1CallError) return null
+      throw error
+    })
     return header && originOf(header)
+  }
+
+  /** An endpoint that lags is passed over; when all do, L1 itself has gone back. A head that stands still may
+   * be the endpoint's fault, so another is asked next time. */
+  async #latest(): Promise<L1Origin | null> {
+    const { client } = this.#options
+    const known = this.#newest
+    const lagging: L1Header[] = []
+    const check = (header: L1Header): void => {
+      if (!known || header.number + this.#heads.lagBlocksMax >= known.header.number) return
+      lagging.push(header)
+      throw l1Behind(`its head is ${header.number}, L1 has ${known.header.number}`)
+    }
+    const current = await this.#header('latest', undefined, check)
+    const found = current ?? lagging.sort((a, b) => Number(b.number - a.number))[0]
+    if (!found) return null
+    const now = this.#now()
+    if (found.hash === known?.header.hash && now - known.sinceMs >= this.#heads.standstillMs) {
+      client.lookElsewhere(`its head stands still at ${found.number}`)
+      this.#newest = { header: found, sinceMs: now }
+    } else if (current ? found.hash !== known?.header.hash : lagging.length === client.size) {
+      this.#newest = { header: found, sinceMs: now }
+    }
+    return originOf(found)
   }
 
   async originByNumber(number: bigint): Promise<L1Origin | null> {
     const id = `0x${number.toString(16)}`
-    const header = await this.#header('eth_getBlockByNumber', id, { number })
+    const header = await this.#header(id, number)
     return header && originOf(header)
   }
 
   /** Null when L1 is not that far. @throws NodeError `l1-block-missing` (reset) when the block is
    * reorganised away while it is read. */
-  async blockByNumber(number: bigint): Promise<L1BlockData | null> {
-    return this.#block('eth_getBlockByNumber', `0x${number.toString(16)}`, { number })
-  }
-
-  async blockByHash(hash: Hex): Promise<L1BlockData> {
-    const block = await this.#block('eth_getBlockByHash', hash, { hash })
-    if (!block) throw l1BlockMissing(hash)
-    return block
-  }
-
-  /** Header and portal logs, without the batcher's data: what the sequencer needs of an L1 origin. */
-  async originWithDeposits(number: bigint): Promise<OriginWithDeposits | null> {
-    const id = `0x${number.toString(16)}`
-    const header = await this.#header('eth_getBlockByNumber', id, { number })
-    return header && { ...originOf(header), portalLogs: await this.#portalLogs(header) }
-  }
-
-  async #header(method: string, id: string, expected: Expected | null): Promise<L1Header | null> {
+  async blockByNumber(number: bigint, batcherOf: BatcherOf): Promise<L1BlockData | null> {
     const { client, config } = this.#options
-    return client.request(method, [id, false], (result) => {
-      if (result === null) return null
-      return assertExpected(parseHeader(objectOf(result, 'block'), config.l1ChainId), expected)
-    })
-  }
-
-  async #block(method: string, id: string, expected: Expected): Promise<L1BlockData | null> {
-    const { client, config } = this.#options
-    const found = await client.request(method, [id, true], (result) => {
-      if (result === null) return null
+    const params = [`0x${number.toString(16)}`, true]
+    const parse = (result: unknown): { header: L1Header; transactions: L1Transaction[] } => {
+      if (result === null) throw l1Behind(`it has no block ${number}`)
       const json = objectOf(result, 'block')
-      const header = assertExpected(parseHeader(json, config.l1ChainId), expected)
+      const header = assertNumber(parseHeader(json, config), number)
       const transactions = arrayOf(json.transactions, 'transactions').map(parseTransaction)
       this.#assertTransactionsRoot(header, transactions)
       return { header, transactions }
-    })
+    }
+    const found = await client.request('eth_getBlockByNumber', params, parse).catch(nullIfBehind)
     if (!found) return null
     const { header, transactions } = found
-    const portalLogs = await this.#portalLogs(header)
-    return { ...originOf(header), portalLogs, inbox: await this.#inbox(header, transactions) }
+    const logs = await this.#logs(header)
+    const inbox = await this.#inbox(header, transactions, batcherOf(logs.configLogs))
+    return { ...originOf(header), ...logs, inbox }
+  }
+
+  /** Without the inbox. */
+  async originWithLogs(number: bigint): Promise<OriginWithLogs | null> {
+    const id = `0x${number.toString(16)}`
+    const header = await this.#header(id, number)
+    return header && { ...originOf(header), ...(await this.#logs(header)) }
+  }
+
+  async #header(
+    id: string,
+    number?: bigint,
+    check: (header: L1Header) => void = () => {},
+  ): Promise<L1Header | null> {
+    const { client, config } = this.#options
+    const parse = (result: unknown): L1Header => {
+      if (result === null) throw l1Behind(`it has no block ${id}`)
+      const header = parseHeader(objectOf(result, 'block'), config)
+      check(assertNumber(header, number))
+      return header
+    }
+    return client.request('eth_getBlockByNumber', [id, false], parse).catch(nullIfBehind)
   }
 
   #assertTransactionsRoot(header: L1Header, transactions: readonly L1Transaction[]): void {
@@ -107,7 +153,7 @@ export class L1Reader {
     }
   }
 
-  async #portalLogs(header: L1Header): Promise<L1Log[]> {
+  async #logs(header: L1Header): Promise<ContractLogs> {
     const receipts = await this.#options.client.request(
       'eth_getBlockReceipts',
       [header.hash],
@@ -120,40 +166,49 @@ export class L1Reader {
         return parsed
       },
     )
-    const { portal } = this.#options.config
-    return receipts.flatMap(({ logs }) => logs).filter(({ address }) => address === portal)
+    const { portal, l1SystemConfig } = this.#options.config
+    const logs = receipts.flatMap((receipt) => receipt.logs)
+    return {
+      portalLogs: logs.filter(({ address }) => address === portal),
+      configLogs: logs.filter(({ address }) => address === l1SystemConfig),
+    }
   }
 
-  async #inbox(header: L1Header, transactions: readonly L1Transaction[]): Promise<InboxData[]> {
-    const { config, blobs, batcherAt } = this.#options
-    const batcher = batcherAt(header)
+  /** Only the batcher's: fetching blobs for strangers would let them stall derivation. */
+  async #inbox(
+    header: L1Header,
+    transactions: readonly L1Transaction[],
+    batcher: Hex,
+  ): Promise<InboxData[]> {
+    const { config, blobs } = this.#options
     const data: InboxData[] = []
     for (const transaction of transactions) {
       if (transaction.to !== config.batchInbox || senderOf(transaction) !== batcher) continue
-      const transactionHash = transaction.hash
+      const from = { transactionHash: transaction.hash, sender: batcher }
       if (transaction.type !== 3) {
-        data.push({ kind: 'calldata', transactionHash, data: transaction.input })
+        data.push({ ...from, kind: 'calldata', data: transaction.input })
         continue
       }
       // The calldata of a blob transaction does not count (specs: ecotone/derivation.md).
       const hashes = transaction.blobVersionedHashes.slice(0, BLOBS_PER_TRANSACTION_MAX)
       const contents = await blobs.blobs(header, hashes)
       for (const [i, blob] of contents.entries()) {
-        data.push({ kind: 'blob', transactionHash, versionedHash: hashes[i] as Hex, blob })
+        data.push({ ...from, kind: 'blob', versionedHash: hashes[i] as Hex, blob })
       }
     }
     return data
   }
 }
 
-type Expected = { readonly number: bigint } | { readonly hash: Hex }
+/** No endpoint has the block: L1 is not that far. */
+function nullIfBehind(error: unknown): null {
+  if (error instanceof NodeError && error.code === 'l1-behind') return null
+  throw error
+}
 
-function assertExpected(header: L1Header, expected: Expected | null): L1Header {
-  if (expected && 'number' in expected && header.number !== expected.number) {
-    throw l1Invalid(`asked for block ${expected.number}, got ${header.number}`)
-  }
-  if (expected && 'hash' in expected && header.hash !== expected.hash) {
-    throw l1Invalid(`asked for block ${expected.hash}, got ${header.hash}`)
+function assertNumber(header: L1Header, number: bigint | undefined): L1Header {
+  if (number !== undefined && header.number !== number) {
+    throw l1Invalid(`asked for block ${number}, got ${header.number}`)
   }
   return header
 }

@@ -2,13 +2,21 @@
  * The L1 account of a role: signs, sends, and looks for receipts. It keeps no state: which nonce holds
  * what, and what was sent, is the outbox's business, so that a restart forgets nothing.
  */
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { addressOfKey } from '../base/keys.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError } from './errors.ts'
-import { type Bid, bidFees, FEE_LIMITS_DEFAULT, type FeeLimits } from './fees.ts'
+import {
+  type Bid,
+  type BidOrder,
+  bidFees,
+  FEE_LIMITS_DEFAULT,
+  type FeeLimits,
+  type FeeMarket,
+} from './fees.ts'
 import { parseHeader } from './header.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
+import type { BlobProofs } from './kzg.ts'
 import {
   type BlobProofKind,
   type L1Fees,
@@ -19,7 +27,7 @@ import type { BlockId } from './types.ts'
 
 export type L1SenderOptions = {
   readonly client: L1Client
-  readonly privateKey: Hex
+  readonly signer: Signer
   readonly chainId: number
   readonly fees?: FeeLimits
   /** Sidecar form; `blob` only for an L1 before Fusaka. */
@@ -28,14 +36,30 @@ export type L1SenderOptions = {
 
 export type Payload =
   | { readonly kind: 'calldata'; readonly to: Hex; readonly data: Uint8Array }
-  | { readonly kind: 'blobs'; readonly to: Hex; readonly blobs: readonly Uint8Array[] }
+  | {
+      readonly kind: 'blobs'
+      readonly to: Hex
+      readonly blobs: readonly Uint8Array[]
+      readonly proven?: readonly BlobProofs[]
+    }
 
-/** What the pool says. `nonceTooLow`: another transaction with this nonce is already in a block. */
+/**
+ * What the pool says.
+ *   nonceTooLow   another transaction with this nonce is already in a block
+ *   underpriced   the fees are too low, by themselves or as a replacement
+ *   wrongType     the pool holds transactions of the account of the other kind: blob and plain
+ *                 transactions exclude each other (geth: "address already reserved")
+ *   noBlobs       this endpoint takes no blob transactions at all
+ *   cannotPay     the balance does not cover everything the account has in the pool
+ */
 export type SendOutcome =
   | 'sent'
   | 'known'
   | 'nonceTooLow'
   | 'underpriced'
+  | 'wrongType'
+  | 'noBlobs'
+  | 'cannotPay'
   | { readonly refused: string }
 
 export type L1Inclusion = { readonly block: BlockId; readonly status: 0 | 1 }
@@ -56,13 +80,13 @@ export class L1Sender {
 
   constructor(options: L1SenderOptions) {
     this.#options = options
-    this.address = addressOfKey(fromHex(options.privateKey))
+    this.address = options.signer.address
   }
 
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
     const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), chainId),
+      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
     )
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
@@ -72,17 +96,38 @@ export class L1Sender {
     return { nonce, balance, head: { hash, number }, baseFee, blobBaseFee }
   }
 
-  bid(market: AccountState, replaces?: { readonly fees: L1Fees; readonly isBlob: boolean }): Bid {
-    return bidFees(market, this.#options.fees ?? FEE_LIMITS_DEFAULT, replaces)
+  /** Nonces below this are used for good: in finalized blocks. 0 while L1 has none. */
+  async finalizedNonce(): Promise<bigint> {
+    const { client, chainId } = this.#options
+    const hash = await client
+      .request('eth_getBlockByNumber', ['finalized', false], (result) =>
+        result === null
+          ? null
+          : parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }).hash,
+      )
+      .catch((error) => {
+        // Before its first finalized block an L1 refuses the tag.
+        if (error instanceof L1CallError) return null
+        throw error
+      })
+    if (!hash) return 0n
+    const params = [this.address, { blockHash: hash }]
+    return client.request('eth_getTransactionCount', params, (result) =>
+      quantityOf(result, 'nonce'),
+    )
+  }
+
+  bid(market: FeeMarket, order: BidOrder): Bid {
+    return bidFees(market, this.#options.fees ?? FEE_LIMITS_DEFAULT, order)
   }
 
   async sign(payload: Payload, nonce: bigint, fees: L1Fees): Promise<SignedL1Transaction> {
-    const { chainId, privateKey, blobProofs: proofs = 'cells' } = this.#options
+    const { chainId, signer, blobProofs: proofs = 'cells' } = this.#options
     const call =
       payload.kind === 'blobs'
         ? { ...payload, chainId, nonce, fees, proofs }
         : { ...payload, chainId, nonce, fees }
-    return signL1Transaction(call, privateKey)
+    return signL1Transaction(call, signer)
   }
 
   async send(raw: Uint8Array): Promise<SendOutcome> {
@@ -111,10 +156,20 @@ export class L1Sender {
   }
 }
 
-/** geth's, reth's and anvil's words. */
-function outcomeOf(message: string): SendOutcome {
-  if (/already (known|imported)/i.test(message)) return 'known'
-  if (/nonce too low/i.test(message)) return 'nonceTooLow'
-  if (/underpriced/i.test(message)) return 'underpriced'
-  return { refused: message }
+/** geth's, reth's, nethermind's and anvil's words. */
+const WORDS: readonly (readonly [RegExp, Exclude<SendOutcome, object>])[] = [
+  [/already (known|imported|in mempool)/i, 'known'],
+  [/nonce (is )?too low|old nonce/i, 'nonceTooLow'],
+  [/already reserved|conflicting pool type|txpool of different type/i, 'wrongType'],
+  [/type not supported|unsupported transaction type|blob transactions? (is|are) not/i, 'noBlobs'],
+  [
+    /underpriced|fee cap less than|less than block base fee|fee too low|replacement/i,
+    'underpriced',
+  ],
+  [/insufficient funds|insufficient balance|overshot/i, 'cannotPay'],
+]
+
+export function outcomeOf(message: string): SendOutcome {
+  const found = WORDS.find(([words]) => words.test(message))
+  return found ? found[1] : { refused: message }
 }

@@ -6,10 +6,10 @@
  *   blob  (EIP-4844)   03 || rlp([tx, blobs, commitments, proofs])            before Fusaka
  */
 import { RLP } from '@ethereumjs/rlp'
-import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { bytesToBigint, fromHex, type Hex, keccak, keccakHex } from '../base/bytes.ts'
+import { bytesToBigint, fromHex, type Hex, keccakHex } from '../base/bytes.ts'
+import type { Signer } from '../keys/signer.ts'
 import { integerBytes } from './header.ts'
-import { proveBlob } from './kzg.ts'
+import { type BlobProofs, proveBlob, versionedHashOf } from './kzg.ts'
 import { type RlpValue, typed } from './transaction.ts'
 
 /** wei per gas, and per blob gas for a blob transaction. */
@@ -32,6 +32,8 @@ export type L1Call = {
       readonly kind: 'blobs'
       readonly blobs: readonly Uint8Array[]
       readonly proofs: BlobProofKind
+      /** When they are known: proofs take a while, and do not depend on the fees. */
+      readonly proven?: readonly BlobProofs[]
     }
 )
 
@@ -40,6 +42,7 @@ export type SignedL1Transaction = {
   /** As `eth_sendRawTransaction` takes it, sidecar included. */
   readonly raw: Uint8Array
   readonly nonce: bigint
+  readonly gas: bigint
   readonly fees: L1Fees
   readonly versionedHashes: readonly Hex[]
 }
@@ -52,29 +55,31 @@ const GAS_PER_TOKEN_FLOOR = 10n
 
 export async function signL1Transaction(
   call: L1Call,
-  privateKey: Hex,
+  signer: Signer,
 ): Promise<SignedL1Transaction> {
   const { nonce, fees } = call
   const data = call.kind === 'calldata' ? call.data : new Uint8Array(0)
+  const gas = calldataGas(data)
   const body: RlpValue[] = [
     integerBytes(BigInt(call.chainId)),
     integerBytes(nonce),
     integerBytes(fees.maxPriorityFeePerGas),
     integerBytes(fees.maxFeePerGas),
-    integerBytes(calldataGas(data)),
+    integerBytes(gas),
     fromHex(call.to),
     integerBytes(0n),
     data,
     [],
   ]
   if (call.kind === 'calldata') {
-    const raw = typed(2, [...body, ...sign(typed(2, body), privateKey)])
-    return { hash: keccakHex(raw), raw, nonce, fees, versionedHashes: [] }
+    const raw = typed(2, [...body, ...(await sign(typed(2, body), signer))])
+    return { hash: keccakHex(raw), raw, nonce, gas, fees, versionedHashes: [] }
   }
-  const proven = await Promise.all(call.blobs.map((blob) => proveBlob(blob, call.proofs)))
+  const { blobs, proofs } = call
+  const proven = call.proven ?? (await Promise.all(blobs.map((blob) => proveBlob(blob, proofs))))
   const versionedHashes = proven.map(({ versionedHash }) => versionedHash)
   body.push(integerBytes(fees.maxFeePerBlobGas), versionedHashes.map(fromHex))
-  const signed = [...body, ...sign(typed(3, body), privateKey)]
+  const signed = [...body, ...(await sign(typed(3, body), signer))]
   const sidecar = [
     [...call.blobs],
     proven.map(({ commitment }) => commitment),
@@ -82,17 +87,29 @@ export async function signL1Transaction(
   ]
   const version = call.proofs === 'cells' ? [integerBytes(WRAPPER_VERSION_CELLS)] : []
   const raw = typed(3, [signed, ...version, ...sidecar])
-  return { hash: keccakHex(typed(3, signed)), raw, nonce, fees, versionedHashes }
+  return { hash: keccakHex(typed(3, signed)), raw, nonce, gas, fees, versionedHashes }
 }
 
-/** What a transaction of ours carries, read back from its bytes. */
+/** What a transaction of ours carries, read back from its bytes; a replacement needs no new proofs. */
 export function payloadOf(
   raw: Uint8Array,
-): { kind: 'calldata'; data: Uint8Array } | { kind: 'blobs'; blobs: Uint8Array[] } {
+):
+  | { kind: 'calldata'; data: Uint8Array }
+  | { kind: 'blobs'; blobs: Uint8Array[]; proven: BlobProofs[] } {
   const fields = RLP.decode(raw.subarray(1)) as RlpValue[]
   if (raw[0] === 2) return { kind: 'calldata', data: fields[7] as Uint8Array }
-  const blobs = fields.length === 5 ? fields[2] : fields[1]
-  return { kind: 'blobs', blobs: blobs as Uint8Array[] }
+  const [blobs, commitments, proofs] = fields.slice(-3) as Uint8Array[][] as [
+    Uint8Array[],
+    Uint8Array[],
+    Uint8Array[],
+  ]
+  const each = proofs.length / blobs.length
+  const proven = commitments.map((commitment, i) => ({
+    commitment,
+    versionedHash: versionedHashOf(commitment),
+    proofs: proofs.slice(i * each, (i + 1) * each),
+  }))
+  return { kind: 'blobs', blobs, proven }
 }
 
 /** Gas of a plain call with `data` to an account without code (EIP-2028, EIP-7623). */
@@ -103,15 +120,9 @@ export function calldataGas(data: Uint8Array): bigint {
   return GAS_TRANSACTION + (standard > floor ? standard : floor)
 }
 
-function sign(unsigned: Uint8Array, privateKey: Hex): Uint8Array[] {
-  const signature = secp256k1.sign(keccak(unsigned), fromHex(privateKey), {
-    prehash: false,
-    format: 'recovered',
-  })
-  const [recovery, r, s] = [
-    signature[0] as number,
-    signature.subarray(1, 33),
-    signature.subarray(33),
-  ]
-  return [BigInt(recovery), bytesToBigint(r), bytesToBigint(s)].map(integerBytes)
+async function sign(unsigned: Uint8Array, signer: Signer): Promise<Uint8Array[]> {
+  const signature = await signer.sign('transaction', unsigned)
+  const parity = BigInt(signature[64] as number)
+  const [r, s] = [signature.subarray(0, 32), signature.subarray(32, 64)].map(bytesToBigint)
+  return [parity, r as bigint, s as bigint].map(integerBytes)
 }

@@ -27,16 +27,20 @@ export type L1Origin = L1BlockRef & {
   readonly parentBeaconBlockRoot: Hex
 }
 
-/** One piece of data posted by the batcher: a transaction's calldata, or one of its blobs. */
-export type InboxData =
-  | { readonly kind: 'calldata'; readonly transactionHash: Hex; readonly data: Uint8Array }
+/** One piece of data posted to the inbox: a transaction's calldata, or one of its blobs. */
+export type InboxData = {
+  readonly transactionHash: Hex
+  /** Recovered from the transaction's signature. */
+  readonly sender: Hex
+} & (
+  | { readonly kind: 'calldata'; readonly data: Uint8Array }
   | {
       readonly kind: 'blob'
-      readonly transactionHash: Hex
       readonly versionedHash: Hex
       /** The whole blob, 131,072 bytes. */
       readonly blob: Uint8Array
     }
+)
 
 export type L1Log = {
   readonly address: Hex
@@ -46,9 +50,19 @@ export type L1Log = {
   readonly logIndex: number
 }
 
-export type L1BlockData = L1Origin & {
-  /** Signed by the batcher and sent to the inbox, in transaction order. */
-  readonly inbox: readonly InboxData[]
-  /** Logs of the portal, in block order. */
+/** The logs of one L1 block that derivation reads, in block order. */
+export type ContractLogs = {
+  /** Of the portal: deposits. */
   readonly portalLogs: readonly L1Log[]
+  /** Of the SystemConfig contract: updates. */
+  readonly configLogs: readonly L1Log[]
 }
+
+/** Who may post batches in an L1 block, given its SystemConfig logs. */
+export type BatcherOf = (configLogs: readonly L1Log[]) => Hex
+
+export type L1BlockData = L1Origin &
+  ContractLogs & {
+    /** Sent to the inbox, in transaction order; at least what the batcher of this block sent. */
+    readonly inbox: readonly InboxData[]
+  }

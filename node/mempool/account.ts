@@ -24,6 +24,8 @@ export class AccountQueue {
   isDelegated: boolean
   /** Ascending by nonce. */
   readonly #list: PooledTx[] = []
+  /** How many at the front of the list follow each other from `#next` on. */
+  #ready = 0
 
   constructor(account: AccountRecord | null, isDelegated: boolean) {
     this.#next = account?.nonce ?? 0n
@@ -45,11 +47,15 @@ export class AccountQueue {
   }
 
   get executable(): readonly PooledTx[] {
-    return this.#list.slice(0, this.#executableCount())
+    return this.#list.slice(0, this.#ready)
+  }
+
+  get executableCount(): number {
+    return this.#ready
   }
 
   get queued(): readonly PooledTx[] {
-    return this.#list.slice(this.#executableCount())
+    return this.#list.slice(this.#ready)
   }
 
   /** Of all, by nonce; for choosing whom to evict. */
@@ -59,27 +65,32 @@ export class AccountQueue {
 
   /** First nonce no waiting transaction uses. */
   get nextNonce(): bigint {
-    return this.#next + BigInt(this.#executableCount())
+    return this.#next + BigInt(this.#ready)
   }
 
   at(nonce: bigint): PooledTx | undefined {
-    return this.#list.find((entry) => entry.tx.nonce === nonce)
+    const entry = this.#list[this.#placeOf(nonce)]
+    return entry?.tx.nonce === nonce ? entry : undefined
   }
 
   put(entry: PooledTx): PooledTx | undefined {
-    let at = this.#list.findIndex((other) => other.tx.nonce >= entry.tx.nonce)
-    if (at < 0) at = this.#list.length
+    const at = this.#placeOf(entry.tx.nonce)
     const isReplacement = this.#list[at]?.tx.nonce === entry.tx.nonce
     const [replaced] = this.#list.splice(at, isReplacement ? 1 : 0, entry)
     this.#total += entry.cost - (replaced?.cost ?? 0n)
+    // Before those that follow each other: a nonce the account has used.
+    if (!replaced && at < this.#ready) this.#ready = 0
+    this.#advance()
     return replaced
   }
 
   remove(entry: PooledTx): void {
-    const at = this.#list.indexOf(entry)
-    if (at < 0) return
+    const at = this.#placeOf(entry.tx.nonce)
+    if (this.#list[at] !== entry) return
     this.#list.splice(at, 1)
     this.#total -= entry.cost
+    this.#ready = Math.min(this.#ready, at)
+    this.#advance()
   }
 
   /** Takes the account as it is after a block; returns what cannot run any more, already removed. */
@@ -87,8 +98,11 @@ export class AccountQueue {
     this.#next = account?.nonce ?? 0n
     this.#balance = account?.balance ?? 0n
     this.isDelegated = isDelegated
-    const dropped = this.#list.filter((entry) => entry.tx.nonce < this.#next)
-    for (const entry of dropped) this.remove(entry)
+    const dropped = this.#list.splice(0, this.#placeOf(this.#next))
+    for (const { cost } of dropped) this.#total -= cost
+    const followsOn = this.#list[0]?.tx.nonce === this.#next
+    this.#ready = followsOn ? Math.max(0, this.#ready - dropped.length) : 0
+    this.#advance()
     const max = isDelegated ? 1 : Number.POSITIVE_INFINITY
     while (this.#list.length > max || this.#total > this.#balance) {
       const last = this.#list.at(-1)
@@ -99,9 +113,20 @@ export class AccountQueue {
     return dropped
   }
 
-  #executableCount(): number {
-    let count = 0
-    while (this.#list[count]?.tx.nonce === this.#next + BigInt(count)) count++
-    return count
+  /** Index of the first transaction with this nonce or a later one. */
+  #placeOf(nonce: bigint): number {
+    let [low, high] = [0, this.#list.length]
+    // Most come in order and go to the end.
+    if (high > 0 && (this.#list[high - 1] as PooledTx).tx.nonce < nonce) return high
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#list[middle] as PooledTx).tx.nonce < nonce) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #advance(): void {
+    while (this.#list[this.#ready]?.tx.nonce === this.#next + BigInt(this.#ready)) this.#ready++
   }
 }

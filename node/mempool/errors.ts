@@ -9,6 +9,7 @@ export type PoolErrorCode =
   | 'already-known'
   | 'replacement-underpriced'
   | 'tx-too-large'
+  | 'tx-gas-too-high'
   | 'tip-too-low'
   | 'nonce-gap'
   | 'account-queue-full'

@@ -34,7 +34,7 @@ export function planEviction(
     .filter((account) => account !== newcomer.account)
     .map((account) => ({
       list: account.all,
-      executable: account.executable.length,
+      executable: account.executableCount,
       at: account.size,
     }))
   const plan: PooledTx[] = []

@@ -2,10 +2,10 @@
 
 import { fromHex, type Hex } from '../base/bytes.ts'
 import type { Chain } from '../chain/chain.ts'
-import { l1PricesOf, nextBaseFee } from '../chain/fees.ts'
+import { type ChainRules, rulesAfter } from '../chain/rules.ts'
 import type { PoolHead } from './validate.ts'
 
-type ChainReader = Pick<Chain, 'headRef' | 'blockByTag' | 'stateAt'>
+type ChainReader = Pick<Chain, 'headRef' | 'stateAt'> & { readonly rules: ChainRules }
 
 /** For `new Mempool(options, { head: poolHeadOf(chain), ... })`. */
 export function poolHeadOf(chain: ChainReader): () => PoolHead {
@@ -20,10 +20,12 @@ export function poolHeadOf(chain: ChainReader): () => PoolHead {
 function read(chain: ChainReader, hash: Hex): PoolHead {
   const view = chain.stateAt(hash)
   const { header } = view
+  const rules = rulesAfter(chain.rules, header)
   return {
+    rules,
     gasLimit: header.gasLimit,
-    baseFee: nextBaseFee(header),
-    l1Prices: l1PricesOf((address, key) => fromHex(view.storage(address, key))),
+    baseFee: chain.rules.nextBaseFee(header) ?? 0n,
+    l1Prices: rules.l1Prices((address, key) => fromHex(view.storage(address, key))),
     account: (address) => view.account(address),
     code: (address) => view.code(address),
   }

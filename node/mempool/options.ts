@@ -15,6 +15,9 @@ export type PoolOptions = {
   readonly slotBytes: number
   /** Encoded size of one transaction. */
   readonly txBytesMax: number
+  /** Gas limit of one transaction: the cap Ethereum has had since Osaka (EIP-7825), here a rule of the pool.
+   * A builder cannot stop in the middle of a transaction, so this bounds how late a block can be. */
+  readonly txGasMax: bigint
   /** A replacement must raise fee cap and tip by this much. */
   readonly priceBumpPercent: bigint
   /** Least tip accepted, wei per gas. */
@@ -30,6 +33,7 @@ export const DEFAULT_POOL_OPTIONS: PoolOptions = {
   slotsMax: 5_120,
   slotBytes: 32_768,
   txBytesMax: 131_072,
+  txGasMax: 16_777_216n,
   priceBumpPercent: 10n,
   tipMin: 0n,
   lifetimeSeconds: 3 * 60 * 60,

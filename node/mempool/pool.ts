@@ -11,14 +11,15 @@ import { bytesEqual, type Hex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_CODE_HASH } from '../chain/account.ts'
 import { decodeDepositTx, isDeposit } from '../chain/deposit.ts'
 import type { SkippedTx, TxError } from '../chain/errors.ts'
-import { decodeTx, isDelegation, type SignedTx, txHash } from '../chain/tx.ts'
-import type { Block } from '../chain/types.ts'
+import { type BlockRules, rollupRules } from '../chain/rules.ts'
+import { decodeTxUnder, isDelegation, type SignedTx, txHash } from '../chain/tx.ts'
+import type { EthereumBlock } from '../chain/types.ts'
 import { AccountQueue, type PooledTx } from './account.ts'
 import { isRefusal, PoolError } from './errors.ts'
 import { planEviction } from './evict.ts'
 import { DEFAULT_POOL_OPTIONS, type PoolOptions } from './options.ts'
 import { bestFirst, effectiveTip } from './order.ts'
-import { type Admission, admit, decodeForPool, type PoolHead } from './validate.ts'
+import { type Admission, admit, checkGasCap, decodeForPool, type PoolHead } from './validate.ts'
 
 export type PoolModules = {
   readonly chainId: number
@@ -60,9 +61,10 @@ export class Mempool {
     if (this.#byHash.has(hash)) {
       throw new PoolError('already-known', `already known: ${hash} waits in the pool`)
     }
-    const decoded = decodeForPool(raw, this.#modules.chainId, this.#options)
     const head = this.#modules.head()
+    const decoded = decodeForPool(raw, this.#rules(head), this.#options)
     const admission = admit(decoded, head)
+    checkGasCap(decoded, this.#options)
     const known = this.#accounts.get(decoded.sender)
     const account = known ?? new AccountQueue(admission.account, admission.isDelegated)
     this.#checkPlace(account, admission)
@@ -108,7 +110,7 @@ export class Mempool {
   }
 
   /** Drops what the block used up and what can no longer be paid. */
-  onBlock(block: Block): void {
+  onBlock(block: EthereumBlock): void {
     const touched = new Set<Hex>()
     let all = false
     for (const raw of block.transactions) {
@@ -124,13 +126,21 @@ export class Mempool {
     this.#expire()
   }
 
-  /** After blocks left the chain: everything is looked at again, and their transactions return. */
-  onReorg(dropped: readonly Block[]): void {
+  /** After blocks left the chain: everything is looked at again, and their transactions return, as many as
+   * there is room for. @param dropped newest first, as the chain tells it */
+  onReorg(dropped: readonly EthereumBlock[]): void {
     const head = this.#modules.head()
     for (const [address, account] of this.#accounts) this.#revalidate(address, account, head)
-    for (const raw of dropped.flatMap((block) => block.transactions)) {
+    for (const block of dropped.toReversed()) this.addAgain(block)
+  }
+
+  /** The transactions of a block that left the chain. False: the pool is full, and some stayed out. */
+  addAgain(block: EthereumBlock): boolean {
+    for (const raw of block.transactions) {
+      if (this.#slots >= this.#options.slotsMax) return false
       if (!isDeposit(raw)) this.#tryAdd(raw)
     }
+    return true
   }
 
   /** What the builder could not use: dropped unless a later block may take it. */
@@ -147,7 +157,7 @@ export class Mempool {
 
   status(): PoolStatus {
     let pending = 0
-    for (const account of this.#accounts.values()) pending += account.executable.length
+    for (const account of this.#accounts.values()) pending += account.executableCount
     return { pending, queued: this.size - pending }
   }
 
@@ -262,7 +272,12 @@ export class Mempool {
 
   #senderOf(raw: Uint8Array): Hex {
     if (isDeposit(raw)) return decodeDepositTx(raw).from
-    return this.#byHash.get(txHash(raw))?.tx.sender ?? decodeTx(raw, this.#modules.chainId).sender
+    const known = this.#byHash.get(txHash(raw))?.tx.sender
+    return known ?? decodeTxUnder(this.#rules(this.#modules.head()), raw).sender
+  }
+
+  #rules(head: PoolHead): BlockRules {
+    return head.rules ?? rollupRules(this.#modules.chainId)
   }
 
   #tryAdd(raw: Uint8Array): void {

@@ -7,17 +7,21 @@
 import type { Hex } from '../base/bytes.ts'
 import type { AccountRecord } from '../chain/account.ts'
 import { TxError } from '../chain/errors.ts'
-import { type L1Prices, l1FeeOf } from '../chain/fees.ts'
-import { decodeTx, isDelegation, maxCostOf, refusalOf, type SignedTx } from '../chain/tx.ts'
+import { type L1Prices, l1FeeOfSize } from '../chain/fees.ts'
+import type { BlockRules } from '../chain/rules.ts'
+import { decodeTxUnder, isDelegation, maxCostOf, refusalOf, type SignedTx } from '../chain/tx.ts'
 import { PoolError } from './errors.ts'
 import type { PoolOptions } from './options.ts'
 
 /** What the pool reads of the newest block. */
 export type PoolHead = {
+  /** Default: the rollup's. */
+  readonly rules?: BlockRules
   readonly gasLimit: bigint
   /** Of the next block, wei per gas. */
   readonly baseFee: bigint
-  readonly l1Prices: L1Prices
+  /** null: L1 data costs nothing. */
+  readonly l1Prices: L1Prices | null
   account(address: Hex): AccountRecord | null
   code(address: Hex): Uint8Array
 }
@@ -32,7 +36,7 @@ export type Admission = {
 }
 
 /** @throws TxError, PoolError */
-export function decodeForPool(raw: Uint8Array, chainId: number, options: PoolOptions): SignedTx {
+export function decodeForPool(raw: Uint8Array, rules: BlockRules, options: PoolOptions): SignedTx {
   if (raw.length > options.txBytesMax) {
     throw new PoolError(
       'tx-too-large',
@@ -40,7 +44,7 @@ export function decodeForPool(raw: Uint8Array, chainId: number, options: PoolOpt
       { have: raw.length, max: options.txBytesMax },
     )
   }
-  const tx = decodeTx(raw, chainId)
+  const tx = decodeTxUnder(rules, raw)
   if (tx.maxPriorityFeePerGas < options.tipMin) {
     throw new PoolError(
       'tip-too-low',
@@ -51,11 +55,21 @@ export function decodeForPool(raw: Uint8Array, chainId: number, options: PoolOpt
   return tx
 }
 
+/** @throws PoolError */
+export function checkGasCap(tx: SignedTx, { txGasMax }: PoolOptions): void {
+  if (tx.gasLimit <= txGasMax) return
+  throw new PoolError(
+    'tx-gas-too-high',
+    `transaction gas limit too high: ${tx.gasLimit}, at most ${txGasMax} (EIP-7825); split the work over several transactions`,
+    { have: tx.gasLimit, max: txGasMax },
+  )
+}
+
 /** @throws TxError when it could not be in a block even with its nonce next. */
 export function admit(tx: SignedTx, head: PoolHead): Admission {
   const account = head.account(tx.sender)
   const next = account?.nonce ?? 0n
-  const l1Fee = l1FeeOf(tx.raw, head.l1Prices).fee
+  const l1Fee = head.l1Prices ? l1FeeOfSize(tx.fastLzBytes, head.l1Prices).fee : 0n
   const code = (): Uint8Array => head.code(tx.sender)
   const asIfNext = account && tx.nonce > next ? { ...account, nonce: tx.nonce } : account
   const refusal = refusalOf(tx.nonce > next && !account ? withNonce(tx, 0n) : tx, {

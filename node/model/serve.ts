@@ -74,17 +74,34 @@ export type ServeModules = {
   announce(receiptHash: Hex, trace: Hex): Promise<void>
 }
 
+/** Since the start. */
+export type ServeTotals = {
+  readonly answers: number
+  readonly tokensIn: number
+  readonly tokensOut: number
+}
+
 export class InferenceService {
   readonly #options: ServeOptions
   readonly #modules: ServeModules
   readonly provider: Hex
   #waiting = 0
+  #totals: ServeTotals = { answers: 0, tokensIn: 0, tokensOut: 0 }
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
     this.#modules = modules
     this.provider = addressOfKey(options.providerKey)
+  }
+
+  /** Requests that run or wait. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  get totals(): ServeTotals {
+    return this.#totals
   }
 
   get chatTemplate(): string {
@@ -120,11 +137,22 @@ export class InferenceService {
     const turn = this.#turn
       .catch(() => {})
       .then(() => this.#answer(question, onText, signal))
+      .then((answer) => this.#count(answer))
       .finally(() => {
         this.#waiting--
       })
     this.#turn = turn
     return turn
+  }
+
+  #count(answer: Answer): Answer {
+    const { answers, tokensIn, tokensOut } = this.#totals
+    this.#totals = {
+      answers: answers + 1,
+      tokensIn: tokensIn + answer.tokensIn,
+      tokensOut: tokensOut + answer.tokensOut,
+    }
+    return answer
   }
 
   async #answer(

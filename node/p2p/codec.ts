@@ -16,6 +16,7 @@ import {
   BLOCK_BYTES_MAX,
   CONTENT_REQUEST_BYTES_MAX,
   ENVELOPE_BYTES_MAX,
+  PEERS_PER_REQUEST_MAX,
   RANGE_BLOCKS_MAX,
   TRANSACTION_BYTES_MAX,
 } from './options.ts'
@@ -28,6 +29,8 @@ export type Messages = {
   readonly verdicts: Envelope
   /** Asks for `count` blocks from number `start` up. */
   readonly blocksRequest: { readonly start: bigint; readonly count: number }
+  /** Asks for signed records of at most `count` peers. */
+  readonly peersRequest: { readonly count: number }
   /** Asks for at most `length` bytes of a piece of content from `offset` on. */
   readonly contentRequest: {
     readonly hash: Uint8Array
@@ -59,6 +62,7 @@ const SCHEMAS: Record<MessageKind, Readonly<Record<string, Field>>> = {
   receipts: ENVELOPE,
   verdicts: ENVELOPE,
   blocksRequest: { start: { type: 'u64' }, count: { type: 'u32', min: 1, max: RANGE_BLOCKS_MAX } },
+  peersRequest: { count: { type: 'u32', min: 1, max: PEERS_PER_REQUEST_MAX } },
   contentRequest: {
     hash: { type: 'bytes', min: HASH_BYTES, max: HASH_BYTES },
     offset: { type: 'u64' },

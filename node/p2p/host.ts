@@ -10,6 +10,7 @@ import { identify } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { PeerKey } from './key.ts'
 import type { P2POptions } from './options.ts'
@@ -37,7 +38,9 @@ export async function createHost(
   modules: {
     chainId: bigint
     key: PeerKey
-    isBanned: (peer: Peer) => boolean
+    /** Null: the address is not known yet. */
+    admits: (peer: Peer, address: Multiaddr | null) => boolean
+    deniesAddress: (address: Multiaddr) => boolean
     ledgerScore: (peer: Peer) => number
   },
 ): Promise<Host> {
@@ -45,7 +48,7 @@ export async function createHost(
   const host = await createLibp2p({
     start: false,
     privateKey: modules.key,
-    addresses: { listen: [...options.listen] },
+    addresses: { listen: [...options.listen], announce: [...options.announce] },
     nodeInfo: { name: 'openledger', version: '0.1.0', userAgent: 'openledger/0.1.0' },
     transports: [
       tcp({
@@ -80,9 +83,12 @@ export async function createHost(
     // A busy machine is not a dead one: the default allows 2 s.
     connectionMonitor: { pingTimeout: { minTimeout: 10_000 } },
     connectionGater: {
-      denyDialMultiaddr: () => false,
-      denyDialPeer: (peer) => modules.isBanned(peer.toString()),
-      denyInboundEncryptedConnection: (peer) => modules.isBanned(peer.toString()),
+      denyDialMultiaddr: (address) => modules.deniesAddress(address),
+      denyInboundConnection: ({ remoteAddr }) => modules.deniesAddress(remoteAddr),
+      denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
+        !modules.admits(peer.toString(), remoteAddr),
+      denyOutboundEncryptedConnection: (peer, { remoteAddr }) =>
+        !modules.admits(peer.toString(), remoteAddr),
     },
     services: {
       identify: identify({ maxMessageSize: 8 * 1024, maxInboundStreams: 2, maxOutboundStreams: 2 }),

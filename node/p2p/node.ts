@@ -4,6 +4,7 @@
  *   publish ------> gossip ------> peers          peers -> gossip -> on(kind) subscribers
  *   requestBlocks, fetchContent -> peers                         \-> syncer -> importBlock
  *   blocksByRange, content <------ peers (served from functions handed in)
+ *   discovery, reconnect ---------> connections, through the gate
  */
 
 import type { Hex } from '../base/bytes.ts'
@@ -15,13 +16,17 @@ import { BAN_SCORE } from './blame.ts'
 import { type BlocksByRange, requestBlocksFrom, serveBlocks } from './blocks.ts'
 import { encodeMessage, type Messages } from './codec.ts'
 import { type ContentSource, serveContent } from './content.ts'
+import { Discovery } from './discovery.ts'
 import { P2PError, type P2PErrorCode } from './errors.ts'
 import { ContentFetcher } from './fetcher.ts'
+import { createGate, type Gate } from './gate.ts'
 import { Gossip, type Judges } from './gossip.ts'
 import { createHost, type Host } from './host.ts'
 import { loadPeerKey } from './key.ts'
 import { Ledger } from './ledger.ts'
 import type { P2POptions } from './options.ts'
+import { PeerBook } from './peer-book.ts'
+import { servePeers } from './peers.ts'
 import { parsePeerAddress, Reconnector } from './reconnect.ts'
 import { signEnvelope } from './signature.ts'
 import type { SyncState } from './sync.ts'
@@ -70,6 +75,8 @@ export class P2P {
   readonly #host: Host
   readonly #fetcher: ContentFetcher
   readonly #reconnector: Reconnector
+  readonly #book: PeerBook
+  readonly #discovery: Discovery
   #turn = 0
 
   /** Makes or reads the peer key; opens no socket yet. @throws P2PError `bad-key`, `bad-address`. */
@@ -77,19 +84,30 @@ export class P2P {
     const trusted = new Set(options.staticPeers.map((text) => parsePeerAddress(text).peer))
     const key = await loadPeerKey(options.dataDir)
     const ledger = new Ledger(modules.clock)
+    const gate = createGate(options)
+    const book = await PeerBook.open(options.dataDir, modules.log)
+    const admits: Gate['admits'] = (peer, address) =>
+      trusted.has(peer) || (!ledger.isBanned(peer) && gate.admits(peer, address))
     const host = await createHost(options, {
       chainId: modules.chainId,
       key,
-      isBanned: (peer) => ledger.isBanned(peer),
+      admits,
+      deniesAddress: (address) => gate.deniesAddress(address),
       ledgerScore: (peer) => (trusted.has(peer) ? 0 : ledger.score(peer)),
     })
-    return new P2P(options, modules, { host, ledger, trusted })
+    return new P2P(options, modules, { host, ledger, trusted, book, admits })
   }
 
   private constructor(
     options: P2POptions,
     modules: P2PModules,
-    parts: { host: Host; ledger: Ledger; trusted: ReadonlySet<Peer> },
+    parts: {
+      host: Host
+      ledger: Ledger
+      trusted: ReadonlySet<Peer>
+      book: PeerBook
+      admits: Gate['admits']
+    },
   ) {
     this.#modules = modules
     this.#host = parts.host
@@ -106,6 +124,17 @@ export class P2P {
       chainId,
       peers: () => this.#candidates(),
       blame: (peer, code) => this.#blame(peer, code),
+      stopped: this.#stop.signal,
+    })
+    this.#book = parts.book
+    this.#discovery = new Discovery(options, {
+      host: this.#host,
+      chainId,
+      book: parts.book,
+      admits: (peer) => parts.admits(peer, null),
+      blame: (peer, code) => this.#blame(peer, code),
+      log,
+      clock: modules.clock,
       stopped: this.#stop.signal,
     })
     this.#reconnector = new Reconnector(options, {
@@ -134,6 +163,18 @@ export class P2P {
     }
     await serveBlocks(this.#host, this.#modules, context)
     await serveContent(this.#host, this.#modules, context)
+    const connected = () => new Set(this.#host.getPeers().map(String))
+    await servePeers(
+      this.#host,
+      {
+        ...this.#modules,
+        known: () => {
+          const now = connected()
+          return this.#book.list().filter(({ peer }) => now.has(peer))
+        },
+      },
+      context,
+    )
     await this.#host.start()
     const { pubsub } = this.#host.services
     this.#gossip.attach(pubsub)
@@ -142,6 +183,7 @@ export class P2P {
     this.#host.addEventListener('peer:identify', () => this.#syncer?.peerJoined())
     pubsub.addEventListener('gossipsub:heartbeat', () => this.#enforce())
     this.#reconnector.start()
+    this.#discovery.start()
     log.info('p2p listening', { peer: this.id, addresses: this.multiaddrs() })
   }
 
@@ -149,6 +191,7 @@ export class P2P {
   async stop(): Promise<void> {
     this.#stop.abort(new P2PError('stopped', 'the p2p node is stopping'))
     this.#syncer?.stop()
+    this.#book.save()
     await this.#host.stop()
   }
 

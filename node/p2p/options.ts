@@ -13,9 +13,19 @@ export type P2POptions = {
   /** Peers kept connected, with back-off, and never shut out: named by the operator, so a fault of
    * theirs is logged instead. Multiaddrs ending in /p2p/<id>. */
   readonly staticPeers: readonly string[]
-  /** Peers asked once at start. */
+  /** Peers dialled until they were reached once, to learn of others. */
   readonly bootstrap: readonly string[]
-  /** Where the peer key lives; absent: a key for this run only. */
+  /** Multiaddrs told to others instead of those listened on (behind NAT, in a container). */
+  readonly announce: readonly string[]
+  /** When not empty: only these peer ids, IP addresses and subnets may connect, and static peers. */
+  readonly allow: readonly string[]
+  /** Peer ids, IP addresses and subnets that never may. */
+  readonly deny: readonly string[]
+  /** Connections below which others are looked for; 0 looks for none. */
+  readonly peersTarget: number
+  /** Between two looks for peers. */
+  readonly discoveryMs: number
+  /** Where the peer key and the known peers live; absent: both for this run only. */
   readonly dataDir?: string
   /** Gossip heartbeat; tests shorten it. */
   readonly heartbeatMs: number
@@ -29,6 +39,11 @@ export const DEFAULT_OPTIONS: P2POptions = {
   listen: ['/ip4/127.0.0.1/tcp/0'],
   staticPeers: [],
   bootstrap: [],
+  announce: [],
+  allow: [],
+  deny: [],
+  peersTarget: 8,
+  discoveryMs: 10_000,
   heartbeatMs: 500,
   reconnectMs: 500,
   syncRetryMs: 500,
@@ -50,6 +65,23 @@ export const RECONNECT_MS_MAX = 60_000
 /** Peers whose faults are remembered, least recently blamed forgotten first. */
 export const LEDGER_PEERS_MAX = 1_024
 export const BAN_MS: number = 60 * 60 * 1000
+/** Entries of an allow or deny list. */
+export const GATE_ENTRIES_MAX = 1_024
+
+// Discovery.
+/** Peers kept for the next start. */
+export const PEER_BOOK_MAX = 256
+/** Peers we were told of and have not met. */
+export const CANDIDATES_MAX = 512
+/** Dialled in one look. */
+export const DISCOVERY_DIALS_MAX = 4
+/** First wait before an unreachable peer is tried again, doubled; beyond the cap it is forgotten. */
+export const CANDIDATE_RETRY_MS = 30_000
+export const CANDIDATE_RETRY_MS_MAX: number = 60 * 60 * 1000
+/** Peer records in one answer, bytes of one, addresses in one. */
+export const PEERS_PER_REQUEST_MAX = 32
+export const PEER_RECORD_BYTES_MAX: number = 4 * KIB
+export const PEER_ADDRESSES_MAX = 16
 
 // Gossip.
 /** One block on the wire (the L1 limit of OP Stack payloads). */
@@ -117,6 +149,8 @@ export const RANGE_RATE_PER_PEER: Rate = { perSecond: 4, burst: 15 }
 export const RANGE_RATE_GLOBAL: Rate = { perSecond: 20, burst: 40 }
 export const CONTENT_RATE_PER_PEER: Rate = { perSecond: 8, burst: 64 }
 export const CONTENT_RATE_GLOBAL: Rate = { perSecond: 64, burst: 256 }
+export const PEERS_RATE_PER_PEER: Rate = { perSecond: 0.2, burst: 5 }
+export const PEERS_RATE_GLOBAL: Rate = { perSecond: 10, burst: 40 }
 /** Gossip handled per forwarding peer; more is ignored without being looked at. */
 export const GOSSIP_RATE_PER_PEER: Rate = { perSecond: 500, burst: 2_000 }
 

@@ -21,6 +21,11 @@ export function signBlock(key: Uint8Array, chainId: bigint, block: Uint8Array): 
   return sign(key, digest(BLOCK_DOMAIN, chainId, block))
 }
 
+/** The bytes whose keccak256 a block's signature is over, for a signer that holds the key elsewhere. */
+export function blockPreimage(chainId: bigint, block: Uint8Array): Uint8Array {
+  return preimage(BLOCK_DOMAIN, chainId, block)
+}
+
 /** The address that signed, or undefined when the 65 bytes are no signature. */
 export function recoverBlockSigner(
   chainId: bigint,
@@ -50,7 +55,11 @@ function envelopeDomain(kind: EnvelopeKind): Uint8Array {
 }
 
 function digest(domain: Uint8Array, chainId: bigint, payload: Uint8Array): Uint8Array {
-  return keccak(domain, bigintToBytes(chainId, 32), keccak(payload))
+  return keccak(preimage(domain, chainId, payload))
+}
+
+function preimage(domain: Uint8Array, chainId: bigint, payload: Uint8Array): Uint8Array {
+  return concatBytes(domain, bigintToBytes(chainId, 32), keccak(payload))
 }
 
 /** noble puts the recovery bit first, Ethereum last. */

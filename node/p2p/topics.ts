@@ -19,6 +19,10 @@ export function blocksProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/blocks-by-range/1`
 }
 
+export function peersProtocol(chainId: bigint): string {
+  return `/openledger/${chainId}/peers/1`
+}
+
 export function contentProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/content/1`
 }

@@ -2,9 +2,9 @@
  * From a block parameter to a block. `latest` and `pending` are the unsafe head: what is not in a block yet
  * has no block. An unknown block is an error where state is asked for, never silently the latest.
  */
-import type { Block, Receipt } from '../chain/types.ts'
+import type { EthereumBlock as Block, Receipt } from '../chain/types.ts'
 import type { RpcChain } from './context.ts'
-import { notFound, RPC, RpcError } from './errors.ts'
+import { RPC, RpcError } from './errors.ts'
 import type { BlockId } from './params.ts'
 
 /** null when there is none. @throws RpcError for a hash off the canonical chain that must be on it */
@@ -35,14 +35,14 @@ export function findBlock(chain: RpcChain, id: BlockId): Block | null {
   }
 }
 
-/** @throws RpcError -32001 */
-export function mustFindBlock(chain: RpcChain, id: BlockId): Block {
+/** @throws RpcError `code` */
+export function mustFindBlock(chain: RpcChain, id: BlockId, code: number = RPC.notFound): Block {
   const block = findBlock(chain, id)
   if (block) return block
-  if (id.kind === 'hash') throw notFound(`header not found: no block ${id.hash}`)
+  if (id.kind === 'hash') throw new RpcError(code, `header not found: no block ${id.hash}`)
   const head = chain.headRef('unsafe').number
   const wanted = id.kind === 'number' ? id.number : id.tag
-  throw notFound(`header not found: no block ${wanted}, the head is ${head}`)
+  throw new RpcError(code, `header not found: no block ${wanted}, the head is ${head}`)
 }
 
 export function receiptsOf(chain: RpcChain, block: Block): readonly Receipt[] {

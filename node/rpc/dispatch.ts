@@ -7,8 +7,11 @@
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import { RPC, RpcError, rpcErrorOf } from './errors.ts'
-import type { Json, RpcMethod, RpcMethods } from './method.ts'
+import { COST, type Json, type RpcMethod, type RpcMethods } from './method.ts'
+import { RateLimit } from './rate.ts'
 import type { Session } from './session.ts'
+import type { Offload } from './workers/pool.ts'
+import type { Outcome } from './workers/protocol.ts'
 
 type Id = string | number | null
 
@@ -17,18 +20,27 @@ const SHOWN_CHARACTERS_MAX = 80
 export class Dispatcher {
   readonly #context: RpcContext
   readonly #methods: ReadonlyMap<string, RpcMethod>
+  readonly #rate: RateLimit
+  readonly #offload: Offload | null
 
-  constructor(context: RpcContext, methods: RpcMethods) {
+  /** `offload`: where methods run that may take long; null: here. */
+  constructor(context: RpcContext, methods: RpcMethods, offload: Offload | null = null) {
     this.#context = context
     this.#methods = new Map(Object.entries(methods))
+    this.#rate = new RateLimit(context)
+    this.#offload = offload
   }
 
   get methodNames(): string[] {
     return [...this.#methods.keys()]
   }
 
-  /** The text of the answer; null when there is nothing to say. */
-  async handle(body: Uint8Array, session: Session | null = null): Promise<string | null> {
+  /** The text of the answer; null when there is nothing to say. `client`: whose rate it counts against. */
+  async handle(
+    body: Uint8Array,
+    session: Session | null = null,
+    client = '',
+  ): Promise<string | null> {
     const { options } = this.#context
     let request: unknown
     try {
@@ -36,7 +48,9 @@ export class Dispatcher {
     } catch {
       return failure(null, new RpcError(RPC.parse, 'parse error: the request is not JSON in UTF-8'))
     }
-    if (!Array.isArray(request)) return this.#one(request, session, options.responseBytesMax)
+    if (!Array.isArray(request)) {
+      return this.#one(this.#enter(request, client), session, options.responseBytesMax)
+    }
     if (request.length === 0) return failure(null, invalidRequest('an empty batch'))
     if (request.length > options.batchMax) {
       const what = `a batch of ${request.length} requests, at most ${options.batchMax}`
@@ -44,7 +58,8 @@ export class Dispatcher {
     }
     const answers: string[] = []
     let room = options.responseBytesMax
-    for (const entry of request) {
+    const entries = request.map((entry) => this.#prepare(this.#enter(entry, client)))
+    for (const entry of entries) {
       const answer = await this.#one(entry, session, room)
       if (answer === null) continue
       room = Math.max(0, room - answer.length)
@@ -53,10 +68,67 @@ export class Dispatcher {
     return answers.length ? `[${answers.join(',')}]` : null
   }
 
-  async #one(request: unknown, session: Session | null, room: number): Promise<string | null> {
+  #enter(request: unknown, client: string): Entry {
     const read = readRequest(request)
-    if ('error' in read) return failure(read.id, read.error)
-    const { id, name, params } = read
+    if ('error' in read) return read
+    const fault = this.#rateFault(client, read.name)
+    return fault ? { ...read, fault } : read
+  }
+
+  /** Lets a method begin with its slow part; the arguments it was shown are those it will get. */
+  #prepare(entry: Entry): Entry {
+    if ('error' in entry || entry.fault) return entry
+    const method = this.#methods.get(entry.name)
+    if (!method?.prepare) return entry
+    try {
+      const args = readArguments(method, entry.params)
+      method.prepare(this.#context, args)
+      return { ...entry, args }
+    } catch {
+      return entry
+    }
+  }
+
+  async #one(entry: Entry, session: Session | null, room: number): Promise<string | null> {
+    if ('error' in entry) return failure(entry.id, entry.error)
+    const { id, name, params, args, fault } = entry
+    const outcome = fault ?? (await this.outcome(name, params, session, args))
+    if (id === undefined) return null
+    return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
+  }
+
+  /** null when the client may ask. Counted once, on the thread that took the request. */
+  #rateFault(client: string, name: string): Outcome | null {
+    try {
+      this.#rate.take(client, this.#methods.get(name)?.cost ?? COST.read)
+      return null
+    } catch (error) {
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
+    }
+  }
+
+  /** What a method gives, without the envelope; `read`: its arguments, when they are read. Never rejects. */
+  async outcome(
+    name: string,
+    params: unknown,
+    session: Session | null = null,
+    read: readonly unknown[] | undefined = undefined,
+  ): Promise<Outcome> {
+    const started = performance.now()
+    const outcome = await this.#outcome(name, params, session, read)
+    const method = this.#methods.has(name) ? name : 'unknown'
+    const seconds = (performance.now() - started) / 1000
+    this.#context.observe(method, seconds, outcome.ok ? 'ok' : 'error')
+    return outcome
+  }
+
+  async #outcome(
+    name: string,
+    params: unknown,
+    session: Session | null,
+    read: readonly unknown[] | undefined,
+  ): Promise<Outcome> {
     try {
       const found = this.#methods.get(name)
       if (!found) throw methodNotFound(name)
@@ -66,12 +138,13 @@ export class Dispatcher {
           `${name} works over WebSocket only: connect with ws://`,
         )
       }
-      const args = readArguments(found, params)
+      if (found.aside && this.#offload) return await this.#offload.call(name, params)
+      const args = read ?? readArguments(found, params)
       const result = await found.handler(this.#context, args, session)
-      return id === undefined ? null : success(id, result, room)
+      return { ok: true, text: JSON.stringify(result ?? null) }
     } catch (error) {
-      const answer = this.#errorOf(error, name)
-      return id === undefined ? null : failure(id, answer)
+      const { code, message, data } = this.#errorOf(error, name)
+      return { ok: false, code, message, ...(data === undefined ? {} : { data }) }
     }
   }
 
@@ -87,7 +160,13 @@ export class Dispatcher {
 /** `id` undefined: a notification. */
 type Request = { readonly id: Id | undefined; readonly name: string; readonly params: unknown }
 
-function readRequest(request: unknown): Request | { id: Id; error: RpcError } {
+type Unreadable = { readonly id: Id; readonly error: RpcError }
+/** `fault`: refused before it ran; `args`: read already. */
+type Entry =
+  | Unreadable
+  | (Request & { readonly fault?: Outcome; readonly args?: readonly unknown[] })
+
+function readRequest(request: unknown): Request | Unreadable {
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
     return { id: null, error: invalidRequest('a request is an object') }
   }
@@ -147,14 +226,21 @@ function short(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
-function success(id: Id, result: Json, room: number): string {
-  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result ?? null)}}`
+function success(id: Id, result: string, room: number): string {
+  const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   if (text.length <= room) return text
   const message = `response too large: ${text.length} bytes, ${room} left: ask for less`
   return failure(id, new RpcError(RPC.responseTooLarge, message))
 }
 
-function failure(id: Id, { code, message, data }: RpcError): string {
+function failure(
+  id: Id,
+  {
+    code,
+    message,
+    data,
+  }: Pick<RpcError, 'code' | 'message'> & { readonly data?: Json | undefined },
+): string {
   const error = { code, message, ...(data === undefined ? {} : { data }) }
   return JSON.stringify({ jsonrpc: '2.0', id, error })
 }

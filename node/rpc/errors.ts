@@ -19,6 +19,7 @@ export const RPC = {
   server: -32000,
   notFound: -32001,
   unavailable: -32002,
+  timeout: -32002,
   responseTooLarge: -32003,
   limitExceeded: -32005,
   /** The call reverted; data is what it returned. */
@@ -50,9 +51,7 @@ export function notFound(message: string): RpcError {
 /** null: a fault of ours, to be logged. */
 export function rpcErrorOf(error: unknown): RpcError | null {
   if (error instanceof RpcError) return error
-  if (error instanceof TxError || error instanceof PoolError) {
-    return new RpcError(RPC.server, withPhrase(PHRASES[error.code], error.message))
-  }
+  if (error instanceof TxError || error instanceof PoolError) return txErrorOf(error)
   if (!(error instanceof NodeError)) return null
   switch (error.severity) {
     case 'user': {
@@ -65,6 +64,13 @@ export function rpcErrorOf(error: unknown): RpcError | null {
     case 'fatal':
       return null
   }
+}
+
+export function txErrorOf(refused: {
+  code: TxErrorCode | PoolErrorCode
+  message: string
+}): RpcError {
+  return new RpcError(RPC.server, withPhrase(PHRASES[refused.code], refused.message))
 }
 
 /** What geth says for it; ethers and viem tell errors apart by these words. */

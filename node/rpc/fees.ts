@@ -4,8 +4,7 @@
  */
 
 import { DEPOSIT_TYPE } from '../chain/deposit.ts'
-import { nextBaseFee } from '../chain/fees.ts'
-import type { Block, Receipt } from '../chain/types.ts'
+import type { EthereumBlock as Block, Receipt } from '../chain/types.ts'
 import { receiptsOf } from './blocks.ts'
 import type { RpcChain } from './context.ts'
 import { quantity } from './format.ts'
@@ -20,7 +19,7 @@ export function suggestTip(chain: RpcChain, options: Pick<RpcOptions, 'tipSugges
   const block = chain.blockByTag('unsafe')
   const floor = options.tipSuggestedMin
   if (!block) return floor
-  const { gasLimit, gasUsed, baseFeePerGas } = block.header
+  const { gasLimit, gasUsed, baseFeePerGas = 0n } = block.header
   if ((gasLimit - gasUsed) * FULL_LEFT_PARTS >= gasLimit) return floor
   const tips = offersIn(receiptsOf(chain, block), baseFeePerGas)
   const median = tips[tips.length >> 1]?.tip ?? 0n
@@ -32,7 +31,12 @@ export function suggestGasPrice(
   chain: RpcChain,
   options: Pick<RpcOptions, 'tipSuggestedMin'>,
 ): bigint {
-  return nextBaseFee(chain.head('unsafe')) + suggestTip(chain, options)
+  return nextBaseFeeOf(chain) + suggestTip(chain, options)
+}
+
+/** Of the block after the head, wei per gas; 0 before London. */
+export function nextBaseFeeOf(chain: RpcChain): bigint {
+  return chain.rules.nextBaseFee(chain.head('unsafe')) ?? 0n
 }
 
 /** `blocks` ascending, at least one. */
@@ -42,16 +46,21 @@ export function feeHistory(
   percentiles: readonly number[],
 ): JsonObject {
   const [oldest, newest] = [blocks[0] as Block, blocks.at(-1) as Block]
-  const zeros = blocks.map(() => 0)
   return {
     oldestBlock: quantity(oldest.header.number),
     baseFeePerGas: [
-      ...blocks.map((block) => quantity(block.header.baseFeePerGas)),
-      quantity(nextBaseFee(newest.header)),
+      ...blocks.map((block) => quantity(block.header.baseFeePerGas ?? 0n)),
+      quantity(chain.rules.nextBaseFee(newest.header) ?? 0n),
     ],
     gasUsedRatio: blocks.map(({ header }) => Number(header.gasUsed) / Number(header.gasLimit)),
-    baseFeePerBlobGas: [...zeros, 0].map(() => quantity(1)),
-    blobGasUsedRatio: zeros,
+    baseFeePerBlobGas: [
+      ...blocks.map(({ header }) => quantity(chain.rules.blobBaseFee(header))),
+      quantity(chain.rules.nextBlobBaseFee(newest.header)),
+    ],
+    blobGasUsedRatio: blocks.map(({ header }) => {
+      const max = chain.rules.blobGasMax(header)
+      return max ? Number(header.blobGasUsed ?? 0n) / Number(max) : 0
+    }),
     ...(percentiles.length
       ? { reward: blocks.map((block) => rewards(chain, block, percentiles).map(quantity)) }
       : {}),
@@ -70,7 +79,7 @@ function offersIn(receipts: readonly Receipt[], baseFee: bigint): Offer[] {
 
 /** Tip below which each percentage of the block's gas was bought. */
 function rewards(chain: RpcChain, block: Block, percentiles: readonly number[]): bigint[] {
-  const offers = offersIn(receiptsOf(chain, block), block.header.baseFeePerGas)
+  const offers = offersIn(receiptsOf(chain, block), block.header.baseFeePerGas ?? 0n)
   const total = offers.reduce((sum, { gas }) => sum + gas, 0n)
   return percentiles.map((percentile) => {
     const threshold = (total * BigInt(Math.round(percentile * 1e6))) / 100_000_000n

@@ -2,11 +2,18 @@
  * Chain objects as JSON-RPC shows them: blocks, transactions (deposits too), receipts, logs. Quantities
  * are 0x hex without leading zeros. The fields a rollup adds are those viem's op-stack formatters read.
  */
-import { bytesToBigint, type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
-import { encodeBlock } from '../chain/block.ts'
+import { type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
+import { encodeBlock, headerHash } from '../chain/block.ts'
 import { DEPOSIT_TYPE, decodeDepositTx, isDeposit } from '../chain/deposit.ts'
-import { decodeTx, effectiveGasPrice, type SignedTx, txHash } from '../chain/tx.ts'
-import type { Block, Header, Log, Receipt } from '../chain/types.ts'
+import type { ChainRules } from '../chain/rules.ts'
+import { decodeTxUnder, effectiveGasPrice, type SignedTx, txHash } from '../chain/tx.ts'
+import type {
+  EthereumBlock as Block,
+  EthereumHeader as Header,
+  Log,
+  Receipt,
+  Withdrawal,
+} from '../chain/types.ts'
 import type { Json, JsonObject } from './method.ts'
 
 export function quantity(value: bigint | number): Hex {
@@ -38,39 +45,60 @@ export function headerObject(header: Header, hash: Hex): JsonObject {
     gasUsed: quantity(header.gasUsed),
     timestamp: quantity(header.timestamp),
     mixHash: header.mixHash,
-    baseFeePerGas: quantity(header.baseFeePerGas),
+    baseFeePerGas: optional(header.baseFeePerGas),
     withdrawalsRoot: header.withdrawalsRoot,
-    blobGasUsed: quantity(header.blobGasUsed),
-    excessBlobGas: quantity(header.excessBlobGas),
+    blobGasUsed: optional(header.blobGasUsed),
+    excessBlobGas: optional(header.excessBlobGas),
     parentBeaconBlockRoot: header.parentBeaconBlockRoot,
     requestsHash: header.requestsHash,
   }
+}
+
+/** JSON leaves out what is undefined: fields of forks to come. */
+function optional(value: bigint | undefined): Hex | undefined {
+  return value === undefined ? undefined : quantity(value)
 }
 
 /** `receipts` are needed for full transactions: a deposit's nonce stands there. */
 export function blockObject(
   block: Block,
   args:
-    | { chainId: number; full: false }
-    | { chainId: number; full: true; receipts: readonly Receipt[] },
+    | { rules: ChainRules; full: false }
+    | { rules: ChainRules; full: true; receipts: readonly Receipt[] },
 ): JsonObject {
   return {
     ...headerObject(block.header, block.hash),
     size: quantity(encodeBlock(block).length),
-    uncles: [],
-    withdrawals: [],
+    uncles: (block.ommers ?? []).map(headerHash),
+    ...(block.header.withdrawalsRoot === undefined
+      ? {}
+      : { withdrawals: (block.withdrawals ?? []).map(withdrawalObject) }),
     transactions: args.full
       ? block.transactions.map((_, index) =>
-          transactionObject({ block, index, chainId: args.chainId, receipt: args.receipts[index] }),
+          transactionObject({ block, index, rules: args.rules, receipt: args.receipts[index] }),
         )
       : block.transactions.map(txHash),
+  }
+}
+
+export function withdrawalObject({
+  index,
+  validatorIndex,
+  address,
+  amount,
+}: Withdrawal): JsonObject {
+  return {
+    index: quantity(index),
+    validatorIndex: quantity(validatorIndex),
+    address,
+    amount: quantity(amount),
   }
 }
 
 export function transactionObject(args: {
   block: Block
   index: number
-  chainId: number
+  rules: ChainRules
   receipt: Receipt | undefined
 }): JsonObject {
   const { block, index, receipt } = args
@@ -82,8 +110,8 @@ export function transactionObject(args: {
     transactionIndex: quantity(index),
   }
   if (isDeposit(raw)) return { ...place, ...depositFields(raw, receipt?.depositNonce ?? 0n) }
-  const tx = decodeTx(raw, args.chainId)
-  return { ...place, ...signedFields(tx, effectiveGasPrice(tx, block.header.baseFeePerGas)) }
+  const tx = decodeTxUnder(args.rules.at(block.header), raw)
+  return { ...place, ...signedFields(tx, effectiveGasPrice(tx, block.header.baseFeePerGas ?? 0n)) }
 }
 
 /** A transaction that waits in the pool; the gas price is its cap. */
@@ -101,7 +129,7 @@ function signedFields(tx: SignedTx, gasPrice: bigint): JsonObject {
   const { inner } = tx
   // EthereumJS writes list fields, signature and chain id as JSON-RPC wants them.
   const json = inner.toJSON() as Record<string, Json | undefined>
-  const isDynamic = tx.type === 2 || tx.type === 4
+  const isDynamic = tx.type >= 2
   return {
     type: quantity(tx.type),
     hash: tx.hash,
@@ -119,6 +147,9 @@ function signedFields(tx: SignedTx, gasPrice: bigint): JsonObject {
     value: quantity(tx.value),
     input: toHex(tx.data),
     ...(tx.type === 0 ? {} : { accessList: json.accessList ?? [] }),
+    ...(tx.type === 3
+      ? { maxFeePerBlobGas: json.maxFeePerBlobGas, blobVersionedHashes: json.blobVersionedHashes }
+      : {}),
     ...(tx.type === 4 ? { authorizationList: authorizations(json.authorizationList) } : {}),
     ...(isProtected(tx) ? { chainId: json.chainId } : {}),
     v: json.v,
@@ -210,8 +241,22 @@ export function receiptObjectAt(
   receipts: readonly Receipt[],
   at: number,
 ): JsonObject {
-  const before = receipts.slice(0, at).reduce((sum, { logs }) => sum + logs.length, 0)
-  return receiptObject(block, receipts[at] as Receipt, at, before)
+  return receiptObject(block, receipts[at] as Receipt, at, firstLogsOf(receipts)[at] as number)
+}
+
+/** Number of logs before each receipt, counted once for the receipts of a block. */
+const firstLogs = new WeakMap<readonly Receipt[], Uint32Array>()
+
+function firstLogsOf(receipts: readonly Receipt[]): Uint32Array {
+  let counted = firstLogs.get(receipts)
+  if (!counted) {
+    counted = new Uint32Array(receipts.length)
+    for (let i = 1; i < counted.length; i++) {
+      counted[i] = (counted[i - 1] as number) + (receipts[i - 1] as Receipt).logs.length
+    }
+    firstLogs.set(receipts, counted)
+  }
+  return counted
 }
 
 function receiptObject(
@@ -230,7 +275,7 @@ function receiptObject(
     from: receipt.from,
     to: receipt.to,
     contractAddress: receipt.contractAddress,
-    status: quantity(receipt.status),
+    ...(receipt.root ? { root: receipt.root } : { status: quantity(receipt.status) }),
     gasUsed: quantity(receipt.gasUsed),
     cumulativeGasUsed: quantity(receipt.cumulativeGasUsed),
     effectiveGasPrice: quantity(receipt.effectiveGasPrice),
@@ -238,6 +283,12 @@ function receiptObject(
       logObject({ log, block, txIndex, transactionHash, logIndex: firstLog + i }),
     ),
     logsBloom: toHex(receipt.logsBloom),
+    ...(receipt.blobGas
+      ? {
+          blobGasUsed: quantity(receipt.blobGas.used),
+          blobGasPrice: quantity(receipt.blobGas.price),
+        }
+      : {}),
     ...(l1Fee
       ? {
           l1Fee: quantity(l1Fee.fee),
@@ -252,34 +303,4 @@ function receiptObject(
       ? {}
       : { depositNonce: quantity(receipt.depositNonce), depositReceiptVersion: '0x1' }),
   }
-}
-
-/** `Error(string)` and `Panic(uint256)` in words; null for anything else. */
-export function revertReason(data: Uint8Array): string | null {
-  const selector = toHex(data.subarray(0, 4))
-  const body = data.subarray(4)
-  if (selector === '0x4e487b71' && body.length === 32) {
-    const code = Number(bytesToBigint(body))
-    return PANICS[code] ?? `panic code ${quantity(bytesToBigint(body))}`
-  }
-  if (selector !== '0x08c379a0' || body.length < 64) return null
-  const offset = bytesToBigint(body.subarray(0, 32))
-  if (offset !== 32n) return null
-  const length = bytesToBigint(body.subarray(32, 64))
-  if (length > BigInt(body.length - 64)) return null
-  return new TextDecoder().decode(body.subarray(64, 64 + Number(length)))
-}
-
-/** Solidity documentation, "Panic via assert and Error via require". */
-const PANICS: Readonly<Record<number, string>> = {
-  0: 'generic panic',
-  1: 'assert(false)',
-  17: 'arithmetic underflow or overflow',
-  18: 'division or modulo by zero',
-  33: 'enum overflow',
-  34: 'invalid encoded storage byte array accessed',
-  49: 'out-of-bounds array access; popping on an empty array',
-  50: 'out-of-bounds access of an array or bytesN',
-  65: 'out of memory',
-  81: 'uninitialized function',
 }

@@ -1,14 +1,41 @@
-/** A follower's way to the sequencer: users' transactions go on by JSON-RPC, the answer comes back. */
+/**
+ * A follower's way to the sequencer. With the sequencer's JSON-RPC known, users' transactions go there
+ * and its answer comes back; without it they go by gossip, after our own pool has judged them.
+ */
 import { type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 
 const TIMEOUT_MS = 10_000
 
-/** @param url null on a follower that was given no sequencer. */
-export function forwardTo(url: string | null): (raw: Uint8Array) => Promise<Hex> {
+export type Gossip = {
+  /** @throws TxError, PoolError */
+  add(raw: Uint8Array): Hex
+  remove(hash: Hex): boolean
+  /** Answers how many peers it went to. */
+  publish(raw: Uint8Array): Promise<number>
+}
+
+/** @throws NodeError `no-peer` when there is nobody to pass it on. */
+export function forwardByGossip({
+  add,
+  remove,
+  publish,
+}: Gossip): (raw: Uint8Array) => Promise<Hex> {
   return async (raw) => {
-    if (!url)
-      throw userError('no-sequencer', 'this node knows no sequencer: send the transaction to one')
+    const hash = add(raw)
+    if ((await publish(raw)) > 0) return hash
+    remove(hash)
+    throw new NodeError(
+      'no-peer',
+      'retry',
+      'no peer to pass the transaction on to: set sequencerRpc, or try again when peers are connected',
+    )
+  }
+}
+
+/** @param url the sequencer's JSON-RPC. */
+export function forwardTo(url: string): (raw: Uint8Array) => Promise<Hex> {
+  return async (raw) => {
     const { result, error } = await post(url, toHex(raw))
     if (error) throw userError('refused', `the sequencer refuses: ${error.message}`)
     return result

@@ -85,7 +85,7 @@ async function handleRpc(
     const message = `request too large: at most ${options.bodyBytesMax} bytes`
     return end(response, 413, errorText(RPC.invalidRequest, message))
   }
-  const answer = await dispatcher.handle(body)
+  const answer = await dispatcher.handle(body, null, request.socket.remoteAddress)
   if (answer === null) end(response, 204, '')
   else end(response, 200, answer)
 }

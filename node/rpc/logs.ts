@@ -6,7 +6,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { fromHex, type Hex } from '../base/bytes.ts'
 import { bloomMayContain } from '../chain/bloom.ts'
-import type { Block, Log, Receipt } from '../chain/types.ts'
+import type { EthereumBlock as Block, Log, Receipt } from '../chain/types.ts'
 import { findBlock, mustFindBlock, receiptsOf } from './blocks.ts'
 import type { RpcChain } from './context.ts'
 import { invalidParams, RPC, RpcError } from './errors.ts'

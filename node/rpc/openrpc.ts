@@ -7,7 +7,7 @@ export function openRpcDocument(methods: RpcMethods, version: string): JsonObjec
     info: { title: 'OpenLedger JSON-RPC', version },
     methods: Object.entries(methods)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, { summary, params, result, needsSession }]) => ({
+      .map(([name, { summary, params, result, example, cost, needsSession }]) => ({
         name,
         summary: needsSession ? `${summary} (WebSocket)` : summary,
         paramStructure: 'either',
@@ -17,6 +17,21 @@ export function openRpcDocument(methods: RpcMethods, version: string): JsonObjec
           schema: param.schema,
         })),
         result: { name: 'result', schema: result },
+        'x-cost': cost,
+        ...(example
+          ? {
+              examples: [
+                {
+                  name: `${name} example`,
+                  params: example.params.map((value, i) => ({
+                    name: params[i]?.name ?? '',
+                    value,
+                  })),
+                  result: { name: 'result', value: example.result },
+                },
+              ],
+            }
+          : {}),
       })),
   }
 }

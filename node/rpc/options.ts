@@ -20,6 +20,14 @@ export type RpcOptions = {
   readonly subscriptionsPerConnectionMax: number
   /** Gas one call or estimate may use; it bounds how long others wait. The chain has a cap of its own. */
   readonly callGasMax: bigint
+  /** Wall clock of one call, estimate, access list or simulation. */
+  readonly callTimeoutMs: number
+  readonly simulateBlocksMax: number
+  readonly simulateCallsMax: number
+  /** Wall clock of one traced block, transaction or call; a caller may ask for less. */
+  readonly traceTimeoutMs: number
+  /** What tracers of one request may put together before it is written as JSON. */
+  readonly traceBytesMax: number
   readonly filtersMax: number
   readonly filterIdleMs: number
   /** Hashes a pending-transaction filter holds between two polls. */
@@ -33,6 +41,14 @@ export type RpcOptions = {
   readonly feeHistoryBlocksMax: number
   readonly feePercentilesMax: number
   readonly proofSlotsMax: number
+  /** How far behind the head `eth_getProof` goes, seconds of block time. */
+  readonly proofWindowSeconds: number
+  /** Cost (`COST`) one client may take per second, and as much again at once; 0: no limit. */
+  readonly rateCostPerSecond: number
+  /** Clients whose rate is remembered. */
+  readonly rateClientsMax: number
+  /** Slots of one `eth_getStorageValues`. */
+  readonly storageSlotsMax: number
   /** `eth_sendRawTransactionSync`: wait when the caller names none, and at most. */
   readonly syncWaitMs: number
   readonly syncWaitMsMax: number
@@ -58,6 +74,11 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   socketRequestsMax: 64,
   subscriptionsPerConnectionMax: 128,
   callGasMax: 50_000_000n,
+  callTimeoutMs: 5_000,
+  simulateBlocksMax: 256,
+  simulateCallsMax: 5_000,
+  traceTimeoutMs: 10_000,
+  traceBytesMax: 100_000_000,
   filtersMax: 1_000,
   filterIdleMs: 5 * 60 * 1_000,
   filterPendingMax: 10_000,
@@ -68,6 +89,10 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   feeHistoryBlocksMax: 1_024,
   feePercentilesMax: 100,
   proofSlotsMax: 1_024,
+  proofWindowSeconds: 30 * 24 * 60 * 60,
+  rateCostPerSecond: 0,
+  rateClientsMax: 10_000,
+  storageSlotsMax: 1_024,
   syncWaitMs: 2_000,
   syncWaitMsMax: 10_000,
   syncWaitsMax: 1_000,

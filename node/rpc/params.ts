@@ -4,8 +4,7 @@
  *
  *   invalid argument 0 (address): expected 20 bytes of 0x hex, got "0x12"
  */
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import type { AccessList, CallRequest } from '../chain/call.ts'
+import { fromHex, type Hex } from '../base/bytes.ts'
 import { invalidParams } from './errors.ts'
 import type { JsonSchema, ParamSpec, ValueType } from './method.ts'
 
@@ -56,7 +55,13 @@ export function bad(expected: string, value: unknown): BadValue {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
+  let text: string
+  try {
+    text = JSON.stringify(value) ?? String(value)
+  } catch {
+    // Nested deeper than the stack goes.
+    return 'a value too deep to show'
+  }
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
 }
 
@@ -106,8 +111,8 @@ function quantityUpTo(max: bigint): ValueType<bigint> {
   }
 }
 
-const uint256: ValueType<bigint> = quantityUpTo(UINT256_MAX)
-const uint64: ValueType<bigint> = quantityUpTo(UINT64_MAX)
+export const uint256: ValueType<bigint> = quantityUpTo(UINT256_MAX)
+export const uint64: ValueType<bigint> = quantityUpTo(UINT64_MAX)
 /** An index into a block or list. */
 export const index: ValueType<number> = {
   schema: uint64.schema,
@@ -210,68 +215,6 @@ export const block: ValueType<BlockId> = {
   },
 }
 
-// --- calls ---
-
-const accessListType: ValueType<AccessList> = {
-  schema: { type: 'array' },
-  parse: (value) =>
-    list(object, 10_000)
-      .parse(value)
-      .map((entry) => ({
-        address: inside('.address', () => address.parse(entry.address)),
-        storageKeys: inside('.storageKeys', () =>
-          list(hash, 10_000).parse(entry.storageKeys ?? []),
-        ),
-      })),
-}
-
-export type CallObject = CallRequest & {
-  readonly chainId?: bigint
-  readonly nonce?: bigint
-  /** Number of EIP-7702 authorizations: each costs intrinsic gas. */
-  readonly authorizations: number
-}
-
-/** The transaction object of eth_call and friends. Unknown fields are ignored, as geth does. */
-export const call: ValueType<CallObject> = {
-  schema: { type: 'object', title: 'transaction call object' },
-  parse: (value) => {
-    const f = fieldsOf(object.parse(value))
-    const field = <T>(name: string, type: ValueType<T>): T | undefined =>
-      f[name] === undefined || f[name] === null
-        ? undefined
-        : inside(`.${name}`, () => type.parse(f[name]))
-    if (f.blobVersionedHashes !== undefined || f.maxFeePerBlobGas !== undefined) {
-      throw new BadValue('blob transactions (type 3) are not accepted on L2')
-    }
-    const [data, input] = [field('data', bytes), field('input', bytes)]
-    if (data && input && toHex(data) !== toHex(input)) {
-      throw new BadValue('data and input are both given and differ')
-    }
-    const gasPrice = field('gasPrice', uint256)
-    const cap = field('maxFeePerGas', uint256)
-    const tip = field('maxPriorityFeePerGas', uint256)
-    if (gasPrice !== undefined && (cap !== undefined || tip !== undefined)) {
-      throw new BadValue('gasPrice and maxFeePerGas or maxPriorityFeePerGas are both given')
-    }
-    if (cap !== undefined && tip !== undefined && tip > cap) {
-      throw new BadValue(`maxPriorityFeePerGas ${tip} is higher than maxFeePerGas ${cap}`)
-    }
-    return compact({
-      from: field('from', address),
-      to: field('to', address) ?? null,
-      data: input ?? data,
-      value: field('value', uint256),
-      gas: field('gas', uint64),
-      gasPrice: gasPrice ?? cap,
-      accessList: field('accessList', accessListType),
-      chainId: field('chainId', uint256),
-      nonce: field('nonce', uint64),
-      authorizations: field('authorizationList', list(object, 1_000))?.length ?? 0,
-    })
-  },
-}
-
 // --- helpers ---
 
 /** Own fields only, so that `__proto__` and the like are never read from a prototype. */
@@ -286,17 +229,6 @@ export function inside<T>(place: string, read: () => T): T {
     if (error instanceof BadValue) throw new BadValue(`${place} ${error.message}`)
     throw error
   }
-}
-
-type Compact<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
-}
-
-/** Without the fields that are undefined. */
-function compact<T extends object>(fields: T): Compact<T> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as Compact<T>
 }
 
 function lower(hex: string): Hex {

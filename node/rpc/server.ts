@@ -14,11 +14,14 @@ import type { RpcMethods } from './method.ts'
 import { methodTable } from './methods/index.ts'
 import type { RpcOptions } from './options.ts'
 import { SocketServer } from './websocket.ts'
+import type { Offload } from './workers/pool.ts'
 
 export type RpcServerModules = RpcModules & {
   readonly methods?: readonly RpcMethods[]
   readonly routes?: readonly HttpRoute[]
   readonly health?: () => Promise<Health>
+  /** Threads for what may take long; absent: everything runs on the node's own. */
+  readonly offload?: Offload
 }
 
 const HEADER_BYTES_MAX = 16_384
@@ -34,7 +37,7 @@ export class RpcServer {
     const context = createContext(options, modules)
     this.context = context
     this.methods = methodTable(context, modules.methods)
-    const dispatcher = new Dispatcher(context, this.methods)
+    const dispatcher = new Dispatcher(context, this.methods, modules.offload ?? null)
     const http = {
       dispatcher,
       routes: modules.routes ?? [],

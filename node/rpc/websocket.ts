@@ -49,7 +49,9 @@ export class SocketServer {
       )
       return
     }
-    this.#server.handleUpgrade(request, socket, head, (client) => this.#serve(client))
+    this.#server.handleUpgrade(request, socket, head, (client) =>
+      this.#serve(client, request.socket.remoteAddress ?? ''),
+    )
   }
 
   close(): void {
@@ -64,7 +66,7 @@ export class SocketServer {
     for (const client of this.#server.clients) client.terminate()
   }
 
-  #serve(client: WebSocket): void {
+  #serve(client: WebSocket, address: string): void {
     const { options, log } = this.#context
     const session = new Session(
       (text) => this.#send(client, text),
@@ -85,15 +87,19 @@ export class SocketServer {
         return
       }
       working++
-      this.#answer(client, session, data).finally(() => {
+      this.#answer(client, { session, address }, data).finally(() => {
         working--
       })
     })
   }
 
-  async #answer(client: WebSocket, session: Session, data: RawData): Promise<void> {
+  async #answer(
+    client: WebSocket,
+    { session, address }: { session: Session; address: string },
+    data: RawData,
+  ): Promise<void> {
     try {
-      const answer = await this.#dispatcher.handle(bytesOf(data), session)
+      const answer = await this.#dispatcher.handle(bytesOf(data), session, address)
       if (answer !== null) this.#send(client, answer)
       // It may have closed while a subscription was being made.
       if (client.readyState !== client.OPEN) session.close()

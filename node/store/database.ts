@@ -4,8 +4,8 @@
  * that is on disk (`sync`) when it resolves.
  */
 import { Level } from 'level'
-import { messageOf } from '../base/errors.ts'
-import { storeError } from './errors.ts'
+import { messageOf, type NodeError } from '../base/errors.ts'
+import { diskFullError, storeError } from './errors.ts'
 import { storeOptions } from './options.ts'
 
 export type WriteOp =
@@ -14,10 +14,18 @@ export type WriteOp =
 
 export type Range = { gte: Uint8Array; lt: Uint8Array; reverse: boolean; limit: number }
 
+/** Called once, with what a person should know, when a write fails for good: the node must stop. */
+export type FailureListener = (error: NodeError) => void
+
 export class Database {
+  readonly #path: string
   readonly #level: Level<Uint8Array, Uint8Array>
 
-  private constructor(level: Level<Uint8Array, Uint8Array>) {
+  #failure: NodeError | null = null
+  #onFailure: FailureListener = () => {}
+
+  private constructor(path: string, level: Level<Uint8Array, Uint8Array>) {
+    this.#path = path
     this.#level = level
   }
 
@@ -27,6 +35,8 @@ export class Database {
       keyEncoding: 'view',
       valueEncoding: 'view',
       cacheSize: storeOptions.levelCacheBytes,
+      // Threads of this process may open it too (`node/rpc/workers`); other processes may not.
+      multithreading: true,
     })
     try {
       await level.open()
@@ -38,7 +48,7 @@ export class Database {
       const detail = cause ? messageOf(cause) : messageOf(error)
       throw storeError('store-open-failed', `database ${path} does not open: ${detail}`, error)
     }
-    return new Database(level)
+    return new Database(path, level)
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
@@ -49,9 +59,27 @@ export class Database {
     return plain(await this.#level.get(key))
   }
 
-  /** All or nothing, and durable. */
+  /** All or nothing, and durable. @throws NodeError disk-full, store-write-failed (both fatal): from then
+   * on every write fails, since nobody knows what the disk holds until the database is opened anew */
   async write(ops: readonly WriteOp[]): Promise<void> {
-    await this.#level.batch(ops as WriteOp[], { sync: true })
+    if (this.#failure) throw this.#failure
+    try {
+      await this.#level.batch(ops as WriteOp[], { sync: true })
+    } catch (error) {
+      if (this.#level.status !== 'open') throw error
+      this.#failure ??= writeFailure(this.#path, error)
+      this.#onFailure(this.#failure)
+      throw this.#failure
+    }
+  }
+
+  /** Why nothing can be written any more; null while all is well. */
+  get failure(): NodeError | null {
+    return this.#failure
+  }
+
+  onFailure(listener: FailureListener): void {
+    this.#onFailure = listener
   }
 
   async *iterate(range: Range): AsyncGenerator<[Uint8Array, Uint8Array]> {
@@ -63,6 +91,17 @@ export class Database {
   async close(): Promise<void> {
     await this.#level.close()
   }
+}
+
+/** LevelDB passes on the system's own words. */
+function writeFailure(path: string, error: unknown): NodeError {
+  const cause = error instanceof Error && error.cause ? error.cause : error
+  const detail = messageOf(cause)
+  if (/no space left|ENOSPC|disk quota|file too large/i.test(detail)) {
+    return diskFullError(path, detail, error)
+  }
+  const what = `database ${path} cannot be written: ${detail}; look at the disk, then start again`
+  return storeError('store-write-failed', what, error)
 }
 
 /** LevelDB gives Buffers, whose `slice` shares memory where that of a `Uint8Array` copies. */

@@ -5,9 +5,9 @@
  */
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../base/bytes.ts'
 import { Database } from './database.ts'
-import { storeError } from './errors.ts'
 import { KvTable } from './kv.ts'
 import { LruMap } from './lru.ts'
+import { migrate } from './migrations.ts'
 import { storeOptions } from './options.ts'
 import { keyIn, SCHEMA_VERSION } from './tables.ts'
 
@@ -24,16 +24,11 @@ export class Store {
   static async open(path: string): Promise<Store> {
     const database = await Database.open(path)
     const store = new Store(database)
-    const version = store.meta('schema')
-    if (version === undefined) {
-      const key = keyIn('meta', utf8('schema'))
-      await database.write([{ type: 'put', key, value: Uint8Array.of(SCHEMA_VERSION) }])
-    } else if (version[0] !== SCHEMA_VERSION) {
+    try {
+      await migrate(database, path, SCHEMA_VERSION)
+    } catch (error) {
       await database.close()
-      throw storeError(
-        'store-schema',
-        `database ${path} has layout ${version[0]}, this node writes ${SCHEMA_VERSION}: use another directory or sync anew`,
-      )
+      throw error
     }
     return store
   }

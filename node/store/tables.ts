@@ -38,3 +38,15 @@ export function keyIn(table: TableName, key: Uint8Array): Uint8Array {
   out.set(key, 1)
   return out
 }
+
+const NAMES = new Map(
+  Object.entries(TABLES).map(([name, letter]) => [letter.charCodeAt(0), name as TableName]),
+)
+
+/** Whose row a key of the database is; a room's own table is `extra` and its name. */
+export function tableOf(key: Uint8Array): { table: TableName | 'unknown'; name?: string } {
+  const table = NAMES.get(key[0] as number) ?? 'unknown'
+  if (table !== 'extra') return { table }
+  const end = key.indexOf(0, 1)
+  return { table, name: new TextDecoder().decode(key.subarray(1, end === -1 ? undefined : end)) }
+}

@@ -13,6 +13,8 @@ export const ACCOUNT_NAMES = [
   'deployer',
   'batcher',
   'sequencer',
+  'proposer',
+  'challenger',
   'provider',
   'sponsor',
   'curator',

@@ -6,24 +6,35 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-export type L1 = { readonly rpc: string; readonly beacon: string; stop(): Promise<void> }
+export type L1 = {
+  readonly rpc: string
+  readonly beacon: string
+  readonly pid: number
+  stop(): Promise<void>
+}
 
 /** `blockTime` null: a block for each transaction, at once. */
-export async function startAnvil(options: { port: number; blockTime: number | null }): Promise<L1> {
+export async function startAnvil(options: {
+  port: number
+  blockTime: number | null
+  gasLimit?: bigint
+}): Promise<L1> {
   const child = spawn(
     anvilBinary(),
     [
       ['--port', String(options.port)],
       options.blockTime === null ? [] : ['--block-time', String(options.blockTime)],
+      options.gasLimit === undefined ? [] : ['--gas-limit', String(options.gasLimit)],
       ['--slots-in-an-epoch', '2'],
       ['--hardfork', 'osaka'],
       ['--chain-id', '900'],
     ].flat(),
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    // A terminal's Ctrl-C goes to us alone: the L1 ends last.
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   const port = await listening(child)
   const rpc = `http://127.0.0.1:${port}`
-  return { rpc, beacon: rpc, stop: () => stop(child) }
+  return { rpc, beacon: rpc, pid: child.pid as number, stop: () => stop(child) }
 }
 
 /** Through node's resolution, so that it is found wherever the package is installed. */
@@ -57,7 +68,7 @@ function listening(child: ChildProcess): Promise<number> {
 }
 
 function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return Promise.resolve()
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   return new Promise((resolve) => {
     child.once('exit', () => resolve())
     child.kill('SIGTERM')

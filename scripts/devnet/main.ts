@@ -12,7 +12,7 @@ import { bridge, createDatanet, createRpc, fundEscrow, registerModel, train } fr
 import { Progress } from './progress.ts'
 import { printOutcome } from './report.ts'
 import { loadAuthors } from './sotu.ts'
-import { startL1, startNodes, writeEndpoints } from './stack.ts'
+import { startL1, startNodes, writeEndpoints, writeNetwork } from './stack.ts'
 import { createWallet } from './wallet.ts'
 
 export type DevnetOptions = {
@@ -82,6 +82,7 @@ async function live(
   )
   const { config, l1 } = chain
   writeEndpoints(dir, { l1, config, ...nodes })
+  writeNetwork(dir, l1, nodes)
   const wallet = (name: Parameters<typeof devnetAccount>[0]) =>
     createWallet(devnetAccount(name), { rpc: nodes.sequencer.url, chainId: config.l2ChainId })
   const rpc = createRpc(nodes.sequencer.url)

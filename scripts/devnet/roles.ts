@@ -5,12 +5,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
+import type { Role as RoleName } from '../../node/options.ts'
 
 export type Role = {
   readonly url: string
   readonly p2p: string
+  /** The metrics and the admin server, where they have a port. */
+  readonly metrics?: string
+  readonly admin?: string
+  readonly pid: number
   /** Ends it in good order. */
   stop(): Promise<void>
   /** kill -9. */
@@ -23,7 +28,7 @@ const STDERR_KEPT = 4_000
 
 /** `config` is the role's configuration file; the folder and the log are set here. */
 export async function startRole(
-  role: 'sequencer' | 'validator',
+  role: RoleName,
   devnetDir: string,
   config: Readonly<Record<string, unknown>>,
 ): Promise<Role> {
@@ -35,22 +40,21 @@ export async function startRole(
 }
 
 /** Starts a role on the configuration and data that are there. */
-export async function restartRole(
-  role: 'sequencer' | 'validator',
-  devnetDir: string,
-): Promise<Role> {
-  const script = join(import.meta.dirname, '..', 'openledger.ts')
+export async function restartRole(role: RoleName, devnetDir: string): Promise<Role> {
+  const script = join(import.meta.dirname, '..', `openledger${extname(import.meta.filename)}`)
   const config = join(devnetDir, role, 'config.json')
-  const child = spawn(process.execPath, [script, role, '--config', config], {
+  const child = spawn(process.execPath, [script, 'run', '--role', role, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A terminal's Ctrl-C goes to us alone, and we stop them in order.
     detached: true,
   })
-  const { url, p2p } = await ready(role, child)
-  return { url, p2p, stop: () => stop(child), kill: () => kill(child) }
+  const said = await ready(role, child)
+  return { ...said, pid: child.pid as number, stop: () => stop(child), kill: () => kill(child) }
 }
 
-function ready(role: string, child: ChildProcess): Promise<{ url: string; p2p: string }> {
+type Ready = Pick<Role, 'url' | 'p2p' | 'metrics' | 'admin'>
+
+function ready(role: string, child: ChildProcess): Promise<Ready> {
   return new Promise((resolve, reject) => {
     let output = ''
     let errors = ''
@@ -70,7 +74,8 @@ function ready(role: string, child: ChildProcess): Promise<{ url: string; p2p: s
       const line = output.split('\n').find((text) => text.startsWith('{"ready":true'))
       if (!line || !output.includes('\n')) return
       clearTimeout(timer)
-      resolve(JSON.parse(line))
+      const { ready: _, ...said } = JSON.parse(line) as Ready & { ready: true }
+      resolve(said)
     })
     child.once('exit', (code) => fail(`ended with status ${code}`))
   })

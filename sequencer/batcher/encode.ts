@@ -76,6 +76,24 @@ export function batchBytes(block: Block): number {
   return rest.reduce((sum, transaction) => sum + transaction.length + 4, 100)
 }
 
+/**
+ * Would derivation drop these blocks if they came in the L1 block after `l1Height`? Past its sequencing window
+ * an epoch has empty blocks. Where ours are empty too, they are the same ones, and batches for them are
+ * skipped ("past"); one with transactions is replaced, and everything behind it with it.
+ */
+export function isExpired(
+  blocks: readonly Block[],
+  l1Height: bigint,
+  seqWindowSize: bigint,
+): boolean {
+  for (const block of blocks) {
+    const { epochNumber, transactions } = batchOf(block)
+    if (epochNumber + seqWindowSize > l1Height) return false
+    if (transactions.length > 0) return true
+  }
+  return false
+}
+
 /** Oldest block first. */
 export function encodeChannel(blocks: readonly Block[]): Channel {
   const [first, last] = [blocks[0], blocks[blocks.length - 1]]

@@ -7,9 +7,11 @@ import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts
 import { genesisAlloc } from '../../genesis/alloc.ts'
 import { decodeChainConfig, economyOf, encodeChainConfig } from '../../genesis/chain.ts'
 import * as contracts from '../../genesis/contracts.generated.ts'
+import { PREINSTALLS } from '../../genesis/preinstalls.ts'
 import { fromHex, type Hex } from '../../node/base/bytes.ts'
 import { commonOf } from '../../node/chain/common.ts'
 import { createGenesis } from '../../node/chain/genesis.ts'
+import { creationCodeOf } from '../../node/preinstalls.ts'
 import { testConfig } from '../support/chain.ts'
 import { Economy, economy, economyConfig } from '../support/economy.ts'
 
@@ -20,9 +22,9 @@ t.test('the system contracts are those whose deployment gives their address', as
     { at: STANDARD.beaconRoots, size: 0x61, r: 0x539n, s: 0x1b9b6eb1f0n },
     { at: STANDARD.history, size: 0x53, r: 0x539n, s: 0xaa12693182426612186309f02cfe8a80a0000n },
   ]
-  const alloc = genesisAlloc(testConfig)
+  const alloc = genesisAlloc(testConfig, creationCodeOf)
   for (const { at, size, r, s } of cases) {
-    const code = (alloc[at]?.code ?? '0x').slice(2)
+    const code = codeIn(alloc, at).slice(2)
     t.equal(code.length, size * 2)
     const tx = createLegacyTx(
       {
@@ -39,19 +41,23 @@ t.test('the system contracts are those whose deployment gives their address', as
   }
   // The code hash that block explorers and EIP-1014 tooling know this deployer by.
   t.equal(
-    keccak256(alloc[STANDARD.create2Deployer]?.code ?? '0x'),
+    keccak256(codeIn(alloc, STANDARD.create2Deployer)),
     '0x2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989',
   )
 })
 
 t.test('every contract stands where the address book says, and nobody owns anything', async (t) => {
-  const alloc = genesisAlloc(economyConfig)
-  const expected = [...Object.values(OP), ...Object.values(OPENLEDGER), ...Object.values(STANDARD)]
+  const alloc = genesisAlloc(economyConfig, creationCodeOf)
+  const expected = [
+    ...[OP, OPENLEDGER, STANDARD].flatMap((book) => Object.values<Hex>(book)),
+    ...PREINSTALLS.map(({ address }) => address),
+  ]
   t.same(Object.keys(alloc).sort(), [...expected].sort())
   for (const [address, account] of Object.entries(alloc)) {
+    t.notOk('balance' in account)
+    if ('deployment' in account) continue
     t.ok(account.code.length > 10, address)
     t.equal(account.nonce, 1n)
-    t.notOk('balance' in account)
   }
 })
 
@@ -91,7 +97,7 @@ t.test('storage set in genesis is what the getters read', async (t) => {
 
 t.test('the genesis hash follows from the configuration alone', async (t) => {
   const hash = async (config = economyConfig): Promise<Hex> =>
-    (await createGenesis(config, genesisAlloc(config))).block.hash
+    (await createGenesis(config, genesisAlloc(config, creationCodeOf))).block.hash
   t.equal(await hash(), await hash(decodeChainConfig(encodeChainConfig(economyConfig))))
   const other = { ...economy, epochSeconds: 61n }
   t.not(await hash({ ...economyConfig, economy: other }), await hash())
@@ -104,3 +110,8 @@ t.test('a configuration without an economy pays the operator', async (t) => {
   const zero = encodeChainConfig({ ...economyConfig, economy: { ...economy, epochSeconds: 0n } })
   t.throws(() => decodeChainConfig(zero), { message: /economy\.epochSeconds is 0/ })
 })
+
+function codeIn(alloc: ReturnType<typeof genesisAlloc>, at: Hex): Hex {
+  const account = alloc[at]
+  return account && 'code' in account ? account.code : '0x'
+}

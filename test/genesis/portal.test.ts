@@ -9,17 +9,20 @@ import {
   createWalletClient,
   encodeFunctionData,
   http,
+  multicall3Abi,
   type PublicClient,
   parseEventLogs,
   type TransactionReceipt,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { getL2TransactionHash } from 'viem/op-stack'
-import { Multicall3, OpenToken, Portal } from '../../genesis/contracts.generated.ts'
+import { OpenToken, Portal } from '../../genesis/contracts.generated.ts'
+import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
 import { deriveDeposits } from '../../node/derive/deposits.ts'
 import { deployL1, type L1Deployment } from '../../scripts/deploy-l1.ts'
 import { type Anvil, KEYS, startAnvil } from '../node/l1/anvil.ts'
+import { testSettlement } from '../support/settlement.ts'
 
 const load = (name: string) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))
@@ -32,6 +35,7 @@ const other = privateKeyToAccount(otherKey)
 const SUPPLY = 1_000_000_000n * 10n ** 18n
 const ZERO: Hex = `0x${'00'.repeat(20)}`
 const GAS = 100_000n
+const deposited = { abi: Portal.abi, eventName: 'TransactionDeposited' } as const
 
 let anvil: Anvil
 let l1: L1Deployment
@@ -39,7 +43,12 @@ let reader: PublicClient
 t.before(async () => {
   anvil = await startAnvil()
   await anvil.rpc('evm_setAutomine', true)
-  l1 = await deployL1({ rpcUrl: anvil.url, deployerKey: holderKey, pollingIntervalMs: 20 })
+  l1 = await deployL1({
+    rpcUrl: anvil.url,
+    deployerKey: holderKey,
+    settlement: testSettlement(),
+    pollingIntervalMs: 20,
+  })
   reader = createPublicClient({ transport: http(anvil.url), pollingInterval: 20 })
   await call('token', 'approve', [l1.portal, SUPPLY])
 })
@@ -110,7 +119,7 @@ t.test('a deposit locks OPEN and becomes the L2 transaction viem expects', async
   t.equal(await read('portal', 'balance'), before + 5_000n)
   t.equal(await read('token', 'balanceOf', [l1.portal]), before + 5_000n)
   const [raw] = deposits(receipt) as [Uint8Array]
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
   t.equal(keccakHex(raw), getL2TransactionHash({ log: log as never }))
 })
 
@@ -132,7 +141,7 @@ t.test('the log of a known OP Mainnet deposit comes out byte for byte', async (t
   const data = `0x${opaque.slice(148)}`
   const args = [mainnet.to, mint, value, gas, creation, data]
   const receipt = await send('portal', 'depositERC20Transaction', args)
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
   t.equal(log?.args.opaqueData, opaque)
   t.equal(log?.args.from.toLowerCase(), from)
   t.equal(log?.args.to.toLowerCase(), mainnet.to)
@@ -142,7 +151,7 @@ t.test('the log of a known OP Mainnet deposit comes out byte for byte', async (t
 t.test('a contract deposits under its alias, a person under their own address', async (t) => {
   for (const { l1: from, l2 } of vectors.address_alias) {
     if (from === ZERO || BigInt(from) < 16n) continue // precompiles hold no code
-    await anvil.rpc('anvil_setCode', from, Multicall3.deployedBytecode)
+    await anvil.rpc('anvil_setCode', from, MULTICALL3_CODE)
     const inner = encodeFunctionData({
       abi: Portal.abi,
       functionName: 'depositTransaction',
@@ -151,17 +160,17 @@ t.test('a contract deposits under its alias, a person under their own address', 
     const writer = createWalletClient({ account: holder, transport: http(anvil.url) })
     const hash = await writer.writeContract({
       address: from,
-      abi: Multicall3.abi,
+      abi: multicall3Abi,
       functionName: 'aggregate3',
       args: [[{ target: l1.portal, allowFailure: false, callData: inner }]],
       chain: null,
     })
     const receipt = await reader.waitForTransactionReceipt({ hash })
-    const [log] = parseEventLogs({ abi: Portal.abi, logs: receipt.logs })
+    const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
     t.equal(log?.args.from.toLowerCase(), l2)
   }
   const plain = await call('portal', 'depositTransaction', [ZERO, 0n, GAS, true, '0x00'])
-  const [log] = parseEventLogs({ abi: Portal.abi, logs: plain.logs })
+  const [log] = parseEventLogs({ ...deposited, logs: plain.logs })
   t.equal(log?.args.from, holder.address)
 })
 

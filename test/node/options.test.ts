@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { optionsHelp, parseOptions } from '../../node/options.ts'
+import { optionsHelp, parseOptions } from '../../node/configure.ts'
 
 t.test(
   'flags come before environment, environment before file, file before defaults',
@@ -23,7 +23,10 @@ t.test('a bad option is named with its value and where it came from', async (t) 
     message: /--rpc-port is 'x'/,
   })
   t.throws(() => parseOptions({}, { OPENLEDGER_RPC_PORT: '-1' }), /OPENLEDGER_RPC_PORT is '-1'/)
-  t.throws(() => parseOptions({ 'log-level': 'loud' }, {}), /log level 'loud' is none of/)
+  t.throws(
+    () => parseOptions({ 'log-level': 'loud' }, {}),
+    /option 'logLevel' is 'loud', which is none of/,
+  )
   t.throws(
     () => parseOptions({ config: '/nowhere.json' }, {}),
     /cannot read the configuration file/,
@@ -38,5 +41,5 @@ t.test('keys are never taken from flags, and the help says so', async (t) => {
   t.equal(options.sequencerKey, null)
   t.equal(options.batcherKey, '0x22')
   t.match(optionsHelp(), /OPENLEDGER_SEQUENCER_KEY/)
-  t.notMatch(optionsHelp(), /--sequencer-key/)
+  t.notMatch(optionsHelp(), /--sequencer-key /)
 })

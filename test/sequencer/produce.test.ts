@@ -2,6 +2,7 @@ import t from 'tap'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import type { Chain } from '../../node/chain/chain.ts'
+import type { Block } from '../../node/chain/types.ts'
 import { l2RefOf } from '../../node/derive/l2-ref.ts'
 import { PRODUCER_DEFAULTS, Producer, type ProducerModules } from '../../sequencer/produce.ts'
 import { alice, bob, openTestChain, signedTx, testConfig } from '../support/chain.ts'
@@ -16,6 +17,7 @@ const origin = {
   prevRandao: ZERO_HASH,
   parentBeaconBlockRoot: ZERO_HASH,
   portalLogs: [],
+  configLogs: [],
 }
 
 /** A producer on a real chain, with a clock that stands `seconds` after genesis. */
@@ -31,6 +33,8 @@ function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModule
       log: { ...silentLog, error: (event) => told.push(event) },
       now: () => GENESIS_MS + seconds * 1000,
       head: () => l2RefOf(testConfig, chain.blockByTag('unsafe') ?? chain.genesis),
+      system: () => testConfig.genesis.systemConfig,
+      pressure: () => ({ isRecovering: false, bytesMax: 1_000_000 }),
       candidates: () => [],
       sign: () => new Uint8Array(65).fill(7),
       publish: async (block) => {
@@ -109,3 +113,61 @@ t.test('an L1 that fails is tried again, with nothing lost', async (t) => {
   t.same(told, ['block not produced', 'block not produced', 'block not produced'])
   t.equal(chain.headRef('unsafe').number, 1n)
 })
+
+t.test('what does not execute the same way twice is left out, and the block is made', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  const skipped: string[] = []
+  // A precompile that answers differently the second time, as a broken GPU would.
+  const flaky = {
+    build: chain.build.bind(chain),
+    commit: chain.commit.bind(chain),
+    reexecute: async (block: Block) =>
+      block.transactions.length > 1
+        ? { kind: 'mismatch' as const, field: 'stateRoot', expected: 'a', got: 'b' }
+        : chain.reexecute(block),
+  } as Pick<Chain, 'build' | 'reexecute' | 'commit'>
+  const { producer, told, published } = aProducer(chain, 1, {
+    chain: flaky,
+    candidates: () => [signedTx(alice, { nonce: 0n })],
+    onSkipped: (list) => skipped.push(...list.map(({ reason }) => reason.code)),
+  })
+  t.equal(await producer.produceIfDue(), 1_000)
+  t.same(published, [1n])
+  t.same(told, ['block does not re-execute; it is built without transactions'])
+  t.same(skipped, ['execution-fault'])
+  t.equal(chain.blockByNumber(1n)?.transactions.length, 1)
+})
+
+t.test(
+  'heavy transactions make a block late once, and the next ones small, never the chain',
+  async (t) => {
+    const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+    t.teardown(close)
+    let [clockMs, nonce] = [GENESIS_MS + 1_000, 0n]
+    // Run twice (built and checked), a transaction of 2^24 gas takes a slow machine this long.
+    const HEAVY_MS = 2_000
+    const { producer } = aProducer(chain, 1, {
+      now: () => clockMs,
+      *candidates() {
+        for (let i = 0; i < 50; i++) {
+          yield signedTx(alice, { nonce: nonce + BigInt(i) })
+          clockMs += HEAVY_MS
+        }
+      },
+    })
+    const late: number[] = []
+    for (let i = 0; i < 20; i++) {
+      const waitMs = await producer.produceIfDue()
+      const head = chain.head('unsafe')
+      nonce = chain.stateAt('unsafe').account(alice.address)?.nonce ?? 0n
+      late.push(clockMs - GENESIS_MS - Number(head.timestamp - testConfig.genesis.l2Time) * 1_000)
+      clockMs += waitMs
+    }
+    t.ok(nonce > 0n, `${nonce} transactions`)
+    t.ok(
+      Math.max(...late) <= PRODUCER_DEFAULTS.lateMsMax + HEAVY_MS,
+      `late by ${late.join(', ')} ms`,
+    )
+  },
+)

@@ -16,6 +16,7 @@ import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
 import type { Chain } from '../../node/chain/chain.ts'
 import type { GenesisAlloc } from '../../node/chain/genesis.ts'
 import type { Receipt } from '../../node/chain/types.ts'
+import { creationCodeOf } from '../../node/preinstalls.ts'
 import {
   alice,
   bob,
@@ -72,7 +73,7 @@ export class Economy {
   ): Promise<Economy> {
     const people = PEOPLE.map(({ address }) => [address, { balance: 1_000n * ETHER }] as const)
     const alloc = {
-      ...genesisAlloc(economyConfig),
+      ...genesisAlloc(economyConfig, creationCodeOf),
       ...Object.fromEntries(people),
       ...options.alloc,
     }
@@ -136,7 +137,7 @@ export class Economy {
     to: Contract,
     name: string,
     args: readonly unknown[] = [],
-    options: { from?: Hex; value?: bigint } = {},
+    options: { from?: Hex; value?: bigint; gasPrice?: bigint } = {},
   ): Promise<T> {
     const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
     const result = await this.chain.stateAt('unsafe').call({ ...options, to: to.address, data })

@@ -8,6 +8,7 @@ import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import { type AttributionTable, encodeSeal } from '../../node/attribution/table.ts'
 import { fromHex, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
 import { createMachine, type Machine } from '../../node/chain/machine.ts'
+import { rollupRules } from '../../node/chain/rules.ts'
 import { WorldState } from '../../node/chain/state.ts'
 import { EMPTY_ROOT } from '../../node/chain/trie.ts'
 import { CHAIN_ID } from './chain.ts'
@@ -30,7 +31,7 @@ export class PrecompileBench {
   constructor() {
     this.state = new WorldState({ node: () => undefined, code: () => undefined }, EMPTY_ROOT)
     this.machine = createMachine({
-      chainId: CHAIN_ID,
+      rules: rollupRules(CHAIN_ID),
       state: this.state,
       environment: {
         number: 1n,

@@ -3,26 +3,16 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {AnchorStateRegistry} from "./AnchorStateRegistry.sol";
+import {PortalWithdrawals} from "./PortalWithdrawals.sol";
 
 /// @title Portal
-/// @notice The door from L1 into the L2 (OP Stack, custom gas token): locks OPEN and logs
-/// `TransactionDeposited`, the one event that L2 derivation reads. The chain's rule is
-/// "locked here = minted there - burned there", so `balance()` counts only what came through the door.
-///
-/// Proving and finalizing withdrawals needs output proposals, which this chain does not have yet; the
-/// functions for it do not exist here. What a withdrawal is, and its hash, already are final.
-contract Portal {
+/// @notice The door between L1 and the L2 (OP Stack, custom gas token). In: locks OPEN and logs
+/// `TransactionDeposited`, the one event that L2 derivation reads. Out: PortalWithdrawals. The chain's rule
+/// is "locked here = minted there - withdrawn from here", so `balance()` counts only what went through the
+/// door. Nobody owns it.
+contract Portal is PortalWithdrawals {
     using SafeERC20 for IERC20;
-
-    /// @notice A message from L2 to L1, as L2ToL1MessagePasser hashes it.
-    struct WithdrawalTransaction {
-        uint256 nonce;
-        address sender;
-        address target;
-        uint256 value;
-        uint256 gasLimit;
-        bytes data;
-    }
 
     /// @notice A deposit. `opaqueData` = mint 32 || value 32 || gasLimit 8 || isCreation 1 || data.
     event TransactionDeposited(
@@ -31,8 +21,6 @@ contract Portal {
 
     /// @notice The native token of the L2 is OPEN: ether cannot be deposited.
     error NoValue();
-    /// @notice A contract creation has no target, so `to` must be zero.
-    error BadTarget();
     /// @notice Less gas than the L2 charges for the transaction's bytes alone.
     error SmallGasLimit();
     /// @notice More than `CALLDATA_BYTES_MAX`: such a deposit could not be gossiped.
@@ -57,7 +45,9 @@ contract Portal {
     uint64 private _gasBlock;
     uint64 private _gasUsed;
 
-    constructor(IERC20 token_) {
+    constructor(IERC20 token_, AnchorStateRegistry registry, uint256 maturityDelaySeconds)
+        PortalWithdrawals(registry, maturityDelaySeconds)
+    {
         token = token_;
     }
 
@@ -106,15 +96,20 @@ contract Portal {
         return byteCount * 40 + 21_000;
     }
 
-    /// @notice The name of a withdrawal on both layers.
-    function hashWithdrawal(WithdrawalTransaction calldata tx_) external pure returns (bytes32) {
-        return keccak256(
-            abi.encode(tx_.nonce, tx_.sender, tx_.target, tx_.value, tx_.gasLimit, tx_.data)
-        );
+    function version() external pure returns (string memory) {
+        return "3.1.0-openledger.1";
     }
 
-    function version() external pure returns (string memory) {
-        return "3.0.0-openledger.1";
+    function _unlock(address target, uint256 value) internal override {
+        uint256 before = token.balanceOf(address(this));
+        _balance -= value;
+        token.safeTransfer(target, value);
+        if (token.balanceOf(address(this)) != before - value) revert TransferFailed();
+    }
+
+    /// As the portal, the token would pay out everything.
+    function _isBadTarget(address target) internal view override returns (bool) {
+        return target == address(this) || target == address(token);
     }
 
     function _deposit(

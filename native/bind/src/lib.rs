@@ -6,6 +6,7 @@
 
 mod attribution;
 mod cast;
+mod crypto;
 mod job;
 mod model;
 mod run;

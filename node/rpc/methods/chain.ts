@@ -1,7 +1,9 @@
 /** Blocks, their receipts, and what the node knows of itself as an Ethereum node. */
 import type { Hex } from '../../base/bytes.ts'
+import { headerHash } from '../../chain/block.ts'
+import type { EthereumBlock } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
-import type { RpcContext } from '../context.ts'
+import type { RpcChain, RpcContext } from '../context.ts'
 import { blockObject, quantity, receiptObjects } from '../format.ts'
 import { type Json, method, type RpcMethods } from '../method.ts'
 import {
@@ -21,12 +23,14 @@ const NULLABLE_QUANTITY = { type: ['string', 'null'] }
 
 const hashId = (value: Hex): BlockId => ({ kind: 'hash', hash: value, requireCanonical: false })
 
+const RESOURCES = ['state', 'tx', 'logs', 'receipts', 'blocks', 'stateproofs'] as const
+
 export const chainMethods: RpcMethods = {
   eth_chainId: method({
     summary: 'The chain id (EIP-155)',
     params: [],
     result: schemas.quantity,
-    handler: ({ chain }) => quantity(chain.config.l2ChainId),
+    handler: ({ chain }) => quantity(chain.rules.chainId),
   }),
   eth_blockNumber: method({
     summary: 'Number of the newest block',
@@ -68,34 +72,54 @@ export const chainMethods: RpcMethods = {
     handler: ({ chain }, [blockHash]) => countOf(findBlock(chain, hashId(blockHash))?.transactions),
   }),
   eth_getUncleCountByBlockNumber: method({
-    summary: 'Always zero: a rollup has no uncles',
+    summary: 'How many uncles a block names; a rollup has none, nor Ethereum since the merge',
     params: [required('block', blockNumber)],
     result: NULLABLE_QUANTITY,
-    handler: ({ chain }, [id]) => (findBlock(chain, id) ? '0x0' : null),
+    handler: ({ chain }, [id]) => unclesOf(findBlock(chain, id)),
   }),
   eth_getUncleCountByBlockHash: method({
-    summary: 'Always zero: a rollup has no uncles',
+    summary: 'How many uncles a block names; a rollup has none, nor Ethereum since the merge',
     params: [required('blockHash', hash)],
     result: NULLABLE_QUANTITY,
-    handler: ({ chain }, [blockHash]) => (findBlock(chain, hashId(blockHash)) ? '0x0' : null),
+    handler: ({ chain }, [blockHash]) => unclesOf(findBlock(chain, hashId(blockHash))),
   }),
   eth_getUncleByBlockNumberAndIndex: method({
-    summary: 'Always null: a rollup has no uncles',
+    summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('block', blockNumber), required('index', index)],
-    result: { type: 'null' },
-    handler: () => null,
+    result: NULLABLE_OBJECT,
+    handler: ({ chain }, [id, at]) => showUncle(chain, findBlock(chain, id), at),
   }),
   eth_getUncleByBlockHashAndIndex: method({
-    summary: 'Always null: a rollup has no uncles',
+    summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('blockHash', hash), required('index', index)],
-    result: { type: 'null' },
-    handler: () => null,
+    result: NULLABLE_OBJECT,
+    handler: ({ chain }, [blockHash, at]) =>
+      showUncle(chain, findBlock(chain, hashId(blockHash)), at),
   }),
   eth_syncing: method({
     summary: 'false, or how far the node is',
     params: [],
     result: { type: ['object', 'boolean'] },
     handler: (context) => syncingObject(context),
+  }),
+  eth_capabilities: method({
+    summary: 'What this node can be asked for: everything since genesis, it is an archive',
+    params: [],
+    result: schemas.object,
+    handler: ({ chain }) => {
+      const { number, hash: headHash } = chain.headRef('unsafe')
+      const whole = { disabled: false, oldestBlock: quantity(chain.genesis.header.number) }
+      return {
+        head: { number: quantity(number), hash: headHash },
+        ...Object.fromEntries(RESOURCES.map((name) => [name, whole])),
+      }
+    },
+  }),
+  eth_coinbase: method({
+    summary: 'Who receives the tips of new blocks: on the rollup the sequencer fee vault',
+    params: [],
+    result: schemas.data,
+    handler: ({ chain }) => chain.head('unsafe').coinbase,
   }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
@@ -118,10 +142,22 @@ export function syncingObject(context: RpcContext): Json {
 function showBlock({ chain }: RpcContext, id: BlockId, full: boolean): Json {
   const found = findBlock(chain, id)
   if (!found) return null
-  const chainId = chain.config.l2ChainId
+  const { rules } = chain
   return full
-    ? blockObject(found, { chainId, full, receipts: receiptsOf(chain, found) })
-    : blockObject(found, { chainId, full })
+    ? blockObject(found, { rules, full, receipts: receiptsOf(chain, found) })
+    : blockObject(found, { rules, full })
+}
+
+function unclesOf(block: EthereumBlock | null): Json {
+  return block && quantity((block.ommers ?? []).length)
+}
+
+function showUncle({ rules }: RpcChain, block: EthereumBlock | null, at: number): Json {
+  const header = block?.ommers?.[at]
+  if (!header) return null
+  const uncle = { hash: headerHash(header), header, transactions: [] }
+  const { transactions: _none, ...shown } = blockObject(uncle, { rules, full: false })
+  return shown
 }
 
 function countOf(list: readonly unknown[] | undefined): Json {

@@ -26,6 +26,12 @@ export const debugMethods: RpcMethods = {
     handler: ({ chain }, [id]) =>
       receiptsOf(chain, mustFindBlock(chain, id)).map((receipt) => toHex(encodeReceipt(receipt))),
   }),
+  debug_getBadBlocks: method({
+    summary: 'Always empty: a block that fails is refused and not kept',
+    params: [],
+    result: schemas.array,
+    handler: () => [],
+  }),
   debug_getRawTransaction: method({
     summary: 'The encoding of a transaction (EIP-2718), waiting ones included; 0x when unknown',
     params: [required('transactionHash', hash)],

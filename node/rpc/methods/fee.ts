@@ -1,8 +1,7 @@
 /** Gas prices and their history. */
-import { nextBaseFee } from '../../chain/fees.ts'
 import { mustFindBlock } from '../blocks.ts'
 import { invalidParams } from '../errors.ts'
-import { feeHistory, suggestGasPrice, suggestTip } from '../fees.ts'
+import { feeHistory, nextBaseFeeOf, suggestGasPrice, suggestTip } from '../fees.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods, type ValueType } from '../method.ts'
 import { bad, blockNumber, count, list, optional, required, schemas } from '../params.ts'
@@ -37,13 +36,13 @@ export const feeMethods: RpcMethods = {
     summary: 'Base fee of the next block, wei per gas',
     params: [],
     result: schemas.quantity,
-    handler: ({ chain }) => quantity(nextBaseFee(chain.head('unsafe'))),
+    handler: ({ chain }) => quantity(nextBaseFeeOf(chain)),
   }),
   eth_blobBaseFee: method({
-    summary: 'Always 1: L2 blocks carry no blobs',
+    summary: 'Base fee of blob gas, wei; always 1 on L2: its blocks carry no blobs',
     params: [],
     result: schemas.quantity,
-    handler: () => '0x1',
+    handler: ({ chain }) => quantity(chain.rules.blobBaseFee(chain.head('unsafe'))),
   }),
   eth_feeHistory: method({
     summary: 'Base fees, fullness and tips of a range of blocks',

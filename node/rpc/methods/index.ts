@@ -5,19 +5,23 @@ import { openRpcDocument } from '../openrpc.ts'
 import { schemas } from '../params.ts'
 import { callMethods } from './call.ts'
 import { chainMethods } from './chain.ts'
+import { configMethods } from './config.ts'
 import { debugMethods } from './debug.ts'
 import { feeMethods } from './fee.ts'
 import { logMethods } from './logs.ts'
 import { netMethods } from './net.ts'
 import { optimismMethods } from './optimism.ts'
+import { signMethods } from './sign.ts'
+import { simulateMethods } from './simulate.ts'
 import { stateMethods } from './state.ts'
 import { subscribeMethods } from './subscribe.ts'
+import { traceMethods } from './trace.ts'
 import { transactionMethods } from './transaction.ts'
 import { txpoolMethods } from './txpool.ts'
 
 /** `more`: methods of other rooms. @throws when two have one name */
 export function methodTable(
-  { options, clientVersion }: Pick<RpcContext, 'options' | 'clientVersion'>,
+  { chain, options, clientVersion }: Pick<RpcContext, 'chain' | 'options' | 'clientVersion'>,
   more: readonly RpcMethods[] = [],
 ): RpcMethods {
   const table: Record<string, RpcMethods[string]> = {}
@@ -25,14 +29,17 @@ export function methodTable(
     chainMethods,
     stateMethods,
     callMethods,
+    simulateMethods,
     transactionMethods,
+    signMethods,
     feeMethods,
     logMethods(options),
     subscribeMethods(options),
     txpoolMethods,
     netMethods,
-    optimismMethods,
+    ...(chain.config ? [optimismMethods, configMethods] : []),
     debugMethods,
+    traceMethods,
     ...more,
   ]
   for (const [name, entry] of groups.flatMap((group) => Object.entries(group))) {

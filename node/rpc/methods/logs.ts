@@ -1,7 +1,7 @@
 /** Logs, and filters for clients that poll. */
 import type { Hex } from '../../base/bytes.ts'
 import { findLogs, logFilterType } from '../logs.ts'
-import { method, type RpcMethods, type ValueType } from '../method.ts'
+import { COST, method, type RpcMethods, type ValueType } from '../method.ts'
 import type { RpcOptions } from '../options.ts'
 import { bad, required, schemas } from '../params.ts'
 
@@ -20,6 +20,7 @@ export function logMethods(options: RpcOptions): RpcMethods {
       summary: 'Logs by address, topics and block range or hash',
       params: [required('filter', filter)],
       result: { type: 'array' },
+      cost: COST.scan,
       handler: ({ chain, options }, [wanted]) => findLogs(chain, wanted, options),
     }),
     eth_newFilter: method({
@@ -50,6 +51,9 @@ export function logMethods(options: RpcOptions): RpcMethods {
       summary: 'All logs of a log filter',
       params: [required('filterId', filterId)],
       result: { type: 'array' },
+      cost: COST.scan,
+      // Filters live where they were made.
+      aside: false,
       handler: ({ chain, filters, options }, [id]) =>
         findLogs(chain, filters.logFilter(id), options),
     }),

@@ -9,7 +9,7 @@ export const netMethods: RpcMethods = {
     summary: 'The network id, a decimal string: the chain id',
     params: [],
     result: { type: 'string' },
-    handler: ({ chain }) => String(chain.config.l2ChainId),
+    handler: ({ chain }) => String(chain.rules.chainId),
   }),
   net_listening: method({
     summary: 'Whether the node takes connections',

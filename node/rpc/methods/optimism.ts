@@ -3,19 +3,13 @@
  * names of the fields included (`l1origin`).
  */
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import {
-  bigintToBytes,
-  concatBytes,
-  fromHex,
-  type Hex,
-  keccakHex,
-  toHex,
-  ZERO_HASH,
-} from '../../base/bytes.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { l1AttributesOf } from '../../chain/l1-attributes.ts'
-import type { Block, BlockRef, Header } from '../../chain/types.ts'
+import { outputRootOf } from '../../chain/output.ts'
+import type { EthereumBlock as Block, BlockRef } from '../../chain/types.ts'
 import { mustFindBlock } from '../blocks.ts'
-import type { L1BlockRef, RpcContext } from '../context.ts'
+import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
+import { RPC, RpcError } from '../errors.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
 import { blockNumber, required, schemas } from '../params.ts'
 
@@ -30,8 +24,8 @@ export const optimismMethods: RpcMethods = {
       const { stateRoot, withdrawalsRoot } = block.header
       return {
         version: ZERO_HASH,
-        outputRoot: outputRootV0({ ...block.header, hash: block.hash }),
-        blockRef: l2Ref(chain.config, block),
+        outputRoot: outputRootOf(block),
+        blockRef: l2Ref(rollupOf(chain), block),
         withdrawalStorageRoot: withdrawalsRoot,
         stateRoot,
         syncStatus: syncStatus(context),
@@ -48,7 +42,26 @@ export const optimismMethods: RpcMethods = {
     summary: 'The chain configuration, named as in rollup.json of the OP Stack',
     params: [],
     result: schemas.object,
-    handler: ({ chain }) => rollupConfig(chain.config, chain.genesis),
+    handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
+  }),
+  optimism_safeHeadAtL1Block: method({
+    summary: 'The newest block that was safe when derivation had read L1 up to a block',
+    params: [required('l1Block', blockNumber)],
+    result: schemas.object,
+    handler: (context, [id]) => {
+      rollupOf(context.chain)
+      const { current } = context.l1Status()
+      const wanted = id.kind === 'number' ? id.number : current?.number
+      const found = wanted === undefined ? null : context.safeHeadAtL1(wanted)
+      if (found) return { l1Block: blockId(found.l1Block), safeHead: blockId(found.safeHead) }
+      const read = current
+        ? `derivation has read L1 up to block ${current.number}`
+        : 'derivation has not begun'
+      throw new RpcError(
+        RPC.notFound,
+        `safe head not found at L1 block ${wanted ?? 'latest'}: ${read}, and older safe heads are not kept`,
+      )
+    },
   }),
   optimism_version: method({
     summary: 'Name and version of the node',
@@ -58,18 +71,16 @@ export const optimismMethods: RpcMethods = {
   }),
 }
 
-/** keccak256(version || state root || storage root of L2ToL1MessagePasser || block hash). */
-function outputRootV0(
-  header: Pick<Header, 'stateRoot' | 'withdrawalsRoot'> & { readonly hash: Hex },
-): Hex {
-  const parts = [ZERO_HASH, header.stateRoot, header.withdrawalsRoot, header.hash]
-  return keccakHex(concatBytes(...parts.map(fromHex)))
+/** @throws RpcError on a plain Ethereum chain. */
+function rollupOf({ config }: RpcChain): ChainConfig {
+  if (config) return config
+  throw new RpcError(RPC.unavailable, 'this chain is no rollup: it has no optimism_ methods')
 }
 
 function syncStatus({ chain, l1Status }: RpcContext): JsonObject {
   const l1 = l1Status()
   const head = (tag: 'unsafe' | 'safe' | 'finalized'): JsonObject =>
-    l2Ref(chain.config, chain.blockByTag(tag) ?? chain.genesis)
+    l2Ref(rollupOf(chain), chain.blockByTag(tag) ?? chain.genesis)
   return {
     current_l1: l1Ref(l1.current),
     current_l1_finalized: l1Ref(l1.finalized),
@@ -153,6 +164,7 @@ function rollupConfig(config: ChainConfig, genesis: Block): JsonObject {
     ...Object.fromEntries(forks.map((fork) => [`${fork}_time`, 0])),
     batch_inbox_address: config.batchInbox,
     deposit_contract_address: config.portal,
+    ...(config.l1SystemConfig && { l1_system_config_address: config.l1SystemConfig }),
     chain_op_config: {
       eip1559Elasticity,
       eip1559Denominator,

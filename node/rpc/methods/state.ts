@@ -3,23 +3,26 @@ import { type Hex, toHex } from '../../base/bytes.ts'
 import type { StateView } from '../../chain/state-view.ts'
 import { mustFindBlock } from '../blocks.ts'
 import type { RpcChain, RpcContext } from '../context.ts'
-import { invalidParams } from '../errors.ts'
+import { invalidParams, RPC, RpcError } from '../errors.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods, type ValueType } from '../method.ts'
 import {
   address,
   type BlockId,
   block,
+  inside,
   LATEST,
   list,
+  object,
   optional,
   required,
   schemas,
   slot,
 } from '../params.ts'
 
-export function viewAt(chain: RpcChain, id: BlockId): StateView {
-  return chain.stateAt(mustFindBlock(chain, id).header)
+/** `code` of the error when there is no such block. */
+export function viewAt(chain: RpcChain, id: BlockId, code: number = RPC.notFound): StateView {
+  return chain.stateAt(mustFindBlock(chain, id, code).header)
 }
 
 /** As given: a full word stays a word in the answer, anything shorter becomes a quantity. */
@@ -35,6 +38,16 @@ const proofKey: ValueType<ProofKey> = {
 
 /** Far above `proofSlotsMax`: the handler's message names the limit in force. */
 const PROOF_KEYS_READ_MAX = 100_000
+
+/** `{ address: [slot, ...] }` */
+const slotsOf: ValueType<readonly (readonly [Hex, readonly Hex[]])[]> = {
+  schema: { type: 'object', additionalProperties: { type: 'array', items: slot.schema } },
+  parse: (value) =>
+    Object.entries(object.parse(value)).map(([account, keys]) => [
+      inside(' key', () => address.parse(account)),
+      inside(`.${account}`, () => list(slot, PROOF_KEYS_READ_MAX).parse(keys)),
+    ]),
+}
 
 export const stateMethods: RpcMethods = {
   eth_getBalance: method({
@@ -60,6 +73,22 @@ export const stateMethods: RpcMethods = {
     result: schemas.data,
     handler: ({ chain }, [account, key, id]) => viewAt(chain, id).storage(account, key),
   }),
+  eth_getStorageValues: method({
+    summary: 'Storage slots of several accounts at one block, 32 bytes each',
+    params: [required('slots', slotsOf), optional('block', block, LATEST)],
+    result: schemas.object,
+    handler: ({ chain, options }, [accounts, id]) => {
+      const count = accounts.reduce((sum, [, keys]) => sum + keys.length, 0)
+      if (count === 0) throw invalidParams('no slot is asked for')
+      if (count > options.storageSlotsMax) {
+        throw invalidParams(`${count} slots, at most ${options.storageSlotsMax}`)
+      }
+      const view = viewAt(chain, id)
+      return Object.fromEntries(
+        accounts.map(([account, keys]) => [account, keys.map((key) => view.storage(account, key))]),
+      )
+    },
+  }),
   eth_getTransactionCount: method({
     summary: 'Nonce of an account; with `pending` the transactions waiting in the pool count',
     params: [required('address', address), optional('block', block, LATEST)],
@@ -78,7 +107,9 @@ export const stateMethods: RpcMethods = {
       if (keys.length > options.proofSlotsMax) {
         throw invalidParams(`${keys.length} slots to prove, at most ${options.proofSlotsMax}`)
       }
-      const proof = viewAt(chain, id).proof(
+      const view = viewAt(chain, id)
+      checkWindow(chain, view.header, options.proofWindowSeconds)
+      const proof = view.proof(
         account,
         keys.map((key) => key.slot),
       )
@@ -97,6 +128,23 @@ export const stateMethods: RpcMethods = {
       }
     },
   }),
+}
+
+/** EIP-4444's code for what is no longer served. */
+const PRUNED = 4444
+
+function checkWindow(
+  chain: RpcChain,
+  { number, timestamp }: { readonly number: bigint; readonly timestamp: bigint },
+  seconds: number,
+): void {
+  const age = chain.head('unsafe').timestamp - timestamp
+  if (age <= BigInt(seconds)) return
+  throw new RpcError(
+    PRUNED,
+    `no proof of block ${number}: it is ${age} s older than the head, proofs are given for ${seconds} s (proofWindowSeconds): ask a node with a longer window`,
+    { limit: 'proofWindowSeconds', seconds },
+  )
 }
 
 function nonceAt({ chain, pool }: RpcContext, account: Hex, id: BlockId): bigint {

@@ -1,13 +1,26 @@
 /** Sending transactions and looking them up. */
 import type { Hex } from '../../base/bytes.ts'
-import { decodeTxAside, txHash } from '../../chain/tx.ts'
-import type { Block } from '../../chain/types.ts'
+import { isDeposit } from '../../chain/deposit.ts'
+import { type BlockRules, rulesAfter } from '../../chain/rules.ts'
+import { decodeTxUnder, decodeTxUnderAside, prepareTx, txHash } from '../../chain/tx.ts'
+import type { EthereumBlock as Block } from '../../chain/types.ts'
 import { findBlock, receiptsOf } from '../blocks.ts'
 import type { RpcContext } from '../context.ts'
 import { RPC, RpcError } from '../errors.ts'
 import { pendingObject, receiptObjectAt, transactionObject } from '../format.ts'
-import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { blockNumber, bytes, count, hash, index, optional, required, schemas } from '../params.ts'
+import { COST, type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
+import {
+  address,
+  blockNumber,
+  bytes,
+  count,
+  hash,
+  index,
+  optional,
+  required,
+  schemas,
+  uint64,
+} from '../params.ts'
 
 const NULLABLE_OBJECT = { type: ['object', 'null'] }
 
@@ -36,6 +49,16 @@ export const transactionMethods: RpcMethods = {
     handler: (context, [blockHash, at]) =>
       showTransaction(context, context.chain.blockByHash(blockHash), at),
   }),
+  eth_getTransactionBySenderAndNonce: method({
+    summary:
+      'The transaction of a sender with a nonce, in a block or waiting; null when there is none',
+    params: [required('sender', address), required('nonce', uint64)],
+    result: NULLABLE_OBJECT,
+    cost: COST.scan,
+    // It looks into the pool too.
+    aside: false,
+    handler: (context, [sender, nonce]) => transactionOf(context, sender, nonce),
+  }),
   eth_getTransactionReceipt: method({
     summary: 'The receipt of a transaction; null while it is in no block',
     params: [required('transactionHash', hash)],
@@ -46,6 +69,7 @@ export const transactionMethods: RpcMethods = {
     summary: 'Takes a signed transaction into the pool',
     params: [required('transaction', bytes)],
     result: schemas.data,
+    prepare: (context, [raw]) => void prepareTx(rulesOf(context), raw),
     handler: (context, [raw]) => submit(context, raw),
   }),
   eth_sendRawTransactionSync: method({
@@ -67,6 +91,38 @@ export const transactionMethods: RpcMethods = {
   }),
 }
 
+/** The block in which the sender's nonce passed the wanted one is found by halving: the store is an archive. */
+function transactionOf(context: RpcContext, sender: Hex, nonce: bigint): Json {
+  const { chain, pool } = context
+  const nonceAfter = (number: bigint): bigint => {
+    const header = chain.blockByNumber(number)?.header
+    return header ? (chain.stateAt(header).account(sender)?.nonce ?? 0n) : 0n
+  }
+  let high = chain.headRef('unsafe').number
+  let low = chain.genesis.header.number
+  if (nonceAfter(high) <= nonce) {
+    const { pending, queued } = pool?.content() ?? {}
+    const waiting = [...(pending?.get(sender) ?? []), ...(queued?.get(sender) ?? [])]
+    const found = waiting.find((tx) => tx.nonce === nonce)
+    return found ? pendingObject(found) : null
+  }
+  while (low < high) {
+    const middle = (low + high) / 2n
+    if (nonceAfter(middle) > nonce) high = middle
+    else low = middle + 1n
+  }
+  const block = chain.blockByNumber(low)
+  if (!block) return null
+  const rules = chain.rules.at(block.header)
+  // A deposit moves its sender's nonce too, and a creation has no transaction of its own: then none is found.
+  const index = block.transactions.findIndex((raw) => {
+    if (isDeposit(raw)) return false
+    const tx = decodeTxUnder(rules, raw)
+    return tx.sender === sender && tx.nonce === nonce
+  })
+  return index < 0 ? null : showTransaction(context, block, index)
+}
+
 function receiptByHash({ chain }: RpcContext, hash: Hex): JsonObject | null {
   const place = chain.transaction(hash)
   return place && receiptObjectAt(place.block, receiptsOf(chain, place.block), place.index)
@@ -77,15 +133,21 @@ function showTransaction({ chain }: RpcContext, block: Block | null, at: number)
   return transactionObject({
     block,
     index: at,
-    chainId: chain.config.l2ChainId,
+    rules: chain.rules,
     receipt: receiptsOf(chain, block)[at],
   })
 }
 
 /** What is wrong with it as such is said here, also on a node that only hands it on. */
-async function submit(context: RpcContext, raw: Uint8Array): Promise<Hex> {
-  await decodeTxAside(raw, context.chain.config.l2ChainId)
+async function submit(context: RpcContext, sent: Uint8Array): Promise<Hex> {
+  const raw = await context.openTransaction(sent)
+  await decodeTxUnderAside(rulesOf(context), raw)
   return context.submitTransaction(raw)
+}
+
+/** Of the next block. */
+function rulesOf({ chain }: RpcContext): BlockRules {
+  return rulesAfter(chain.rules, chain.head('unsafe'))
 }
 
 /** Waits in progress, of each context. */

@@ -1,5 +1,6 @@
 /** Wire formats: round trips, strictness, and values made by others. */
 import { existsSync, readFileSync } from 'node:fs'
+import { RLP } from '@ethereumjs/rlp'
 import fc from 'fast-check'
 import t from 'tap'
 import { fromHex, type Hex, keccakHex, toHex } from '../../../node/base/bytes.ts'
@@ -30,8 +31,15 @@ import {
   encodeReceipt,
   encodeStoredReceipts,
 } from '../../../node/chain/receipt.ts'
-import { decodeRlp, RlpError } from '../../../node/chain/rlp.ts'
-import type { Receipt } from '../../../node/chain/types.ts'
+import {
+  decodeRlp,
+  encodeRlp,
+  integer,
+  integerOf,
+  RlpError,
+  type RlpItem,
+} from '../../../node/chain/rlp.ts'
+import type { Header, Receipt } from '../../../node/chain/types.ts'
 import { alice, l1AttributesAt, signedTx } from '../../support/chain.ts'
 
 /** Vectors of other implementations, kept beside the checkout where there are any. */
@@ -265,7 +273,7 @@ t.test('deep nesting is refused before it can exhaust the stack', async (t) => {
   t.throws(() => decodeRlp(nested), /nested deeper/)
 })
 
-function sampleHeader(): Parameters<typeof headerHash>[0] {
+function sampleHeader(): Header {
   return {
     parentHash: `0x${'01'.repeat(32)}`,
     ommersHash: `0x${'02'.repeat(32)}`,
@@ -290,3 +298,76 @@ function sampleHeader(): Parameters<typeof headerHash>[0] {
     requestsHash: `0x${'09'.repeat(32)}`,
   }
 }
+
+const { rlpItem } = fc.letrec<{ rlpItem: RlpItem }>((tie) => ({
+  rlpItem: fc.oneof(
+    { maxDepth: 4 },
+    fc.uint8Array({ maxLength: 80 }),
+    fc.uint8Array({ maxLength: 1 }),
+    fc.array(tie('rlpItem'), { maxLength: 6 }),
+  ),
+}))
+
+t.test('RLP is written as by the library, and read back', async (t) => {
+  fc.assert(
+    fc.property(rlpItem, (item) => {
+      const bytes = encodeRlp(item)
+      t.same(bytes, RLP.encode(item))
+      t.same(decodeRlp(bytes), item)
+    }),
+    { numRuns: 200 },
+  )
+  const long = new Uint8Array(70_000).fill(7)
+  t.same(encodeRlp([long, [long]]), RLP.encode([long, [long]]))
+  t.same(decodeRlp(encodeRlp([long, [long]])), [long, [long]])
+})
+
+t.test(
+  'RLP is refused where the library refuses it, and where writing it gives other bytes',
+  async (t) => {
+    const agree = (bytes: Uint8Array): void => {
+      let [ours, theirs]: [unknown, unknown] = [null, null]
+      try {
+        ours = decodeRlp(bytes)
+      } catch (error) {
+        if (!(error instanceof RlpError)) throw error
+      }
+      try {
+        theirs = RLP.decode(bytes)
+        if (bytes.length && toHex(RLP.encode(theirs as never)) !== toHex(bytes)) theirs = null
+      } catch {}
+      t.same(ours, theirs, toHex(bytes))
+    }
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 12 }), agree), { numRuns: 500 })
+    const change = fc.tuple(
+      rlpItem,
+      fc.nat(),
+      fc.constantFrom(0, 1, 0x7f, 0x80, 0x81, 0xb8, 0xc0, 0xf8),
+    )
+    fc.assert(
+      fc.property(change, ([item, at, value]) => {
+        const bytes = encodeRlp(item)
+        bytes[at % bytes.length] = value
+        agree(bytes)
+      }),
+      { numRuns: 500 },
+    )
+  },
+)
+
+t.test('an integer has its shortest form at every width', async (t) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 256 }),
+      fc.bigInt(0n, 2n ** 256n - 1n),
+      (bits, random) => {
+        const value = random >> BigInt(bits)
+        const bytes = integer(value)
+        t.not(bytes[0], 0)
+        t.equal(integerOf(bytes, 'value'), value)
+        if (value < 2n ** 53n) t.same(integer(Number(value)), bytes)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})

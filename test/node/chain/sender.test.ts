@@ -1,9 +1,11 @@
 /** Senders recovered on threads: the same answers and refusals as without them, in the order asked. */
 import t from 'tap'
+import type { RecoverRequest } from '../../../node/base/crypto.ts'
 import { TxError } from '../../../node/chain/errors.ts'
 import { decodeRlp, encodeRlp, integer, type RlpItem } from '../../../node/chain/rlp.ts'
-import { recoverAside, recoverSender } from '../../../node/chain/sender.ts'
+import { addressOf, recoverAside, recoverSender } from '../../../node/chain/sender.ts'
 import { decodeTx, decodeTxAside, txHash } from '../../../node/chain/tx.ts'
+import { readPlainTx } from '../../../node/chain/tx-plain.ts'
 import { alice, bob, CHAIN_ID, signedTx } from '../../support/chain.ts'
 
 const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
@@ -29,9 +31,9 @@ t.test('what the thread found is what the next recovery uses', async (t) => {
   const ours = decodeTx(signedTx(alice, { nonce: 901n }), CHAIN_ID)
   // A hash that is not this transaction's: only the thread can have put it into the cache.
   const hash = txHash(Uint8Array.of(1))
-  await recoverAside(ours.inner, hash)
-  const theirs = decodeTx(signedTx(bob, { nonce: 901n }), CHAIN_ID)
-  t.equal(recoverSender(theirs.inner, hash), alice.address)
+  await recoverAside(signatureOf(ours.raw), hash)
+  const theirs = signatureOf(signedTx(bob, { nonce: 901n }))
+  t.equal(addressOf(recoverSender(theirs, hash) as Uint8Array), alice.address)
 })
 
 t.test('signatures that are none are refused with the same words as without threads', async (t) => {
@@ -65,6 +67,12 @@ t.test('answers come in the order of the questions, cheap ones too', async (t) =
     raws.map((_, i) => i),
   )
 })
+
+function signatureOf(raw: Uint8Array): RecoverRequest {
+  const plain = readPlainTx(raw, CHAIN_ID)
+  if (!plain) throw new Error('not plain')
+  return plain.signature
+}
 
 async function refusal(
   run: () => Promise<unknown>,

@@ -9,6 +9,7 @@ import { createDeriver, genesisCheckpoint, step } from '../../../node/derive/der
 import { encodePayload } from '../../../node/derive/frame.ts'
 import type { InboxData } from '../../../node/l1/types.ts'
 import {
+  BATCHER,
   calldata,
   derive,
   hashOf,
@@ -35,6 +36,7 @@ function derivedHashes(run: ReturnType<typeof derive>): string[] {
 const asBlob = (data: Uint8Array): InboxData => ({
   kind: 'blob',
   transactionHash: hashOf('tx'),
+  sender: BATCHER,
   versionedHash: hashOf('blob'),
   blob: encodeBlob(data),
 })
@@ -262,7 +264,7 @@ t.test(
     })
     t.equal(result.state, on.state)
     // A checkpoint of another branch is noticed when its L1 block comes by.
-    const foreign = { safe: genesis.safe, l1: { hash: hashOf('gone'), number: 102n } }
+    const foreign = { ...genesis, l1: { hash: hashOf('gone'), number: 102n } }
     let resumed = createDeriver(config, foreign)
     for (const block of l1.slice(0, 2)) resumed = step(resumed, { kind: 'l1', block }).state
     t.match(step(resumed, { kind: 'l1', block: l1[2] as never }).output, { kind: 'reorg' })

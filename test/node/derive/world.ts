@@ -23,6 +23,7 @@ import { type Compression, compressChannel } from '../../../node/derive/compress
 import { TRANSACTION_DEPOSITED } from '../../../node/derive/deposits.ts'
 import {
   type Checkpoint,
+  checkpointOf,
   createDeriver,
   type DeriverState,
   genesisCheckpoint,
@@ -30,11 +31,14 @@ import {
 } from '../../../node/derive/derive.ts'
 import { encodePayload, type Frame } from '../../../node/derive/frame.ts'
 import { nextOrigin } from '../../../node/derive/origin.ts'
+import { applyConfigLogs, CONFIG_UPDATE } from '../../../node/derive/system-config.ts'
 import type { DerivedAttributes, L2Ref, TraceEntry } from '../../../node/derive/types.ts'
 import type { InboxData, L1BlockData, L1Log } from '../../../node/l1/types.ts'
 
 export const hashOf = (text: string): Hex => keccakHex(utf8(text))
+export const BATCHER: Hex = '0x00000000000000000000000000000000000000ba'
 const PORTAL: Hex = '0x00000000000000000000000000000000000f0f0f'
+export const SYSTEM_CONFIG: Hex = '0x00000000000000000000000000000000000f0f1f'
 const L1_START = 100n
 const L1_TIME = 1_700_000_000n
 
@@ -47,7 +51,7 @@ export function testConfig(overrides: Partial<ChainConfig> = {}): ChainConfig {
       l2: { hash: hashOf('l2 genesis'), number: 0n },
       l2Time: L1_TIME,
       systemConfig: {
-        batcher: '0x00000000000000000000000000000000000000ba',
+        batcher: BATCHER,
         gasLimit: 30_000_000n,
         baseFeeScalar: 1368,
         blobBaseFeeScalar: 810_949,
@@ -62,6 +66,7 @@ export function testConfig(overrides: Partial<ChainConfig> = {}): ChainConfig {
     channelTimeout: 5n,
     batchInbox: '0xff00000000000000000000000000000000000901',
     portal: PORTAL,
+    l1SystemConfig: SYSTEM_CONFIG,
     l1Contracts: {},
     ...overrides,
   }
@@ -89,6 +94,7 @@ export function makeL1(
       prevRandao: hashOf(`randao ${name(number)}`),
       parentBeaconBlockRoot: hashOf(`beacon ${name(number)}`),
       inbox: [],
+      configLogs: [],
       portalLogs: Array.from({ length: logs }, (_, i) => depositLog(i * 2, BigInt(index))),
     }
   })
@@ -123,6 +129,8 @@ export function execute(derived: Pick<DerivedAttributes, 'parent' | 'attributes'
     fromHex(parent.hash),
     bigintToBytes(attributes.timestamp, 8),
     fromHex(attributes.prevRandao),
+    bigintToBytes(attributes.gasLimit, 8),
+    bigintToBytes(BigInt(attributes.eip1559Elasticity), 8),
     ...attributes.transactions.map((tx) => fromHex(keccakHex(tx))),
   )
 }
@@ -141,6 +149,7 @@ export function sequence(
 ): L2Block[] {
   const blocks: L2Block[] = []
   let parent = genesisCheckpoint(config).safe
+  let parentSystem = config.genesis.systemConfig
   for (const own of transactions) {
     const at = l1.findIndex((block) => block.hash === parent.l1Origin.hash)
     const [epoch, nextEpoch] = l1.slice(at)
@@ -148,7 +157,9 @@ export function sequence(
     const next = nextOrigin({ config, parent, epoch, nextEpoch })
     if (next.kind === 'wait') break
     const batchTxs = next.empty ? [] : own
-    const made = deriveAttributes({ config, parent, origin: next.origin, transactions: batchTxs })
+    const { origin } = next
+    const made = deriveAttributes({ config, parent, parentSystem, origin, transactions: batchTxs })
+    if (origin !== epoch) parentSystem = applyConfigLogs(parentSystem, origin.configLogs).system
     const ref = refOf(made)
     blocks.push({
       ref,
@@ -192,9 +203,27 @@ export function toFrames(
   }))
 }
 
-export function calldata(frames: readonly Frame[] | Uint8Array): InboxData {
+export function calldata(frames: readonly Frame[] | Uint8Array, sender: Hex = BATCHER): InboxData {
   const data = frames instanceof Uint8Array ? frames : encodePayload(frames)
-  return { kind: 'calldata', transactionHash: keccakHex(data), data }
+  return { kind: 'calldata', transactionHash: keccakHex(data), sender, data }
+}
+
+/** A `ConfigUpdate` log as SystemConfig writes it; `words` are its payload. */
+export function configLog(type: number, words: readonly bigint[], logIndex = 0): L1Log {
+  const word = (value: bigint) => bigintToBytes(value, 32)
+  const topic = (value: bigint): Hex => `0x${value.toString(16).padStart(64, '0')}`
+  return {
+    address: SYSTEM_CONFIG,
+    topics: [CONFIG_UPDATE, topic(0n), topic(BigInt(type))],
+    data: concatBytes(word(32n), word(BigInt(words.length * 32)), ...words.map(word)),
+    logIndex,
+  }
+}
+
+/** Puts SystemConfig updates into the L1 block at `index`. */
+export function update(l1: L1BlockData[], index: number, ...logs: L1Log[]): void {
+  const block = l1[index] as L1BlockData
+  l1[index] = { ...block, configLogs: [...block.configLogs, ...logs] }
 }
 
 /** Puts data into the inbox of the L1 block at `index`. */
@@ -235,7 +264,7 @@ export function derive(
       done = step(state, { kind: 'executed', hash: execute(executed), depositOnly: isInvalid })
     }
     if (done.output.kind === 'reorg') throw new Error('the test gave a broken L1')
-    checkpoints.push({ safe: state.safe, l1: { hash: block.hash, number: block.number } })
+    if (block.number >= state.resumed.number) checkpoints.push(checkpointOf(state))
   }
   return { derived, safe: state.safe, trace, checkpoints, state }
 }

@@ -3,9 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { type Hex, keccakHex } from '../../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex } from '../../../node/base/bytes.ts'
 import { encodeBlob } from '../../../node/derive/blob.ts'
-import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
+import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
+import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { L1Reader, type L1ReaderOptions } from '../../../node/l1/reader.ts'
 import { L1Sender, type Payload } from '../../../node/l1/sender.ts'
@@ -23,8 +25,13 @@ await anvil.rpc('anvil_setCode', PORTAL, LOGGER_CODE)
 // anvil loads its trusted setup within the first request that has a blob.
 const client = new L1Client([anvil.url], { timeoutMs: 120_000 })
 const [batcherKey, strangerKey] = KEYS as [Hex, Hex]
-const batcher = new L1Sender({ client, privateKey: batcherKey, chainId: 31_337 })
-const stranger = new L1Sender({ client, privateKey: strangerKey, chainId: 31_337 })
+const batcher = new L1Sender({ client, signer: localSigner(fromHex(batcherKey)), chainId: 31_337 })
+const batcherOf = () => batcher.address
+const stranger = new L1Sender({
+  client,
+  signer: localSigner(fromHex(strangerKey)),
+  chainId: 31_337,
+})
 
 function readerOf(
   options: { url?: string; beacon?: string; archive?: string } & Partial<L1ReaderOptions>,
@@ -35,10 +42,8 @@ function readerOf(
     config: { l1ChainId: 31_337, batchInbox: INBOX, portal: PORTAL },
     blobs: new BlobSource(options.archive ? new DirectoryBlobArchive(options.archive) : null, {
       endpoints: [options.beacon ?? anvil.url],
-      blockId: { kind: 'number' },
       timeoutMs: 5000,
     }),
-    batcherAt: () => batcher.address,
     verifyTransactionsRoot: 'exceptBlobBlocks',
     ...options,
   })
@@ -46,7 +51,7 @@ function readerOf(
 
 async function send(sender: L1Sender, payload: Payload, nonceAhead = 0n): Promise<Hex> {
   const account = await sender.account()
-  const bid = sender.bid(account)
+  const bid = sender.bid(account, { isBlob: true })
   if (bid.kind !== 'bid') throw new Error('the test L1 is too dear')
   const signed = await sender.sign(payload, account.nonce + nonceAhead, bid.fees)
   t.equal(await sender.send(signed.raw), 'sent')
@@ -92,7 +97,7 @@ t.test('calldata and blobs of the batcher come back in transaction order', async
   await send(batcher, { kind: 'calldata', to: batcher.address, data: Uint8Array.of(6) }, 2n) // no inbox
   await anvil.rpc('eth_sendTransaction', { from: stranger.address, to: PORTAL, nonce: '0x1' })
   const number = await mined()
-  const block = await readerOf({}).blockByNumber(number)
+  const block = await readerOf({}).blockByNumber(number, batcherOf)
   t.equal(block?.number, number)
   t.same(
     block?.inbox.map((data) => [data.kind, data.transactionHash]),
@@ -102,7 +107,9 @@ t.test('calldata and blobs of the batcher come back in transaction order', async
       ['blob', second],
     ],
   )
-  t.same(block?.inbox[0], { kind: 'calldata', transactionHash: first, data: Uint8Array.of(0, 9) })
+  const sender = batcher.address
+  const expected = { kind: 'calldata', transactionHash: first, sender, data: Uint8Array.of(0, 9) }
+  t.same(block?.inbox[0], expected)
   t.same(
     block?.inbox.slice(1).map((data) => data.kind === 'blob' && keccakHex(data.blob)),
     [keccakHex(blob), keccakHex(other)],
@@ -114,11 +121,9 @@ t.test('a block without blobs passes the transactions root check', async (t) => 
   await send(batcher, { kind: 'calldata', to: INBOX, data: new Uint8Array(300).fill(5) })
   const number = await mined()
   const strict = readerOf({ verifyTransactionsRoot: 'always' })
-  const block = await strict.blockByNumber(number)
+  const block = await strict.blockByNumber(number, batcherOf)
   t.equal(block?.inbox.length, 1)
-  const byHash = await strict.blockByHash(block?.hash as Hex)
-  t.same(byHash, block)
-  t.equal(byHash.parentHash, (await strict.originByNumber(number - 1n))?.hash)
+  t.equal(block?.parentHash, (await strict.originByNumber(number - 1n))?.hash)
 })
 
 t.test('blocks with every transaction type are re-encoded to their root', async (t) => {
@@ -140,7 +145,10 @@ t.test('blocks with every transaction type are re-encoded to their root', async 
   })
   await anvil.rpc('eth_sendTransaction', { from, data: '0x5f5ff3', gas: '0x186a0', nonce: '0x3' })
   const number = await mined()
-  const block = await readerOf({ verifyTransactionsRoot: 'always' }).blockByNumber(number)
+  const block = await readerOf({ verifyTransactionsRoot: 'always' }).blockByNumber(
+    number,
+    batcherOf,
+  )
   t.equal(block?.portalLogs.length, 3)
   t.same(
     block?.portalLogs.map((log) => log.logIndex),
@@ -149,12 +157,8 @@ t.test('blocks with every transaction type are re-encoded to their root', async 
 })
 
 t.test('a block L1 does not have yet is null, not an error', async (t) => {
-  t.equal(await readerOf({}).blockByNumber(1_000_000n), null)
-  t.equal(await readerOf({}).originWithDeposits(1_000_000n), null)
-  await t.rejects(readerOf({}).blockByHash(`0x${'12'.repeat(32)}`), {
-    code: 'l1-block-missing',
-    severity: 'reset',
-  })
+  t.equal(await readerOf({}).blockByNumber(1_000_000n, batcherOf), null)
+  t.equal(await readerOf({}).originWithLogs(1_000_000n), null)
   t.ok((await readerOf({}).head('latest'))?.number)
 })
 
@@ -203,7 +207,7 @@ for (const [name, change, error] of lies) {
     const number = await mined()
     const url = await proxy(t, change)
     const reader = readerOf({ url, verifyTransactionsRoot: 'always' })
-    await t.rejects(reader.blockByNumber(number), error)
+    await t.rejects(reader.blockByNumber(number, batcherOf), error)
   })
 }
 
@@ -211,7 +215,7 @@ t.test('a lying endpoint is passed over for an honest one', async (t) => {
   const number = await mined()
   const liar = await proxy(t, (answer) => answer.replace('"gasLimit":"0x', '"gasLimit":"0x1'))
   const both = new L1Client([liar, anvil.url], { backoffMs: 1 })
-  const block = await readerOf({ client: both }).blockByNumber(number)
+  const block = await readerOf({ client: both }).blockByNumber(number, batcherOf)
   t.equal(block?.number, number)
 })
 
@@ -225,16 +229,16 @@ t.test('a blob that does not match its hash stalls with a clear error, then heal
   )
   const archive = join(t.testdir(), 'blobs')
   const reader = readerOf({ beacon, archive })
-  await t.rejects(reader.blockByNumber(number), {
+  await t.rejects(reader.blockByNumber(number, batcherOf), {
     code: 'l1-blob-unavailable',
     severity: 'retry',
     message: /none of which matches 0x01/,
   })
   corrupt = false
-  t.match((await reader.blockByNumber(number))?.inbox, [{ kind: 'blob', blob }])
+  t.match((await reader.blockByNumber(number, batcherOf))?.inbox, [{ kind: 'blob', blob }])
   // From now on the archive has it, and L1 may forget it.
   const forgetful = readerOf({ beacon: 'http://127.0.0.1:1', archive })
-  const again = await forgetful.blockByNumber(number)
+  const again = await forgetful.blockByNumber(number, batcherOf)
   t.match(again?.inbox, [{ blob }])
 })
 
@@ -244,33 +248,38 @@ t.test('a damaged archive file is not believed', async (t) => {
   const number = await mined()
   const path = join(t.testdir(), 'blobs')
   const reader = readerOf({ archive: path })
-  const [data] = (await reader.blockByNumber(number))?.inbox ?? []
+  const [data] = (await reader.blockByNumber(number, batcherOf))?.inbox ?? []
   const hash = data?.kind === 'blob' ? data.versionedHash : '0x'
   await new DirectoryBlobArchive(path).put(hash, encodeBlob(Uint8Array.of(9)))
   const offline = readerOf({ archive: path, beacon: 'http://127.0.0.1:1' })
-  await t.rejects(offline.blockByNumber(number), /the archived blob is damaged/)
-  t.same((await readerOf({ archive: path }).blockByNumber(number))?.inbox[0], data)
+  await t.rejects(offline.blockByNumber(number, batcherOf), /the archived blob is damaged/)
+  t.same((await readerOf({ archive: path }).blockByNumber(number, batcherOf))?.inbox[0], data)
 })
 
 t.test('a reorganised block is noticed by its parent hash', async (t) => {
   const before = await mined()
-  const old = await readerOf({}).blockByNumber(before)
+  const old = await readerOf({}).blockByNumber(before, batcherOf)
   await anvil.rpc('anvil_reorg', 1, [])
   await anvil.mine()
-  const next = await readerOf({}).blockByNumber(before + 1n)
+  const next = await readerOf({}).blockByNumber(before + 1n, batcherOf)
   t.not(next?.parentHash, old?.hash)
 })
 
 t.test('the old proof form of a blob transaction is an option', async (t) => {
-  const old = new L1Sender({ client, privateKey: batcherKey, chainId: 31_337, blobProofs: 'blob' })
+  const old = new L1Sender({
+    client,
+    signer: localSigner(fromHex(batcherKey)),
+    chainId: 31_337,
+    blobProofs: 'blob',
+  })
   await send(old, { kind: 'blobs', to: INBOX, blobs: [encodeBlob(Uint8Array.of(8))] })
   const number = await mined()
-  t.equal((await readerOf({}).blockByNumber(number))?.inbox.length, 1)
+  t.equal((await readerOf({}).blockByNumber(number, batcherOf))?.inbox.length, 1)
 })
 
 t.test('what the pool says is told apart', async (t) => {
   const account = await batcher.account()
-  const bid = batcher.bid(account)
+  const bid = batcher.bid(account, { isBlob: true })
   if (bid.kind !== 'bid') throw new Error('too dear')
   const payload: Payload = { kind: 'calldata', to: INBOX, data: Uint8Array.of(1) }
   const signed = await batcher.sign(payload, account.nonce, bid.fees)

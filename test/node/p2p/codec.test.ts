@@ -24,6 +24,7 @@ const ARBITRARY: { [K in MessageKind]: fc.Arbitrary<Messages[K]> } = {
   receipts: envelope,
   verdicts: envelope,
   blocksRequest: record({ start: u64, count: fc.integer({ min: 1, max: 128 }) }),
+  peersRequest: record({ count: fc.integer({ min: 1, max: 32 }) }),
   contentRequest: record({
     hash: bytes(32, 32),
     offset: u64,

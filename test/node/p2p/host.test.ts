@@ -29,7 +29,8 @@ async function startHost(t: { teardown(fn: () => unknown): void }): Promise<Host
     {
       chainId: CHAIN_ID,
       key: await generateKeyPair('Ed25519'),
-      isBanned: () => false,
+      admits: () => true,
+      deniesAddress: () => false,
       ledgerScore: () => 0,
     },
   )

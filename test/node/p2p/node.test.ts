@@ -156,6 +156,7 @@ t.test('a lost static peer is found again', async (t) => {
   const after = await startNode(t, {}, { dataDir: dir, listen })
   t.equal(after.id, before.id, 'the peer key was kept')
   await until('the second meeting', () => follower.peers().length === 1)
+  await after.stop()
 })
 
 t.test('a data directory with a broken key is an error that keeps the file', async (t) => {

@@ -131,7 +131,14 @@ export async function startNode(
   options: Partial<P2POptions> = {},
 ): Promise<P2P> {
   const node = await P2P.create(
-    { ...DEFAULT_OPTIONS, heartbeatMs: 100, reconnectMs: 50, syncRetryMs: 50, ...options },
+    {
+      ...DEFAULT_OPTIONS,
+      heartbeatMs: 100,
+      reconnectMs: 50,
+      syncRetryMs: 50,
+      discoveryMs: 50,
+      ...options,
+    },
     {
       chainId: CHAIN_ID,
       signer: () => SEQUENCER,

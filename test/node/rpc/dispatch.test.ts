@@ -5,6 +5,7 @@ import { utf8 } from '../../../node/base/bytes.ts'
 import { type Log, silentLog } from '../../../node/base/log.ts'
 import { Dispatcher } from '../../../node/rpc/dispatch.ts'
 import { method } from '../../../node/rpc/method.ts'
+import { bytes, required } from '../../../node/rpc/params.ts'
 import { openTestNode, type RpcAnswer } from '../../support/rpc.ts'
 
 /** Every fault of ours is logged as an error: a test that expects none counts them. */
@@ -213,3 +214,41 @@ t.test('three thousand hostile requests get an error each and crash nothing', as
   t.equal(({} as { x?: number }).x, undefined)
   t.same(faults, [])
 })
+
+t.test(
+  'every request of a batch is prepared before the first is handled, with the same arguments',
+  async (t) => {
+    const events: string[] = []
+    const seen: unknown[] = []
+    const node = await openTestNode(t.testdir(), {})
+    t.teardown(() => node.close())
+    const slow = method({
+      summary: 'Says what happens',
+      params: [required('data', bytes)],
+      result: {},
+      prepare: (_context, [data]) => {
+        events.push(`prepare ${data}`)
+        seen.push(data)
+      },
+      handler: (_context, [data]) => {
+        events.push(`handle ${data}`)
+        return seen.includes(data)
+      },
+    })
+    const dispatcher = new Dispatcher(node.server.context, { test_slow: slow })
+    const call = (id: number, data: unknown) => ({
+      jsonrpc: '2.0',
+      id,
+      method: 'test_slow',
+      params: [data],
+    })
+    const batch = [call(1, '0x01'), call(2, 'junk'), call(3, '0x03')]
+    const answer = JSON.parse((await dispatcher.handle(utf8(JSON.stringify(batch)))) ?? '')
+    t.match(answer, [
+      { id: 1, result: true },
+      { id: 2, error: {} },
+      { id: 3, result: true },
+    ])
+    t.same(events, ['prepare 1', 'prepare 3', 'handle 1', 'handle 3'])
+  },
+)

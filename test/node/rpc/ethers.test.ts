@@ -138,3 +138,16 @@ t.test('hears of blocks and events over WebSocket', async (t) => {
   t.ok(heard.length > 0, `heard after ${bumps} bumps`)
   t.ok((heard[0] ?? 0n) > 7n && (heard[0] ?? 0n) <= 7n + bumps)
 })
+
+t.test('asks for traces and simulations through send', async (t) => {
+  const { node, wallet, provider } = await open(t)
+  const sent = await wallet.sendTransaction({ to: wallet.address, value: 3n })
+  await node.seal()
+  const trace = await provider.send('debug_traceTransaction', [sent.hash, { tracer: 'callTracer' }])
+  t.match(trace, { value: '0x3', gasUsed: '0x5208' })
+  const [block] = await provider.send('eth_simulateV1', [
+    { blockStateCalls: [{ calls: [{ from: wallet.address, to: wallet.address }] }] },
+    'latest',
+  ])
+  t.match(block, { number: '0x2', calls: [{ status: '0x1' }] })
+})

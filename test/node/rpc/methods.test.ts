@@ -107,7 +107,18 @@ t.test('a message names the parameter and shows the value', async (t) => {
     ['eth_call', [{ data: '0x01', input: '0x02' }], /data and input/],
     ['eth_call', [{ blobVersionedHashes: [] }], /type 3/],
     ['eth_call', [{ chainId: '0x1' }], /chainId 1 is not this chain's, 90210/],
-    ['eth_call', [{}, 'latest', { [bob.address]: {} }], /overrides are not supported/],
+    ['eth_call', [{ blobVersionedHashes: [ZERO_HASH], to: bob.address }], /type 3/],
+    ['eth_call', [{}, 'latest', { bob: {} }], /\(stateOverrides\): key expected 20 bytes/],
+    [
+      'eth_call',
+      [{}, 'latest', { [bob.address]: { balance: '1' } }],
+      /\.balance expected a 0x quantity/,
+    ],
+    [
+      'eth_call',
+      [{}, 'latest', {}, { withdrawals: [] }],
+      /\(blockOverrides\): \.withdrawals works in eth_simulateV1 only/,
+    ],
     [
       'eth_call',
       [{ maxFeePerGas: '0x1', maxPriorityFeePerGas: '0x2' }],

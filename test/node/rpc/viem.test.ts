@@ -274,3 +274,35 @@ t.test('a receipt can be waited for in the sending call itself (EIP-7966)', asyn
   })
   t.match(receipt, { status: 'success', blockNumber: 1n })
 })
+
+t.test('simulates, overrides and lists accesses', async (t) => {
+  const node = await openTestNode(t.testdir())
+  t.teardown(() => node.close())
+  const { client, account } = clientsOf(node)
+  const { address, abi } = await deployProbe(node)
+  const poor = walletOf(9).address
+  const overridden = await client.call({
+    account: poor,
+    to: bob.address,
+    value: ETHER,
+    stateOverride: [{ address: poor, balance: 2n * ETHER }],
+  })
+  t.equal(overridden.data, undefined)
+  const [first, second] = await client.simulateBlocks({
+    blocks: [
+      { calls: [{ account, to: poor, value: 5n }] },
+      { calls: [{ account: poor, to: bob.address, value: 5n }] },
+    ],
+    traceTransfers: true,
+  })
+  t.equal(first?.number, 2n)
+  t.equal(first?.calls[0]?.status, 'success')
+  t.equal(second?.calls[0]?.logs?.length, 1, 'the transfer as a log')
+  const { accessList, gasUsed } = await client.createAccessList({
+    account,
+    to: address,
+    data: encodeFunctionData({ abi, functionName: 'bump', args: ['0x'] }),
+  })
+  t.equal(accessList[0]?.address, address)
+  t.ok(gasUsed > 21_000n)
+})

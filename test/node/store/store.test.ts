@@ -69,7 +69,7 @@ t.test('a database of another layout is refused', async (t) => {
   const key = keyIn('meta', utf8('schema'))
   await store.database.write([{ type: 'put', key, value: Uint8Array.of(SCHEMA_VERSION + 1) }])
   await store.close()
-  await t.rejects(Store.open(path), { code: 'store-schema', message: /sync anew/ })
+  await t.rejects(Store.open(path), { code: 'store-schema', message: /run the newer version/ })
 })
 
 t.test(
@@ -108,5 +108,24 @@ t.test(
       if (block && head.number > 0n) t.equal((await chain.reexecute(block)).kind, 'ok')
       await close()
     }
+  },
+)
+
+t.test(
+  'a weighed LRU forgets the oldest until the rest is light enough, but keeps the newest',
+  async (t) => {
+    const lru = new LruMap<string, number>(3, { weightMax: 10, weigh: (value) => value })
+    const kept = (): string[] => ['a', 'b', 'c', 'd'].filter((key) => lru.get(key) !== undefined)
+    lru.set('a', 4)
+    lru.set('b', 4)
+    t.same(kept(), ['a', 'b'])
+    lru.set('c', 5)
+    t.same(kept(), ['b', 'c'])
+    lru.set('b', 1)
+    lru.set('d', 1)
+    t.same(kept(), ['b', 'c', 'd'])
+    lru.set('a', 50)
+    t.same(kept(), ['a'])
+    t.equal(lru.size, 1)
   },
 )

@@ -2,15 +2,17 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
-import { BlobSource, DirectoryBlobArchive } from '../../../node/l1/blobs.ts'
+import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
+import { BlobSource } from '../../../node/l1/blobs.ts'
 import { blobVersionedHash } from '../../../node/l1/kzg.ts'
 import { startAnvil } from '../../node/l1/anvil.ts'
 import { alice, signedTx } from '../../support/chain.ts'
 import { Rollup } from './rollup.ts'
 
-const anvil = await startAnvil()
+const anvil = await startAnvil('--slots-in-an-epoch', '1')
 t.teardown(() => anvil.stop())
 
 t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', async (t) => {
@@ -42,7 +44,18 @@ t.test('blocks posted in a blob are derived from L1 alone, to the same hashes', 
   )
   const again = rollup.batcher({}, { derivedUpTo: () => own.pipeline.status.currentL1.number })
   await again.service.tick()
-  t.same(await again.outbox.rows(), [])
+  t.match(again.service.status(), { nextBlock: 6n, pending: 0, outbox: 1 })
+  await rollup.buildMany(1)
+  for (let i = 0; i < 4; i++) {
+    await again.service.tick()
+    await anvil.mine()
+    await own.sync()
+  }
+  t.same(
+    (await again.outbox.rows()).map(({ nonce }) => nonce),
+    [1n],
+    'final rows are gone, but for the last nonce used',
+  )
 })
 
 t.test('while a blob cannot be had derivation waits, and changes nothing', async (t) => {
@@ -84,16 +97,16 @@ t.test('own blobs are archived before they are sent', async (t) => {
   const { service, outbox } = rollup.batcher({}, { archive })
   await service.tick()
   const [row] = await outbox.rows()
-  const blob = await archive.get(row?.versionedHashes[0] as Hex)
-  t.same(blob && (await blobVersionedHash(blob)), row?.versionedHashes[0])
+  const hashes = row?.attempts[0].versionedHashes ?? []
+  const blob = await archive.get(hashes[0] as Hex)
+  t.same(blob && (await blobVersionedHash(blob)), hashes[0])
   await anvil.mine()
   // A node with that archive needs no beacon.
   const source = new BlobSource(archive, {
     endpoints: [],
-    blockId: { kind: 'number' },
     timeoutMs: 1,
   })
-  t.same(await source.blobs({ number: 0n, timestamp: 0n }, row?.versionedHashes ?? []), [blob])
+  t.same(await source.blobs({ number: 0n, timestamp: 0n }, hashes), [blob])
 })
 
 t.test('calldata is used when it is asked for or cheaper', async (t) => {
@@ -121,31 +134,34 @@ t.test('calldata is used when it is asked for or cheaper', async (t) => {
 })
 
 t.test(
-  'a channel larger than one transaction is posted part by part, one under way at a time',
+  'a channel larger than one transaction is posted part by part, a few under way at a time',
   async (t) => {
     const rollup = await Rollup.start(t, anvil)
     const data = () => new Uint8Array(randomBytes(90_000))
     for (let nonce = 0n; nonce < 3n; nonce++) {
       await rollup.build([signedTx(alice, { nonce, gasLimit: 6_000_000n, data: data() })])
     }
-    const { service, posted, outbox } = rollup.batcher({ blobsPerTransactionMax: 1 })
+    const { service, posted, outbox } = rollup.batcher({
+      blobsPerTransactionMax: 1,
+      inFlightMax: 2,
+    })
     await service.tick()
     const rows = await outbox.rows()
     t.equal(rows.length, 3)
     t.same(
-      rows.map(({ part, parts, nonce }) => [part, parts, nonce]),
+      rows.map(({ nonce, state, attempts: [{ load }] }) => [nonce, state, load?.part, load?.parts]),
       [
-        [0, 3, 0n],
-        [1, 3, 1n],
-        [2, 3, 2n],
+        [0n, 'offered', 0, 3],
+        [1n, 'offered', 1, 3],
+        [2n, 'held', 2, 3],
       ],
     )
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 2; i++) {
       await anvil.mine()
       await service.tick()
     }
     t.equal(posted.length, 3)
-    t.equal(new Set(posted.map(({ l1Block }) => l1Block.number)).size, 3)
+    t.equal(new Set(posted.map(({ l1Block }) => l1Block.number)).size, 2)
     const node = await rollup.follower()
     await node.sync()
     t.equal(node.chain.headRef('safe').hash, rollup.unsafe.hash)
@@ -172,13 +188,13 @@ t.test('what was written before a crash is sent, the same bytes, after the resta
   await rollup.buildMany(2) // the chain goes on meanwhile
   const { service, posted, outbox } = rollup.batcher()
   await service.tick()
-  t.same(await outbox.rows(), [row])
+  t.same((await outbox.rows())[0], row)
   await anvil.mine()
   await service.tick()
-  t.match(posted[0], { transactionHash: row?.attempts[0]?.hash, from: 1n, to: 3n })
-  await anvil.mine()
-  await service.tick()
-  t.match(posted[1], { from: 4n, to: 5n })
+  t.match(posted, [
+    { transactionHash: row?.attempts[0]?.hash, from: 1n, to: 3n },
+    { from: 4n, to: 5n },
+  ])
   const count = await anvil.rpc<Hex>('eth_getTransactionCount', rollup.sender.address, 'latest')
   t.equal(BigInt(count), 2n, 'two ranges, two transactions, no duplicate')
 })
@@ -262,18 +278,28 @@ t.test('a range that derivation did not take is posted again', async (t) => {
 t.test('a nonce that somebody else used is given up, and its blocks get another', async (t) => {
   const rollup = await Rollup.start(t, anvil)
   await rollup.buildMany(2)
-  const { service, posted, outbox } = rollup.batcher({ resubmitAfterL1Blocks: 1n })
+  const { service, posted, outbox } = rollup.batcher()
   await service.tick()
   const [row] = await outbox.rows()
   await anvil.rpc('anvil_dropTransaction', row?.attempts[0]?.hash)
   await rollup.post({ kind: 'calldata', data: Uint8Array.of(0) }) // a second batcher with our key
   await service.tick()
-  t.same(await outbox.rows(), [])
-  await service.tick()
-  t.equal((await outbox.rows())[0]?.nonce, 1n)
+  t.equal(service.status().foreign, 0, 'a receipt may be late')
+  for (let i = 0; i < 2; i++) {
+    await anvil.mine()
+    await service.tick()
+  }
+  t.equal(service.status().foreign, 1)
+  t.equal((await outbox.rows()).at(-1)?.nonce, 1n)
   await anvil.mine()
   await service.tick()
   t.match(posted, [{ from: 1n, to: 2n }])
+})
+
+t.test('a second writer on the same data is refused', async (t) => {
+  const rollup = await Rollup.start(t, anvil)
+  const path = join(rollup.own().path, 'sequencer')
+  await t.rejects(rollup.follower({ path }), { code: 'store-locked', severity: 'fatal' })
 })
 
 t.test('above its fee ceiling it waits and says so', async (t) => {
@@ -284,6 +310,7 @@ t.test('above its fee ceiling it waits and says so', async (t) => {
   const { service, outbox } = rollup.batcher()
   await service.tick()
   t.same(await outbox.rows(), [])
+  t.match(service.status(), { waiting: /L1 fees are over the ceiling/ })
 })
 
 t.test('started as a service it posts by itself and stops cleanly', async (t) => {

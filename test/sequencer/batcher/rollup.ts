@@ -5,9 +5,11 @@
  * batcher of its own (starting an L1 costs seconds, its first blob more).
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChainConfig } from '../../../genesis/chain.ts'
-import type { Hex } from '../../../node/base/bytes.ts'
+import { fromHex, type Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import type { Chain } from '../../../node/chain/chain.ts'
 import type { Block, BlockRef } from '../../../node/chain/types.ts'
@@ -20,7 +22,9 @@ import {
   PIPELINE_DEFAULTS,
   type SafeBlock,
 } from '../../../node/derive/pipeline.ts'
+import { systemConfigOf } from '../../../node/derive/system-config.ts'
 import type { L2Ref } from '../../../node/derive/types.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import { BlobSource } from '../../../node/l1/blobs.ts'
 import { L1Client } from '../../../node/l1/client.ts'
 import { L1Reader } from '../../../node/l1/reader.ts'
@@ -38,7 +42,7 @@ import {
   testConfig,
 } from '../../support/chain.ts'
 
-type Tap = { teardown(fn: () => unknown): void; testdir(): string }
+type Tap = { teardown(fn: () => unknown): void }
 
 /** A node with a pipeline that is stepped by hand. */
 export type Node = TestChain & {
@@ -99,7 +103,11 @@ export class Rollup {
     const client = new L1Client([anvil.url], { backoffMs: 5, timeoutMs: L1_TIMEOUT_MS })
     t.teardown(() => client.close())
     const privateKey: Hex = `0x${(1000 + rollups++).toString(16).padStart(64, '0')}`
-    const sender = new L1Sender({ client, privateKey, chainId: L1_CHAIN_ID })
+    const sender = new L1Sender({
+      client,
+      signer: localSigner(fromHex(privateKey)),
+      chainId: L1_CHAIN_ID,
+    })
     await anvil.rpc('anvil_setBalance', sender.address, '0x8ac7230489e80000')
     type Latest = { hash: Hex; number: Hex; timestamp: Hex }
     const first = await anvil.rpc<Latest>('eth_getBlockByNumber', 'latest', false)
@@ -112,7 +120,8 @@ export class Rollup {
     }
     const channelTimeout = 10n
     const config = { ...testConfig, seqWindowSize: 50n, channelTimeout, ...overrides, genesis }
-    const home = t.testdir()
+    const home = mkdtempSync(join(tmpdir(), 'openledger-rollup-'))
+    t.teardown(() => rmSync(home, { recursive: true, force: true }))
     const sequencer = await openTestChain(join(home, 'sequencer'), testAlloc, config)
     t.teardown(() => sequencer.close())
     const named = { ...genesis, l2: { hash: sequencer.chain.genesis.hash, number: 0n } }
@@ -135,10 +144,8 @@ export class Rollup {
       config: this.config,
       blobs: new BlobSource(null, {
         endpoints: [beacon],
-        blockId: { kind: 'number' },
         timeoutMs: 5000,
       }),
-      batcherAt: () => this.sender.address,
       verifyTransactionsRoot: 'exceptBlobBlocks',
     })
   }
@@ -169,14 +176,17 @@ export class Rollup {
   /** The next block of `chain` (the sequencer's), with these transactions. */
   async build(transactions: readonly Uint8Array[], chain: Chain = this.chain): Promise<Block> {
     const l1 = this.reader()
-    const parent = l2RefOf(this.config, chain.blockByTag('unsafe') as Block)
-    const epoch = await l1.originWithDeposits(parent.l1Origin.number)
-    const nextEpoch = (await l1.originWithDeposits(parent.l1Origin.number + 1n)) ?? undefined
+    const parentBlock = chain.blockByTag('unsafe') as Block
+    const parent = l2RefOf(this.config, parentBlock)
+    const parentSystem = systemConfigOf(this.config, parentBlock)
+    const epoch = await l1.originWithLogs(parent.l1Origin.number)
+    const nextEpoch = (await l1.originWithLogs(parent.l1Origin.number + 1n)) ?? undefined
     if (!epoch) throw new Error('L1 has lost an origin')
     const next = nextOrigin({ config: this.config, parent, epoch, nextEpoch })
     if (next.kind === 'wait') throw new Error('L1 is behind')
     const { origin } = next
-    const { attributes } = deriveAttributes({ config: this.config, parent, origin, transactions })
+    const { config } = this
+    const { attributes } = deriveAttributes({ config, parent, parentSystem, origin, transactions })
     const built = await chain.build(attributes)
     if (built.kind === 'invalid') throw new Error(built.reason)
     await chain.commit(built)
@@ -185,7 +195,7 @@ export class Rollup {
 
   /** A node that knows L1 and nothing else. */
   async follower(
-    options: { path?: string; beacon?: string; config?: ChainConfig } = {},
+    options: { path?: string; beacon?: string; config?: ChainConfig; l1?: L1Reader } = {},
   ): Promise<Node> {
     const path = options.path ?? join(this.#home, randomUUID())
     const node = await openTestChain(path, testAlloc, this.config)
@@ -205,14 +215,15 @@ export class Rollup {
 
   #pipeline(
     node: TestChain,
-    { beacon, config = this.config }: { beacon?: string; config?: ChainConfig } = {},
+    options: { beacon?: string; config?: ChainConfig; l1?: L1Reader } = {},
   ): Pick<Node, 'pipeline' | 'safe' | 'sync' | 'nextSafe'> {
+    const { config = this.config } = options
     const safe: SafeBlock[] = []
     const waiting = new Map<bigint, () => void>()
     const pipeline = new DerivationPipeline(PIPELINE_DEFAULTS, {
       config,
       chain: node.chain,
-      l1: this.reader(beacon),
+      l1: options.l1 ?? this.reader(options.beacon),
       checkpoints: new Checkpoints(node.store.table('derivation')),
       log: silentLog,
       onSafe: (block) => {
@@ -234,8 +245,8 @@ export class Rollup {
   ): TestBatcher {
     const { chain, store } = this.#sequencer
     const posted: Posted[] = []
-    const outbox = new Outbox(store.table('outbox'))
-    const quick = { intervalMs: 0, pollMs: 10, retryMs: 10 }
+    const outbox = new Outbox(store.table('outbox'), this.sender.address)
+    const quick = { intervalMs: 0, pollMs: 10, retryMs: 10, syncedWithinL1Blocks: 1_000_000n }
     const service = new Batcher(
       { ...BATCHER_DEFAULTS, dataAvailability: 'blobs', ...quick, ...options },
       {
@@ -262,7 +273,7 @@ export class Rollup {
     payload: { kind: 'calldata'; data: Uint8Array } | { kind: 'blobs'; blobs: Uint8Array[] },
   ): Promise<void> {
     const account = await this.sender.account()
-    const bid = this.sender.bid(account)
+    const bid = this.sender.bid(account, { isBlob: payload.kind === 'blobs' })
     if (bid.kind !== 'bid') throw new Error('L1 is too dear')
     const to = this.config.batchInbox
     const signed = await this.sender.sign({ ...payload, to } as Payload, account.nonce, bid.fees)

@@ -1,0 +1,95 @@
+/**
+ * The one loop of whatever polls: a turn, a pause, the next turn, until it is stopped.
+ *
+ *   turn -> more to do: at once (never sooner than `LOOP_DELAY_MS_MIN`)
+ *        -> nothing:    `pollMs`
+ *        -> failed:     `retryMs`, doubling with each failure in a row up to `retryMsMax`;
+ *                       severity reset: `reset()` first; fatal: the loop ends and keeps the error
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf, NodeError } from './errors.ts'
+import type { Log } from './log.ts'
+import { limitLog } from './log-limit.ts'
+
+/** Pause between two turns that both had something to do: others get the event loop. */
+export const LOOP_DELAY_MS_MIN = 1
+
+export type LoopOptions = {
+  /** Pause after a turn that left nothing to do, milliseconds. */
+  readonly pollMs: number
+  /** Pause after a failure, and its cap, milliseconds. */
+  readonly retryMs: number
+  readonly retryMsMax: number
+}
+
+export type LoopModules = {
+  /** For the log: `derivation waits`. */
+  readonly name: string
+  readonly log: Log
+  /** True when there is more to do. */
+  turn(signal: AbortSignal): Promise<boolean>
+  /** A turn failed with severity reset: forget what may no longer hold. */
+  reset?(): void
+}
+
+export class Loop {
+  readonly #options: LoopOptions
+  readonly #modules: LoopModules
+  readonly #log: Log
+  readonly #abort = new AbortController()
+  #running: Promise<void> | null = null
+  #fatal: NodeError | null = null
+
+  constructor(options: LoopOptions, modules: LoopModules) {
+    this.#options = options
+    this.#modules = modules
+    this.#log = limitLog(modules.log)
+  }
+
+  /** Why it has stopped for good, if it has. */
+  get fatal(): NodeError | null {
+    return this.#fatal
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends after the turn under way, at once when it is pausing. */
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    let failures = 0
+    while (!signal.aborted && !this.#fatal) {
+      let waitMs = LOOP_DELAY_MS_MIN
+      try {
+        const isMore = await this.#modules.turn(signal)
+        failures = 0
+        if (!isMore) waitMs = this.#options.pollMs
+      } catch (error) {
+        waitMs = this.#failed(error, failures++)
+      }
+      await delay(Math.max(waitMs, LOOP_DELAY_MS_MIN), undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** Milliseconds to wait. */
+  #failed(error: unknown, failures: number): number {
+    const { name, reset } = this.#modules
+    const { retryMs, retryMsMax } = this.#options
+    const waitMs = Math.min(retryMs * 2 ** failures, retryMsMax)
+    if (error instanceof NodeError && error.severity === 'fatal') {
+      this.#fatal = error
+      this.#log.error(`${name} has stopped`, { error: messageOf(error) })
+      this.#abort.abort()
+      return 0
+    }
+    this.#log.warn(`${name} waits`, { error: messageOf(error), waitMs })
+    if (error instanceof NodeError && error.severity === 'reset') reset?.()
+    return waitMs
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * How cost grows: time to import a block, time to open the database, disk and memory, against the length of
+ * the chain (a transfer a block) and the size of the state (every transfer makes an account). Near flat is what we
+ * want: a trie one level deeper for sixteen times the accounts, and nothing that looks at the whole chain.
+ *
+ * Import is what a follower does with a block: run it, compare it, one synced write.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ReceiptLedger } from '../../node/attribution/ledger.ts'
+import { fromHex, type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import {
+  attributesAfter,
+  CHAIN_ID,
+  ETHER,
+  openTestChain,
+  type TestChain,
+} from '../support/chain.ts'
+import { conditions, median } from './conditions.ts'
+import { benchAccount, type Sender, signAll } from './load.ts'
+
+const HELP = `usage: node test/bench/growth.ts [options]
+
+  --blocks N      longest chain, a power of ten (10000)
+  --accounts N    largest state, a power of ten (100000)
+  --dir PATH      where the databases go for the run (a temporary folder)
+  --help
+`
+
+/** What is looked at before it begins to count; the smallest size measured. */
+const SMALLEST = 1_000
+const PER_BLOCK = 5_000
+const PROBE_TRANSFERS = 200
+const PROBES = 5
+const BAR = 40
+const GAS_LIMIT = 2_000_000_000n
+
+type Row = {
+  readonly size: number
+  readonly importMs: number
+  readonly openMs: number
+  readonly diskBytes: number
+  readonly memoryBytes: number
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      blocks: { type: 'string', default: '10000' },
+      accounts: { type: 'string', default: '100000' },
+      dir: { type: 'string', default: tmpdir() },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const [blocks, accounts] = [Number(values.blocks), Number(values.accounts)]
+  if (values.help || !(blocks >= SMALLEST && accounts >= SMALLEST)) {
+    return void process.stdout.write(HELP)
+  }
+  console.log(conditions())
+  const length = await series(values.dir, blocks, 1)
+  show('blocks in the chain, a transfer each', length)
+  const size = await series(values.dir, accounts, PER_BLOCK)
+  show(`accounts in the state, made by transfers, ${PER_BLOCK} a block`, size)
+}
+
+/** Grows a chain by transfers, `perBlock` in each, and measures at every power of ten. */
+async function series(parent: string, max: number, perBlock: number): Promise<Row[]> {
+  const dir = mkdtempSync(join(parent, 'openledger-growth-'))
+  const sender: Sender = { account: benchAccount(0), nonce: 0n }
+  const alloc = { [sender.account.address]: { balance: 1_000_000n * ETHER } }
+  let node = await openTestChain(dir, alloc)
+  let ledger = await ReceiptLedger.open(node.chain, node.store)
+  const rows: Row[] = []
+  let made = 0
+  const grow = async (count: number): Promise<number> => {
+    const from = made
+    made += count
+    const recipients = Array.from({ length: count }, (_, i) => recipient(from + i))
+    return importOne(node, sender, recipients)
+  }
+  try {
+    for (let size = SMALLEST; size <= max; size *= 10) {
+      while (made < size) await grow(Math.min(perBlock, size - made))
+      const probes: number[] = []
+      for (let i = 0; i < PROBES; i++) {
+        const old = Array.from({ length: PROBE_TRANSFERS }, (_, k) =>
+          recipient((k * 7919 + i) % made),
+        )
+        probes.push(await importOne(node, sender, old))
+      }
+      const memoryBytes = process.memoryUsage.rss()
+      await ledger.settled()
+      await node.close()
+      const began = performance.now()
+      node = await openTestChain(dir, alloc)
+      ledger = await ReceiptLedger.open(node.chain, node.store)
+      const openMs = performance.now() - began
+      rows.push({ size, importMs: median(probes), openMs, diskBytes: sizeOf(dir), memoryBytes })
+    }
+  } finally {
+    await ledger.settled()
+    await node.close()
+    rmSync(dir, { recursive: true, force: true })
+  }
+  return rows
+}
+
+function recipient(i: number): Hex {
+  return toHex(keccak(utf8(`growth ${i}`)).subarray(12))
+}
+
+/** Builds a block of transfers, then does what a follower does with it; milliseconds of the latter. */
+async function importOne(
+  { chain }: TestChain,
+  sender: Sender,
+  recipients: readonly Hex[],
+): Promise<number> {
+  const signed = signAll(
+    CHAIN_ID,
+    recipients.map((to) => ({
+      sender,
+      plan: { to, value: 1n, data: new Uint8Array(0), gas: 21_000n },
+    })),
+  )
+  const raws = signed.map(({ raw }) => fromHex(raw))
+  const attributes = attributesAfter(chain.head('unsafe'), [], { gasLimit: GAS_LIMIT })
+  const built = await chain.build(attributes, raws)
+  if (built.kind === 'invalid') throw new Error(built.reason)
+  if (built.receipts.length !== recipients.length + 1) throw new Error('transfers were left out')
+  const began = performance.now()
+  const result = await chain.importBlock(built.block)
+  if (result.kind !== 'imported') throw new Error(result.kind)
+  return performance.now() - began
+}
+
+function sizeOf(dir: string): number {
+  return Number(execFileSync('du', ['-sb', dir], { encoding: 'utf8' }).split('\t')[0])
+}
+
+function show(title: string, rows: readonly Row[]): void {
+  console.log(`\n${title}; import of a block of ${PROBE_TRANSFERS} transfers to known accounts`)
+  console.log('| size | import | open | disk | disk each | memory |')
+  console.log('| --- | --- | --- | --- | --- | --- |')
+  for (const { size, importMs, openMs, diskBytes, memoryBytes } of rows) {
+    const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+    const each = `${Math.round(diskBytes / size)} bytes`
+    console.log(
+      `| ${size} | ${importMs.toFixed(1)} ms | ${openMs.toFixed(0)} ms | ${mib(diskBytes)} | ${each} | ${mib(memoryBytes)} |`,
+    )
+  }
+  plot('import', rows, ({ importMs }) => importMs)
+  plot('open', rows, ({ openMs }) => openMs)
+  plot('memory', rows, ({ memoryBytes }) => memoryBytes)
+}
+
+function plot(name: string, rows: readonly Row[], of: (row: Row) => number): void {
+  const max = Math.max(...rows.map(of))
+  for (const row of rows) {
+    const bar = '#'.repeat(Math.max(1, Math.round((of(row) / max) * BAR)))
+    console.log(`${name.padEnd(7)} ${String(row.size).padStart(8)} ${bar}`)
+  }
+}
+
+await main()

@@ -1,0 +1,135 @@
+/**
+ * Tools of other people against a live devnet, unmodified and in their own environments: web3.py from PyPI,
+ * Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
+ *
+ *   npm run test:tools            exit status 0 when every tool did its whole round
+ *   npm run test:tools forge      only those with this in their name
+ *
+ * viem, ethers and cast are tried by `economy.test.ts` in every run of the tests.
+ */
+import { spawn } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type Abi, createPublicClient, encodeDeployData, http, parseAbi } from 'viem'
+import { OpenToken } from '../../../genesis/contracts.generated.ts'
+import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
+import { startLive } from '../stack.ts'
+
+const WEB3_PY = 'web3==8.0.0'
+const HARDHAT = 'hardhat@3.18.0'
+const FORGE = '@foundry-rs/forge@1.7.1'
+const here = import.meta.dirname
+
+type Round = (dir: string, setup: string) => Promise<string>
+
+const ROUNDS: Readonly<Record<string, Round>> = {
+  [WEB3_PY]: async (dir, setup) => {
+    await run('python3', ['-m', 'venv', dir])
+    await run(join(dir, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', WEB3_PY])
+    return run(join(dir, 'bin/python'), [join(here, 'round.py')], { input: setup })
+  },
+  [HARDHAT]: async (dir, setup) => {
+    writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
+    const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts']
+    await run('npm', ['install', ...quiet, HARDHAT], { cwd: dir })
+    copyFileSync(join(here, 'round-hardhat.mjs'), join(dir, 'round.mjs'))
+    return run(process.execPath, ['round.mjs'], { cwd: dir, input: setup })
+  },
+  [FORGE]: async (dir, setup) => {
+    const { url, privateKey } = JSON.parse(setup)
+    writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
+    const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts']
+    await run('npm', ['install', ...quiet, FORGE], { cwd: dir })
+    mkdirSync(join(dir, 'script'))
+    copyFileSync(join(here, 'Deploy.s.sol'), join(dir, 'script/Deploy.s.sol'))
+    const solc = join(dir, 'solc')
+    writeFileSync(solc, `#!/bin/sh\nexec ${process.execPath} ${join(here, 'solc.mjs')} "$@"\n`)
+    chmodSync(solc, 0o755)
+    writeFileSync(
+      join(dir, 'foundry.toml'),
+      `[profile.default]\nsolc = "${solc}"\noffline = true\n`,
+    )
+    const forge = join(dir, 'node_modules/.bin/forge')
+    const script = [
+      'script',
+      'script/Deploy.s.sol:Deploy',
+      '--rpc-url',
+      url,
+      '--broadcast',
+      '--json',
+    ]
+    const printed = await run(forge, script, { cwd: dir, env: { KEY: privateKey } })
+    return forgeRound(printed, url)
+  },
+}
+
+/** The contract stands where CREATE2 through 0x4e59… puts it, and the call after it has run. */
+async function forgeRound(printed: string, url: string): Promise<string> {
+  const counter = /0x[0-9a-fA-F]{40}/.exec(/"counter":\s*\{[^}]*\}/.exec(printed)?.[0] ?? '')?.[0]
+  if (!counter) throw new Error(`forge named no contract: ${printed.slice(-1_000)}`)
+  const client = createPublicClient({ transport: http(url) })
+  const abi = parseAbi(['function number() view returns (uint256)'])
+  const call = { address: counter as `0x${string}`, abi, functionName: 'number' } as const
+  const number = await client.readContract(call)
+  if (number !== 43n) throw new Error(`the counter at ${counter} says ${number}`)
+  return `forge script deployed ${counter} with CREATE2 and called it`
+}
+
+/** What it printed. @throws Error with what it complained of. */
+async function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; input?: string; env?: Record<string, string> } = {},
+): Promise<string> {
+  const { cwd, env = {} } = options
+  const child = spawn(command, args, {
+    ...(cwd ? { cwd } : {}),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
+  child.stdin.end(options.input ?? '')
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const [out, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  if (code === 0) return out.trim()
+  throw new Error(`${command} ${args[0]} ended with ${code}: ${complaint.slice(-2_000)}`)
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'openledger-tools-'))
+const devnet = join(dir, 'devnet')
+mkdirSync(devnet)
+const live = await startLive(devnet)
+let failed = 0
+try {
+  const { privateKey, address } = devnetAccount('bob')
+  const { abi, bytecode } = OpenToken
+  const deployment = encodeDeployData({ abi: abi as Abi, bytecode, args: [address] })
+  const { url } = live.nodes.sequencer
+  const setup = JSON.stringify({
+    url,
+    chainId: live.chainId,
+    privateKey,
+    abi,
+    bytecode,
+    deployment,
+  })
+  const [, , only = ''] = process.argv
+  for (const [name, round] of Object.entries(ROUNDS).filter(([tool]) => tool.includes(only))) {
+    const own = join(dir, name.replace(/\W+/g, '-'))
+    mkdirSync(own)
+    try {
+      console.log(`${name.padEnd(18)} passed  ${await round(own, setup)}`)
+    } catch (error) {
+      failed++
+      console.log(`${name.padEnd(18)} FAILED  ${error instanceof Error ? error.message : error}`)
+    }
+  }
+} finally {
+  await live.stop()
+  rmSync(dir, { recursive: true, force: true })
+}
+process.exitCode = failed ? 1 : 0

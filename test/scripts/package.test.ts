@@ -1,0 +1,96 @@
+/**
+ * The packed node runs where npm would put it. The archives are unpacked into a folder of their own; its
+ * dependencies are this checkout's, so that no registry is needed (`npm install dist/*.tgz` does the rest).
+ */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { encodeChainConfig } from '../../genesis/chain.ts'
+import { testConfig } from '../support/chain.ts'
+
+const root = join(import.meta.dirname, '../..')
+const dir = t.testdir()
+const modules = join(dir, 'node_modules')
+const home = join(modules, 'openledger-node')
+
+// By way of a shell: the test runner's loaders, which it puts into NODE_OPTIONS, are not for the compiler.
+const script = `NODE_OPTIONS= "${process.execPath}" scripts/build-package.ts ${join(dir, 'dist')}`
+const built = JSON.parse(execFileSync('sh', ['-c', script], { cwd: root, encoding: 'utf8' })) as {
+  main: string
+  native: string
+}
+for (const name of readdirSync(join(root, 'node_modules')).filter((entry) => entry[0] !== '.')) {
+  mkdirSync(modules, { recursive: true })
+  symlinkSync(join(root, 'node_modules', name), join(modules, name))
+}
+const unpack = (archive: string, into: string): void => {
+  mkdirSync(into, { recursive: true })
+  execFileSync('tar', ['-xzf', archive, '-C', into, '--strip-components=1'])
+}
+unpack(built.main, home)
+const platform = built.native.match(/native-(.+)-\d+\.\d+\.\d+\.tgz$/)?.[1] as string
+unpack(built.native, join(modules, '@openledger', `native-${platform}`))
+
+const bin = join(home, 'scripts/openledger.mjs')
+const installed = (...args: string[]) =>
+  spawnSync(process.execPath, [bin, ...args], { cwd: dir, encoding: 'utf8' })
+
+t.test(
+  'the package is compiled, names what it needs, and has nothing of the workshop',
+  async (t) => {
+    const files = readdirSync(home, { recursive: true, encoding: 'utf8' })
+    t.same(
+      files.filter((name) => /\.ts$|\.node$|\.rs$|\.sol$|^test/.test(name)),
+      [],
+    )
+    const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
+    t.equal(manifest.optionalDependencies[`@openledger/native-${platform}`], manifest.version)
+    t.equal(manifest.dependencies.node, undefined)
+    t.ok(existsSync(join(home, 'scripts/ops/openledger.service')))
+  },
+)
+
+t.test('version finds the addon in the package of this platform', async (t) => {
+  const { status, stdout } = installed('version', '--json')
+  t.equal(status, 0)
+  t.match(JSON.parse(stdout), { openledger: /^\d/, engine: /simd=/ })
+})
+
+t.test('doctor examines, and run refuses what cannot work', async (t) => {
+  const examined = installed('doctor', '--json', '--l1-rpc', 'http://127.0.0.1:1')
+  t.equal(examined.status, 4)
+  t.match(JSON.parse(examined.stdout), [
+    { name: 'rollup', state: 'wrong', remedy: /openledger init/ },
+  ])
+  t.match(installed('run', '--role', 'follower'), { status: 2, stderr: /rollup.json/ })
+})
+
+t.test('a follower starts from it and stops cleanly', async (t) => {
+  writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(testConfig))
+  const flags = ['--rpc-port', '0', '--p2p-port', '0', '--l1-rpc', 'http://127.0.0.1:1']
+  const child = spawn(process.execPath, [bin, 'run', ...flags], { cwd: dir })
+  child.stderr.resume()
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const { url } = JSON.parse(line.toString()) as { url: string }
+  t.equal((await fetch(`${url}/healthz`)).status, 200)
+  t.equal((await fetch(url)).headers.get('content-type'), 'text/html; charset=utf-8')
+  const call = { jsonrpc: '2.0', id: 1, method: 'eth_call', params: [{ to: testConfig.portal }] }
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(call),
+  })
+  t.match(await answer.json(), { result: '0x' }, 'its worker threads start as well')
+  child.kill('SIGTERM')
+  const [status] = await once(child, 'exit')
+  t.equal(status, 0)
+})
