@@ -30,5 +30,5 @@ impl Model {
 
 #[cfg(test)]
 mod reference;
-#[cfg(test)]
+#[doc(hidden)]
 pub mod testing;
