@@ -30,6 +30,7 @@ step(
     ...sources('native/core'),
     ...sources('native/crypto'),
     ...sources('native/bind'),
+    ...sources('native/kernels'),
   ]),
   buildNative,
   existsSync(join(root, 'native/build')),
@@ -104,11 +105,11 @@ function hashOf(files) {
   return hash.digest('hex')
 }
 
-/** Rust sources and manifests below a folder, in a fixed order. */
+/** Rust and CUDA sources and manifests below a folder, in a fixed order. */
 function sources(folder) {
   if (!existsSync(join(root, folder))) return []
   return readdirSync(join(root, folder), { recursive: true })
     .map((name) => join(folder, String(name)))
-    .filter((name) => /\.(rs|toml)$/.test(name) && !name.includes('target'))
+    .filter((name) => /\.(rs|toml|cuh?|ptx)$/.test(name) && !name.includes('target'))
     .sort()
 }

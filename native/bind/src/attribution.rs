@@ -10,10 +10,12 @@ use napi::bindgen_prelude::{
 };
 use napi_derive::napi;
 use openledger_core::attribution::{
-    AttributionIndex, IndexConfig, Phase, build_index, merkle, score, sketch_query,
+    AttributionIndex, IndexConfig, Phase, build_index, merkle, score,
 };
 use openledger_core::bail;
-use openledger_core::gradients::{LoraGradients, Sample};
+use openledger_core::cuda::Resident;
+use openledger_core::cuda::sketch::GpuIndex;
+use openledger_core::gradients::{LoraGradients, Sample, check_samples, sketch_samples};
 use std::sync::Arc;
 
 #[napi(object)]
@@ -117,6 +119,7 @@ pub fn build_attribution_index<'e>(
 #[napi]
 pub struct NativeIndex {
     inner: Arc<AttributionIndex>,
+    on_gpu: Arc<Resident<GpuIndex>>,
 }
 
 #[napi]
@@ -131,7 +134,7 @@ impl NativeIndex {
 pub fn load_index(env: &Env, artefact: Uint8Array) -> napi::Result<Object<'_>> {
     let bytes = artefact.to_vec();
     let job = move || AttributionIndex::from_bytes(&bytes).map(Arc::new).map_err(from_attribution);
-    start(env, job, |inner| Ok(NativeIndex { inner }))
+    start(env, job, |inner| Ok(NativeIndex { inner, on_gpu: Arc::new(Resident::empty()) }))
 }
 
 #[napi(ts_return_type = "Promise<Int8Array>")]
@@ -150,14 +153,14 @@ pub fn sketch_answer<'e>(
             "a sketch needs the adapter its index was built for; the base alone has none"
         ),
     })?;
-    let (model, index) = (model.inner.clone(), index.inner.clone());
+    let (model, copy, index) = (model.inner.clone(), index.on_gpu.clone(), index.inner.clone());
     let tokens = [&prompt[..], &response[..]].concat();
     let all = [Sample { tokens, loss_from: prompt.len() }];
     let job = move || {
-        let source = LoraGradients::new(&model.weights, &adapter, &all)?;
-        sketch_query(&index, &source, 0).map_err(from_attribution)
+        check_samples(&model.weights, &all)?;
+        sketch_samples(&index, &copy, &model.weights, &adapter, &all).map_err(from_attribution)
     };
-    start(env, job, |sketch| Ok(Int8Array::from(sketch)))
+    start(env, job, |sketches| Ok(Int8Array::from(sketches.concat())))
 }
 
 #[napi(object)]

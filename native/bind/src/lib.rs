@@ -13,6 +13,8 @@ mod run;
 mod train;
 
 use napi_derive::napi;
+use openledger_core::cuda::{DeviceError, Gpu};
+use std::sync::Arc;
 
 #[napi(object)]
 pub struct Capabilities {
@@ -20,6 +22,7 @@ pub struct Capabilities {
     pub simd: String,
     pub threads: u32,
     pub cuda: bool,
+    /// The card, or why there is none.
     pub cuda_reason: String,
 }
 
@@ -27,14 +30,23 @@ pub struct Capabilities {
 #[napi]
 pub fn capabilities() -> napi::Result<Capabilities> {
     cast::guard(|| {
+        let card = card();
         Ok(Capabilities {
             kernel_set: openledger_core::KERNEL_SET,
             simd: openledger_core::math::simd::active().name().to_string(),
             threads: openledger_core::pool::threads() as u32,
-            cuda: false,
-            cuda_reason: "this build has no CUDA kernels".to_string(),
+            cuda: card.is_ok(),
+            cuda_reason: card.map_or_else(|e| e.to_string(), |gpu| gpu.describe()),
         })
     })
+}
+
+/// The card that models are put on: the first CUDA card, unless OPENLEDGER_DEVICE is `cpu`.
+fn card() -> Result<Arc<Gpu>, DeviceError> {
+    if std::env::var("OPENLEDGER_DEVICE").is_ok_and(|device| device == "cpu") {
+        return Err(DeviceError("OPENLEDGER_DEVICE is cpu".into()));
+    }
+    openledger_core::cuda::shared()
 }
 
 /// Panics on purpose, so that a test can see the border hold. `late`: on a job's thread.

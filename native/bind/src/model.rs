@@ -85,7 +85,16 @@ impl NativeAdapter {
 
 #[napi(ts_return_type = "Promise<NativeModel>")]
 pub fn load_model(env: &Env, path: String) -> napi::Result<Object<'_>> {
-    let job = move || Model::load(&PathBuf::from(path)).map(Arc::new);
+    let job = move || {
+        let model = Model::load(&PathBuf::from(path))?;
+        // A card without room is as good as none: the CPU gives the same bytes.
+        if let Ok(gpu) = crate::card()
+            && let Err(reason) = model.weights.use_gpu(&gpu)
+        {
+            model.weights.leave_gpu(reason);
+        }
+        Ok(Arc::new(model))
+    };
     start(env, job, |inner| Ok(NativeModel { inner }))
 }
 

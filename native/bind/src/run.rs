@@ -8,9 +8,8 @@ use napi::bindgen_prelude::{BigInt, Object, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use openledger_core::Result;
 use openledger_core::generate::{Answer, Finish, Request, Sampler, generate, replay};
-use openledger_core::gradients::{Sample, check_samples, sample_loss};
+use openledger_core::gradients::{Sample, check_samples, sample_losses};
 use openledger_core::lora::Adapter;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 #[napi(object)]
@@ -156,8 +155,7 @@ pub fn evaluate_loss<'e>(
         if let Some(adapter) = &adapter {
             adapter.check_fits(&weights.config)?;
         }
-        let losses: Vec<f64> =
-            all.par_iter().map(|s| sample_loss(weights, adapter.as_deref(), s)).collect();
+        let losses = sample_losses(weights, adapter.as_deref(), &all);
         let targets: usize = all.iter().map(Sample::targets).sum();
         Ok((losses.iter().sum::<f64>(), targets))
     };

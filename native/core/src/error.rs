@@ -48,7 +48,7 @@ pub struct EngineError {
     pub message: String,
 }
 
-pub type Result<T> = std::result::Result<T, EngineError>;
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 impl EngineError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -1,6 +1,8 @@
 //! Text generation: prefill in chunks, one token at a time after that, and a trace that lets anyone
 //! who runs it again name the first difference.
 
+use crate::cuda::adapter_on;
+use crate::cuda::session::Session;
 use crate::lora::Adapter;
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::weights::Weights;
@@ -75,20 +77,64 @@ fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Res
     Ok(())
 }
 
-/// Runs the prompt; returns the logits after its last token.
-fn prefill(
-    weights: &Weights,
-    adapter: Option<&Adapter>,
-    tokens: &[u32],
-    cache: &mut KvCache,
-) -> Vec<f32> {
-    let h = weights.config.hidden;
-    let mut last = vec![];
-    for chunk in tokens.chunks(PREFILL_CHUNK) {
-        let hidden = weights.forward(adapter, chunk, cache, None);
-        last = hidden[hidden.len() - h..].to_vec();
+/// A sequence under way: on the card while that works, else on the CPU, with the same bytes.
+struct Runner<'a> {
+    weights: &'a Weights,
+    adapter: Option<&'a Adapter>,
+    /// All tokens run so far: what the CPU needs to take over.
+    seen: Vec<u32>,
+    capacity: usize,
+    session: Option<Session>,
+    cache: Option<KvCache>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(weights: &'a Weights, adapter: Option<&'a Adapter>, capacity: usize) -> Self {
+        let session = weights.on_gpu.get().and_then(|model| {
+            let started = adapter_on(&model, adapter)
+                .and_then(|adapter| Session::new(model, adapter, capacity));
+            started.map_err(|e| weights.leave_gpu(e)).ok()
+        });
+        Self { weights, adapter, seen: vec![], capacity, session, cache: None }
     }
-    weights.logits(&last)
+
+    /// Runs one chunk; returns the logits [.., vocab] of its rows from `from` on.
+    fn run(&mut self, tokens: &[u32], from: usize) -> Vec<f32> {
+        if let Some(session) = &mut self.session {
+            match session.run(tokens, from) {
+                Ok(logits) => {
+                    self.seen.extend_from_slice(tokens);
+                    return logits;
+                }
+                Err(e) => {
+                    self.weights.leave_gpu(e);
+                    self.session = None;
+                }
+            }
+        }
+        let (weights, adapter) = (self.weights, self.adapter);
+        let cache = self.cache.get_or_insert_with(|| {
+            let mut cache = KvCache::new(weights, self.capacity);
+            for chunk in self.seen.chunks(PREFILL_CHUNK) {
+                weights.forward(adapter, chunk, &mut cache, None);
+            }
+            cache
+        });
+        self.seen.extend_from_slice(tokens);
+        let hidden = weights.forward(adapter, tokens, cache, None);
+        weights.logits(&hidden[from * weights.config.hidden..])
+    }
+
+    /// Runs the prompt; returns the logits after its last token.
+    fn prefill(&mut self, tokens: &[u32]) -> Vec<f32> {
+        let mut left = tokens.len();
+        let mut logits = vec![];
+        for chunk in tokens.chunks(PREFILL_CHUNK) {
+            left -= chunk.len();
+            logits = self.run(chunk, chunk.len() - usize::from(left == 0));
+        }
+        logits
+    }
 }
 
 /// Generates an answer. `on_token(token, index)` is called for each and stops by returning false.
@@ -99,8 +145,8 @@ pub fn generate(
     on_token: &mut (dyn FnMut(u32, usize) -> bool + Send),
 ) -> Result<Answer> {
     check(weights, adapter, request)?;
-    let mut cache = KvCache::new(weights, request.prompt.len() + request.max_tokens);
-    let mut logits = prefill(weights, adapter, &request.prompt, &mut cache);
+    let mut runner = Runner::new(weights, adapter, request.prompt.len() + request.max_tokens);
+    let mut logits = runner.prefill(&request.prompt);
     let mut answer = Answer { tokens: vec![], trace: vec![], finish: Finish::Length };
     for index in 0..request.max_tokens {
         let position = (request.prompt.len() + index) as u32;
@@ -117,8 +163,7 @@ pub fn generate(
             break;
         }
         if index + 1 < request.max_tokens {
-            let hidden = weights.forward(adapter, &[token], &mut cache, None);
-            logits = weights.logits(&hidden);
+            logits = runner.run(&[token], 0);
         }
     }
     Ok(answer)
@@ -143,16 +188,13 @@ pub fn replay(
         );
     }
     check_tokens(&weights.config, claimed, usize::MAX)?;
-    let h = weights.config.hidden;
     let whole = [&request.prompt[..], &claimed[..claimed.len() - 1]].concat();
-    let mut cache = KvCache::new(weights, whole.len());
+    let mut runner = Runner::new(weights, adapter, whole.len());
     let mut answer = Answer { tokens: vec![], trace: vec![], finish: Finish::Length };
     let mut start = 0;
     for chunk in whole.chunks(PREFILL_CHUNK) {
-        let hidden = weights.forward(adapter, chunk, &mut cache, None);
         let from = (request.prompt.len() - 1).clamp(start, start + chunk.len()) - start;
-        let rows = &hidden[from * h..];
-        for (r, row) in weights.logits(rows).chunks_exact(weights.config.vocab).enumerate() {
+        for (r, row) in runner.run(chunk, from).chunks_exact(weights.config.vocab).enumerate() {
             let position = start + from + r + 1;
             let token = claimed[position - request.prompt.len()];
             answer.tokens.push(request.sampler.choose(row, position as u32));

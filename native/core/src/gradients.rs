@@ -1,7 +1,12 @@
 //! Per-sample gradients: token-summed cross-entropy of one sample, walked back to whoever listens. Training,
 //! the attribution index and the query sketch all come through here.
 
+use crate::attribution::sketch::{quantise_query, sketch_query};
 use crate::attribution::source::{FactorShape, GradientSink, GradientSource, Labels};
+use crate::attribution::{AttributionError, AttributionIndex};
+use crate::cuda::samples::{LabelSource, Runner};
+use crate::cuda::sketch::GpuIndex;
+use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
 use crate::lora::Adapter;
 use crate::math::philox::{Stream, uniform};
 use crate::model::backward::{Depth, Gradient};
@@ -10,6 +15,8 @@ use crate::model::tape::Tape;
 use crate::model::weights::Weights;
 use crate::ops::loss::{cross_entropy, cross_entropy_gradient, draw};
 use crate::{Result, bail};
+use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Longest training sample, in tokens: the tape keeps heads * T^2 numbers per layer.
 pub const SAMPLE_TOKENS_MAX: usize = 2048;
@@ -48,6 +55,20 @@ pub fn check_samples(weights: &Weights, samples: &[Sample]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Token-summed cross-entropy of every sample, no gradient: on the card while that works.
+pub fn sample_losses(weights: &Weights, adapter: Option<&Adapter>, samples: &[Sample]) -> Vec<f64> {
+    if let Some(model) = weights.on_gpu.get() {
+        let all: Vec<&Sample> = samples.iter().collect();
+        let losses = adapter_on(&model, adapter)
+            .and_then(|adapter| Runner::new(model, adapter)?.losses(&all));
+        match losses {
+            Ok(losses) => return losses,
+            Err(e) => weights.leave_gpu(e),
+        }
+    }
+    samples.par_iter().map(|s| sample_loss(weights, adapter, s)).collect()
 }
 
 /// Token-summed cross-entropy of a sample, no gradient.
@@ -145,7 +166,7 @@ impl<'a> LoraGradients<'a> {
 }
 
 /// Activations and output gradients of one module, kept until all modules are there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Kept {
     rows: usize,
     x: Vec<f32>,
@@ -167,13 +188,15 @@ impl GradientSource for LoraGradients<'_> {
         let tokens = &self.samples[sample].tokens;
         let choose = |position: usize, probabilities: &[f32]| match labels {
             Labels::Data => tokens[position] as usize,
-            Labels::Sampled { seed, draw: lane } => {
-                let index = ((sample as u64) << 32) | position as u64;
-                draw(probabilities, uniform(seed, Stream::FisherLabels, lane, index))
-            }
+            Labels::Sampled { .. } => draw(probabilities, label_number(labels, sample, position)),
         };
-        let mut kept: Vec<Kept> = Vec::new();
-        kept.resize_with(self.adapter.modules().len(), Kept::default);
+        let mut kept = vec![Kept::default(); self.adapter.modules().len()];
+        if let Some(model) = self.weights.on_gpu.get() {
+            match self.visit_on(model, sample, labels) {
+                Ok(kept) => return hand_over(&kept, sink),
+                Err(e) => self.weights.leave_gpu(e),
+            }
+        }
         sample_gradient(
             self.weights,
             Some(self.adapter),
@@ -190,9 +213,95 @@ impl GradientSource for LoraGradients<'_> {
                 }
             },
         );
-        for (at, k) in kept.iter().enumerate() {
-            sink(2 * at, k.rows, &k.x, &k.s_a);
-            sink(2 * at + 1, k.rows, &k.low, &k.s_b);
+        hand_over(&kept, sink);
+    }
+}
+
+/// The int8 sketches of every sample, in one batch on a card while that works; `copy` keeps the index there.
+pub fn sketch_samples(
+    index: &AttributionIndex,
+    copy: &Resident<GpuIndex>,
+    weights: &Weights,
+    adapter: &Adapter,
+    samples: &[Sample],
+) -> Result<Vec<Vec<i8>>, AttributionError> {
+    let source = LoraGradients::new(weights, adapter, samples)
+        .map_err(|e| AttributionError::InvalidArgument(e.to_string()))?;
+    index.check_factors(source.factors())?;
+    if let Some(model) = weights.on_gpu.get() {
+        match sketch_on(index, copy, model, adapter, samples) {
+            Ok(values) if values.iter().all(|x| x.is_finite()) => {
+                return Ok(values.chunks_exact(index.k()).map(quantise_query).collect());
+            }
+            // The CPU says which sample has left the finite range.
+            Ok(_) => {}
+            Err(e) => weights.leave_gpu(e),
+        }
+    }
+    (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
+}
+
+fn sketch_on(
+    index: &AttributionIndex,
+    copy: &Resident<GpuIndex>,
+    model: Arc<GpuModel>,
+    adapter: &Adapter,
+    samples: &[Sample],
+) -> Result<Vec<f32>, DeviceError> {
+    let gpu = model.gpu.clone();
+    let resident = match copy.get() {
+        Some(resident) if Arc::ptr_eq(&resident.gpu, &gpu) => resident,
+        _ => {
+            let made = Arc::new(GpuIndex::upload(&gpu, index)?);
+            copy.set(Some(made.clone()));
+            made
+        }
+    };
+    let runner = Runner::new(model.clone(), adapter_on(&model, Some(adapter))?)?;
+    resident.values(&runner, &samples.iter().collect::<Vec<_>>())
+}
+
+fn hand_over(kept: &[Kept], sink: &mut GradientSink<'_>) {
+    for (at, k) in kept.iter().enumerate() {
+        sink(2 * at, k.rows, &k.x, &k.s_a);
+        sink(2 * at + 1, k.rows, &k.low, &k.s_b);
+    }
+}
+
+impl LoraGradients<'_> {
+    /// The same walk on a card.
+    fn visit_on(
+        &self,
+        model: Arc<GpuModel>,
+        sample: usize,
+        labels: Labels,
+    ) -> Result<Vec<Kept>, DeviceError> {
+        let runner = Runner::new(model.clone(), adapter_on(&model, Some(self.adapter))?)?;
+        let drawn = |_: usize, position: usize| label_number(labels, sample, position);
+        let source = match labels {
+            Labels::Data => LabelSource::Data,
+            Labels::Sampled { .. } => LabelSource::Drawn(&drawn),
+        };
+        let mut kept = vec![Kept::default(); self.adapter.modules().len()];
+        runner.gradients(&[&self.samples[sample]], source, &mut |batch, g| {
+            if let Some(at) = self.adapter.module_index(g.layer, g.target) {
+                let (x, low) = (g.x.to_vec()?, g.low.to_vec()?);
+                let (s_a, s_b) = (g.s_a.to_vec()?, g.s_b.to_vec()?);
+                kept[at] = Kept { rows: batch.rows, x, low, s_a, s_b };
+            }
+            Ok(())
+        })?;
+        Ok(kept)
+    }
+}
+
+/// The number in [0, 1) that draws the label of (sample, position).
+fn label_number(labels: Labels, sample: usize, position: usize) -> f32 {
+    match labels {
+        Labels::Data => 0.0,
+        Labels::Sampled { seed, draw: lane } => {
+            let index = ((sample as u64) << 32) | position as u64;
+            uniform(seed, Stream::FisherLabels, lane, index)
         }
     }
 }

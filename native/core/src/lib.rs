@@ -9,6 +9,7 @@
 //! vectors and threads run over outputs, never along a sum.
 
 pub mod attribution;
+pub mod cuda;
 pub mod error;
 pub mod gemm;
 pub mod generate;

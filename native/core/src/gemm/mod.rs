@@ -6,6 +6,7 @@
 //! strides, so transposes cost nothing; B is packed once into panels of 16 columns. Vectors
 //! and threads split M and N only, so no output depends on M, on its neighbours or on threads.
 
+pub mod int8;
 mod lanes;
 mod micro;
 pub mod pack;

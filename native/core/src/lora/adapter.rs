@@ -1,5 +1,6 @@
 //! An adapter in memory, and its share of the forward and backward pass.
 
+use crate::cuda::{GpuAdapter, Resident};
 use crate::math::philox::{Stream, uniform};
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::weights::Linear;
@@ -113,6 +114,8 @@ pub struct Adapter {
     pub config: LoraConfig,
     /// Layer by layer, targets in `Target` order.
     modules: Vec<LoraModule>,
+    /// The copy on a card.
+    pub on_gpu: Resident<GpuAdapter>,
 }
 
 impl Adapter {
@@ -135,7 +138,7 @@ impl Adapter {
                 at += a + b;
             }
         }
-        Self { config: config.clone(), modules }
+        Self { config: config.clone(), modules, on_gpu: Resident::empty() }
     }
 
     /// The start of training: A uniform in +-1/sqrt(in) by the counter PRNG, B zero.

@@ -33,5 +33,5 @@ impl Model {
 
 #[cfg(test)]
 mod reference;
-#[cfg(test)]
+#[doc(hidden)]
 pub mod testing;

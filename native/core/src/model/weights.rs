@@ -2,6 +2,7 @@
 //! somebody trains through it, for dx = dy W too.
 
 use super::config::{LlamaConfig, Target};
+use crate::cuda::{GpuModel, Resident};
 use crate::gemm::{BLOCK, MatRef, Packed, gemm};
 use crate::ops::attention::Heads;
 use crate::ops::rope::RopeTable;
@@ -79,6 +80,8 @@ pub struct Weights {
     pub final_norm: Vec<f32>,
     pub layers: Vec<Layer>,
     pub rope: Arc<RopeTable>,
+    /// The copy on a card, when there is one: what runs there has the same bytes.
+    pub on_gpu: Resident<GpuModel>,
 }
 
 impl Weights {
@@ -129,7 +132,8 @@ impl Weights {
         } else {
             Some(Linear::new(&tensor("lm_head.weight", &[v, h])?, v, h))
         };
-        Ok(Self { config, embedding, head, final_norm, layers, rope })
+        let on_gpu = Resident::empty();
+        Ok(Self { config, embedding, head, final_norm, layers, rope, on_gpu })
     }
 
     /// Every tensor with its Hugging Face name and shape, in a fixed order.

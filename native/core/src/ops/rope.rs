@@ -31,6 +31,11 @@ impl RopeTable {
         table
     }
 
+    /// cos and sin, [positions, head_dim / 2] each.
+    pub fn tables(&self) -> (&[f32], &[f32]) {
+        (&self.cos, &self.sin)
+    }
+
     /// Rotates every head of x [rows, heads * head_dim], row r standing at `first + r`.
     pub fn apply(&self, x: &mut [f32], heads: usize, first: usize) {
         self.turn(x, heads, first, 1.0);

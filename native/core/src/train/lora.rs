@@ -1,15 +1,16 @@
 //! LoRA fine-tuning: the base is frozen, only the factors move.
 
 use super::Progress;
-use super::optimizer::{Optimizer, OptimizerKind, length};
+use super::optimizer::{Clock, Optimizer, OptimizerKind, Update, length};
 use super::schedule::{Curve, batches};
+use crate::cuda::DeviceError;
 use crate::gemm::{BLOCK, MatRef, Packed, gemm};
 use crate::gradients::{Sample, check_samples, sample_gradient};
 use crate::lora::{Adapter, LoraConfig};
 use crate::model::backward::{Depth, Gradient, LinearGradient};
 use crate::model::weights::Weights;
 use crate::ops::elementwise::{add_into, scale};
-use crate::{Result, bail};
+use crate::{EngineError, ErrorCode, Result, bail};
 use rayon::prelude::*;
 
 pub const BATCH_MAX: usize = 1024;
@@ -134,7 +135,93 @@ pub fn check_finite(step: usize, loss: f64, norm: f64) -> Result<()> {
     Ok(())
 }
 
-/// Trains an adapter. `progress` is called after every step and stops the run by returning false.
+/// Who computes a step: the CPU, or a card with the same bytes.
+trait Learner {
+    /// Token-summed loss of the samples; their summed gradient times `factor` is kept, its length returned.
+    fn gradient(&mut self, samples: &[&Sample], factor: f32) -> Result<(f64, f64), DeviceError>;
+    /// The kept gradient times `factor`.
+    fn scale(&mut self, factor: f32) -> Result<(), DeviceError>;
+    fn update(&mut self, update: Update, rate: f32, decay: f64) -> Result<(), DeviceError>;
+    fn parameters(&self) -> Result<Vec<f32>, DeviceError>;
+}
+
+struct CpuLearner<'a> {
+    weights: &'a Weights,
+    lora: &'a LoraConfig,
+    flat: Vec<f32>,
+    gradient: Vec<f32>,
+    optimizer: Optimizer,
+}
+
+impl Learner for CpuLearner<'_> {
+    fn gradient(&mut self, samples: &[&Sample], factor: f32) -> Result<(f64, f64), DeviceError> {
+        let adapter = Adapter::from_parameters(&self.weights.config, self.lora, &self.flat);
+        let parts: Vec<(f64, Vec<f32>)> =
+            samples.par_iter().map(|s| lora_gradient(self.weights, &adapter, s)).collect();
+        let mut loss = 0.0;
+        self.gradient = vec![0.0; self.flat.len()];
+        for (part, g) in &parts {
+            loss += part;
+            add_into(&mut self.gradient, g);
+        }
+        scale(&mut self.gradient, factor);
+        Ok((loss, length(&self.gradient)))
+    }
+
+    fn scale(&mut self, factor: f32) -> Result<(), DeviceError> {
+        scale(&mut self.gradient, factor);
+        Ok(())
+    }
+
+    fn update(&mut self, update: Update, rate: f32, decay: f64) -> Result<(), DeviceError> {
+        let end = self.flat.len();
+        self.optimizer.apply(&mut self.flat, &self.gradient, update, rate, &[(end, decay)]);
+        Ok(())
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>, DeviceError> {
+        Ok(self.flat.clone())
+    }
+}
+
+impl Learner for crate::cuda::train::Learner {
+    fn gradient(&mut self, samples: &[&Sample], factor: f32) -> Result<(f64, f64), DeviceError> {
+        self.gradient(samples, factor)
+    }
+
+    fn scale(&mut self, factor: f32) -> Result<(), DeviceError> {
+        self.scale(factor)
+    }
+
+    fn update(&mut self, update: Update, rate: f32, decay: f64) -> Result<(), DeviceError> {
+        self.update(update, rate, decay as f32)
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>, DeviceError> {
+        self.parameters()
+    }
+}
+
+/// Why a run ended early.
+enum Stop {
+    Run(EngineError),
+    Device(DeviceError),
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Stop::Run(error)
+    }
+}
+
+impl From<DeviceError> for Stop {
+    fn from(error: DeviceError) -> Self {
+        Stop::Device(error)
+    }
+}
+
+/// Trains an adapter. `progress` is called after every step and stops the run by returning false. A card that
+/// fails in mid-run costs time, not the run: the CPU starts over, silently up to where the card was.
 pub fn train_lora(
     weights: &Weights,
     samples: &[Sample],
@@ -144,37 +231,67 @@ pub fn train_lora(
     check_samples(weights, samples)?;
     let steps = config.check(samples.len())?;
     let model = &weights.config;
-    let mut flat = Adapter::initial_parameters(model, &config.lora, config.seed);
-    let mut optimizer = Optimizer::new(config.optimizer, flat.len());
+    let flat = Adapter::initial_parameters(model, &config.lora, config.seed);
+    let mut told = 0;
+    let mut tell = |report: Progress| {
+        let news = report.step > told;
+        told = told.max(report.step);
+        !news || progress(report)
+    };
+    let trained = weights.on_gpu.get().and_then(|gpu| {
+        let start = Adapter::from_parameters(model, &config.lora, &flat);
+        let run = crate::cuda::train::Learner::new(gpu, &start)
+            .map_err(Stop::from)
+            .and_then(|mut learner| learn(&mut learner, samples, config, steps, &mut tell));
+        match run {
+            Ok(flat) => Some(Ok(flat)),
+            Err(Stop::Run(error)) => Some(Err(error)),
+            Err(Stop::Device(error)) => {
+                weights.leave_gpu(error);
+                None
+            }
+        }
+    });
+    let trained = trained.unwrap_or_else(|| {
+        let optimizer = Optimizer::new(config.optimizer, flat.len());
+        let lora = &config.lora;
+        let mut learner = CpuLearner { weights, lora, flat, gradient: vec![], optimizer };
+        learn(&mut learner, samples, config, steps, &mut tell).map_err(|stop| match stop {
+            Stop::Run(error) => error,
+            Stop::Device(error) => EngineError::new(ErrorCode::Internal, error.0),
+        })
+    })?;
+    Ok(Adapter::from_parameters(model, &config.lora, &trained))
+}
+
+/// The steps of a run; returns the flat parameters after the last.
+fn learn(
+    learner: &mut dyn Learner,
+    samples: &[Sample],
+    config: &TrainConfig,
+    steps: usize,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Vec<f32>, Stop> {
     let curve = Curve {
         peak: config.learning_rate,
         floor: config.learning_rate_floor,
         warmup: config.warmup_steps.min(steps),
         steps,
     };
+    let mut clock = Clock::new(config.optimizer);
     let mut tokens = 0;
     let plan = batches(samples.len(), config.batch, config.epochs, config.seed);
     for (step, batch) in plan.into_iter().enumerate() {
-        let adapter = Adapter::from_parameters(model, &config.lora, &flat);
-        let parts: Vec<(f64, Vec<f32>)> =
-            batch.par_iter().map(|i| lora_gradient(weights, &adapter, &samples[*i])).collect();
-        let mut loss = 0.0;
-        let mut gradient = vec![0.0; flat.len()];
-        for (part, g) in &parts {
-            loss += part;
-            add_into(&mut gradient, g);
-        }
-        let targets: usize = batch.iter().map(|i| samples[*i].targets()).sum();
-        scale(&mut gradient, 1.0 / targets as f32);
-        let norm = length(&gradient);
+        let batch: Vec<&Sample> = batch.iter().map(|i| &samples[*i]).collect();
+        let targets: usize = batch.iter().map(|s| s.targets()).sum();
+        let (loss, norm) = learner.gradient(&batch, 1.0 / targets as f32)?;
         check_finite(step + 1, loss, norm)?;
         if config.clip > 0.0 && norm > config.clip {
-            scale(&mut gradient, (config.clip / norm) as f32);
+            learner.scale((config.clip / norm) as f32)?;
         }
         let rate = curve.at(step);
-        let end = flat.len();
-        optimizer.step(&mut flat, &gradient, rate, &[(end, config.weight_decay)]);
-        tokens += batch.iter().map(|i| samples[*i].tokens.len() as u64).sum::<u64>();
+        learner.update(clock.tick(), rate as f32, config.weight_decay)?;
+        tokens += batch.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
         let report = Progress {
             step: step + 1,
             steps,
@@ -184,8 +301,9 @@ pub fn train_lora(
             tokens,
         };
         if !progress(report) {
-            bail!(Cancelled, "training was cancelled after step {} of {steps}", step + 1);
+            let text = format!("training was cancelled after step {} of {steps}", step + 1);
+            return Err(EngineError::new(ErrorCode::Cancelled, text).into());
         }
     }
-    Ok(Adapter::from_parameters(model, &config.lora, &flat))
+    Ok(learner.parameters()?)
 }

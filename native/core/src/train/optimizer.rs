@@ -10,19 +10,56 @@ pub enum OptimizerKind {
     Sgd,
 }
 
-pub struct Optimizer {
+/// The numbers of one step, as every back end computes with them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update {
+    /// beta1, beta2, 1 - beta1, 1 - beta2; the corrections of both moments.
+    AdamW {
+        beta: [f32; 4],
+        correction: [f32; 2],
+        eps: f32,
+    },
+    Sgd,
+}
+
+/// Counts the steps of an optimiser.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
     kind: OptimizerKind,
-    m: Vec<f32>,
-    v: Vec<f32>,
     /// beta1^t and beta2^t, by repeated multiplication.
     power1: f64,
     power2: f64,
 }
 
+impl Clock {
+    pub fn new(kind: OptimizerKind) -> Self {
+        Self { kind, power1: 1.0, power2: 1.0 }
+    }
+
+    /// The next step.
+    pub fn tick(&mut self) -> Update {
+        let OptimizerKind::AdamW { beta1, beta2, eps } = self.kind else { return Update::Sgd };
+        self.power1 *= beta1;
+        self.power2 *= beta2;
+        Update::AdamW {
+            beta: [beta1 as f32, beta2 as f32, (1.0 - beta1) as f32, (1.0 - beta2) as f32],
+            correction: [(1.0 / (1.0 - self.power1)) as f32, (1.0 / (1.0 - self.power2)) as f32],
+            eps: eps as f32,
+        }
+    }
+}
+
+/// The CPU's optimiser: the moments of every parameter.
+pub struct Optimizer {
+    clock: Clock,
+    m: Vec<f32>,
+    v: Vec<f32>,
+}
+
 impl Optimizer {
     pub fn new(kind: OptimizerKind, parameters: usize) -> Self {
         let n = if kind == OptimizerKind::Sgd { 0 } else { parameters };
-        Self { kind, m: vec![0.0; n], v: vec![0.0; n], power1: 1.0, power2: 1.0 }
+        Self { clock: Clock::new(kind), m: vec![0.0; n], v: vec![0.0; n] }
     }
 
     /// One step; `decay(i)` gives the weight decay of the segment that starts at parameter i, with its
@@ -34,25 +71,34 @@ impl Optimizer {
         rate: f64,
         segments: &[(usize, f64)],
     ) {
-        if let OptimizerKind::AdamW { beta1, beta2, .. } = self.kind {
-            self.power1 *= beta1;
-            self.power2 *= beta2;
-        }
+        let update = self.clock.tick();
+        self.apply(parameters, gradient, update, rate as f32, segments);
+    }
+
+    /// The same for a step that somebody else counts.
+    pub fn apply(
+        &mut self,
+        parameters: &mut [f32],
+        gradient: &[f32],
+        update: Update,
+        rate: f32,
+        segments: &[(usize, f64)],
+    ) {
         let mut from = 0;
         for &(to, decay) in segments {
             let range = from..to;
             let (p, g) = (&mut parameters[range.clone()], &gradient[range.clone()]);
-            match self.kind {
-                OptimizerKind::Sgd => sgd(p, g, rate as f32, decay as f32),
-                OptimizerKind::AdamW { beta1, beta2, eps } => adamw(
+            match update {
+                Update::Sgd => sgd(p, g, rate, decay as f32),
+                Update::AdamW { beta, correction, eps } => adamw(
                     p,
                     g,
                     &mut self.m[range.clone()],
                     &mut self.v[range],
-                    [beta1 as f32, beta2 as f32, (1.0 - beta1) as f32, (1.0 - beta2) as f32],
-                    [(1.0 / (1.0 - self.power1)) as f32, (1.0 / (1.0 - self.power2)) as f32],
-                    eps as f32,
-                    rate as f32,
+                    beta,
+                    correction,
+                    eps,
+                    rate,
                     decay as f32,
                 ),
             }

@@ -1,0 +1,318 @@
+//! What a card is worth: first equality with the CPU (every kernel, whole passes, training, attribution), then speed.
+//!
+//!   cargo build --release --example cuda_check
+//!   target/release/examples/cuda_check native/models/base [golden.json]
+//!
+//! Needs a card of compute capability 8.0 and its driver, nothing else. The last line says how many values were compared
+//! and how many differ; golden.json gets the hashes that `tests/cuda.rs` computes on the CPU. With `speed` as second
+//! argument only the figures are printed.
+
+#[allow(dead_code)]
+#[path = "../tests/equality/mod.rs"]
+mod equality;
+
+use equality::golden::{Vectors, samples, smol_config, train_config};
+use equality::whole::{self, Case};
+use equality::{Tally, noise, operators};
+use openledger_core::cuda::batch::{Batch, KvPool, Piece};
+use openledger_core::cuda::memory::{Buffer, Gpu};
+use openledger_core::cuda::model::AdapterTable;
+use openledger_core::cuda::ops::{self, Plan, Side};
+use openledger_core::cuda::{self, GpuAdapter, GpuModel};
+use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
+use openledger_core::generate::{Request, generate, sampler::GREEDY};
+use openledger_core::model::Model;
+use openledger_core::model::config::Target;
+use openledger_core::model::testing::{random_adapter, random_weights, tokens};
+use openledger_core::model::weights::Weights;
+use openledger_core::train::train_lora;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let base = arguments.first().map_or("models/base", |a| a.as_str());
+    openledger_core::pool::threads();
+    let gpu = match cuda::shared() {
+        Ok(gpu) => gpu,
+        Err(reason) => {
+            eprintln!("no card to check: {reason}");
+            std::process::exit(2);
+        }
+    };
+    println!("{}", gpu.describe());
+    println!(
+        "CPU: {}, {} threads",
+        openledger_core::math::simd::active().name(),
+        openledger_core::pool::threads()
+    );
+    let mut tally = Tally::default();
+    if arguments.get(1).map(String::as_str) == Some("products") {
+        operators::all(&gpu, false, &mut tally).expect("the card works");
+        tell(&mut tally);
+        return products(&gpu);
+    }
+    let smol =
+        timed("random weights of SmolLM2-135M's shape", || random_weights(smol_config(30), 1));
+    if arguments.get(1).map(String::as_str) != Some("speed") {
+        let golden = equality_run(&gpu, Path::new(base), &smol, &mut tally);
+        if let Some(path) = arguments.get(1) {
+            std::fs::write(path, golden_json(&gpu.describe(), &golden))
+                .expect("the file can be written");
+        }
+        println!("EQUALITY: {} values equal, {} differ", tally.equal, tally.differing);
+    }
+    speed(&gpu, &smol);
+    std::process::exit(i32::from(tally.differing > 0));
+}
+
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let out = work();
+    println!("  {what}: {:.2} s", start.elapsed().as_secs_f64());
+    out
+}
+
+fn golden_json(card: &str, vectors: &Vectors) -> String {
+    let results: serde_json::Map<String, serde_json::Value> =
+        vectors.iter().map(|(name, hash)| (name.clone(), hash.clone().into())).collect();
+    let json = serde_json::json!({
+        "about": "keccak-256 of results computed on a card; tests/cuda.rs computes them on the CPU",
+        "card": card,
+        "kernelSet": openledger_core::KERNEL_SET,
+        "results": results,
+    });
+    format!("{json:#}\n")
+}
+
+fn equality_run(gpu: &Arc<Gpu>, base: &Path, smol: &Weights, tally: &mut Tally) -> Vectors {
+    timed("every kernel", || operators::all(gpu, true, tally).expect("the card works"));
+    tell(tally);
+    let base = Model::load(base).expect("the embedded base").weights;
+    let mut golden = vec![];
+    // The whole depth is compared here; four layers of it are what CI computes again.
+    let shallow = random_weights(smol_config(4), 1);
+    golden.extend(whole::products("smollm2 shape", &shallow, 0, gpu, tally));
+    for (name, weights, lengths, scale) in [
+        ("base", &base, &[3usize, 65, 130, 200, 7, 64, 128, 90][..], 1),
+        ("30 layers", smol, &[3, 65, 40, 70][..], 0),
+    ] {
+        let config = &weights.config;
+        let adapters = vec![
+            Arc::new(random_adapter(config, &Target::ALL, 8, 1)),
+            Arc::new(random_adapter(config, &[Target::Q, Target::V], 16, 2)),
+            Arc::new(random_adapter(config, &[Target::O, Target::Up, Target::Down], 33, 3)),
+        ];
+        let case = Case { name, weights, adapters, lengths };
+        timed(&format!("{name}: mixed batch"), || {
+            case.mixed_batch(gpu, tally).expect("the card works")
+        });
+        timed(&format!("{name}: gradients"), || {
+            case.gradients(gpu, tally).expect("the card works")
+        });
+        timed(&format!("{name}: answers, training, sketches"), || {
+            let results = whole::products(name, weights, scale, gpu, tally);
+            golden.extend(if scale > 0 { results } else { vec![] });
+        });
+        tell(tally);
+    }
+    golden
+}
+
+/// Says how many values were compared so far, and what differed since the last time.
+fn tell(tally: &mut Tally) {
+    println!("  so far {} equal, {} differ", tally.equal, tally.differing);
+    tally.failures.drain(..).take(20).for_each(|f| println!("  DIFFERS {f}"));
+}
+
+/// Seconds of one run, after one to warm up; `wait` waits for the card.
+fn seconds(runs: u32, mut work: impl FnMut(), wait: impl Fn()) -> f64 {
+    work();
+    wait();
+    let start = Instant::now();
+    (0..runs).for_each(|_| work());
+    wait();
+    start.elapsed().as_secs_f64() / f64::from(runs)
+}
+
+fn speed(gpu: &Arc<Gpu>, smol: &Weights) {
+    println!("FIGURES");
+    products(gpu);
+    operators_of(gpu, 1);
+    operators_of(gpu, 2048);
+    decoding(gpu, smol);
+    training(gpu, smol);
+}
+
+/// y = x W^T on the model's shapes; the CPU beside it where it is quick.
+fn products(gpu: &Arc<Gpu>) {
+    let flag = gpu.zeros::<f32>(1).expect("room");
+    let wait = || drop(flag.to_vec());
+    for (m, n, k) in [
+        (1, 960, 576),
+        (1, 49_152, 576),
+        (32, 3072, 576),
+        (32, 576, 1536),
+        (32, 49_152, 576),
+        (2048, 960, 576),
+        (2048, 576, 576),
+        (2048, 3072, 576),
+        (2048, 576, 1536),
+        (2048, 49_152, 576),
+        (4096, 4096, 4096),
+    ] {
+        let (a, b) = (
+            gpu.upload(&noise(1, m * k)).expect("room"),
+            gpu.upload(&noise(2, n * k)).expect("room"),
+        );
+        let c: Buffer<f32> = gpu.empty(m * n).expect("room");
+        let s = seconds(
+            10,
+            || ops::apply(gpu, a.rows(k), b.rows(k), c.rows(n)).expect("it runs"),
+            wait,
+        );
+        let flops = 2e-9 * (m * n * k) as f64;
+        let mut line =
+            format!("gemm_f32 {m}x{n}x{k}: {:.1} us, {:.0} GFLOP/s;", s * 1e6, flops / s);
+        for tile in ops::tiles() {
+            if tile.starts_with("gemm_row") && m > 32 {
+                continue;
+            }
+            let plan = Plan { tile: Some(tile), ..Plan::default() };
+            let side = |matrix, transposed| Side { matrix, transposed };
+            let run = || {
+                ops::product(gpu, side(a.rows(k), false), side(b.rows(k), true), c.rows(n), plan)
+            };
+            let s = seconds(20, || run().expect("it runs"), wait);
+            line += &format!(" {}: {:.0} us", tile.trim_start_matches("gemm_"), s * 1e6);
+        }
+        println!("{line}");
+    }
+    let (m, n, k) = (2048, 3072, 576);
+    let (a, b) = (gpu.zeros::<i8>(m * k).expect("room"), gpu.zeros::<i8>(n * k).expect("room"));
+    let c = gpu.empty::<i32>(m * n).expect("room");
+    let s = seconds(10, || ops::product_i8(gpu, &a, &b, &c, k).expect("it runs"), wait);
+    println!("gemm_i8 {m}x{n}x{k}: {:.1} us, {:.0} Gop/s", s * 1e6, 2e-9 * (m * n * k) as f64 / s);
+    // Without the tiny numbers of `noise`, which a CPU multiplies slowly.
+    let (a, b) = (vec![0.5; m * k], Packed::from_weight(&vec![0.25; n * k], n, k));
+    let mut c = vec![0.0; m * n];
+    let s = seconds(3, || gemm(MatRef::rows(&a, k), m, b.view(), &mut c, n, BLOCK), || {});
+    println!(
+        "CPU gemm {m}x{n}x{k}: {:.1} us, {:.0} GFLOP/s",
+        s * 1e6,
+        2e-9 * (m * n * k) as f64 / s
+    );
+}
+
+/// What one launch of the small operators costs, back to back, for `m` rows of the model's width.
+fn operators_of(gpu: &Arc<Gpu>, m: usize) {
+    let flag = gpu.zeros::<f32>(1).expect("room");
+    let wait = || drop(flag.to_vec());
+    let h = 576;
+    let (x, y) = (gpu.zeros::<f32>(m * h).expect("room"), gpu.zeros::<f32>(m * h).expect("room"));
+    let (w, inverse) = (gpu.zeros::<f32>(h).expect("room"), gpu.zeros::<f32>(m).expect("room"));
+    let both = gpu.zeros::<f32>(m * 3072).expect("room");
+    let half = gpu.zeros::<f32>(m * 1536).expect("room");
+    let mut line = format!("operators, {m} rows:");
+    let mut show = |name: &str, s: f64| line += &format!(" {name} {:.1} us", s * 1e6);
+    show("add", seconds(200, || ops::add_into(gpu, &x, &y).expect("it runs"), wait));
+    show(
+        "norm",
+        seconds(
+            200,
+            || ops::rms_norm(gpu, x.rows(h), &w, 1e-5, y.rows(h), &inverse).expect("it runs"),
+            wait,
+        ),
+    );
+    show(
+        "swiglu",
+        seconds(200, || ops::swiglu(gpu, both.rows(3072), half.rows(1536)).expect("it runs"), wait),
+    );
+    println!("{line}");
+}
+
+/// Steps of decoding for `count` sequences with a context of 128, each with an adapter of its own.
+fn decode_rate(
+    gpu: &Arc<Gpu>,
+    model: &GpuModel,
+    adapters: &[Arc<GpuAdapter>],
+    count: usize,
+) -> f64 {
+    let slots = (0..count).map(|i| adapters.get(i).cloned()).collect();
+    let table = AdapterTable::new(model, slots).expect("room");
+    let (context, steps) = (128, 32);
+    let mut pool = KvPool::new(model, model.config.layers, count * 3).expect("room");
+    let pages: Vec<Vec<u32>> =
+        (0..count).map(|_| pool.take(context + steps).expect("room")).collect();
+    let prompt = tokens(1, context, model.config.vocab);
+    let h = model.config.hidden;
+    let pass = |tokens: &[u32], first: usize| {
+        let pieces: Vec<Piece> = pages
+            .iter()
+            .enumerate()
+            .map(|(slot, pages)| Piece { tokens, first, pages, slot })
+            .collect();
+        let batch = Batch::new(gpu, &pieces).expect("room");
+        let hidden = model.forward(&batch, &pool, &table, None).expect("it runs");
+        let last = hidden.rows(h).slice(hidden.len() / h - count, count);
+        model.logits(last).and_then(|l| l.range(0, model.config.vocab)).expect("it runs")
+    };
+    pass(&prompt, 0);
+    pass(&prompt[..1], context);
+    let start = Instant::now();
+    (1..steps).for_each(|i| drop(pass(&prompt[i..i + 1], context + i)));
+    ((steps - 1) * count) as f64 / start.elapsed().as_secs_f64()
+}
+
+fn decoding(gpu: &Arc<Gpu>, smol: &Weights) {
+    let model = GpuModel::upload(gpu, smol).expect("room");
+    let adapters: Vec<Arc<GpuAdapter>> = (0..32)
+        .map(|i| {
+            let adapter =
+                random_adapter(&smol.config, &[Target::Q, Target::K, Target::V, Target::O], 8, i);
+            Arc::new(GpuAdapter::upload(gpu, &adapter).expect("room"))
+        })
+        .collect();
+    for count in [1, 8, 32, 128] {
+        let base = decode_rate(gpu, &model, &[], count);
+        let same: Vec<_> = (0..count).map(|_| adapters[0].clone()).collect();
+        let different: Vec<_> = (0..count).map(|i| adapters[i % 32].clone()).collect();
+        let one = decode_rate(gpu, &model, &same, count);
+        let many = decode_rate(gpu, &model, &different, count);
+        println!(
+            "decode, batch {count}: base {base:.0} tokens/s, one adapter {one:.0}, up to 32 adapters {many:.0}"
+        );
+    }
+    let request =
+        Request { prompt: tokens(1, 64, 49_152), max_tokens: 64, sampler: GREEDY, stop: vec![] };
+    let rate = || {
+        let start = Instant::now();
+        generate(smol, None, &request, &mut |_, _| true).expect("it runs");
+        64.0 / start.elapsed().as_secs_f64()
+    };
+    let cpu = rate();
+    smol.use_gpu(gpu).expect("room");
+    let card = (rate(), rate()).1;
+    smol.on_gpu.set(None);
+    println!("generate with trace, prompt 64 + 64: card {card:.0} tokens/s, CPU {cpu:.0} tokens/s");
+}
+
+fn training(gpu: &Arc<Gpu>, smol: &Weights) {
+    let config = train_config(&Target::ALL, 8, 16);
+    let rate = |count: usize, length: usize| {
+        let samples = samples(smol.config.vocab, count, length);
+        let total: usize = samples.iter().map(|s| 2 * s.tokens.len()).sum();
+        let start = Instant::now();
+        train_lora(smol, &samples, &config, &mut |_| true).expect("it trains");
+        total as f64 / start.elapsed().as_secs_f64()
+    };
+    let cpu = rate(8, 125);
+    smol.use_gpu(gpu).expect("room");
+    rate(16, 125);
+    let card = rate(160, 125);
+    smol.on_gpu.set(None);
+    println!(
+        "LoRA r8 all linears, batch 16 of 125 to 131 tokens: card {card:.0} tokens/s, CPU (batch 8) {cpu:.0} tokens/s"
+    );
+}

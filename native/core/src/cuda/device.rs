@@ -1,0 +1,92 @@
+//! The narrow door to a machine that runs kernels: memory, copies, launches. Two things stand behind it: a GPU
+//! through CUDA's driver (`driver.rs`), and, in tests, the same kernels compiled for the CPU.
+//!
+//! Work is done in the order it was asked for, on one stream; a download waits for all of it.
+
+use std::ffi::c_void;
+use std::fmt;
+
+/// The device failed or is gone. What was being computed is computed again on the CPU, with the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceError(pub String);
+
+impl fmt::Display for DeviceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub type Result<T> = std::result::Result<T, DeviceError>;
+
+/// An address in the device's memory.
+pub type Address = u64;
+
+pub trait Device: Send + Sync {
+    /// Card, driver and the like, for people.
+    fn describe(&self) -> String;
+
+    /// Uninitialised memory, aligned to 256 bytes.
+    fn allocate(&self, bytes: usize) -> Result<Address>;
+
+    /// Gives memory of `allocate` back.
+    fn release(&self, at: Address);
+
+    /// # Safety
+    /// `to` has room for the bytes.
+    unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
+
+    /// # Safety
+    /// `from` holds as many bytes.
+    unsafe fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
+
+    /// # Safety
+    /// Both hold `bytes` and do not overlap.
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()>;
+
+    /// # Safety
+    /// `at` holds `bytes`.
+    unsafe fn zero(&self, at: Address, bytes: usize) -> Result<()>;
+
+    /// # Safety
+    /// `arguments` points to every parameter of the kernel, in order and of its type; the memory they name is
+    /// as large as the kernel's header says.
+    unsafe fn launch(
+        &self,
+        kernel: &str,
+        grid: [u32; 3],
+        threads: u32,
+        arguments: &mut [*mut c_void],
+    ) -> Result<()>;
+}
+
+/// The parameters of one launch, in order.
+#[derive(Default)]
+pub struct Arguments(Vec<u64>);
+
+impl Arguments {
+    pub fn at(mut self, address: Address) -> Self {
+        self.0.push(address);
+        self
+    }
+
+    pub fn u32(mut self, value: usize) -> Self {
+        let value = u32::try_from(value).expect("sizes of a launch fit 32 bits");
+        self.0.push(u64::from(value));
+        self
+    }
+
+    pub fn u64(mut self, value: usize) -> Self {
+        self.0.push(value as u64);
+        self
+    }
+
+    pub fn f32(mut self, value: f32) -> Self {
+        self.0.push(u64::from(value.to_bits()));
+        self
+    }
+
+    /// Pointers to each: on little-endian machines a narrow value lies at the start of its cell.
+    pub fn pointers(&mut self) -> Vec<*mut c_void> {
+        self.0.iter_mut().map(|cell| std::ptr::from_mut(cell).cast()).collect()
+    }
+}

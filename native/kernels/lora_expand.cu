@@ -1,0 +1,36 @@
+// The LoRA update on top of the base: y += scale * (low B^T), rows of different adapters in one batch. A zero
+// update leaves the base's bits alone, even the sign of a zero.
+// Scalar twin: lora::LoraModule::apply (core/src/lora/adapter.rs) with ops::elementwise::add_scaled.
+// low [rows, ldlow], y [rows, ldy] of `out` columns; tiles and modules as in lora_shrink.cu.
+// grid (ceil(out / 64), tiles), block 256: 64 columns x 4 rows, each thread 4 rows. rank <= 256: one chain.
+#include "lora.cuh"
+
+KERNEL __launch_bounds__(256) lora_expand(const float* low, float* y, const u32* tiles, const Module* modules,
+                                          u32 out, u64 ldlow, u64 ldy) {
+    const u32 row0 = tiles[3 * blockIdx.y], rows = tiles[3 * blockIdx.y + 1];
+    const Module module = modules[tiles[3 * blockIdx.y + 2]];
+    __shared__ float left[16][33];
+    __shared__ float right[64][33];
+    const u32 col0 = blockIdx.x * 64, c = threadIdx.x % 64, r0 = threadIdx.x / 64 * 4;
+    if (module.rank == 0) return;
+    float acc[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (u32 k0 = 0; k0 < module.rank; k0 += 32) {
+        for (u32 at = threadIdx.x; at < 64 * 32; at += 256) {
+            u32 i = at / 32, k = at % 32;
+            bool inside = k0 + k < module.rank;
+            if (i < 16) left[i][k] = inside && i < rows ? low[(row0 + i) * ldlow + k0 + k] : 0.0f;
+            right[i][k] = inside && col0 + i < out ? module.b[(u64)(col0 + i) * module.rank + k0 + k] : 0.0f;
+        }
+        __syncthreads();
+        u32 steps = least(32, module.rank - k0);
+        for (u32 k = 0; k < steps; k++)
+#pragma unroll
+            for (u32 i = 0; i < 4; i++) acc[i] = fma_rn(left[r0 + i][k], right[c][k], acc[i]);
+        __syncthreads();
+    }
+    for (u32 i = 0; i < 4; i++) {
+        if (r0 + i >= rows || col0 + c >= out || acc[i] == 0.0f) continue;
+        float* to = y + (row0 + r0 + i) * ldy + col0 + c;
+        *to = fma_rn(module.scale, acc[i], *to);
+    }
+}

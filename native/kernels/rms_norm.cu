@@ -1,0 +1,45 @@
+// RMSNorm: y = (x * inv) * w, inv = 1 / sqrt(sum(x^2) / h + eps).
+// Scalar twin: ops::norm::rms_norm (core/src/ops/norm.rs). x, out [rows, h], inv [rows].
+// grid (rows), block 128: a chain of 256 squares a thread, then all threads scale.
+#include "common.cuh"
+
+// Longest row that is read through shared memory.
+#define NEAR_WIDTH 4096u
+
+
+KERNEL __launch_bounds__(128) rms_norm(const float* x, const float* w, float* out, float* inv, u32 h, float eps) {
+    __shared__ float sums[128u];
+    __shared__ float shared_scale;
+    __shared__ float near_row[NEAR_WIDTH];
+    const float* from = x + (u64)blockIdx.x * h;
+    const float* row = h <= NEAR_WIDTH ? near_row : from;
+    if (h <= NEAR_WIDTH) {
+        for (u32 i = threadIdx.x; i < h; i += 128u) near_row[i] = from[i];
+        __syncthreads();
+    }
+    const u32 blocks = (h + BLOCK_K - 1) / BLOCK_K;
+    float total = 0.0f;
+    for (u32 b0 = 0; b0 < blocks; b0 += 128u) {
+        u32 k0 = (b0 + threadIdx.x) * BLOCK_K;
+        if (b0 + threadIdx.x < blocks) {
+            float sum = 0.0f;
+            u32 k1 = least(k0 + BLOCK_K, h);
+#pragma unroll 16
+            for (u32 k = k0; k < k1; k++) sum = fma_rn(row[k], row[k], sum);
+            sums[threadIdx.x] = sum;
+        }
+        __syncthreads();
+        if (threadIdx.x == 0)
+            for (u32 b = 0; b < least(128u, blocks - b0); b++)
+                total = b0 + b == 0 ? sums[b] : __fadd_rn(total, sums[b]);
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) {
+        float mean = __fadd_rn(__fdiv_rn(total, (float)h), eps);
+        shared_scale = __fdiv_rn(1.0f, __fsqrt_rn(mean));
+        inv[blockIdx.x] = shared_scale;
+    }
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < h; i += 128u)
+        out[(u64)blockIdx.x * h + i] = __fmul_rn(__fmul_rn(row[i], shared_scale), w[i]);
+}

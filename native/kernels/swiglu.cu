@@ -1,0 +1,21 @@
+// SwiGLU's gate and its way back, element by element.
+// Scalar twins: ops::elementwise::silu_mul and silu_mul_backward (core/src/ops/elementwise.rs).
+// gate_up [rows, 2 * ffn] (gate, then up), out and d_out [rows, ffn], d_gate_up like gate_up.
+// grid (ceil(ffn / 256), rows), block 256.
+#include "math.cuh"
+
+KERNEL swiglu(const float* gate_up, float* out, u32 ffn) {
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= ffn) return;
+    float g = gate_up[(u64)blockIdx.y * 2 * ffn + i], u = gate_up[((u64)blockIdx.y * 2 + 1) * ffn + i];
+    out[(u64)blockIdx.y * ffn + i] = __fmul_rn(__fmul_rn(g, sigmoid_f32(g)), u);
+}
+
+KERNEL swiglu_backward(const float* gate_up, const float* d_out, float* d_gate_up, u32 ffn) {
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= ffn) return;
+    u64 at = (u64)blockIdx.y * 2 * ffn + i;
+    float g = gate_up[at], u = gate_up[at + ffn], d = d_out[(u64)blockIdx.y * ffn + i], s = sigmoid_f32(g);
+    d_gate_up[at + ffn] = __fmul_rn(d, __fmul_rn(g, s));
+    d_gate_up[at] = __fmul_rn(__fmul_rn(d, u), __fmul_rn(s, fma_rn(g, __fsub_rn(1.0f, s), 1.0f)));
+}
