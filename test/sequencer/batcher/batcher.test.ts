@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
@@ -294,12 +293,6 @@ t.test('a nonce that somebody else used is given up, and its blocks get another'
   await anvil.mine()
   await service.tick()
   t.match(posted, [{ from: 1n, to: 2n }])
-})
-
-t.test('a second writer on the same data is refused', async (t) => {
-  const rollup = await Rollup.start(t, anvil)
-  const path = join(rollup.own().path, 'sequencer')
-  await t.rejects(rollup.follower({ path }), { code: 'store-locked', severity: 'fatal' })
 })
 
 t.test('above its fee ceiling it waits and says so', async (t) => {
