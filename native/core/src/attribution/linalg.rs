@@ -248,20 +248,32 @@ fn rotate_body(rotations: &[Rotation], panel: &mut [f64]) {
     rows[held] = carry;
 }
 
-/// Implicit-shift QL on the tridiagonal; `flush` receives the rotations in order.
+/// Implicit-shift QL on the tridiagonal; `flush` receives the rotations in order. An entry is zero when it
+/// is negligible beside its neighbours, which gives small eigenvalues all their digits. Where most
+/// eigenvalues are rounding noise (fewer samples than dimensions) that may never come to be, so from the
+/// first one that does not settle on, negligible beside the whole matrix will do (EISPACK's `tql2`).
 fn diagonalise(tri: &mut Tridiagonal, d: usize, mut flush: impl FnMut(&[Rotation])) -> Result<()> {
     let (diagonal, off) = (&mut tri.diagonal, &mut tri.off);
     let mut rotations: Vec<Rotation> = Vec::with_capacity(ROTATIONS_MAX + d);
+    let norm =
+        (0..d).fold(0.0f64, |n, i| n.max(diagonal[i].abs() + off.get(i).map_or(0.0, |x| x.abs())));
+    let mut floor = 0.0f64;
     for l in 0..d {
         let mut sweeps = 0;
         loop {
             let m = (l..d - 1)
-                .find(|&m| negligible(off[m], diagonal[m], diagonal[m + 1]))
+                .find(|&m| {
+                    off[m].abs() <= floor || negligible(off[m], diagonal[m], diagonal[m + 1])
+                })
                 .unwrap_or(d - 1);
             if m == l {
                 break;
             }
             sweeps += 1;
+            if sweeps > SWEEPS_MAX && floor == 0.0 {
+                (floor, sweeps) = (f64::EPSILON * norm, 0);
+                continue;
+            }
             if sweeps > SWEEPS_MAX {
                 return Err(AttributionError::NoConvergence { dimension: d });
             }

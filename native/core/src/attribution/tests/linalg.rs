@@ -91,6 +91,29 @@ fn awkward_matrices_are_decomposed() {
 }
 
 #[test]
+fn covariances_of_few_samples_are_decomposed() {
+    // Rank far below the dimension: most eigenvalues are rounding noise, and no neighbour is larger.
+    for (seed, d, samples) in [(4, 256, 40), (5, 192, 3), (5, 256, 40), (5, 320, 20)] {
+        let mut random = Random(seed * 1000 + d as u64);
+        let mut a = vec![0.0; d * d];
+        for _ in 0..samples {
+            let x: Vec<f64> = (0..d).map(|_| random.normal()).collect();
+            for i in 0..d {
+                for j in 0..d {
+                    a[i * d + j] += x[i] * x[j];
+                }
+            }
+        }
+        let eigen = solve(&a, d);
+        let (residual, skew) = errors(&a, d, &eigen);
+        let norm = eigen.values[0];
+        assert!(residual < 1e-13 * norm * d as f64, "residual {residual} at {d}");
+        assert!(skew < 1e-13 * d as f64, "skew {skew} at {d}");
+        assert!(eigen.values[samples..].iter().all(|x| x.abs() < 1e-13 * norm * d as f64));
+    }
+}
+
+#[test]
 fn the_largest_component_of_every_eigenvector_is_positive() {
     let d = 30;
     let eigen = solve(&symmetric(9, d), d);
