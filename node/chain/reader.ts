@@ -66,9 +66,9 @@ export class ChainReader {
     return this.archive.block(hash)
   }
 
-  /** Canonical. */
+  /** Canonical, and at most the unsafe head: a write is in the database a moment before the heads move. */
   blockByNumber(number: bigint): Block | null {
-    return this.archive.blockAt(number)
+    return number <= this.#heads.unsafe.number ? this.archive.blockAt(number) : null
   }
 
   blockByTag(tag: BlockTag): Block | null {
@@ -88,9 +88,10 @@ export class ChainReader {
     return this.archive.receipts(hash)
   }
 
-  /** Where a canonical transaction stands. */
+  /** Where a canonical transaction stands; like blocks, not above the unsafe head. */
   transaction(hash: Hex): { block: Block; index: number } | null {
-    return this.archive.transaction(hash)
+    const place = this.archive.transaction(hash)
+    return place && place.block.header.number <= this.#heads.unsafe.number ? place : null
   }
 
   /** @throws NodeError unknown-block */

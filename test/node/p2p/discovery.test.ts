@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -23,6 +23,11 @@ async function recordOf(addresses: readonly string[], seqNumber = 1n): Promise<U
   return (await RecordEnvelope.seal(record, key)).marshal()
 }
 
+function recordsIn(dataDir: string): number {
+  const path = join(dataDir, 'peers.json')
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).records.length : 0
+}
+
 const knows = (node: P2P, other: P2P) => node.peers().some(({ peer }) => peer === other.id)
 
 t.test('nodes that know one bootstrap peer find each other', async (t) => {
@@ -45,6 +50,7 @@ t.test('a node that comes back finds its peers without the bootstrap peer', asyn
   const friend = await startNode(t, {}, { bootstrap: addressesOf(bootstrap) })
   const before = await startNode(t, {}, { dataDir, bootstrap: addressesOf(bootstrap) })
   await until('the two to meet', () => knows(before, friend))
+  await until('both to be in the book', () => recordsIn(dataDir) === 2)
   await before.stop()
   await bootstrap.stop()
   const after = await startNode(t, {}, { dataDir })

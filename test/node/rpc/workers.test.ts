@@ -1,9 +1,19 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { silentLog } from '../../../node/base/log.ts'
+import { txHash } from '../../../node/chain/tx.ts'
 import { DEFAULT_RPC_OPTIONS, type RpcOptions } from '../../../node/rpc/options.ts'
 import { type PoolOptions, ThreadPool } from '../../../node/rpc/workers/pool.ts'
-import { alice, bob, signedTx, testAlloc, testConfig } from '../../support/chain.ts'
+import { ReplicaChain } from '../../../node/rpc/workers/replica.ts'
+import {
+  alice,
+  bob,
+  extend,
+  openTestChain,
+  signedTx,
+  testAlloc,
+  testConfig,
+} from '../../support/chain.ts'
 import { openTestNode, type TestNode } from '../../support/rpc.ts'
 
 /** `JUMPDEST PUSH0 JUMP`: never ends by itself. */
@@ -120,4 +130,17 @@ t.test('a closing node answers what waits', async (t) => {
   await threads.close()
   for (const { error } of await Promise.all(calls)) t.match(error?.message, /the node is stopping/)
   t.match((await node.call('eth_call', [{ to: LOOP }])).error, { code: -32005 })
+})
+
+t.test('what the database holds above the head is not shown before the head moves', async (t) => {
+  const { chain, store, close } = await openTestChain(t.testdir(), alloc)
+  t.teardown(close)
+  const replica = new ReplicaChain({ config: testConfig, store, heads: chain.heads })
+  const raw = signedTx(alice)
+  const { block } = await extend(chain, [raw])
+  t.equal(replica.blockByNumber(1n), null)
+  t.equal(replica.transaction(txHash(raw)), null)
+  replica.follow(chain.heads)
+  t.equal(replica.blockByNumber(1n)?.hash, block.hash)
+  t.equal(replica.transaction(txHash(raw))?.index, 1)
 })
