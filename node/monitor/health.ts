@@ -79,6 +79,7 @@ export function nodeChecks(node: Checked): Check[] {
     {
       name: 'derivation',
       run: () => {
+        if (pipeline.fatal) return `derivation has stopped: ${pipeline.fatal.message}`
         const { headL1, currentL1 } = pipeline.status
         if (!headL1) return 'derivation has not seen an L1 block yet'
         const lag = headL1.number - currentL1.number
