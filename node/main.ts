@@ -15,6 +15,7 @@ import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
+import { userError } from './base/errors.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
@@ -153,6 +154,7 @@ export async function createNode(
     pipeline,
     role,
     l1SilentMs,
+    l1Disagreement: () => l1.reader.agreement?.unresolved ?? null,
     now: Date.now,
   })
   const adminActions: AdminActions = {
@@ -164,7 +166,7 @@ export async function createNode(
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
-  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
+  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
   const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
@@ -267,7 +269,20 @@ function openL1({
     blobs: new BlobSource(blobs, beacon, { log: log.child('beacon') }),
     config,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
+    head: { quorum: options.l1Quorum },
+    log: log.child('l1'),
   })
+  if (client.size === 1) {
+    log.warn('there is one L1 endpoint: which branch of L1 is canonical is taken on its word', {
+      remedy: 'name two more, of other operators, with --l1-rpc',
+    })
+  }
+  if (client.size < options.l1Quorum) {
+    throw userError(
+      'options',
+      `--l1-quorum is ${options.l1Quorum}, and --l1-rpc names ${client.size}: no block could be believed`,
+    )
+  }
   return { client, reader, blobs }
 }
 

@@ -27,6 +27,7 @@ t.test('each failing check is named with its reason, the others pass', async (t)
     l1Blocks: bigint
     peers: number
     fatal?: string
+    disagreement?: string
   }) =>
     readiness(
       nodeChecks({
@@ -35,6 +36,7 @@ t.test('each failing check is named with its reason, the others pass', async (t)
         options: { ...options, diskFreeMinMib: 0 },
         role: 'follower',
         l1SilentMs: () => ago.l1Ms,
+        l1Disagreement: () => ago.disagreement ?? null,
         now: () => GENESIS_MS + ago.seconds * 1000,
         p2p: { peers: () => new Array(ago.peers).fill({}) } as never,
         pipeline: {
@@ -63,6 +65,8 @@ t.test('each failing check is named with its reason, the others pass', async (t)
     ok: false,
     checks: [{}, {}, { name: 'derivation', reason: 'derivation has stopped: wrong L1' }],
   })
+  const split = await at({ l1Ms: 1, seconds: 3, l1Blocks: 2n, peers: 1, disagreement: 'a, b' })
+  t.match(split.checks[0], { name: 'l1', reason: 'the L1 endpoints disagree: a, b' })
   const fresh = await at({ l1Ms: null, seconds: 0, l1Blocks: 0n, peers: 1 })
   t.match(fresh.checks[0], { ok: false, reason: /no L1 endpoint has answered yet/ })
 })
