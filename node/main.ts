@@ -23,7 +23,9 @@ import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
+import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
+import { SignerHistory } from './derive/signers.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -109,16 +111,18 @@ export async function createNode(
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
+  const { unsafeBlockSigner } = config.genesis.systemConfig
+  const signers = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
-    { config, chain, l1: l1.reader, checkpoints, log },
+    { config, chain, l1: l1.reader, checkpoints, signers, log },
   )
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
-  const p2p = await openP2P(role, { ...input, chain, content, pool, signer })
+  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -346,6 +350,7 @@ function openP2P(
     content: ContentStore
     pool: Mempool
     signer: () => Hex
+    signers: SignerHistory
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool } = modules
@@ -364,6 +369,11 @@ function openP2P(
     {
       chainId: BigInt(config.l2ChainId),
       signer: modules.signer,
+      pastSigners: {
+        isKnown: (address) => modules.signers.isKnown(address),
+        mayHaveSigned: (address, block) =>
+          modules.signers.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
+      },
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
       judges: {

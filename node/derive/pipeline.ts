@@ -33,6 +33,7 @@ import {
   systemOf,
 } from './derive.ts'
 import { l2RefOf } from './l2-ref.ts'
+import type { SignerHistory } from './signers.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
 
 export type PipelineOptions = LoopOptions & {
@@ -72,6 +73,8 @@ export type PipelineModules = {
   readonly chain: PipelineChain
   readonly l1: Pick<L1Reader, 'head' | 'blockByNumber' | 'originByNumber'>
   readonly checkpoints: Checkpoints
+  /** Told of each change of the unsafe block signer. */
+  readonly signers?: SignerHistory
   readonly log: Log
   onSafe?(safe: SafeBlock): void
 }
@@ -224,6 +227,7 @@ export class DerivationPipeline {
       const checkpoint = checkpointOf(done.state)
       await this.#modules.checkpoints.put(checkpoint)
       const system = systemOf(checkpoint)
+      await this.#modules.signers?.note(block.number, system.unsafeBlockSigner)
       this.#status = { ...this.#status, currentL1: l1, currentRef: block, system }
     }
     this.#state = done.state
@@ -332,8 +336,9 @@ export class DerivationPipeline {
   }
 
   async #startAt(checkpoint: Checkpoint, safe: BlockRef): Promise<DeriverState> {
-    const { config, chain, checkpoints } = this.#modules
+    const { config, chain, checkpoints, signers } = this.#modules
     await checkpoints.dropAbove(checkpoint.l1.number)
+    await signers?.dropAbove(checkpoint.l1.number)
     // A block on a side branch was replaced in the meantime: what L1 says goes.
     if (!chain.isCanonical(safe)) await chain.resetUnsafe(safe)
     // What stands above comes from L1 data that is gone or was not finished; it is derived again.
