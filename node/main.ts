@@ -189,6 +189,7 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
+            chain,
             models,
             ledger,
             content,

@@ -38,6 +38,7 @@ export class JobQueue {
   #jobs = new Map<Hex, Job>()
   #running: { id: Hex; abort: AbortController; finished: Promise<void> } | null = null
   #stopped = false
+  readonly #listeners = new Set<(job: Job) => void>()
   readonly #run: JobRunner
   readonly #log: Log
 
@@ -83,6 +84,12 @@ export class JobQueue {
     else throw userError('job-unknown', `no waiting or running job ${id}`)
   }
 
+  /** Told of every change of a job; returns the way to stop that. */
+  onChange(listener: (job: Job) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     this.#running?.abort.abort()
@@ -120,6 +127,7 @@ export class JobQueue {
 
   #set(job: Job): void {
     this.#jobs.set(job.id, job)
+    for (const listener of this.#listeners) listener(job)
   }
 
   #forgetOldest(): void {

@@ -6,6 +6,7 @@ import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { userError } from '../../base/errors.ts'
+import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { Job } from '../../model/jobs.ts'
 import type { TrainingManifest } from '../../model/manifest.ts'
@@ -13,9 +14,11 @@ import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 
 export type OpenledgerServices = {
   readonly role: string
+  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   readonly models: ModelServices
   readonly ledger: ReceiptLedger
   readonly content: ContentStore
@@ -31,7 +34,18 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+  const jobs = services.models.provider?.jobs
+  return {
+    ...dataMethods(services),
+    ...modelMethods(services),
+    ...receiptMethods(services),
+    ...openledgerSubscribeMethods({
+      chain: services.chain,
+      onJob: jobs ? (listener) => jobs.onChange(listener) : null,
+      receiptView,
+      jobView,
+    }),
+  }
 }
 
 function dataMethods({
@@ -199,7 +213,7 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
   }
 }
 
-function receiptView({
+export function receiptView({
   hash: receiptHash,
   receipt,
   shares,
