@@ -76,6 +76,13 @@ export function manifestHash(manifest: TrainingManifest): Hex {
 
 /** @throws NodeError `training-manifest` naming the field, its value and what is allowed. */
 export function checkManifest(manifest: TrainingManifest): void {
+  for (const name of ['lora', 'training', 'attribution'] as const) section(name, manifest[name])
+  for (const [name, list] of [
+    ['datanets', manifest.datanets],
+    ['lora.targets', manifest.lora.targets],
+  ] as const) {
+    if (!Array.isArray(list)) throw bad(name, list, 'a list')
+  }
   const { lora, training, attribution } = manifest
   integer('version', manifest.version, 1, 1)
   integer('lora.rank', lora.rank, 1, 256)
@@ -93,6 +100,12 @@ export function checkManifest(manifest: TrainingManifest): void {
   if (manifest.datanets.length === 0) throw bad('datanets', '[]', 'at least one Datanet version')
 }
 
+function section(field: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw bad(field, value, 'an object')
+  }
+}
+
 function integer(field: string, value: unknown, least: number, most: number): void {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
     throw bad(field, value, `an integer from ${least} to ${most}`)
@@ -108,6 +121,6 @@ function positive(field: string, value: unknown): void {
 function bad(field: string, value: unknown, want: string): Error {
   return userError(
     'training-manifest',
-    `manifest field ${field} is ${JSON.stringify(value)}; it must be ${want}`,
+    `manifest field ${field} is ${JSON.stringify(value) ?? 'missing'}; it must be ${want}`,
   )
 }

@@ -5,13 +5,14 @@
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
-import { userError } from '../../base/errors.ts'
+import { NodeError, userError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { Job } from '../../model/jobs.ts'
 import type { TrainingManifest } from '../../model/manifest.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
+import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
@@ -143,7 +144,7 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
       params: [required('manifest', object)],
       result: hash.schema,
       handler: (_context, [manifest]) =>
-        provider().jobs.submit(manifest as unknown as TrainingManifest),
+        submitted(() => provider().jobs.submit(manifest as unknown as TrainingManifest)),
     }),
     openledger_getJob: method({
       summary: 'State, progress and result of a job, or null',
@@ -210,6 +211,16 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
       result: schemas.object,
       handler: async (_context, [account]) => plain(await models.registry.rewards(account)),
     }),
+  }
+}
+
+/** A manifest that is not one is a wrong argument. */
+function submitted<T>(submit: () => T): T {
+  try {
+    return submit()
+  } catch (error) {
+    if (!(error instanceof NodeError) || error.code !== 'training-manifest') throw error
+    throw invalidParams(`invalid argument 0 (manifest): ${error.message}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { ZERO_HASH } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { JOBS_WAITING_MAX, JobQueue, type JobRunner } from '../../../node/model/jobs.ts'
 import {
+  checkManifest,
   DEFAULT_TRAINING,
   manifestHash,
   type TrainingManifest,
@@ -78,4 +79,23 @@ t.test('a full queue and a bad manifest are refused with the reason', async (t) 
   }
   t.equal(queue.list().length, JOBS_WAITING_MAX + 1)
   await queue.stop()
+})
+
+t.test('a manifest that lacks a section is refused by the name of what is missing', async (t) => {
+  const whole = {
+    ...DEFAULT_TRAINING,
+    base: `0x${'11'.repeat(32)}`,
+    datanets: [{}],
+    kernelSet: 1,
+  } as unknown as TrainingManifest
+  checkManifest(whole)
+  for (const name of ['lora', 'training', 'attribution', 'datanets', 'seed', 'version'] as const) {
+    const { [name]: _, ...rest } = whole
+    t.throws(() => checkManifest(rest as TrainingManifest), {
+      code: 'training-manifest',
+      message: `manifest field ${name} is missing`,
+    })
+  }
+  const untargeted = { ...whole, lora: { ...whole.lora, targets: undefined } }
+  t.throws(() => checkManifest(untargeted as never), { message: /lora\.targets is missing/ })
 })
