@@ -27,9 +27,9 @@ import { asNativeError, NativeError } from './errors.ts'
 import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
+export type { Precision } from './binding.ts'
 export * from './crypto.ts'
 export { NativeError } from './errors.ts'
-export type { Precision } from './binding.ts'
 export type { ScheduleOptions } from './schedule.ts'
 
 let loaded: Binding | undefined

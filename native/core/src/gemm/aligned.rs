@@ -9,7 +9,7 @@ struct Line([u8; 64]);
 /// Numbers for which every pattern of bytes is a value.
 pub trait Plain: Copy + Default {}
 impl Plain for f32 {}
-impl Plain for i8 {}
+impl Plain for u8 {}
 
 /// A fixed number of values, zero at first.
 #[derive(Clone, Debug, Default)]

@@ -1,26 +1,73 @@
-//! The loops of the int8 product: tiles of rows by panels keep their sums in registers over all of k. One row alone
-//! is bound by memory, so its tile is one panel, read straight through, with four sums in turn.
+//! The loops of the int8 product: tiles of rows by panels keep the sums of a block, and the chains over blocks, in
+//! registers. One row alone is bound by memory, so its tile is one panel, read straight through, with four sums in
+//! turn.
 
 // Tiles are arrays in registers: counted loops over both indices are what the optimiser unrolls.
 #![allow(clippy::needless_range_loop)]
 
 use super::dots::Dots;
 use super::pack::{PANEL, PackedI8};
-use super::quantise::QUAD;
+use super::quantise::{BLOCK, QUAD, Quantised};
+use crate::gemm::lanes::Lanes;
 
 /// Panels `first..last` of one product.
 pub struct Job<'a> {
-    /// Entries [m, k rounded up to whole quads], biased where the level wants that.
-    pub x: *const i8,
-    pub scales: &'a [f32],
-    pub m: usize,
+    pub x: &'a Quantised,
     pub map: &'a PackedI8,
+    /// [rows, n].
     pub out: *mut f32,
     pub first: usize,
     pub last: usize,
 }
 
-/// Sums of M rows and P panels, in U chains; then back to f32.
+const BLOCK_QUADS: usize = BLOCK / QUAD;
+
+/// The sums of `count` quads from quad `from` on, in U chains.
+#[inline(always)]
+unsafe fn block<D: Dots, const M: usize, const P: usize, const U: usize>(
+    x: *const i8,
+    w: *const u8,
+    width: usize,
+    stride: usize,
+    count: usize,
+) -> [[D; P]; M] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [[[D::zero(); P]; M]; U];
+        let mut at = 0;
+        while at + U <= count {
+            for u in 0..U {
+                for p in 0..P {
+                    let w = w.add(p * stride + (at + u) * PANEL * QUAD);
+                    for r in 0..M {
+                        acc[u][r][p] = acc[u][r][p].add(w, x.add(r * width + (at + u) * QUAD));
+                    }
+                }
+            }
+            at += U;
+        }
+        while at < count {
+            for p in 0..P {
+                for r in 0..M {
+                    let w = w.add(p * stride + at * PANEL * QUAD);
+                    acc[0][r][p] = acc[0][r][p].add(w, x.add(r * width + at * QUAD));
+                }
+            }
+            at += 1;
+        }
+        let mut all = acc[0];
+        for u in 1..U {
+            for r in 0..M {
+                for p in 0..P {
+                    all[r][p] = all[r][p].join(acc[u][r][p]);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// M rows against P panels.
 #[inline(always)]
 unsafe fn tile<D: Dots, const M: usize, const P: usize, const U: usize>(
     job: &Job,
@@ -29,65 +76,55 @@ unsafe fn tile<D: Dots, const M: usize, const P: usize, const U: usize>(
 ) {
     let map = job.map;
     let (quads, stride) = (map.k().div_ceil(QUAD), map.panel_bytes());
+    let (width, blocks) = (quads * QUAD, map.k().div_ceil(BLOCK));
     // SAFETY: `apply` checked that rows, panels and outputs hold everything addressed here.
     unsafe {
-        let x = job.x.add(row * quads * QUAD);
+        let x = job.x.entries().as_ptr().add(row * width);
         let w = map.data().as_ptr().add(panel * stride);
-        let mut acc = [[[D::zero(); P]; M]; U];
-        let whole = quads / U * U;
-        let mut at = 0;
-        while at < whole {
-            for u in 0..U {
+        let scales = job.x.scales().as_ptr().add(row * blocks);
+        let starts = job.x.starts().as_ptr().add(row * blocks);
+        let mut total = [[D::Floats::zero(); P]; M];
+        for b in 0..blocks {
+            let (x, w) = (x.add(b * BLOCK), w.add(b * BLOCK * PANEL));
+            // A whole block has a length that is known here, so that its loop is unrolled.
+            let sums = if b * BLOCK_QUADS + BLOCK_QUADS <= quads {
+                block::<D, M, P, U>(x, w, width, stride, BLOCK_QUADS)
+            } else {
+                block::<D, M, P, U>(x, w, width, stride, quads - b * BLOCK_QUADS)
+            };
+            for r in 0..M {
+                let scale = D::Floats::splat(*scales.add(r * blocks + b));
+                let start = *starts.add(r * blocks + b);
                 for p in 0..P {
-                    let w = w.add(p * stride + (at + u) * PANEL * QUAD);
-                    for r in 0..M {
-                        let x = x.add((r * quads + at + u) * QUAD);
-                        acc[u][r][p] = acc[u][r][p].add(w, x);
-                    }
+                    total[r][p] = sums[r][p].floats(start).fma(scale, total[r][p]);
                 }
             }
-            at += U;
-        }
-        while at < quads {
-            for p in 0..P {
-                for r in 0..M {
-                    let x = x.add((r * quads + at) * QUAD);
-                    acc[0][r][p] = acc[0][r][p].add(w.add(p * stride + at * PANEL * QUAD), x);
-                }
-            }
-            at += 1;
         }
         for r in 0..M {
             for p in 0..P {
-                let mut sum = acc[0][r][p];
-                for u in 1..U {
-                    sum = sum.join(acc[u][r][p]);
-                }
-                write::<D>(job, row + r, panel + p, sum.sums());
+                write::<D>(job, row + r, panel + p, total[r][p]);
             }
         }
     }
 }
 
-/// One row's sums of one panel as f32.
+/// One row's outputs of one panel.
 #[inline(always)]
-unsafe fn write<D: Dots>(job: &Job, row: usize, panel: usize, sums: [i32; PANEL]) {
-    let map = job.map;
-    let from = panel * PANEL;
-    let (scales, bias) = (&map.padded_scales()[from..][..PANEL], &map.bias()[from..][..PANEL]);
-    let scale = job.scales[row];
+unsafe fn write<D: Dots>(job: &Job, row: usize, panel: usize, total: D::Floats) {
+    let (n, from) = (job.map.n(), panel * PANEL);
+    let scales = &job.map.padded_scales()[from..][..PANEL];
     let mut y = [0f32; PANEL];
-    for j in 0..PANEL {
-        let sum = if D::BIASED { sums[j].wrapping_sub(bias[j]) } else { sums[j] };
-        y[j] = (sum as f32 * scale) * scales[j];
-    }
     // SAFETY: the row of the output holds n values.
     unsafe {
-        let to = job.out.add(row * map.n() + from);
-        if from + PANEL <= map.n() {
+        total.store(y.as_mut_ptr());
+        for j in 0..PANEL {
+            y[j] *= scales[j];
+        }
+        let to = job.out.add(row * n + from);
+        if from + PANEL <= n {
             to.cast::<[f32; PANEL]>().write_unaligned(y);
         } else {
-            for (j, y) in y.iter().enumerate().take(map.n() - from) {
+            for (j, y) in y.iter().enumerate().take(n - from) {
                 *to.add(j) = *y;
             }
         }
@@ -115,31 +152,28 @@ unsafe fn rows<D: Dots, const M: usize, const P: usize, const U: usize>(job: &Jo
 unsafe fn product<D: Dots>(job: &Job) {
     // SAFETY: the caller's promise.
     unsafe {
-        let full = job.m / 6 * 6;
-        let step = if D::WIDE { 2 } else { 1 };
         // Panel by panel, so that a panel is in the first cache for all rows.
+        let tall = if D::WIDE { 6 } else { 3 };
+        let full = job.x.rows() / tall * tall;
         let mut panel = job.first;
         while full > 0 && panel < job.last {
-            let two = step == 2 && panel + 2 <= job.last;
-            for row in (0..full).step_by(6) {
-                if two {
-                    tile::<D, 6, 2, 1>(job, row, panel);
-                } else {
-                    tile::<D, 6, 1, 1>(job, row, panel);
+            let two = D::WIDE && panel + 2 <= job.last;
+            for row in (0..full).step_by(tall) {
+                match (D::WIDE, two) {
+                    (true, true) => tile::<D, 6, 2, 1>(job, row, panel),
+                    (true, false) => tile::<D, 6, 1, 1>(job, row, panel),
+                    (false, _) => tile::<D, 3, 1, 1>(job, row, panel),
                 }
             }
             panel += if two { 2 } else { 1 };
         }
-        match (job.m - full, D::WIDE) {
+        match (job.x.rows() - full, D::WIDE) {
             (1, _) => rows::<D, 1, 1, 4>(job, full),
             (2, true) => rows::<D, 2, 2, 2>(job, full),
             (3, true) => rows::<D, 3, 2, 2>(job, full),
             (4, true) => rows::<D, 4, 2, 1>(job, full),
             (5, true) => rows::<D, 5, 2, 1>(job, full),
-            (2, false) => rows::<D, 2, 1, 2>(job, full),
-            (3, false) => rows::<D, 3, 1, 1>(job, full),
-            (4, false) => rows::<D, 4, 1, 1>(job, full),
-            (5, false) => rows::<D, 5, 1, 1>(job, full),
+            (2, false) => rows::<D, 2, 1, 1>(job, full),
             _ => {}
         }
     }

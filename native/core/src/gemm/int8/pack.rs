@@ -1,5 +1,6 @@
 //! An int8 weight as the product streams it: panels of 16 rows of W; in a panel, quads of k one after another, in a quad
-//! the 16 rows' four entries. A panel is one run of memory, read once from end to end.
+//! the 16 rows' four entries, each with 128 added (VNNI multiplies unsigned by signed bytes). A panel is one run of
+//! memory, read once from end to end.
 
 use super::quantise::{QUAD, quantise_row};
 use crate::gemm::aligned::Aligned;
@@ -7,14 +8,15 @@ use crate::gemm::aligned::Aligned;
 /// Rows of W in a panel: one AVX-512 register of sums.
 pub const PANEL: usize = 16;
 
+/// Added to every stored entry; as a flip of the top bit it is undone by itself.
+pub const BIAS: u8 = 0x80;
+
 /// W [n, k] in int8 with a scale a row.
 #[derive(Clone, Debug, Default)]
 pub struct PackedI8 {
-    data: Aligned<i8>,
+    data: Aligned<u8>,
     /// One a row, zero past n.
     scales: Aligned<f32>,
-    /// 128 times the sum of each row's entries: what the bias of VNNI adds too much.
-    bias: Vec<i32>,
     k: usize,
     n: usize,
 }
@@ -37,20 +39,17 @@ impl PackedI8 {
         let mut packed = Self {
             data: Aligned::zeros(panels * quads * PANEL * QUAD),
             scales: Aligned::zeros(panels * PANEL),
-            bias: vec![0; panels * PANEL],
             k,
             n,
         };
+        packed.data.fill(BIAS);
         packed.scales[..n].copy_from_slice(scales);
         for (j, row) in entries.chunks_exact(k).enumerate() {
             let start = packed.start(j);
-            let mut sum = 0i32;
             for (i, q) in row.iter().enumerate() {
                 debug_assert!(*q != i8::MIN, "an entry is -128");
-                packed.data[start + i / QUAD * PANEL * QUAD + i % QUAD] = *q;
-                sum += i32::from(*q);
+                packed.data[start + i / QUAD * PANEL * QUAD + i % QUAD] = *q as u8 ^ BIAS;
             }
-            packed.bias[j] = 128i32.wrapping_mul(sum);
         }
         packed
     }
@@ -64,12 +63,12 @@ impl PackedI8 {
         self.k.div_ceil(QUAD) * QUAD * PANEL
     }
 
-    pub(super) fn data(&self) -> &[i8] {
+    pub(super) fn data(&self) -> &[u8] {
         &self.data
     }
 
-    pub(super) fn bias(&self) -> &[i32] {
-        &self.bias
+    fn entry(&self, start: usize, i: usize) -> i8 {
+        (self.data[start + i / QUAD * PANEL * QUAD + i % QUAD] ^ BIAS) as i8
     }
 
     pub(super) fn padded_scales(&self) -> &[f32] {
@@ -98,7 +97,7 @@ impl PackedI8 {
         assert!(j < self.n && out.len() == self.k);
         let start = self.start(j);
         for (i, q) in out.iter_mut().enumerate() {
-            *q = self.data[start + i / QUAD * PANEL * QUAD + i % QUAD];
+            *q = self.entry(start, i);
         }
     }
 
@@ -116,7 +115,7 @@ impl PackedI8 {
         assert!(j < self.n && out.len() == self.k);
         let (start, scale) = (self.start(j), self.scales[j]);
         for (i, x) in out.iter_mut().enumerate() {
-            *x = f32::from(self.data[start + i / QUAD * PANEL * QUAD + i % QUAD]) * scale;
+            *x = f32::from(self.entry(start, i)) * scale;
         }
     }
 
