@@ -6,7 +6,14 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { Adapter, type Answer, type GenerateOptions, generate, Model } from '../native/index.ts'
+import {
+  Adapter,
+  type Answer,
+  type GenerateOptions,
+  generate,
+  Model,
+  type Precision,
+} from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
 
 type Prompt = { readonly id: string | number; readonly tokens: Uint32Array }
@@ -17,6 +24,7 @@ export type GenerateJob = {
   readonly prompts: string
   readonly out: string
   readonly maxNew: number
+  readonly precision?: Precision | undefined
 }
 
 /** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */
@@ -24,7 +32,7 @@ export async function generateFile(job: GenerateJob): Promise<{ rows: number; to
   if (!existsSync(job.prompts)) {
     throw userError('usage', `--prompts ${job.prompts} does not exist`)
   }
-  const model = await Model.load(job.base)
+  const model = await Model.load(job.base, { precision: job.precision ?? 'f32' })
   const adapter = job.adapter === undefined ? null : await Adapter.load(model, job.adapter)
   const partial = `${job.out}.partial`
   const done = { rows: 0, tokens: 0 }
