@@ -32,8 +32,13 @@ impl Linear {
     /// y [m, out] = x [m, in] W^T.
     pub fn apply(&self, x: &[f32], m: usize) -> Vec<f32> {
         let mut y = vec![0.0; m * self.out_dim()];
-        gemm(MatRef::rows(x, self.in_dim()), m, self.forward.view(), &mut y, self.out_dim(), BLOCK);
+        self.apply_to(x, m, &mut y);
         y
+    }
+
+    /// `apply` into a buffer that is there already.
+    pub fn apply_to(&self, x: &[f32], m: usize, y: &mut [f32]) {
+        gemm(MatRef::rows(x, self.in_dim()), m, self.forward.view(), y, self.out_dim(), BLOCK);
     }
 
     /// dx [m, in] = dy [m, out] W.
@@ -44,6 +49,11 @@ impl Linear {
         let mut dx = vec![0.0; m * self.in_dim()];
         gemm(MatRef::rows(dy, self.out_dim()), m, packed.view(), &mut dx, self.in_dim(), BLOCK);
         dx
+    }
+
+    /// Bytes of the packed forms in memory.
+    pub fn bytes(&self) -> usize {
+        self.forward.bytes() + self.backward.get().map_or(0, Packed::bytes)
     }
 
     /// Row j of W: an embedding.
