@@ -106,8 +106,76 @@ export interface RawBuiltIndex {
   events: number
 }
 
+export interface RawEngineOptions {
+  threads: number
+  runningMax: number
+  stepRowsMax: number
+  waitingMax: number
+  waitingPerPayerMax: number
+  kvBytesMax: number
+  registeredMax: number
+  residentMax: number
+  residentBytesMax: number
+}
+
+export interface RawStepEvents {
+  tokens: { ticket: number; event: { token: number; index: number } }[]
+  ended: { ticket: number; answer?: RawAnswer; error?: string }[]
+}
+
+export interface RawJob {
+  request: RawRequest
+  adapter?: string
+  scale: number
+  payer: string
+  trace: boolean
+}
+
+/** Since the start (steps, rows, loads...), and now. */
+export interface RawEngineStats {
+  running: number
+  waiting: number
+  /** Pages of 64 positions: all, in use, kept for prompts that begin alike. */
+  pages: number
+  pagesUsed: number
+  pagesKept: number
+  /** Keys and values in memory. */
+  kvBytes: number
+  registered: number
+  resident: number
+  residentBytes: number
+  pinned: number
+  loads: number
+  evictions: number
+  steps: number
+  rows: number
+  tokensOut: number
+  /** Prompt tokens taken over from kept pages. */
+  tokensReused: number
+  answers: number
+  /** Sequences that made room for others and began again. */
+  putBack: number
+}
+
+export interface RawEngine {
+  register(name: string, directory: string | null): void
+  unregister(name: string): void
+  pin(name: string, pinned: boolean): void
+  fetched(name: string, number: number, directory: string | null, reason: string): void
+  submit(job: RawJob): number
+  cancel(ticket: number): void
+  close(finish: boolean): void
+  stats(): RawEngineStats
+}
+
 export interface Binding {
   CancelHandle: new () => RawCancel
+  NativeEngine: new (
+    model: RawModel,
+    options: RawEngineOptions,
+    events: (step: RawStepEvents) => void,
+    fetch: (wanted: { name: string; number: number }) => void,
+  ) => RawEngine
   capabilities(): {
     kernelSet: number
     simd: string

@@ -10,96 +10,24 @@
  * int8 [k] of a query; sums = int32 [contributors, k], row-major.
  */
 import type {
-  Binding,
   Precision,
   RawAdapter,
-  RawAnswer,
-  RawCancel,
   RawIndex,
   RawModel,
   RawPhase,
   RawProgress,
-  RawRequest,
   RawSample,
 } from './binding.ts'
-import { loadBinding } from './binding.ts'
-import { asNativeError, NativeError } from './errors.ts'
+import { binding, later, now, withEvents } from './calls.ts'
 import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
 export type { Precision } from './binding.ts'
 export * from './crypto.ts'
+export * from './engine.ts'
 export { NativeError } from './errors.ts'
+export * from './generation.ts'
 export type { ScheduleOptions } from './schedule.ts'
-
-let loaded: Binding | undefined
-
-function binding(): Binding {
-  loaded ??= loadBinding()
-  return loaded
-}
-
-/** Runs a call that answers at once. */
-function now<T>(call: () => T): T {
-  try {
-    return call()
-  } catch (cause) {
-    throw asNativeError(cause)
-  }
-}
-
-/** Awaits a job. */
-async function later<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (cause) {
-    throw asNativeError(cause)
-  }
-}
-
-/**
- * Runs a job that sends events: cancels it when `signal` aborts, and settles only after every event it
- * sent has been delivered. A callback that throws cancels the job and becomes its error.
- */
-async function withEvents<E, T>(
-  onEvent: ((event: E) => void) | undefined,
-  signal: AbortSignal | undefined,
-  run: (cancel: RawCancel, emit: ((event: E) => void) | null) => Promise<T>,
-  sent: (result: T) => number,
-): Promise<T> {
-  if (signal?.aborted) throw new NativeError('NATIVE_CANCELLED', 'cancelled before it began')
-  const cancel = new (binding().CancelHandle)()
-  let delivered = 0
-  let failure: { cause: unknown } | undefined
-  let wake: (() => void) | undefined
-  const emit = (event: E): void => {
-    delivered += 1
-    try {
-      if (failure === undefined) onEvent?.(event)
-    } catch (cause) {
-      failure = { cause }
-      cancel.cancel()
-    }
-    wake?.()
-  }
-  const stop = (): void => cancel.cancel()
-  signal?.addEventListener('abort', stop, { once: true })
-  try {
-    const result = await later(() => run(cancel, onEvent === undefined ? null : emit))
-    while (delivered < sent(result)) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-    if (failure !== undefined) throw failure.cause
-    return result
-  } catch (cause) {
-    if (failure !== undefined) throw failure.cause
-    throw cause
-  } finally {
-    signal?.removeEventListener('abort', stop)
-  }
-}
 
 /** What this build and machine can do. `kernelSet` names the arithmetic; receipts carry it. */
 export interface Capabilities {
@@ -209,82 +137,6 @@ export class Adapter {
   static async load(model: Model, dir: string): Promise<Adapter> {
     return new Adapter(await later(() => binding().loadAdapter(model.raw, dir)))
   }
-}
-
-export interface GenerateOptions {
-  prompt: Uint32Array
-  /** New tokens at most; prompt + maxTokens must fit the model's positions. */
-  maxTokens: number
-  /** 0 (default) is greedy; else 0.001..100. */
-  temperature?: number
-  /** (0, 1], default 1. */
-  topP?: number
-  /** Keys the sampler together with the position, default 0. */
-  seed?: bigint
-  /** Ids that end the answer (the one that did is its last token); default the model's eos. */
-  stop?: readonly number[]
-}
-
-export interface Answer {
-  tokens: Uint32Array
-  /** One 32-byte leaf per token: keccak256(u32le position || u32le token || logits f32 LE). */
-  trace: Uint8Array[]
-  finish: 'stop' | 'length' | 'cancelled'
-}
-
-function rawRequest(model: Model, options: GenerateOptions): RawRequest {
-  return {
-    prompt: options.prompt,
-    maxTokens: options.maxTokens,
-    temperature: options.temperature ?? 0,
-    topP: options.topP ?? 1,
-    seed: options.seed ?? 0n,
-    stop: Uint32Array.from(options.stop ?? model.config.eos_token_ids),
-  }
-}
-
-function answer(raw: RawAnswer): Answer {
-  const leaf = (_: unknown, i: number): Uint8Array => raw.trace.slice(32 * i, 32 * i + 32)
-  return {
-    tokens: raw.tokens,
-    trace: Array.from({ length: raw.tokens.length }, leaf),
-    finish: raw.finish,
-  }
-}
-
-/** Generates an answer; `onToken` is called in order, before the promise resolves. */
-export async function generate(
-  model: Model,
-  adapter: Adapter | null,
-  options: GenerateOptions,
-  onToken?: (event: { token: number; index: number }) => void,
-  signal?: AbortSignal,
-): Promise<Answer> {
-  const request = rawRequest(model, options)
-  const raw = await withEvents(
-    onToken,
-    signal,
-    (cancel, emit) =>
-      binding().generateTokens(model.raw, adapter?.raw ?? null, request, cancel, emit),
-    (result) => result.events,
-  )
-  return answer(raw)
-}
-
-/**
- * What an honest run has at each step of a claimed answer: the token it would pick after the claimed ones
- * before it, and the trace leaf of the claimed token. Costs one prefill; same bits as `generate`.
- */
-export async function replay(
-  model: Model,
-  adapter: Adapter | null,
-  options: GenerateOptions,
-  claimed: Uint32Array,
-): Promise<Answer> {
-  const request = rawRequest(model, options)
-  return answer(
-    await later(() => binding().replayTokens(model.raw, adapter?.raw ?? null, request, claimed)),
-  )
 }
 
 /** Tokens of which those from `lossFrom` (>= 1) on are targets. */

@@ -5,14 +5,16 @@
  */
 import {
   type Adapter,
+  type Answer,
   type AttributionIndex,
-  generate,
+  type Engine,
   type Model,
+  NativeError,
   sketchQuery,
 } from '../../native/index.ts'
 import type { InferenceRequest } from '../attribution/request.ts'
 import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
-import { userError } from '../base/errors.ts'
+import { NodeError, userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
 
 /** A model ready to answer: the resident base, one adapter, its attribution index. */
@@ -20,6 +22,18 @@ export type LoadedModel = {
   readonly base: Model
   readonly adapter: Adapter
   readonly index: AttributionIndex
+  /** Batches this request with all others over the base; knows the adapter under `name`. */
+  readonly engine: Engine
+  readonly name: string
+  /** Runs a sketch when it has its turn: few at once, because each takes all threads. */
+  turn<T>(sketch: () => Promise<T>): Promise<T>
+}
+
+export type InferOptions = {
+  readonly onToken?: ((token: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Whose turn the engine counts it as. */
+  readonly payer?: string
 }
 
 export type Inference = {
@@ -30,30 +44,46 @@ export type Inference = {
   readonly sketch: Int8Array
 }
 
-/** @throws NodeError `inference-request` when the request does not fit the model. */
+/** @throws NodeError `inference-request` when the request does not fit the model, `queue-full`, `shutting-down`. */
 export async function runInference(
   model: LoadedModel,
   request: InferenceRequest,
-  onToken?: (token: number) => void,
-  signal?: AbortSignal,
+  options: InferOptions = {},
 ): Promise<Inference> {
   checkFits(model.base, request)
   const prompt = Uint32Array.from(request.prompt)
-  const { maxTokens, temperature, topP, stop } = request.sampler
-  const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
-  const onEvent = onToken && (({ token }: { token: number }): void => onToken(token))
-  const { tokens, trace } = await generate(
-    model.base,
-    model.adapter,
-    { prompt, ...sampling },
-    onEvent,
-    signal,
-  )
+  const { tokens, trace } = await answer(model, prompt, request, options)
   const sketch =
     tokens.length === 0
       ? new Int8Array(model.index.k)
-      : await sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens })
+      : await model.turn(() =>
+          sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens }),
+        )
   return { tokens, trace, sketch }
+}
+
+async function answer(
+  model: LoadedModel,
+  prompt: Uint32Array,
+  request: InferenceRequest,
+  { onToken, signal, payer = '' }: InferOptions,
+): Promise<Answer> {
+  const { maxTokens, temperature, topP, stop } = request.sampler
+  const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
+  const onEvent = onToken && (({ token }: { token: number }): void => onToken(token))
+  try {
+    const asked = { prompt, ...sampling, adapter: model.name, payer }
+    return await model.engine.generate(asked, onEvent, signal)
+  } catch (error) {
+    const code = error instanceof NativeError ? REFUSED[error.code] : undefined
+    throw code === undefined ? error : new NodeError(code, 'retry', (error as Error).message)
+  }
+}
+
+/** What the engine cannot take in now but may later. */
+const REFUSED: Readonly<Record<string, string>> = {
+  NATIVE_QUEUE_FULL: 'queue-full',
+  NATIVE_SHUTTING_DOWN: 'shutting-down',
 }
 
 export function sketchBytes(sketch: Int8Array): Uint8Array {

@@ -5,7 +5,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Adapter, AttributionIndex, type Precision } from '../../native/index.ts'
+import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/index.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -14,6 +14,7 @@ import type { ContentStore } from '../content/store.ts'
 import { type BaseModel, openBaseModel } from './base.ts'
 import type { LoadedModel } from './infer.ts'
 import type { ModelRecord } from './registry.ts'
+import { Turns } from './turns.ts'
 
 export type LibraryOptions = {
   /** A Hugging Face directory or a GGUF file. */
@@ -26,11 +27,18 @@ export type LibraryOptions = {
   readonly verifyArtefacts: boolean
 }
 
+/** Sketches computed at once. */
+const SKETCHES_MAX = 2
+
 /** An attribution index: eigenbases and basis. */
 const ARTEFACT_BYTES_MAX: number = 256 * 2 ** 20
 
 export class ModelLibrary {
   readonly base: BaseModel
+  /** Answers all requests over the base, batched; adapters are known to it by content hash. */
+  readonly engine: Engine
+  readonly #known = new Set<Hex>()
+  readonly #sketches = new Turns(SKETCHES_MAX)
   readonly #options: LibraryOptions
   readonly #content: ContentStore
   readonly #fetch: FetchContent
@@ -57,6 +65,15 @@ export class ModelLibrary {
     this.#fetch = modules.fetch
     this.#log = modules.log
     this.base = base
+    this.engine = new Engine(base.model, {
+      residentMax: options.adaptersMax,
+      fetchAdapter: (hash) => this.#adapterDirectory(hash as Hex),
+    })
+  }
+
+  /** Requests that run are finished, those that wait fail. */
+  close(): Promise<void> {
+    return this.engine.close()
   }
 
   /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when a
@@ -83,9 +100,13 @@ export class ModelLibrary {
     }
     const dir = await this.#adapterDirectory(record.adapterHash)
     const adapter = await Adapter.load(this.base.model, dir)
+    const name = record.adapterHash
+    if (!this.#known.has(name)) this.engine.register(name)
+    this.#known.add(name)
     const index = await AttributionIndex.load(await this.#artefact(record.artefactHash))
     this.#log.info('model loaded', { id: record.id, name: record.name })
-    return { base: this.base.model, adapter, index }
+    const turn = <T>(sketch: () => Promise<T>): Promise<T> => this.#sketches.run(sketch)
+    return { base: this.base.model, adapter, index, engine: this.engine, name, turn }
   }
 
   async #artefact(hash: Hex): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 /**
  * Serving: a question comes in, an answer and its signed receipt go out, and the receipt waits for
- * settlement before the user sees the answer. One request runs at a time; a few wait; more are told
- * so at once.
+ * settlement before the user sees the answer. Requests run side by side, batched by the engine; a bounded
+ * number is under way and more are told so at once. One payer's receipts settle in the order its requests came.
  *
  *   answer -> model by name -> payment covers the worst case? -> runInference (tokens, trace, sketch)
  *          -> whose data: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
@@ -33,13 +33,15 @@ import type { ModelLibrary } from './library.ts'
 import { checkPayment, feeOf, type Payment, refuse } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import type { Settler } from './settle.ts'
+import { type Tab, Tabs } from './turns.ts'
 
 export type ServeOptions = {
   readonly providerKey: Uint8Array
   /** Pays for requests that bring no payment; for devnets and free tiers. */
   readonly sponsorKey: Uint8Array | null
   readonly policyId: number
-  readonly waitingMax: number
+  /** Requests under way: running in the engine, waiting for it, being settled. */
+  readonly requestsMax: number
 }
 
 export type Question = {
@@ -74,6 +76,8 @@ export type ServeModules = {
   announce(receiptHash: Hex, trace: Hex): Promise<void>
 }
 
+type Payer = { readonly address: Hex; readonly payment: Payment | null; readonly tab: Tab }
+
 /** Since the start. */
 export type ServeTotals = {
   readonly answers: number
@@ -85,9 +89,9 @@ export class InferenceService {
   readonly #options: ServeOptions
   readonly #modules: ServeModules
   readonly provider: Hex
+  readonly #tabs = new Tabs()
   #waiting = 0
   #totals: ServeTotals = { answers: 0, tokensIn: 0, tokensOut: 0 }
-  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
@@ -121,12 +125,12 @@ export class InferenceService {
   }
 
   /** @throws NodeError `model-unknown`, `payment-required`, `queue-full`, `inference-request`. */
-  answer(
+  async answer(
     question: Question,
     onText?: (text: string) => void,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    if (this.#waiting >= this.#options.waitingMax) {
+    if (this.#waiting >= this.#options.requestsMax) {
       throw new NodeError(
         'queue-full',
         'retry',
@@ -134,15 +138,11 @@ export class InferenceService {
       )
     }
     this.#waiting++
-    const turn = this.#turn
-      .catch(() => {})
-      .then(() => this.#answer(question, onText, signal))
-      .then((answer) => this.#count(answer))
-      .finally(() => {
-        this.#waiting--
-      })
-    this.#turn = turn
-    return turn
+    try {
+      return this.#count(await this.#answer(question, onText, signal))
+    } finally {
+      this.#waiting--
+    }
   }
 
   #count(answer: Answer): Answer {
@@ -174,51 +174,54 @@ export class InferenceService {
     }
     const feeMax = feeOf(record, prompt.length, question.sampler.maxTokens)
     const payer = await this.#payer(question.payment, feeMax)
-    const model = await library.load(record)
-    const startedAt = BigInt(this.unixSeconds())
-    const decoder = onText
-      ? incremental((ids) => library.base.model.decode(ids), onText)
-      : undefined
-    const inference = await runInference(model, request, decoder, signal)
-    const finishedAt = BigInt(Math.floor(now() / 1000))
-    return this.#settle(record, request, inference, { payer, startedAt, finishedAt })
+    try {
+      const model = await library.load(record)
+      const startedAt = BigInt(this.unixSeconds())
+      const onToken = onText
+        ? incremental((ids) => library.base.model.decode(ids), onText)
+        : undefined
+      const options = { onToken, signal, payer: payer.address }
+      const inference = await runInference(model, request, options)
+      const finishedAt = BigInt(Math.floor(now() / 1000))
+      return await payer.tab.settle(() =>
+        this.#settle(record, request, inference, { payer, startedAt, finishedAt }),
+      )
+    } finally {
+      payer.tab.close()
+    }
   }
 
-  /** Who pays; for a sponsored request the voucher is signed when the fee is known. */
-  async #payer(
-    payment: Payment | undefined,
-    feeMax: bigint,
-  ): Promise<{ address: Hex; payment: Payment | null }> {
+  /** Who pays, with what it may come to set aside; for a sponsored request the voucher is signed when the fee is known. */
+  async #payer(payment: Payment | undefined, feeMax: bigint): Promise<Payer> {
     const { sponsorKey } = this.#options
     const address = payment?.payer ?? (sponsorKey ? addressOfKey(sponsorKey) : null)
     if (!address) throw refuse('send a payment in x-openledger-payment; this node sponsors nobody')
-    const escrow = await this.#modules.registry.escrow(address, this.provider)
-    const owed = this.#modules.settler.owedBy(address)
-    if (payment) {
-      checkPayment(payment, {
-        provider: this.provider,
-        escrow,
-        owed,
-        feeMax,
-        domain: this.#modules.domains.escrow,
-      })
-    } else if (escrow.balance < owed + feeMax) {
-      throw refuse(
-        `the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`,
-      )
-    }
-    return { address, payment: payment ?? null }
+    const tab = await this.#tabs.open(address, feeMax, async (reserved) => {
+      // In this order: what settles in between is counted twice rather than not at all.
+      const owed = this.#modules.settler.owedBy(address) + reserved
+      const escrow = await this.#modules.registry.escrow(address, this.provider)
+      if (payment) {
+        checkPayment(payment, {
+          provider: this.provider,
+          escrow,
+          owed,
+          feeMax,
+          domain: this.#modules.domains.escrow,
+        })
+      } else if (escrow.balance < owed + feeMax) {
+        throw refuse(
+          `the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`,
+        )
+      }
+    })
+    return { address, payment: payment ?? null, tab }
   }
 
   async #settle(
     record: ModelRecord,
     request: InferenceRequest,
     inference: Inference,
-    context: {
-      payer: { address: Hex; payment: Payment | null }
-      startedAt: bigint
-      finishedAt: bigint
-    },
+    context: { payer: Payer; startedAt: bigint; finishedAt: bigint },
   ): Promise<Answer> {
     const { registry, settler, domains, library } = this.#modules
     const { payer, startedAt, finishedAt } = context
@@ -267,8 +270,9 @@ export class InferenceService {
 
   async #sponsor(address: Hex, fee: bigint): Promise<Payment> {
     const { registry, settler, domains } = this.#modules
+    const owed = settler.owedBy(address)
     const escrow = await registry.escrow(address, this.provider)
-    const cumulative = escrow.charged + settler.owedBy(address) + fee
+    const cumulative = escrow.charged + owed + fee
     const hash = voucherHash(
       { payer: address, provider: this.provider, cumulative },
       domains.escrow,

@@ -52,7 +52,7 @@ export type ModelServices = {
 }
 
 const POLICY_ID = 1
-const REQUESTS_WAITING_MAX = 64
+const REQUESTS_MAX = 256
 const ADAPTERS_LOADED_MAX = 64
 /** A peer that is just coming back hears a later announcement. */
 const ANNOUNCE_AGAIN_MS: readonly number[] = [2_000, 6_000, 20_000]
@@ -89,6 +89,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
     start: () => provider?.settler.start(),
     stop: async () => {
       await provider?.jobs.stop()
+      await library.close()
       await provider?.settler.stop()
     },
   }
@@ -111,7 +112,7 @@ async function openProvider(
       providerKey: key,
       sponsorKey: options.sponsorKey ? parsePrivateKey(options.sponsorKey) : null,
       policyId: POLICY_ID,
-      waitingMax: REQUESTS_WAITING_MAX,
+      requestsMax: REQUESTS_MAX,
     },
     {
       library,

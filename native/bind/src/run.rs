@@ -23,7 +23,7 @@ pub struct RequestInput {
 }
 
 impl RequestInput {
-    fn cast(self) -> Result<Request> {
+    pub fn cast(self) -> Result<Request> {
         Ok(Request {
             prompt: self.prompt.to_vec(),
             max_tokens: size("maxTokens", self.max_tokens, 1, 1 << 20)?,
@@ -53,7 +53,7 @@ pub struct AnswerOutput {
 }
 
 impl AnswerOutput {
-    fn new(answer: Answer, events: u32) -> Self {
+    pub fn new(answer: Answer, events: u32) -> Self {
         let finish = match answer.finish {
             Finish::Stop => "stop",
             Finish::Length => "length",

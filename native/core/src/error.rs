@@ -20,6 +20,12 @@ pub enum ErrorCode {
     BadIndex,
     /// The caller asked to stop.
     Cancelled,
+    /// Too much waits already; the same request may go through later.
+    QueueFull,
+    /// The service is stopping and takes nothing new.
+    ShuttingDown,
+    /// No adapter of that name is registered.
+    UnknownAdapter,
     /// The run itself failed: numbers left the finite range.
     Diverged,
     /// A bug in the engine, caught at the border.
@@ -36,6 +42,9 @@ impl ErrorCode {
             ErrorCode::BadInput => "NATIVE_BAD_INPUT",
             ErrorCode::BadIndex => "NATIVE_BAD_INDEX",
             ErrorCode::Cancelled => "NATIVE_CANCELLED",
+            ErrorCode::QueueFull => "NATIVE_QUEUE_FULL",
+            ErrorCode::ShuttingDown => "NATIVE_SHUTTING_DOWN",
+            ErrorCode::UnknownAdapter => "NATIVE_UNKNOWN_ADAPTER",
             ErrorCode::Diverged => "NATIVE_DIVERGED",
             ErrorCode::Internal => "NATIVE_INTERNAL",
         }

@@ -4,6 +4,7 @@
 use crate::cuda::adapter_on;
 use crate::cuda::session::Session;
 use crate::lora::Adapter;
+use crate::model::LlamaConfig;
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::weights::Weights;
 use crate::{Result, bail};
@@ -62,16 +63,21 @@ fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Res
     if let Some(adapter) = adapter {
         adapter.check_fits(&weights.config)?;
     }
-    check_tokens(&weights.config, &request.prompt, usize::MAX)?;
+    check_request(&weights.config, request)
+}
+
+/// The request is one that this model can answer.
+pub fn check_request(config: &LlamaConfig, request: &Request) -> Result<()> {
+    check_tokens(config, &request.prompt, usize::MAX)?;
     request.sampler.check()?;
     let whole = request.prompt.len().saturating_add(request.max_tokens);
-    if request.max_tokens == 0 || whole > weights.config.max_positions {
+    if request.max_tokens == 0 || whole > config.max_positions {
         bail!(
             BadInput,
             "prompt of {} tokens and {} new ones (at least 1) do not fit the model's {} positions",
             request.prompt.len(),
             request.max_tokens,
-            weights.config.max_positions
+            config.max_positions
         );
     }
     Ok(())

@@ -74,6 +74,10 @@ impl Packed {
         self.n
     }
 
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.data[..])
+    }
+
     pub fn view(&self) -> PanelsRef<'_> {
         PanelsRef { data: &self.data, k: self.k, n: self.n, stride: self.k * PANEL }
     }

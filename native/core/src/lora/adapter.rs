@@ -74,6 +74,13 @@ impl LoraModule {
         low
     }
 
+    /// y [m, out] += scale * times * (x A^T) B^T; `times` 1 gives the bits of `apply`.
+    pub fn update(&self, x: &[f32], times: f32, y: &mut [f32]) {
+        let m = x.len() / self.in_dim();
+        let low = self.a.apply(x, m);
+        add_scaled(y, &self.b.apply(&low, m), self.scale * times);
+    }
+
     /// From dy: s_b = scale * dy [m, out] and s_a = s_b B [m, r]; dx += s_a A.
     pub fn backward(
         &self,
@@ -163,6 +170,11 @@ impl Adapter {
     /// The flat parameters in the order `from_parameters` takes them.
     pub fn to_parameters(&self) -> Vec<f32> {
         self.modules.iter().flat_map(|m| m.a().into_iter().chain(m.b())).collect()
+    }
+
+    /// Bytes of the factors in memory.
+    pub fn bytes(&self) -> usize {
+        self.modules.iter().map(|m| m.a.bytes() + m.b.bytes()).sum()
     }
 
     pub fn modules(&self) -> &[LoraModule] {

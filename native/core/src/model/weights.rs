@@ -94,6 +94,14 @@ impl Linear {
         y
     }
 
+    /// `apply` into a buffer that is there already.
+    pub fn apply_to(&self, x: &[f32], m: usize, y: &mut [f32]) {
+        match &self.form {
+            Form::F32(w) => gemm(MatRef::rows(x, w.k()), m, w.view(), y, w.n(), BLOCK),
+            Form::Int8(_) => y.copy_from_slice(&self.apply(x, m)),
+        }
+    }
+
     /// dx [m, in] = dy [m, out] W.
     pub fn apply_backward(&self, dy: &[f32], m: usize) -> Vec<f32> {
         let packed = self
@@ -102,6 +110,15 @@ impl Linear {
         let mut dx = vec![0.0; m * self.in_dim()];
         gemm(MatRef::rows(dy, self.out_dim()), m, packed.view(), &mut dx, self.in_dim(), BLOCK);
         dx
+    }
+
+    /// Bytes of the packed forms in memory.
+    pub fn bytes(&self) -> usize {
+        let forward = match &self.form {
+            Form::F32(w) => w.bytes(),
+            Form::Int8(w) => w.bytes(),
+        };
+        forward + self.backward.get().map_or(0, Packed::bytes)
     }
 
     /// Row j of W: an embedding.
