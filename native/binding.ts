@@ -155,7 +155,7 @@ export interface Binding {
   encodeWith(tokenizer: string, text: string): Uint32Array
   buildAttributionIndex(
     model: RawModel,
-    adapter: RawAdapter,
+    adapters: RawAdapter[],
     samples: RawSample[],
     config: RawIndexInput,
     cancel: RawCancel,
@@ -169,6 +169,27 @@ export interface Binding {
     prompt: Uint32Array,
     response: Uint32Array,
   ): Promise<Int8Array>
+  sketchSamplesBy(
+    model: RawModel,
+    adapters: RawAdapter[],
+    index: RawIndex,
+    samples: RawSample[],
+  ): Promise<Int8Array>
+  influenceScores(
+    model: RawModel,
+    adapters: RawAdapter[],
+    train: RawSample[],
+    queries: RawSample[],
+    config: { damping: number; labelDraws: number; seed: bigint },
+    cancel: RawCancel,
+    onProgress: ((event: RawPhase) => void) | null,
+  ): Promise<{ scores: Float32Array; events: number }>
+  scoreSamples(sketches: Int16Array, k: number, query: Int8Array): BigInt64Array
+  scanSketches(
+    sketches: Int8Array,
+    query: Int8Array,
+    top: number,
+  ): { rows: Uint32Array; scores: Int32Array }
   scoreTable(
     sums: Int32Array,
     k: number,

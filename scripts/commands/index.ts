@@ -2,6 +2,7 @@
 import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
+import { attributeRows } from './attribute.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
 import { dbStats, dbVerify } from './db.ts'
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   exportChain,
   modelFetch,
   generateAnswers,
+  attributeRows,
   ...accountCommands,
   configPrint,
   token,
