@@ -68,11 +68,25 @@ export interface RawProgress {
   lr: number
   gradNorm: number
   tokensPerSecond: number
+  /** Mean loss of the evaluation samples, when they were evaluated after this step. */
+  evaluation?: number
+}
+
+export interface RawRun {
+  together: number
+  evaluation: RawSample[]
+  evaluateEvery: number
+  patience: number
+  checkpointDir?: string
+  checkpointEvery: number
+  resume: boolean
 }
 
 export interface RawTrained {
   finalLoss: number
   steps: number
+  bestStep?: number
+  bestLoss?: number
   events: number
 }
 
@@ -135,6 +149,7 @@ export interface Binding {
     samples: RawSample[],
     lora: { rank: number; alpha: number; rslora: boolean; targets: string[]; epochs: number },
     schedule: RawSchedule,
+    run: RawRun,
     baseName: string,
     outDir: string,
     cancel: RawCancel,

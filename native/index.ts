@@ -9,7 +9,7 @@
  * Vocabulary: token = u32 id; sample = tokens of which those from `lossFrom` on are targets; sketch =
  * int8 [k] of a query; sums = int32 [contributors, k], row-major.
  */
-import type { RawAdapter, RawAnswer, RawModel, RawProgress, RawRequest } from './binding.ts'
+import type { RawAdapter, RawAnswer, RawModel, RawProgress, RawRequest, RawRun } from './binding.ts'
 import { binding, later, now, withEvents } from './call.ts'
 import { rawSamples, type Sample } from './samples.ts'
 import type { ScheduleOptions } from './schedule.ts'
@@ -214,6 +214,24 @@ export interface TrainLoraConfig extends ScheduleOptions {
   baseName?: string
 }
 
+/** What a run does besides its steps; none of it moves a byte of a step. */
+export interface TrainRunOptions {
+  /** Samples of a batch whose gradients are held at once (gradient accumulation), default all. */
+  together?: number
+  /** Samples that are evaluated, not trained on. */
+  evaluation?: readonly Sample[]
+  /** Steps between evaluations, default an epoch. */
+  evaluateEvery?: number
+  /** Evaluations without a lower loss before the run stops; then the best adapter is the result. Default never. */
+  patience?: number
+  /** PEFT directories `checkpoint-<step>` with the optimiser's state go here. */
+  checkpointDir?: string
+  /** Steps between checkpoints, default an epoch. */
+  checkpointEvery?: number
+  /** Go on from the newest checkpoint of the same run, if there is one: same final bytes. */
+  resume?: boolean
+}
+
 export const LORA_TARGETS: readonly string[] = [
   'q_proj',
   'k_proj',
@@ -227,17 +245,20 @@ export const LORA_TARGETS: readonly string[] = [
 export interface TrainedAdapter {
   adapter: Adapter
   /** Mean loss per target token of the last batch. */
+  /** NaN when a resumed run had no step left. */
   finalLoss: number
   steps: number
+  /** The best evaluation. */
+  best?: { step: number; loss: number }
 }
 
 /**
  * Fine-tunes a LoRA adapter and writes its PEFT directory. Same model, samples and config => same
- * bytes. Nothing is written when it fails or is cancelled (NATIVE_CANCELLED).
+ * bytes. Nothing but checkpoints is written when it fails or is cancelled (NATIVE_CANCELLED).
  */
 export async function trainLora(
   model: Model,
-  options: { samples: readonly Sample[]; config: TrainLoraConfig },
+  options: { samples: readonly Sample[]; config: TrainLoraConfig; run?: TrainRunOptions },
   outDir: string,
   onProgress?: (progress: Progress) => void,
   signal?: AbortSignal,
@@ -259,6 +280,7 @@ export async function trainLora(
         rawSamples(options.samples),
         lora,
         rawSchedule(config),
+        rawRun(options.run ?? {}),
         config.baseName ?? '',
         outDir,
         cancel,
@@ -266,7 +288,21 @@ export async function trainLora(
       ),
     (result) => result[0].events,
   )
-  return { adapter: new Adapter(raw), finalLoss: trained.finalLoss, steps: trained.steps }
+  const { finalLoss, steps, bestStep: step, bestLoss: loss } = trained
+  const best = step === undefined || loss === undefined ? {} : { best: { step, loss } }
+  return { adapter: new Adapter(raw), finalLoss, steps, ...best }
+}
+
+function rawRun(run: TrainRunOptions): RawRun {
+  return {
+    together: run.together ?? 0,
+    evaluation: rawSamples(run.evaluation ?? []),
+    evaluateEvery: run.evaluateEvery ?? 0,
+    patience: run.patience ?? 0,
+    ...(run.checkpointDir === undefined ? {} : { checkpointDir: run.checkpointDir }),
+    checkpointEvery: run.checkpointEvery ?? 0,
+    resume: run.resume ?? false,
+  }
 }
 
 export interface TrainBaseConfig extends ScheduleOptions {

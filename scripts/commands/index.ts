@@ -16,6 +16,7 @@ import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
+import { trainAdapter } from './train.ts'
 import { version } from './version.ts'
 
 const help: Command = {
@@ -45,6 +46,7 @@ export const COMMANDS: readonly Command[] = [
   exportChain,
   modelFetch,
   generateAnswers,
+  trainAdapter,
   attributeRows,
   ...accountCommands,
   configPrint,

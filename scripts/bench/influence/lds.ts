@@ -53,7 +53,9 @@ export function spearman(a: readonly number[], b: readonly number[]): number {
 
 /** Ranks from 0; equal values share the mean of theirs. */
 function ranks(values: readonly number[]): number[] {
-  const order = values.map((_, i) => i).sort((i, j) => (values[i] as number) - (values[j] as number))
+  const order = values
+    .map((_, i) => i)
+    .sort((i, j) => (values[i] as number) - (values[j] as number))
   const out = new Array<number>(values.length)
   for (let from = 0; from < order.length; ) {
     let to = from + 1
