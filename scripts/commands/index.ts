@@ -2,6 +2,7 @@
 import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
+import { attributeRows } from './attribute.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
 import { dbStats, dbVerify } from './db.ts'
@@ -15,6 +16,7 @@ import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
+import { trainAdapter } from './train.ts'
 import { version } from './version.ts'
 
 const help: Command = {
@@ -44,6 +46,8 @@ export const COMMANDS: readonly Command[] = [
   exportChain,
   modelFetch,
   generateAnswers,
+  trainAdapter,
+  attributeRows,
   ...accountCommands,
   configPrint,
   token,

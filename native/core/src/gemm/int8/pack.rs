@@ -22,6 +22,11 @@ pub struct PackedI8 {
 }
 
 impl PackedI8 {
+    /// In memory.
+    pub fn bytes(&self) -> usize {
+        self.data.len() + 4 * self.scales.len()
+    }
+
     /// Quantises W row-major [n, k].
     pub fn from_weight(w: &[f32], n: usize, k: usize) -> Self {
         assert!(w.len() == n * k && (1..=super::K_MAX).contains(&k), "W [{n}, {k}]");
