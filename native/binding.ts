@@ -91,6 +91,16 @@ export interface RawIndexInput {
   seed: bigint
 }
 
+export interface RawSuffix {
+  length(): number
+  roots(): Uint8Array
+  bytes(): Uint8Array
+  fault(): number
+  matches(query: Uint32Array): Uint32Array
+  values(array: number, from: number, count: number): Uint32Array
+  open(array: number, chunk: number): { values: Uint32Array; siblings: Uint8Array }
+}
+
 export interface RawBuiltIndex {
   artefact: Uint8Array
   k: number
@@ -110,6 +120,8 @@ export interface Binding {
     cudaReason: string
   }
   panicForTest(late: boolean): Promise<void>
+  buildSuffix(stream: Uint32Array): Promise<RawSuffix>
+  loadSuffix(bytes: Uint8Array): Promise<RawSuffix>
   loadModel(path: string): Promise<RawModel>
   loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
   generateTokens(

@@ -27,6 +27,7 @@ import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
 export * from './crypto.ts'
+export * from './suffix.ts'
 export { NativeError } from './errors.ts'
 export type { ScheduleOptions } from './schedule.ts'
 

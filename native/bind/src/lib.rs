@@ -10,6 +10,7 @@ mod crypto;
 mod job;
 mod model;
 mod run;
+mod suffix;
 mod train;
 
 use napi_derive::napi;

@@ -19,6 +19,7 @@ pub mod math;
 pub mod model;
 pub mod ops;
 pub mod pool;
+pub mod suffix;
 pub mod tensors;
 pub mod train;
 
