@@ -27,5 +27,7 @@ export const SKETCH_ENTRIES_MAX = 4_096
 export const CONTRIBUTORS_MAX = 4_096
 /** ATTRIBUTE: contributors paid by one receipt. */
 export const PAID_CONTRIBUTORS_MAX = 64
+/** ATTRIBUTE: span and retrieval claims of one receipt. */
+export const CLAIMS_MAX = 64
 /** ATTRIBUTE: receipts of one `scoreBatch`. */
 export const SCORE_BATCH_MAX = 64

@@ -5,6 +5,7 @@
 
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { splitByWeights } from '../node/attribution/split.ts'
+import { keccakHex } from '../node/base/bytes.ts'
 import type { Registry } from '../node/model/registry.ts'
 import { comparePayouts, type Difference, field, type Payout } from './compare.ts'
 
@@ -14,6 +15,9 @@ export async function reattribute(
   registry: Registry,
 ): Promise<Difference | null> {
   const { receipt, shares, contributors, block } = settled
+  // Nobody makes claims yet, so whatever is claimed has no ground.
+  const claims = field('claims', 'claimsHash', receipt.claimsHash, keccakHex(new Uint8Array(0)))
+  if (claims) return claims
   const score = await registry.score(receipt.modelId, sketch, block.hash)
   const root = field(
     'attribution',
