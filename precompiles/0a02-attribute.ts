@@ -14,12 +14,13 @@
  * (`mix.ts`), and `amount` cut by the weights.
  */
 import { SCORE_BATCH_MAX, SKETCH_ENTRIES_MAX } from '../genesis/limits.ts'
+import { score as nativeScore } from '../native/index.ts'
 import { claimsGas, SCORE_ENTRY_GAS, scoreGas } from './gas.ts'
 import type { Precompile, PrecompileContext, PrecompileOutcome } from './host.ts'
 import type { Table } from './manifest.ts'
 import { decodeClaims, mix } from './mix.ts'
 import { sealedManifest, sealedTable } from './models.ts'
-import { type Share, score, splitAmount } from './score.ts'
+import { type Share, type score, splitAmount } from './score.ts'
 import { sumRoot } from './sum-tree.ts'
 import { addressWord, decodeStrict, encodeAbi, selectorOf, wordArray, wordOf } from './util.ts'
 
@@ -63,7 +64,7 @@ async function scoreOne(context: PrecompileContext): Promise<PrecompileOutcome> 
   const found = await prepare(context, args.modelId, [args.sketch])
   if ('kind' in found) return found
   const { table, gasUsed } = found
-  const shares = score(table, signed(args.sketch))
+  const shares = fastScore(table, signed(args.sketch))
   const output = encodeAbi([
     {
       tail: wordArray(shares.map(({ index }) => addressWord(table.accounts[index] as Uint8Array))),
@@ -73,6 +74,13 @@ async function scoreOne(context: PrecompileContext): Promise<PrecompileOutcome> 
     { word: attributionRoot(table, shares) },
   ])
   return { kind: 'return', gasUsed, output }
+}
+
+/** The native scorer: the twin's shares (`test/precompiles/native.test.ts`), 9.5 ms -> 0.13 ms for 1,000 x 1,024. */
+const fastScore: typeof score = ({ k, top, sums, multipliers }, query) => {
+  const all = Uint32Array.from(multipliers)
+  const { indices, weights } = nativeScore({ k, top, sums, multipliers: all, query })
+  return [...indices].map((index, i) => ({ index, weight: weights[i] as bigint }))
 }
 
 async function share(context: PrecompileContext): Promise<PrecompileOutcome> {
@@ -95,7 +103,7 @@ async function share(context: PrecompileContext): Promise<PrecompileOutcome> {
   const claims = decodeClaims(args.claims, table.accounts.length)
   if (typeof claims === 'string') return halt(claims)
   const [gradient, span, retrieval] = args.channels.map(Number) as [number, number, number]
-  const shares = mix(table, signed(args.sketch), claims, { gradient, span, retrieval })
+  const shares = mix(table, signed(args.sketch), claims, { gradient, span, retrieval }, fastScore)
   const amounts = splitAmount(args.amount, shares)
   const output = encodeAbi([
     {
@@ -133,7 +141,7 @@ async function scoreBatch(context: PrecompileContext): Promise<PrecompileOutcome
   let unattributed = 0n
   sketches.forEach((sketch, i) => {
     const amount = amounts[i] as bigint
-    const shares = score(table, signed(sketch))
+    const shares = fastScore(table, signed(sketch))
     const parts = splitAmount(amount, shares)
     if (shares.length === 0) unattributed += amount
     shares.forEach(({ index }, j) => {

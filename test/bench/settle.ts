@@ -1,6 +1,6 @@
 /**
- * Settlement at scale: one block with 200 receipts in batches, real signatures, a table of 43 contributors x 64 of which
- * 32 are paid; and `score` for 1,000 contributors x 1,024, native beside its twin. Gas and milliseconds.
+ * Settlement at scale: 200 receipts in batches of 50, a block each, with real signatures, two contributors paid by
+ * each receipt; and `score` for 1,000 contributors x 1,024, native beside its twin. Gas and milliseconds.
  */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -13,6 +13,7 @@ import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { attributionMethods } from './attribution.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -31,7 +32,12 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+  return {
+    ...dataMethods(services),
+    ...modelMethods(services),
+    ...receiptMethods(services),
+    ...attributionMethods(services),
+  }
 }
 
 function dataMethods({
