@@ -8,6 +8,7 @@
  *   seal      the same for the manifest + reading the table + 60 a contributor checked
  *   score     base 3,000 + reading the table + 1 per 8 multiply-adds + 60 a contributor ranked
  *   share     the same + 60 a claim + 600 to cut the amount and to close the sum tree of 64
+ *   span      base 3,000 + reading record and tables + 8 a byte of input: a hash for every 32 of them
  *   scoreBatch  reads the table once, the rest per sketch; 10 a contributor merged
  *
  * Reading a table: 2,600 a chunk (a cold account) + 3 a word (a copy).
@@ -28,6 +29,7 @@ const CONTRIBUTOR_RANKED = 60
 const CONTRIBUTOR_MERGED = 10
 const SHARE_BASE = 600
 const CLAIM = 60
+const SPAN_BYTE = 8
 
 export type TableShape = {
   readonly k: number
@@ -56,6 +58,10 @@ export function scoreGas(shape: TableShape, sketches: number): bigint {
 /** What `share` takes beside one score. */
 export function claimsGas(bytes: number): bigint {
   return BigInt(SHARE_BASE + CLAIM * Math.ceil(bytes / CLAIM_BYTES))
+}
+
+export function spanGas(tables: number, inputBytes: number): bigint {
+  return SCORE_ENTRY_GAS + BigInt(COLD_ACCOUNT * tables + SPAN_BYTE * inputBytes)
 }
 
 function readGas(shape: TableShape): bigint {
