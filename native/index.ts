@@ -27,9 +27,9 @@ import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
 export * from './crypto.ts'
-export * from './suffix.ts'
 export { NativeError } from './errors.ts'
 export type { ScheduleOptions } from './schedule.ts'
+export * from './suffix.ts'
 
 let loaded: Binding | undefined
 
