@@ -111,6 +111,16 @@ export interface RawIndexInput {
   seed: bigint
 }
 
+export interface RawSuffix {
+  length(): number
+  roots(): Uint8Array
+  bytes(): Uint8Array
+  fault(): number
+  matches(query: Uint32Array): Uint32Array
+  values(array: number, from: number, count: number): Uint32Array
+  open(array: number, chunk: number): { values: Uint32Array; siblings: Uint8Array }
+}
+
 export interface RawBuiltIndex {
   artefact: Uint8Array
   k: number
@@ -199,6 +209,8 @@ export interface Binding {
   }
   panicForTest(late: boolean): Promise<void>
   loadModel(path: string, precision: Precision): Promise<RawModel>
+  buildSuffix(stream: Uint32Array): Promise<RawSuffix>
+  loadSuffix(bytes: Uint8Array): Promise<RawSuffix>
   loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
   generateTokens(
     model: RawModel,

@@ -23,6 +23,7 @@ export { NativeError } from './errors.ts'
 export * from './generation.ts'
 export type { Sample } from './samples.ts'
 export type { ScheduleOptions } from './schedule.ts'
+export * from './suffix.ts'
 
 /** What this build and machine can do. `kernelSet` names the arithmetic; receipts carry it. */
 export interface Capabilities {

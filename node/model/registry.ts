@@ -10,7 +10,10 @@ import {
   ModelRegistry,
   ReceiptRegistry,
   RewardDistributor,
+  SplitPolicy,
 } from '../../genesis/contracts.generated.ts'
+import type { Channels } from '../../precompiles/mix.ts'
+import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
@@ -59,17 +62,22 @@ export type ScoreRecord = {
 export const LIST_MAX = 1_000
 
 export const CONTRACTS: Readonly<
-  Record<'datanets' | 'models' | 'escrow' | 'receipts' | 'rewards' | 'attribute', Contract>
+  Record<
+    'datanets' | 'models' | 'escrow' | 'receipts' | 'rewards' | 'policies' | 'attribute',
+    Contract
+  >
 > = {
   datanets: { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi },
   models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
   escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
   receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
   rewards: { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi },
+  policies: { address: OPENLEDGER.splitPolicy, abi: SplitPolicy.abi as Abi },
   attribute: {
     address: PRECOMPILE.attribute,
     abi: parseAbi([
       'function score(bytes32 modelId, bytes sketch) view returns (address[], uint32[], uint64[], bytes32)',
+      'function share(bytes32 modelId, bytes sketch, bytes claims, uint16[3] channels, uint256 amount) view returns (address[], uint32[], uint64[], uint256[], bytes32)',
     ]) as Abi,
   },
 }
@@ -150,6 +158,33 @@ export class Registry {
       [readonly Hex[], readonly number[], readonly bigint[], Hex]
     >(CONTRACTS.attribute, 'score', args, at)
     return { accounts: accounts.map(lower), indices, weights, attributionRoot }
+  }
+
+  /** What settlement pays contributors: all channels of a policy, `amount` wei cut by the weights. */
+  async share(
+    settled: Pick<SettledReceipt, 'receipt' | 'sketch' | 'claims'>,
+    policyId: number,
+    amount: bigint,
+    at: BlockTag = 'unsafe',
+  ): Promise<ScoreRecord & { readonly amounts: readonly bigint[] }> {
+    const { receipt, sketch, claims } = settled
+    const { gradient, span, retrieval } = await this.#read<Channels>(
+      CONTRACTS.policies,
+      'channelsOf',
+      [policyId],
+      at,
+    )
+    const channels = [gradient, span, retrieval]
+    const args = [receipt.modelId, toHex(sketch), toHex(claims), channels, amount]
+    const [accounts, indices, weights, amounts, attributionRoot] = await this.#read<
+      [readonly Hex[], readonly number[], readonly bigint[], readonly bigint[], Hex]
+    >(CONTRACTS.attribute, 'share', args, at)
+    return { accounts: accounts.map(lower), indices, weights, amounts, attributionRoot }
+  }
+
+  /** The four shares of a fee under a policy, wei. */
+  splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
+    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
   }
 
   isSettled(receipt: Hex): Promise<boolean> {

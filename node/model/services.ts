@@ -183,6 +183,7 @@ function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlem
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
     sketch: `0x${Buffer.from(sketch).toString('hex')}`,
+    claims: '0x',
   }
 }
 

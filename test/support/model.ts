@@ -7,7 +7,7 @@
  *   bob          1          0
  *   carol        0          3
  */
-import { keccak256, toHex as viemHex } from 'viem'
+import { keccak256 } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
@@ -24,7 +24,8 @@ import {
   voucherHash,
 } from '../../node/attribution/receipt.ts'
 import { type AttributionTable, encodeSeal } from '../../node/attribution/table.ts'
-import { type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
+import { sumRoot } from '../../precompiles/sum-tree.ts'
 import { alice, bob, CHAIN_ID, type Wallet } from './chain.ts'
 import { type Contract, carol, type Economy, operator, provider } from './economy.ts'
 
@@ -106,11 +107,11 @@ export const SHARES: readonly (readonly [number, bigint])[] = [
 export const BARREN_SKETCH: Hex = '0xff00'
 
 export function attributionRoot(shares: readonly (readonly [number, bigint])[]): Hex {
-  const parts = shares.map(
-    ([index, weight]) =>
-      viemHex(index, { size: 4 }).slice(2) + viemHex(weight, { size: 8 }).slice(2),
-  )
-  return keccak256(`0x${parts.join('')}`)
+  const leaves = shares.map(([index, weight]) => {
+    const { account } = table.contributors[index] as { account: Hex }
+    return { index, weight, account: fromHex(account) }
+  })
+  return toHex(sumRoot(leaves))
 }
 
 export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceReceipt {
@@ -131,6 +132,7 @@ export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceRece
     traceRoot: ZERO_HASH,
     policyId: 1,
     sketchHash: keccak256(SKETCH),
+    claimsHash: keccak256('0x'),
     attributionRoot: attributionRoot(SHARES),
     startedAt: 1n,
     finishedAt: 2n,
@@ -144,6 +146,7 @@ export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceRece
 export type SettlementChange = {
   readonly cumulative?: bigint
   readonly sketch?: Hex
+  readonly claims?: Hex
   /** Who signs instead of those the receipt names. */
   readonly providerKey?: Wallet
   readonly payerKey?: Wallet
@@ -165,6 +168,7 @@ export function settlementOf(receipt: InferenceReceipt, change: SettlementChange
       (change.payerKey ?? bob).key,
     ),
     sketch: change.sketch ?? SKETCH,
+    claims: change.claims ?? '0x',
   }
 }
 

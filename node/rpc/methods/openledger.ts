@@ -16,6 +16,7 @@ import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
+import { attributionMethods } from './attribution.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -46,6 +47,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       receiptView,
       jobView,
     }),
+    ...attributionMethods(services),
   }
 }
 

@@ -24,7 +24,7 @@ pub struct PackedI8 {
 impl PackedI8 {
     /// In memory.
     pub fn bytes(&self) -> usize {
-        self.data.len() + 4 * self.scales.len()
+        size_of_val(&self.data[..]) + size_of_val(&self.scales[..])
     }
 
     /// Quantises W row-major [n, k].
