@@ -13,6 +13,7 @@ import {
   FeeVault,
   GasPriceOracle,
   InferenceEscrow,
+  JobRegistry,
   L1Block,
   L2ToL1MessagePasser,
   ModelRegistry,
@@ -105,6 +106,7 @@ function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
   return {
     [OPENLEDGER.datanetRegistry]: account(DatanetRegistry.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
+    [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
     [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
     [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [

@@ -30,7 +30,7 @@ import {
   DEFAULT_TRAINING,
   manifestHash,
   type TrainingManifest,
-} from '../../node/model/manifest.ts'
+} from '../../node/factory/manifest.ts'
 import type { Account } from './accounts.ts'
 import type { Author } from './sotu.ts'
 import type { Call, Wallet } from './wallet.ts'

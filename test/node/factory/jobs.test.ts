@@ -1,13 +1,13 @@
 import t from 'tap'
 import { ZERO_HASH } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
-import { JOBS_WAITING_MAX, JobQueue, type JobRunner } from '../../../node/model/jobs.ts'
+import { JOBS_WAITING_MAX, JobQueue, type JobRunner } from '../../../node/factory/jobs.ts'
 import {
   DEFAULT_TRAINING,
   manifestHash,
   type TrainingManifest,
-} from '../../../node/model/manifest.ts'
-import type { TrainingResult } from '../../../node/model/train.ts'
+} from '../../../node/factory/manifest.ts'
+import type { TrainingResult } from '../../../node/factory/train.ts'
 
 const manifest = (seed: number): TrainingManifest => ({
   ...DEFAULT_TRAINING,
