@@ -11,7 +11,7 @@ import {
   ReceiptRegistry,
   RewardDistributor,
 } from '../../genesis/contracts.generated.ts'
-import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import { type ChainReader, type Contract, readContract } from './contracts.ts'
@@ -28,6 +28,8 @@ export type ModelRecord = Rates & {
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
   readonly datanetIds: readonly bigint[]
+  /** In the same order. */
+  readonly versions: readonly number[]
 }
 
 export type DatanetRecord = {
@@ -102,14 +104,6 @@ export class Registry {
   async model(id: Hex, at: BlockTag = 'unsafe'): Promise<ModelRecord | null> {
     const found = await orNull(this.#read<RawModel>(CONTRACTS.models, 'getModel', [id], at))
     return found && { ...found, id, owner: lower(found.owner) }
-  }
-
-  /** The block in which a training manifest was committed; null when it was not. */
-  async manifestBlock(hash: Hex): Promise<bigint | null> {
-    const found = await orNull(
-      this.#read<{ owner: Hex; blockNumber: bigint }>(CONTRACTS.models, 'getManifest', [hash]),
-    )
-    return found && found.owner !== ZERO_ADDRESS ? found.blockNumber : null
   }
 
   async datanets(): Promise<DatanetRecord[]> {

@@ -9,6 +9,7 @@ import type { ChainConfig } from '../../genesis/chain.ts'
 import {
   DatanetRegistry,
   InferenceEscrow,
+  JobRegistry,
   ModelRegistry,
   OpenToken,
   Portal,
@@ -25,12 +26,7 @@ import {
 import { userError } from '../../node/base/errors.ts'
 import { encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
 import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
-import {
-  type DatanetVersionRef,
-  DEFAULT_TRAINING,
-  manifestHash,
-  type TrainingManifest,
-} from '../../node/factory/manifest.ts'
+import type { DatanetVersionRef, TrainingManifest } from '../../node/factory/manifest.ts'
 import type { Account } from './accounts.ts'
 import type { Author } from './sotu.ts'
 import type { Call, Wallet } from './wallet.ts'
@@ -213,88 +209,110 @@ export async function createDatanet(
 }
 
 export type TrainedModel = {
-  readonly manifestHash: Hex
-  readonly adapterHash: Hex
-  readonly artefactHash: Hex
-  readonly leavesRoot: Hex
+  readonly modelId: Hex
   readonly losses: readonly number[]
-  readonly contributors: readonly Hex[]
-  readonly chunks: readonly Hex[]
-  readonly seal: Hex
+  readonly contributors: number
+  /** Pieces of the attribution table, in the state. */
+  readonly chunks: number
 }
 
 type JobView = {
   readonly state: string
-  readonly error?: string
-  readonly progress?: { phase: string; step: number; steps: number; loss?: number; stage?: string }
-  readonly result?: TrainedModel
+  readonly error: { readonly message: string } | null
+  readonly progress: {
+    readonly phase: string
+    readonly step: number
+    readonly steps: number
+    readonly loss?: number
+    readonly stage?: string
+  } | null
+  readonly points: readonly (readonly [step: number, loss: number, gradNorm: number])[]
+  readonly result: { readonly contributors: readonly Hex[]; readonly chunks: readonly Hex[] } | null
+  readonly modelId: Hex | null
 }
 
-/** Registers the base, commits the manifest, and lets the node train. */
+type DraftView = {
+  readonly manifest: TrainingManifest
+  readonly terms: TermsView
+  readonly estimate: { readonly fee: string; readonly seconds: { readonly total: number } }
+}
+
+type TermsView = {
+  readonly manifest: {
+    readonly datanetIds: readonly string[]
+    readonly evaluationIds: readonly string[]
+  }
+  readonly deadline: string
+}
+
+/** Registers the base, commits the job with its fee, and waits until its model is on chain. */
 export async function train(
-  input: { datanet: DatanetVersionRef; builder: Wallet; rpc: Rpc },
+  input: { name: string; datanet: DatanetVersionRef; builder: Wallet; rpc: Rpc },
   update: Update,
-): Promise<{ model: TrainedModel; manifest: TrainingManifest }> {
-  const { builder, rpc } = input
-  const { datanet, version, rowsRoot: root, manifestHash: versionManifest } = input.datanet
-  const registry = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi }
-  const info = await rpc<{
-    baseModel: { hash: Hex; name: string; licence: string }
-    kernelSet: number
-  }>('openledger_nodeInfo')
-  const manifest: TrainingManifest = {
-    ...DEFAULT_TRAINING,
-    base: info.baseModel.hash,
-    kernelSet: info.kernelSet,
-    datanets: [{ datanet, version, rowsRoot: root, manifestHash: versionManifest }],
-  }
-  const { name, licence } = info.baseModel
+): Promise<TrainedModel> {
+  const { builder, rpc, datanet } = input
+  const { baseModel } = await rpc<{ baseModel: { hash: Hex; name: string; licence: string } }>(
+    'openledger_nodeInfo',
+  )
   await builder.send({
-    ...registry,
+    address: OPENLEDGER.modelRegistry,
+    abi: ModelRegistry.abi as Abi,
     functionName: 'registerBase',
-    args: [manifest.base, name, licence],
+    args: [baseModel.hash, baseModel.name, baseModel.licence],
   })
-  const hash = manifestHash(manifest)
-  const args = [hash, manifest.base, [BigInt(datanet)], [version]]
-  await builder.send({ ...registry, functionName: 'commitManifest', args })
-
-  const id = await rpc<Hex>('openledger_submitJob', manifest)
-  const model = await until('the training', async () => {
+  const draft = await rpc<DraftView>('openledger_draftJob', {
+    name: input.name,
+    datanets: [{ datanet: datanet.datanet, version: datanet.version }],
+  })
+  await builder.send({
+    address: OPENLEDGER.jobRegistry,
+    abi: JobRegistry.abi as Abi,
+    functionName: 'submit',
+    args: [termsOf(draft.terms)],
+    value: BigInt(draft.estimate.fee),
+  })
+  const id = await rpc<Hex>('openledger_submitJob', draft.manifest)
+  return until('the training', async () => {
     const job = await rpc<JobView>('openledger_getJob', id)
-    if (job.state === 'failed') throw userError('job-failed', `the training failed: ${job.error}`)
+    if (job.state === 'failed' || job.state === 'cancelled')
+      throw userError('job-failed', `the training ${job.state}: ${job.error?.message}`)
     if (job.progress) update(...progressOf(job.progress))
-    return job.result
+    const { result, modelId } = job
+    if (!result || !modelId) return null
+    return {
+      modelId,
+      losses: job.points.map(([, loss]) => loss),
+      contributors: result.contributors.length,
+      chunks: result.chunks.length,
+    }
   })
-  return { model, manifest }
 }
 
-/** Uploads the table chunk by chunk, seals it, sets the price. The model's id on chain. */
-export async function registerModel(
-  input: { name: string; model: TrainedModel; builder: Wallet; rateIn: bigint; rateOut: bigint },
-  update: Update,
-): Promise<Hex> {
-  const { model, builder } = input
-  const registry = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi }
-  for (const [i, chunk] of model.chunks.entries()) {
-    await builder.send({ ...registry, functionName: 'putChunk', args: [chunk] })
-    update((i + 1) / (model.chunks.length + 2), `chunk ${i + 1} of ${model.chunks.length}`)
+/** JSON has no bigints. */
+function termsOf(terms: TermsView): object {
+  const { manifest, deadline } = terms
+  return {
+    ...terms,
+    deadline: BigInt(deadline),
+    manifest: {
+      ...manifest,
+      datanetIds: manifest.datanetIds.map(BigInt),
+      evaluationIds: manifest.evaluationIds.map(BigInt),
+    },
   }
-  const params = {
-    manifestHash: model.manifestHash,
-    adapterHash: model.adapterHash,
-    artefactHash: model.artefactHash,
-    leavesRoot: model.leavesRoot,
-    name: input.name,
-    sealManifest: model.seal,
-  }
-  await builder.send({ ...registry, functionName: 'registerModel', args: [params] })
-  const modelId = keccakHex(fromHex(model.seal))
-  await builder.send({
-    ...registry,
+}
+
+/** The owner's price, wei per token. */
+export async function setRates(
+  modelId: Hex,
+  input: { builder: Wallet; rateIn: bigint; rateOut: bigint },
+): Promise<void> {
+  await input.builder.send({
+    address: OPENLEDGER.modelRegistry,
+    abi: ModelRegistry.abi as Abi,
     functionName: 'setRates',
     args: [modelId, input.rateIn, input.rateOut],
   })
-  return modelId
 }
 
 /** Prepaid balance from which the payer's vouchers draw. */
@@ -307,5 +325,6 @@ function progressOf(progress: NonNullable<JobView['progress']>): [number, string
   const { phase, step, steps, loss, stage } = progress
   const part = steps === 0 ? 0 : step / steps
   if (phase === 'train') return [part / 2, `step ${step} of ${steps}, loss ${loss?.toFixed(3)}`]
-  return [0.5 + part / 2, `attribution index: ${stage}`]
+  if (phase === 'register') return [0.9 + part / 10, `attribution table: ${step} of ${steps}`]
+  return [0.5 + 0.4 * part, `${phase}: ${stage}`]
 }

@@ -7,12 +7,11 @@ import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { userError } from '../../base/errors.ts'
 import type { ContentStore } from '../../content/store.ts'
-import type { Job } from '../../factory/jobs.ts'
-import type { TrainingManifest } from '../../factory/manifest.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
+import { jobMethods } from './jobs.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -31,7 +30,12 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+  return {
+    ...dataMethods(services),
+    ...modelMethods(services),
+    ...jobMethods(services.models),
+    ...receiptMethods(services),
+  }
 }
 
 function dataMethods({
@@ -93,10 +97,6 @@ function dataMethods({
 }
 
 function modelMethods({ models }: OpenledgerServices): RpcMethods {
-  const provider = (): NonNullable<ModelServices['provider']> => {
-    if (models.provider) return models.provider
-    throw userError('no-provider', 'this node serves no models; ask one that does')
-  }
   return {
     openledger_listModels: method({
       summary: 'Registered models, oldest first',
@@ -122,31 +122,6 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
         const model = await models.registry.model(id)
         if (!model) throw userError('model-unknown', `no model ${id} is registered`)
         return { fee: feeOf(model, tokensIn, tokensOut).toString(), unit: 'wei of OPEN' }
-      },
-    }),
-    openledger_submitJob: method({
-      summary: 'Queues a training whose manifest is committed on chain; answers the job id',
-      params: [required('manifest', object)],
-      result: hash.schema,
-      handler: (_context, [manifest]) =>
-        provider().jobs.submit(manifest as unknown as TrainingManifest),
-    }),
-    openledger_getJob: method({
-      summary: 'State, progress and result of a job, or null',
-      params: [required('id', hash)],
-      result: schemas.object,
-      handler: (_context, [id]) => {
-        const job = provider().jobs.get(id)
-        return job ? jobView(job) : null
-      },
-    }),
-    openledger_cancelJob: method({
-      summary: 'Cancels a waiting or running job',
-      params: [required('id', hash)],
-      result: schemas.boolean,
-      handler: (_context, [id]) => {
-        provider().jobs.cancel(id)
-        return true
       },
     }),
   }
@@ -222,14 +197,6 @@ function receiptView({
     block: { number: Number(block.number), hash: block.hash },
     transaction,
   }
-}
-
-function jobView({ id, manifest, state }: Job): JsonObject {
-  const common = { id, manifest: manifest as unknown as JsonObject, state: state.kind }
-  if (state.kind === 'running')
-    return { ...common, progress: state.progress && plain(state.progress) }
-  if (state.kind === 'failed') return { ...common, error: state.error }
-  return state.kind === 'done' ? { ...common, result: plain(state.result) } : common
 }
 
 function orNull(value: object | null): JsonObject | null {
