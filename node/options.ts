@@ -46,6 +46,8 @@ export type NodeOptions = {
   readonly diskFreeMinMib: number
   readonly baseModel: string
   readonly verifyArtefacts: boolean
+  /** NATS server over which workers elsewhere train; null: in this process. */
+  readonly natsUrl: string | null
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
   readonly sequencerSigner: string | null
@@ -301,6 +303,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: true,
     help: 'check adapters against the chain; off only to play a dishonest provider',
+  },
+  natsUrl: {
+    group: 'models',
+    kind: 'string',
+    fallback: null,
+    help: 'NATS server through which `openledger worker` trains elsewhere; none: in this process',
   },
   sequencerKey: key(KEYS.sequencer),
   sequencerKeystore: keystore(KEYS.sequencer),

@@ -71,7 +71,8 @@ export class ModelFactory {
   async start(): Promise<void> {
     this.#unwatch = await this.jobs.watch((job) => this.#changed(job))
     for (const job of await this.jobs.list()) {
-      if (isFinished(job)) continue
+      // A failed one may still have its fee on chain.
+      if (isFinished(job) && job.state !== 'failed') continue
       if (job.state === 'queued' || job.state === 'running')
         await this.#modules.fabric.queue.push(job.id, job.turn)
       this.#inTurn(job.id, () => this.#attend(job.id))
@@ -82,6 +83,11 @@ export class ModelFactory {
     this.#isStopped = true
     this.#unwatch?.()
     await Promise.allSettled(this.#turns.values())
+  }
+
+  /** What was to be done on chain is done, as far as it can be now. */
+  async settled(): Promise<void> {
+    while (this.#turns.size > 0) await Promise.allSettled(this.#turns.values())
   }
 
   /** Tells of every change of every job: state, progress, checkpoints, result. */
@@ -176,7 +182,9 @@ export class ModelFactory {
   /** Something happened to this job on chain. */
   heard(id: Hex): void {
     this.#inTurn(id, async () => {
-      if (await this.jobs.get(id)) await this.#obey(id)
+      if (!(await this.jobs.get(id))) return
+      await this.#obey(id)
+      await this.#attend(id)
     })
   }
 

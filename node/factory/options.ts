@@ -23,4 +23,3 @@ export const LEASE_RENEWAL_MS = 240_000
 export const CONTAMINATION_TOKENS = 13
 /** Runs of training tokens that are compared. */
 export const CONTAMINATION_RUNS_MAX = 8_000_000
-export const METADATA_ENTRIES_MAX = 16

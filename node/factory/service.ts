@@ -17,12 +17,13 @@ import type { Store } from '../store/store.ts'
 import { JOB_CONTRACT, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
+import { openNatsFabric } from './fabric/nats.ts'
 import { ModelFactory } from './factory.ts'
 import { DATANET_FILE_BYTES_MAX } from './options.ts'
 import { TrainingWorker } from './worker.ts'
 
 export type JobModules = {
-  readonly options: Pick<NodeOptions, 'dataDir'>
+  readonly options: Pick<NodeOptions, 'dataDir' | 'natsUrl'>
   readonly chain: Chain
   readonly store: Store
   readonly content: ContentStore
@@ -46,7 +47,11 @@ const WEI_PER_SECOND = 10n ** 15n
 export async function openJobService(modules: JobModules): Promise<JobService> {
   const { options, chain, store, content, registry, base, account } = modules
   const log = modules.log.child('factory')
-  const fabric = await openLocalFabric({ table: store.table('jobs'), content, log })
+  const { natsUrl: url } = options
+  const prefix = `openledger-${chain.config.l2ChainId}`
+  const fabric = url
+    ? await openNatsFabric({ url, prefix }, log)
+    : await openLocalFabric({ table: store.table('jobs'), content, log })
   const read = readerOf(modules)
   const jobChain = new JobChain({
     chain: {
@@ -79,7 +84,8 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
         for (const id of jobsIn(receipts)) factory.heard(id)
       })
       await factory.start()
-      worker.start()
+      // With a server the work is the workers'.
+      if (!url) worker.start()
     },
     stop: async () => {
       unsubscribe()

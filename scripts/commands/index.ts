@@ -16,6 +16,7 @@ import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
 import { version } from './version.ts'
+import { worker } from './worker.ts'
 
 const help: Command = {
   name: 'help',
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   dbVerify,
   importChain,
   exportChain,
+  worker,
   modelFetch,
   generateAnswers,
   ...accountCommands,

@@ -71,7 +71,7 @@ t.test('a job whose rows are not those of the manifest fails, and its fee goes b
   world.worker('one').start()
   const job = await world.until(id, ({ state }) => state === 'failed')
   t.match(job.error, { code: 'training-rows', message: /order root/ })
-  await world.factory.stop()
+  await world.factory.settled()
   t.equal(await world.economy.read(jobsContract, 'held'), 0n)
   t.ok(before - world.economy.balance(alice.address) < 10n ** 17n, 'but for the gas')
 })
@@ -82,10 +82,11 @@ t.test(
     const world = await openWorld(t)
     const { factory } = world
     const worker = world.worker('one')
-    const reference = await world.submit({ seed: 1 })
+    const long = { seed: 1, training: { ...TINY.training, epochs: 8 } }
+    const reference = await world.submit(long)
     await factory.submit(reference.manifest)
     // The same work with another name.
-    const { id, manifest } = await world.submit({ seed: 1, name: 'paused' })
+    const { id, manifest } = await world.submit({ ...long, name: 'paused' })
     const stopOnce = factory.on((job) => {
       if (job.id !== id || job.checkpoints.length < 1) return
       stopOnce()
