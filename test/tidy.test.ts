@@ -39,6 +39,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/l1',
       'node/model',
       'node/attribution',
+      'node/datanet',
       'node/rpc',
     ],
   },
