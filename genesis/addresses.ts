@@ -28,6 +28,7 @@ export const OPENLEDGER = {
   receiptRegistry: '0x4f50454e00000000000000000000000000000006',
   rewardDistributor: '0x4f50454e00000000000000000000000000000007',
   splitPolicy: '0x4f50454e00000000000000000000000000000008',
+  datanetValidation: '0x4f50454e00000000000000000000000000000010',
 } as const
 
 /** Contracts that stand at the same address on every chain. */

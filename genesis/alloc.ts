@@ -10,6 +10,7 @@ import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
 import { type ChainConfig, type Economy, economyOf } from './chain.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   FeeVault,
   GasPriceOracle,
   InferenceEscrow,
@@ -105,6 +106,7 @@ function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
 function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
   return {
     [OPENLEDGER.datanetRegistry]: account(DatanetRegistry.deployedBytecode),
+    [OPENLEDGER.datanetValidation]: account(DatanetValidation.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
     [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),

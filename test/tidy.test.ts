@@ -40,6 +40,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/model',
       'node/factory',
       'node/attribution',
+      'node/datanet',
       'node/rpc',
     ],
   },

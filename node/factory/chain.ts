@@ -11,7 +11,7 @@ import { type ChainReader, type Contract, readContract } from '../model/contract
 import type { Action } from './control.ts'
 import { ACTIONS } from './control.ts'
 import type { Checkpoint } from './engine.ts'
-import { configHash, manifestHash, type TrainingManifest } from './manifest.ts'
+import { configHash, manifestHash, purposeBits, type TrainingManifest } from './manifest.ts'
 
 export const JOB_CONTRACT = {
   address: OPENLEDGER.jobRegistry as Hex,
@@ -64,6 +64,8 @@ export type SubmitTerms = {
     readonly parents: readonly Hex[]
     readonly isMerge: boolean
     readonly isCommercial: boolean
+    readonly purposes: number
+    readonly contributorsPart: number
     readonly evaluationIds: readonly bigint[]
     readonly evaluationVersions: readonly number[]
   }
@@ -90,6 +92,8 @@ export function submitTerms(
       parents: manifest.parents.map(({ model }) => model),
       isMerge: manifest.parents.length > 1,
       isCommercial: manifest.commercial,
+      purposes: purposeBits(manifest.purposes),
+      contributorsPart: manifest.contributorsPart,
       evaluationIds: evaluation.map(({ datanet }) => BigInt(datanet)),
       evaluationVersions: evaluation.map(({ version }) => version),
     },

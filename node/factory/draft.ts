@@ -34,6 +34,8 @@ export type JobRequest = {
   readonly training?: Partial<TrainingManifest['training']> | undefined
   readonly attribution?: Partial<TrainingManifest['attribution']> | undefined
   readonly commercial?: boolean | undefined
+  readonly purposes?: readonly string[] | undefined
+  readonly contributorsPart?: number | undefined
   readonly seed?: number | undefined
 }
 
@@ -83,6 +85,8 @@ export async function draftManifest(
       datanets: await refsOf(evaluation?.datanets ?? [], modules),
     },
     commercial: request.commercial ?? DEFAULT_TRAINING.commercial,
+    purposes: request.purposes ?? DEFAULT_TRAINING.purposes,
+    contributorsPart: request.contributorsPart ?? DEFAULT_TRAINING.contributorsPart,
     lora: { ...DEFAULT_TRAINING.lora, ...defined(request.lora) },
     training: { ...DEFAULT_TRAINING.training, ...defined(request.training) },
     attribution: { ...DEFAULT_TRAINING.attribution, ...defined(request.attribution) },

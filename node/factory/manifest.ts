@@ -10,6 +10,7 @@ import { SKETCH_ENTRIES_MAX } from '../../genesis/limits.ts'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import { userError } from '../base/errors.ts'
+import { PURPOSES } from '../datanet/licence.ts'
 
 export type DatanetVersionRef = {
   /** Datanet id, decimal. */
@@ -42,7 +43,12 @@ export type TrainingManifest = {
     readonly datanets: readonly DatanetVersionRef[]
   }
   readonly orderRoot: Hex
+  /** Whether the model may have a price. */
   readonly commercial: boolean
+  /** What it is for, by the names of licences (node/datanet/licence.ts); [] leaves it open. */
+  readonly purposes: readonly string[]
+  /** Least part of a fee for contributors, in 10,000ths; licences may ask for one. */
+  readonly contributorsPart: number
   readonly lora: {
     readonly rank: number
     readonly alpha: number
@@ -83,6 +89,8 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, Decided> = {
   parents: [],
   evaluation: { heldOutPerMille: 50, datanets: [] },
   commercial: true,
+  purposes: [],
+  contributorsPart: 5_000,
   lora: {
     rank: 8,
     alpha: 16,
@@ -155,10 +163,22 @@ export function checkManifest(manifest: TrainingManifest): void {
   integer('seed', manifest.seed, 0, 0xffff_ffff)
   if (typeof manifest.commercial !== 'boolean')
     throw bad('commercial', manifest.commercial, 'true or false')
+  integer('contributorsPart', manifest.contributorsPart, 0, 10_000)
+  purposeBits(manifest.purposes)
   versions('datanets', manifest.datanets, manifest.inherited?.length > 0 ? 0 : 1)
   versions('inherited', manifest.inherited, 0)
   versions('evaluation.datanets', evaluation.datanets, 0)
   checkParents(manifest)
+}
+
+/** @throws NodeError `training-manifest` for a name that is no purpose. */
+export function purposeBits(names: readonly string[]): number {
+  if (!Array.isArray(names)) throw bad('purposes', names, 'a list of names')
+  return names.reduce((bits, name) => {
+    if (!Object.hasOwn(PURPOSES, name))
+      throw bad('purposes', name, `of ${Object.keys(PURPOSES).join(', ')}`)
+    return bits | PURPOSES[name as keyof typeof PURPOSES]
+  }, 0)
 }
 
 function checkParents({ parents, datanets, inherited }: TrainingManifest): void {

@@ -38,15 +38,23 @@ export type DatanetRecord = {
   readonly treasury: Hex
   readonly name: string
   readonly schema: string
-  readonly licenceHash: Hex
+  /** wei that relayers can be paid from. */
+  readonly budget: bigint
   readonly versionCount: number
+  readonly licenceCount: number
   readonly contributorCount: bigint
 }
 
 export type VersionRecord = {
+  readonly parent: Hex
   readonly rowsRoot: Hex
   readonly rowCount: number
   readonly manifestHash: Hex
+  readonly groupsHash: Hex
+  readonly contributionCount: number
+  /** Which of the Datanet's licences. */
+  readonly licence: number
+  readonly publishedAt: bigint
 }
 
 export type ScoreRecord = {

@@ -22,9 +22,13 @@ import {
   keccakHex,
   toHex,
   utf8,
+  ZERO_HASH,
 } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
-import { encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
+import { commitmentOf, signContribution } from '../../node/datanet/contribution.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
+import { NO_QUORUM, PUBLIC_DOMAIN } from '../../node/datanet/licence.ts'
+import { encodeRow, encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
 import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from '../../node/factory/manifest.ts'
 import type { Account } from './accounts.ts'
@@ -134,71 +138,86 @@ export async function createDatanet(
 ): Promise<DatanetVersionRef & { rows: number }> {
   const { authors, curator, rpc } = input
   const registry = { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi }
-  const licence = keccakHex(utf8('public domain'))
-  const created = await curator.send({
-    ...registry,
-    functionName: 'create',
-    args: [
-      input.name,
-      '{"text":"string","meta":{"year":"number"}}',
-      licence,
-      10_000,
-      curator.address,
-      [],
-    ],
-  })
-  const datanet = bytesToBigint(fromHex(created.logs[0]?.topics[1] as Hex))
-
-  const contributions = []
-  for (const author of authors) {
-    const file = await rpc<Hex>('openledger_putContent', toHex(encodeRows(author.rows)))
-    const root = rowsRoot(author.rows)
-    const salt = toHex(keccak(utf8(`${author.name} ${root}`)))
-    contributions.push({
-      contributor: author.address,
-      rowsRoot: root,
-      rowCount: author.rows.length,
-      file,
-      salt,
-    })
+  const params = {
+    name: input.name,
+    schema: '{"text":"string","meta":{"year":"number"}}',
+    licence: PUBLIC_DOMAIN,
+    treasury: curator.address,
+    limits: { rowsMax: 10_000, rowBytesMax: 65_536, rowsPerDayMax: 0, bytesPerDayMax: 0n },
+    quorum: NO_QUORUM,
+    payer: 0,
+    relayFee: 0n,
   }
-  const commits = await Promise.all(
-    contributions.map(async ({ contributor, rowsRoot: root, rowCount, salt }): Promise<Call> => {
-      const args = [datanet, contributor, root, rowCount, salt]
-      const commitment = await curator.read({ ...registry, functionName: 'commitmentFor', args })
-      return { ...registry, functionName: 'commit', args: [datanet, commitment] }
+  const created = await curator.send({ ...registry, functionName: 'create', args: [params] })
+  const datanet = bytesToBigint(fromHex(created.logs[0]?.topics[1] as Hex))
+  const chainId = await curator.reader.getChainId()
+
+  const contributions = authors.map(({ name, address, privateKey, rows }) => {
+    const file = encodeRows(rows)
+    const contribution = {
+      datanetId: datanet,
+      contributor: address,
+      rowsRoot: rowsRoot(rows),
+      contentHash: keccakHex(file),
+      rowCount: rows.length,
+      byteCount: BigInt(file.length),
+      isPrivate: false,
+      salt: keccakHex(utf8(`${name} ${keccakHex(file)}`)),
+    }
+    const signature = signContribution(contribution, { key: fromHex(privateKey), chainId })
+    return { contribution, file, signature }
+  })
+  const commitments = contributions.map(({ contribution }) => commitmentOf(contribution))
+  const sent = await curator.send({
+    ...registry,
+    functionName: 'commit',
+    args: [datanet, commitments],
+  })
+  update(0.5, `${commitments.length} committed`)
+  // A reveal counts only in a later block than its commitment, and calls are tried on the newest block.
+  await until(
+    'the next block',
+    async () => (await curator.reader.getBlockNumber({ cacheTime: 0 })) > sent.blockNumber,
+  )
+  for (const { file } of contributions) await rpc<Hex>('openledger_putContent', toHex(file))
+  const reveals = contributions.map(
+    ({ contribution, signature }): Call => ({
+      ...registry,
+      functionName: 'revealFor',
+      args: [contribution, signature],
     }),
   )
   const count = authors.length
-  const sent = await curator.sendAll(commits, (done) =>
-    update(done / (2 * count), `${done} committed`),
-  )
-  // A reveal counts only in a later block than its commitment, and calls are tried on the newest block.
-  const last = sent.reduce((a, { blockNumber }) => (blockNumber > a ? blockNumber : a), 0n)
-  await until(
-    'the next block',
-    async () => (await curator.reader.getBlockNumber({ cacheTime: 0 })) > last,
-  )
-  const reveals = contributions.map(
-    ({ contributor, rowsRoot: root, rowCount, salt }): Call => ({
-      ...registry,
-      functionName: 'revealFor',
-      args: [contributor, datanet, root, rowCount, salt],
-    }),
-  )
   await curator.sendAll(reveals, (done) => update(0.5 + done / (2 * count), `${done} revealed`))
 
   const manifest = encodeVersionManifest({
     version: 1,
-    contributions: contributions.map(({ salt: _, ...contribution }) => contribution),
+    contributions: contributions.map(({ contribution }) => ({
+      contributor: contribution.contributor,
+      rowsRoot: contribution.rowsRoot,
+      rowCount: contribution.rowCount,
+      file: contribution.contentHash,
+    })),
   })
   const hash = await rpc<Hex>('openledger_putContent', toHex(manifest))
   const rows = authors.flatMap(({ address, rows: own }) =>
     own.map((row) => ({ contributor: address, row })),
   )
+  const index = new GroupIndex()
+  const groups = encodeGroups({
+    asOf: sent.blockNumber,
+    rows: rows.map(({ row }) => index.add(keccak(encodeRow(row)), row.text)),
+  })
+  const groupsHash = await rpc<Hex>('openledger_putContent', toHex(groups))
   const root = versionRoot(rows)
-  const args = [datanet, root, rows.length, `0x${'00'.repeat(32)}`, hash]
-  await curator.send({ ...registry, functionName: 'publish', args })
+  const version = {
+    parent: ZERO_HASH,
+    rowsRoot: root,
+    manifestHash: hash,
+    groupsHash,
+    contributions: contributions.map(({ contribution }) => contribution.rowsRoot),
+  }
+  await curator.send({ ...registry, functionName: 'publish', args: [datanet, version] })
   return {
     datanet: datanet.toString(),
     version: 1,

@@ -4,10 +4,12 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import { signHash } from '../../node/attribution/receipt.ts'
 import { encodeSeal } from '../../node/attribution/table.ts'
 import { type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
+import { type Licence, PERMISSIONS, PUBLIC_DOMAIN, PURPOSES } from '../../node/datanet/licence.ts'
 import { controlHash } from '../../node/factory/control.ts'
 import { alice, bob, CHAIN_ID, ETHER, type Wallet } from '../support/chain.ts'
+import { contribute, contributionOf, openDatanet, versionOf } from '../support/datanet.ts'
 import { type Contract, carol, Economy, operator, provider } from '../support/economy.ts'
-import { createDatanet, hashes, hashOf, models, table } from '../support/model.ts'
+import { createDatanet, datanets, hashes, hashOf, models, table } from '../support/model.ts'
 
 const jobs: Contract = { address: OPENLEDGER.jobRegistry, abi: JobRegistry.abi }
 const FEE = 10n * ETHER
@@ -36,6 +38,8 @@ const termsOf = (
     parents: [],
     isMerge: false,
     isCommercial: true,
+    purposes: 0,
+    contributorsPart: 5_000,
     evaluationIds: [],
     evaluationVersions: [],
     ...change.manifest,
@@ -321,4 +325,49 @@ t.test('only JobRegistry commits and registers in another’s name', async (t) =
   const refusal = await world.refusal(bob, models, 'commitManifestFor', [alice.address, manifest])
   t.equal(refusal, `NotJobRegistry(${bob.address})`)
   t.equal(await world.refusal(bob, models, 'commitTerms', [manifest]), 'accepted')
+})
+
+t.test('what a licence forbids is refused by the registry, with the reason', async (t) => {
+  const { world } = await openWorld(t)
+  const [PERMISSION, PURPOSE, CONTRIBUTORS_PART, BASE, REVOKED] = [3, 4, 5, 6, 1]
+  const { train: mayTrain, commercial, derivatives } = PERMISSIONS
+  const licensed = async (licence: Partial<Licence>): Promise<bigint> => {
+    const id = await openDatanet(world, operator, { licence: { ...PUBLIC_DOMAIN, ...licence } })
+    const contribution = contributionOf(id, carol)
+    await contribute(world, contribution, carol)
+    const version = versionOf(hashOf(`version of ${id}`), [contribution.rowsRoot])
+    await world.send(operator, datanets, 'publish', [id, version])
+    return id
+  }
+  const refusal = (id: bigint, manifest: object): Promise<string> =>
+    world.refusal(alice, jobs, 'submit', [termsOf(world, id, { manifest })], FEE)
+  const cases: [Partial<Licence>, object, number][] = [
+    [{ permissions: PERMISSIONS.retrieve }, { isCommercial: false }, PERMISSION],
+    [{ permissions: mayTrain }, {}, PERMISSION],
+    [{ purposes: PURPOSES.research }, {}, PURPOSE],
+    [{ purposes: PURPOSES.research }, { purposes: PURPOSES.law }, PURPOSE],
+    [{ contributorsMin: 6_000 }, {}, CONTRIBUTORS_PART],
+    [{ bases: [hashOf('another')] }, {}, BASE],
+  ]
+  for (const [licence, manifest, why] of cases) {
+    const id = await licensed(licence)
+    t.equal(await refusal(id, manifest), `LicenceForbids(${id},1,${why})`)
+    const short = [hashOf('short'), hashes.baseHash, [id], [1]]
+    if (!('isCommercial' in manifest) && !('purposes' in manifest))
+      t.equal(
+        await world.refusal(alice, models, 'commitManifest', short),
+        `LicenceForbids(${id},1,${why})`,
+        'nor without a job',
+      )
+  }
+  const closed = await licensed({ permissions: mayTrain | commercial })
+  t.equal(await refusal(closed, {}), 'accepted')
+  t.equal(await refusal(closed, { contributorsPart: 0 }), 'accepted')
+  const parent = await train(world, await submit(world, closed, { name: 'parent' }), 'parent')
+  t.equal(await refusal(closed, { parents: [parent] }), `LicenceForbids(${closed},1,${PERMISSION})`)
+  const open = await licensed({ permissions: mayTrain | commercial | derivatives })
+  await world.send(operator, datanets, 'revokeLicence', [open, 1])
+  t.equal(await refusal(open, {}), `LicenceForbids(${open},1,${REVOKED})`)
+  const evaluation = { evaluationIds: [open], evaluationVersions: [1] }
+  t.equal(await refusal(closed, evaluation), `LicenceForbids(${open},1,${REVOKED})`)
 })

@@ -24,8 +24,9 @@ import { type BaseModel, openBaseModel } from '../../node/model/base.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { Store } from '../../node/store/store.ts'
 import { alice, bob, type Wallet } from './chain.ts'
+import { contribute as contributeRows, contributionOf, openDatanet, versionOf } from './datanet.ts'
 import { type Contract, carol, Economy, operator, provider } from './economy.ts'
-import { datanets, hashOf, models } from './model.ts'
+import { datanets, models } from './model.ts'
 
 export const jobsContract: Contract = { address: OPENLEDGER.jobRegistry, abi: JobRegistry.abi }
 export const BASE_DIR: string = join(import.meta.dirname, '../../native/models/base')
@@ -171,24 +172,22 @@ function nodeOn(economy: Economy): JobChain {
 
 /** A Datanet with one version of every speaker's rows. */
 async function contribute(economy: Economy, content: ContentStore): Promise<bigint> {
-  const args = ['speeches', 'text', hashOf('licence'), 1_000, operator.address, []]
-  const { events } = await economy.send(operator, datanets, 'create', args)
-  const id = events[0]?.args.datanetId as bigint
+  const id = await openDatanet(economy, operator)
   const contributions = []
   const rows = []
-  for (const [speaker, { address }] of SPEAKERS.entries()) {
+  for (const [speaker, wallet] of SPEAKERS.entries()) {
+    const { address } = wallet
     const own: Row[] = Array.from({ length: ROWS_EACH }, (_, i) => ({ text: speech(speaker, i) }))
     const file = await content.put(encodeRows(own))
-    contributions.push({
-      contributor: address,
-      rowsRoot: rowsRoot(own),
-      rowCount: own.length,
-      file,
-    })
+    const root = rowsRoot(own)
+    const given = { rowsRoot: root, contentHash: file, rowCount: own.length }
+    await contributeRows(economy, contributionOf(id, wallet, given), wallet)
+    contributions.push({ contributor: address, rowsRoot: root, rowCount: own.length, file })
     rows.push(...own.map((row) => ({ contributor: address, row })))
   }
   const manifest = await content.put(encodeVersionManifest({ version: 1, contributions }))
-  const version = [id, versionRoot(rows), rows.length, ZERO_HASH, manifest]
-  await economy.send(operator, datanets, 'publish', version)
+  const roots = contributions.map(({ rowsRoot: root }) => root)
+  const version = { ...versionOf(versionRoot(rows), roots), manifestHash: manifest }
+  await economy.send(operator, datanets, 'publish', [id, version])
   return id
 }

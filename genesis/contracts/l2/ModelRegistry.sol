@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {DatanetRegistry} from "./DatanetRegistry.sol";
 import {IModelPrecompile} from "./IPrecompiles.sol";
+import {LicenceUse, Licences, LicenceViolation} from "./Licences.sol";
 import {Lineage} from "./Lineage.sol";
 import {Predeploys} from "./Predeploys.sol";
 import {SealManifest} from "./SealManifest.sol";
@@ -52,6 +53,10 @@ contract ModelRegistry {
         bool isMerge;
         /// A model whose manifest says false can have no price.
         bool isCommercial;
+        /// What the model is for, in the bits of `Licences`; 0: not said.
+        uint32 purposes;
+        /// Least part of a fee that its contributors get, in 10,000ths.
+        uint16 contributorsPart;
         /// Datanet versions that only measure the model.
         uint256[] evaluationIds;
         uint32[] evaluationVersions;
@@ -66,6 +71,8 @@ contract ModelRegistry {
         bytes32[] parents;
         bool isMerge;
         bool isCommercial;
+        uint32 purposes;
+        uint16 contributorsPart;
         uint256[] evaluationIds;
         uint32[] evaluationVersions;
     }
@@ -162,6 +169,8 @@ contract ModelRegistry {
     error ParentBaseMismatch(bytes32 parent, bytes32 baseHash);
     /// @notice What a parent was trained on must be named too, or its contributors would be forgotten.
     error ParentDatanetMissing(bytes32 parent, uint256 datanetId, uint32 version);
+    /// @notice The licence of this Datanet version forbids the use, and why.
+    error LicenceForbids(uint256 datanetId, uint32 version, LicenceViolation why);
     /// @notice The model was committed as not commercial.
     error NotCommercial(bytes32 modelId);
 
@@ -169,6 +178,8 @@ contract ModelRegistry {
     uint256 public constant DATANETS_MAX = 16;
     uint256 public constant EDGES_MAX = 64;
     uint256 public constant PARENTS_MAX = 8;
+    /// @notice What the default policy gives contributors.
+    uint16 public constant CONTRIBUTORS_PART = 5_000;
     /// @notice A quoted price can still be settled this long after the owner has changed it.
     uint256 public constant RATE_GRACE_SECONDS = 1 hours;
 
@@ -213,7 +224,10 @@ contract ModelRegistry {
         uint256[] calldata datanetIds,
         uint32[] calldata versions
     ) external {
-        Manifest storage manifest = _begin(manifestHash, msg.sender, baseHash, true);
+        Manifest storage manifest = _begin(manifestHash, msg.sender, baseHash);
+        manifest.isCommercial = true;
+        manifest.contributorsPart = CONTRIBUTORS_PART;
+        _checkLicences(datanetIds, versions, _useOf(manifest, false));
         _setDatanets(manifest, manifestHash, datanetIds, versions);
     }
 
@@ -362,7 +376,7 @@ contract ModelRegistry {
             && fee == uint256(rates.previousIn) * tokensIn + uint256(rates.previousOut) * tokensOut;
     }
 
-    function _begin(bytes32 manifestHash, address owner, bytes32 baseHash, bool isCommercial)
+    function _begin(bytes32 manifestHash, address owner, bytes32 baseHash)
         private
         returns (Manifest storage manifest)
     {
@@ -372,7 +386,37 @@ contract ModelRegistry {
         manifest.owner = owner;
         manifest.blockNumber = uint64(block.number);
         manifest.baseHash = baseHash;
-        manifest.isCommercial = isCommercial;
+    }
+
+    function _useOf(Manifest storage manifest, bool isDerived)
+        private
+        view
+        returns (LicenceUse memory use)
+    {
+        use.permissions = Licences.TRAIN;
+        if (manifest.isCommercial) use.permissions |= Licences.COMMERCIAL;
+        if (isDerived) use.permissions |= Licences.DERIVATIVES;
+        use.purposes = manifest.purposes;
+        use.contributorsPart = manifest.contributorsPart;
+        use.base = manifest.baseHash;
+    }
+
+    /// Reverts, too, when there is no such version.
+    function _checkLicences(
+        uint256[] calldata datanetIds,
+        uint32[] calldata versions,
+        LicenceUse memory use
+    ) private view {
+        uint256 count = datanetIds.length;
+        if (count > DATANETS_MAX || count != versions.length) {
+            revert DatanetsOutOfBounds(count, versions.length);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            LicenceViolation why = DATANETS.violationOf(datanetIds[i], versions[i], use);
+            if (why != LicenceViolation.NONE) {
+                revert LicenceForbids(datanetIds[i], versions[i], why);
+            }
+        }
     }
 
     function _setDatanets(
@@ -381,13 +425,7 @@ contract ModelRegistry {
         uint256[] calldata datanetIds,
         uint32[] calldata versions
     ) private {
-        uint256 count = datanetIds.length;
-        if (count == 0 || count > DATANETS_MAX || count != versions.length) {
-            revert DatanetsOutOfBounds(count, versions.length);
-        }
-        for (uint256 i = 0; i < count; ++i) {
-            DATANETS.getVersion(datanetIds[i], versions[i]); // reverts when there is no such version
-        }
+        if (datanetIds.length == 0) revert DatanetsOutOfBounds(0, versions.length);
         manifest.datanetIds = datanetIds;
         manifest.versions = versions;
         emit ManifestCommitted(
@@ -396,16 +434,16 @@ contract ModelRegistry {
     }
 
     function _commit(address owner, ManifestTerms calldata terms) private {
-        Manifest storage manifest =
-            _begin(terms.manifestHash, owner, terms.baseHash, terms.isCommercial);
+        Manifest storage manifest = _begin(terms.manifestHash, owner, terms.baseHash);
+        manifest.isCommercial = terms.isCommercial;
+        manifest.purposes = terms.purposes;
+        manifest.contributorsPart = terms.contributorsPart;
+        LicenceUse memory use = _useOf(manifest, terms.parents.length > 0);
+        _checkLicences(terms.datanetIds, terms.versions, use);
+        // Measuring takes reading the rows, and nothing is made of them.
+        use.permissions = Licences.TRAIN;
+        _checkLicences(terms.evaluationIds, terms.evaluationVersions, use);
         _setDatanets(manifest, terms.manifestHash, terms.datanetIds, terms.versions);
-        uint256 evaluations = terms.evaluationIds.length;
-        if (evaluations > DATANETS_MAX || evaluations != terms.evaluationVersions.length) {
-            revert DatanetsOutOfBounds(evaluations, terms.evaluationVersions.length);
-        }
-        for (uint256 i = 0; i < evaluations; ++i) {
-            DATANETS.getVersion(terms.evaluationIds[i], terms.evaluationVersions[i]);
-        }
         manifest.evaluationIds = terms.evaluationIds;
         manifest.evaluationVersions = terms.evaluationVersions;
         uint256 count = terms.parents.length;
