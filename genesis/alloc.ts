@@ -10,10 +10,12 @@ import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
 import { type ChainConfig, type Economy, economyOf, GOVERNANCE_DEFAULTS } from './chain.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   FeeVault,
   GasPriceOracle,
   GovernedOPEN,
   InferenceEscrow,
+  JobRegistry,
   L1Block,
   L2ToL1MessagePasser,
   ModelFunding,
@@ -114,7 +116,9 @@ function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
 function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
   return {
     [OPENLEDGER.datanetRegistry]: account(DatanetRegistry.deployedBytecode),
+    [OPENLEDGER.datanetValidation]: account(DatanetValidation.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
+    [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
     [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
     [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [

@@ -234,7 +234,7 @@ export async function createNode(
     start: async (methods = []) => {
       await p2p.start()
       pipeline.start()
-      models.start()
+      await models.start()
       threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })

@@ -49,6 +49,8 @@ export type NodeOptions = {
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
+  /** NATS server over which workers elsewhere train; null: in this process. */
+  readonly natsUrl: string | null
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
   readonly sequencerSigner: string | null
@@ -317,6 +319,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: true,
     help: 'check adapters against the chain; off only to play a dishonest provider',
+  },
+  natsUrl: {
+    group: 'models',
+    kind: 'string',
+    fallback: null,
+    help: 'NATS server through which `openledger worker` trains elsewhere; none: in this process',
   },
   sequencerKey: key(KEYS.sequencer),
   sequencerKeystore: keystore(KEYS.sequencer),

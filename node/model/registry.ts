@@ -31,6 +31,8 @@ export type ModelRecord = Rates & {
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
   readonly datanetIds: readonly bigint[]
+  /** In the same order. */
+  readonly versions: readonly number[]
 }
 
 export type DatanetRecord = {
@@ -39,15 +41,23 @@ export type DatanetRecord = {
   readonly treasury: Hex
   readonly name: string
   readonly schema: string
-  readonly licenceHash: Hex
+  /** wei that relayers can be paid from. */
+  readonly budget: bigint
   readonly versionCount: number
+  readonly licenceCount: number
   readonly contributorCount: bigint
 }
 
 export type VersionRecord = {
+  readonly parent: Hex
   readonly rowsRoot: Hex
   readonly rowCount: number
   readonly manifestHash: Hex
+  readonly groupsHash: Hex
+  readonly contributionCount: number
+  /** Which of the Datanet's licences. */
+  readonly licence: number
+  readonly publishedAt: bigint
 }
 
 export type ScoreRecord = {
@@ -110,14 +120,6 @@ export class Registry {
   async model(id: Hex, at: BlockTag = 'unsafe'): Promise<ModelRecord | null> {
     const found = await orNull(this.#read<RawModel>(CONTRACTS.models, 'getModel', [id], at))
     return found && { ...found, id, owner: lower(found.owner) }
-  }
-
-  /** The block in which a training manifest was committed; null when it was not. */
-  async manifestBlock(hash: Hex): Promise<bigint | null> {
-    const found = await orNull(
-      this.#read<{ owner: Hex; blockNumber: bigint }>(CONTRACTS.models, 'getManifest', [hash]),
-    )
-    return found && found.owner !== ZERO_ADDRESS ? found.blockNumber : null
   }
 
   async datanets(): Promise<DatanetRecord[]> {

@@ -18,6 +18,7 @@ import { status } from './status.ts'
 import { token } from './token.ts'
 import { trainAdapter } from './train.ts'
 import { version } from './version.ts'
+import { worker } from './worker.ts'
 
 const help: Command = {
   name: 'help',
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   dbVerify,
   importChain,
   exportChain,
+  worker,
   modelFetch,
   generateAnswers,
   trainAdapter,

@@ -11,6 +11,7 @@ import { keccak256 } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   InferenceEscrow,
   ModelRegistry,
   ReceiptRegistry,
@@ -27,9 +28,14 @@ import { type AttributionTable, encodeSeal } from '../../node/attribution/table.
 import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
 import { sumRoot } from '../../precompiles/sum-tree.ts'
 import { alice, bob, CHAIN_ID, type Wallet } from './chain.ts'
+import { contribute, contributionOf, openDatanet, versionOf } from './datanet.ts'
 import { type Contract, carol, type Economy, operator, provider } from './economy.ts'
 
 export const datanets: Contract = { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi }
+export const validation: Contract = {
+  address: OPENLEDGER.datanetValidation,
+  abi: DatanetValidation.abi,
+}
 export const models: Contract = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi }
 export const escrow: Contract = { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi }
 export const receipts: Contract = { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi }
@@ -70,11 +76,11 @@ export const artefact: { chunk: Hex; seal: Hex; modelId: Hex } = (() => {
 
 /** A Datanet of `operator` with one version. Its id. */
 export async function createDatanet(world: Economy): Promise<bigint> {
-  const args = ['speeches', 'text', hashOf('licence'), 1_000, TREASURY, []]
-  const { events } = await world.send(operator, datanets, 'create', args)
-  const id = events[0]?.args.datanetId as bigint
-  const version = [id, hashOf('rows'), 10, ZERO_HASH, hashOf('version manifest')]
-  await world.send(operator, datanets, 'publish', version)
+  const id = await openDatanet(world, operator, { treasury: TREASURY })
+  const contribution = contributionOf(id, operator)
+  await contribute(world, contribution, operator)
+  const version = versionOf(hashOf('rows'), [contribution.rowsRoot])
+  await world.send(operator, datanets, 'publish', [id, version])
   return id
 }
 

@@ -8,7 +8,7 @@ import { type SettledReceipt, settledReceipts } from '../../attribution/settled.
 import type { Hex } from '../../base/bytes.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { Block, Receipt } from '../../chain/types.ts'
-import type { Job } from '../../model/jobs.ts'
+import type { JobRecord } from '../../factory/job.ts'
 import { invalidParams } from '../errors.ts'
 import {
   type Json,
@@ -27,9 +27,9 @@ type Push = (result: Json) => void
 export type SubscriptionSources = {
   readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   /** Null where no jobs run. */
-  readonly onJob: ((listener: (job: Job) => void) => () => void) | null
+  readonly onJob: ((listener: (job: JobRecord) => void) => () => void) | null
   readonly receiptView: (settled: SettledReceipt) => JsonObject
-  readonly jobView: (job: Job) => JsonObject
+  readonly jobView: (job: JobRecord) => JsonObject
 }
 
 const kindType: ValueType<Kind> = {

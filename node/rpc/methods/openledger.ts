@@ -5,18 +5,16 @@
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
-import { NodeError, userError } from '../../base/errors.ts'
+import { userError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
-import type { Job } from '../../model/jobs.ts'
-import type { TrainingManifest } from '../../model/manifest.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
-import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
-import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
+import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
 import { attributionMethods } from './attribution.ts'
+import { jobJson, jobMethods, onJobOf } from './jobs.ts'
+import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -36,16 +34,16 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  const jobs = services.models.provider?.jobs
   return {
     ...dataMethods(services),
     ...modelMethods(services),
+    ...jobMethods(services.models),
     ...receiptMethods(services),
     ...openledgerSubscribeMethods({
       chain: services.chain,
-      onJob: jobs ? (listener) => jobs.onChange(listener) : null,
+      onJob: onJobOf(services.models),
       receiptView,
-      jobView,
+      jobView: jobJson,
     }),
     ...attributionMethods(services),
   }
@@ -111,10 +109,6 @@ function dataMethods({
 }
 
 function modelMethods({ models }: OpenledgerServices): RpcMethods {
-  const provider = (): NonNullable<ModelServices['provider']> => {
-    if (models.provider) return models.provider
-    throw userError('no-provider', 'this node serves no models; ask one that does')
-  }
   return {
     openledger_listModels: method({
       summary: 'Registered models, oldest first',
@@ -140,31 +134,6 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
         const model = await models.registry.model(id)
         if (!model) throw userError('model-unknown', `no model ${id} is registered`)
         return { fee: feeOf(model, tokensIn, tokensOut).toString(), unit: 'wei of OPEN' }
-      },
-    }),
-    openledger_submitJob: method({
-      summary: 'Queues a training whose manifest is committed on chain; answers the job id',
-      params: [required('manifest', object)],
-      result: hash.schema,
-      handler: (_context, [manifest]) =>
-        submitted(() => provider().jobs.submit(manifest as unknown as TrainingManifest)),
-    }),
-    openledger_getJob: method({
-      summary: 'State, progress and result of a job, or null',
-      params: [required('id', hash)],
-      result: schemas.object,
-      handler: (_context, [id]) => {
-        const job = provider().jobs.get(id)
-        return job ? jobView(job) : null
-      },
-    }),
-    openledger_cancelJob: method({
-      summary: 'Cancels a waiting or running job',
-      params: [required('id', hash)],
-      result: schemas.boolean,
-      handler: (_context, [id]) => {
-        provider().jobs.cancel(id)
-        return true
       },
     }),
   }
@@ -217,16 +186,6 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
   }
 }
 
-/** A manifest that is not one is a wrong argument. */
-function submitted<T>(submit: () => T): T {
-  try {
-    return submit()
-  } catch (error) {
-    if (!(error instanceof NodeError) || error.code !== 'training-manifest') throw error
-    throw invalidParams(`invalid argument 0 (manifest): ${error.message}`)
-  }
-}
-
 export function receiptView({
   hash: receiptHash,
   receipt,
@@ -250,14 +209,6 @@ export function receiptView({
     block: { number: Number(block.number), hash: block.hash },
     transaction,
   }
-}
-
-function jobView({ id, manifest, state }: Job): JsonObject {
-  const common = { id, manifest: manifest as unknown as JsonObject, state: state.kind }
-  if (state.kind === 'running')
-    return { ...common, progress: state.progress && plain(state.progress) }
-  if (state.kind === 'failed') return { ...common, error: state.error }
-  return state.kind === 'done' ? { ...common, result: plain(state.result) } : common
 }
 
 function orNull(value: object | null): JsonObject | null {

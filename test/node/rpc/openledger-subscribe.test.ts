@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { silentLog } from '../../../node/base/log.ts'
-import type { Job } from '../../../node/model/jobs.ts'
+import type { JobRecord } from '../../../node/factory/job.ts'
 import { receiptView } from '../../../node/rpc/methods/openledger.ts'
 import { openledgerSubscribeMethods } from '../../../node/rpc/methods/openledger-subscribe.ts'
 import { RpcServer } from '../../../node/rpc/server.ts'
@@ -31,7 +31,7 @@ async function open(t: Test, isProvider = true) {
   t.teardown(world.close)
   await registerModel(world)
   await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
-  const jobs = new Set<(job: Job) => void>()
+  const jobs = new Set<(job: JobRecord) => void>()
   const { chain } = world
   const methods = openledgerSubscribeMethods({
     chain,
@@ -102,7 +102,7 @@ t.test(
     const { ask, next, jobs } = await open(t)
     const { result: subscription } = await ask('openledger_subscribe', 'jobs')
     for (const listener of jobs)
-      listener({ id: '0x01', state: { kind: 'queued' } } as unknown as Job)
+      listener({ id: '0x01', state: { kind: 'queued' } } as unknown as JobRecord)
     t.match(await next(), { params: { subscription, result: { id: '0x01', state: 'queued' } } })
     t.match((await ask('openledger_subscribe', 'rewards')).error, {
       code: -32602,
