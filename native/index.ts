@@ -135,7 +135,6 @@ export class Adapter {
   }
 }
 
-
 /** Summed cross-entropy (nats) over all target tokens, and their number. */
 export function evaluateLoss(
   model: Model,
