@@ -3,6 +3,7 @@ import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
 import { attributeRows } from './attribute.ts'
+import { benchEngine } from './bench.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
 import { dbStats, dbVerify } from './db.ts'
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   generateAnswers,
   trainAdapter,
   attributeRows,
+  benchEngine,
   ...accountCommands,
   configPrint,
   token,
