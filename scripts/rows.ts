@@ -1,5 +1,5 @@
 /**
- * JSON lines of text for the engine: rows `{id, contributor?, text?, tokens?}`. Token ids win over text and nothing
+ * JSON lines of text for the engine: rows `{id, contributor?, adapter?, text?, tokens?}`. Token ids win over text and nothing
  * is added to them; a bad row is named by its file and line.
  */
 import { createReadStream, existsSync } from 'node:fs'
@@ -9,6 +9,8 @@ import { messageOf, userError } from '../node/base/errors.ts'
 export type TextRow = {
   readonly id: string | number
   readonly contributor?: string | undefined
+  /** A PEFT directory. */
+  readonly adapter?: string | undefined
   readonly tokens: Uint32Array
 }
 
@@ -62,9 +64,12 @@ async function* readLines(path: string): AsyncGenerator<string> {
 
 function readRow(line: string, model: Model): TextRow {
   const row = JSON.parse(line) as Record<string, unknown> | null
-  const { id, tokens, text, contributor } = row ?? {}
+  const { id, tokens, text, contributor, adapter } = row ?? {}
   if (typeof id !== 'string' && typeof id !== 'number') {
     throw userError('rows', 'id is missing or neither a string nor a number')
+  }
+  if (adapter !== undefined && typeof adapter !== 'string') {
+    throw userError('rows', 'adapter is not a string: it must be a PEFT directory')
   }
   const owner = contributor === undefined || contributor === null ? undefined : String(contributor)
   if (Array.isArray(tokens)) {
@@ -73,8 +78,8 @@ function readRow(line: string, model: Model): TextRow {
     if (wrong !== undefined) {
       throw userError('rows', `token ${JSON.stringify(wrong)} is not an integer from 0 to ${last}`)
     }
-    return { id, contributor: owner, tokens: Uint32Array.from(tokens as number[]) }
+    return { id, contributor: owner, adapter, tokens: Uint32Array.from(tokens as number[]) }
   }
   if (typeof text !== 'string') throw userError('rows', 'has neither tokens (a list) nor text')
-  return { id, contributor: owner, tokens: model.encode(text) }
+  return { id, contributor: owner, adapter, tokens: model.encode(text) }
 }

@@ -9,14 +9,17 @@ export const generateAnswers: Command = {
   summary: 'Answers a file of prompts with a model from plain files',
   flags: {
     base: { value: 'PATH', help: 'a GGUF file or a Hugging Face directory' },
-    adapter: { value: 'DIR', help: 'a PEFT directory' },
-    prompts: { value: 'FILE', help: 'JSON lines {id, tokens} or {id, text}' },
+    adapter: { value: 'DIR', help: 'a PEFT directory, for rows that name none' },
+    prompts: {
+      value: 'FILE',
+      help: 'JSON lines {id, tokens | text, adapter?}; adapter is a PEFT directory',
+    },
     out: { value: 'FILE', help: 'JSON lines {id, tokens, text}: the new tokens only' },
     'max-new': { value: 'N', help: 'new tokens of an answer at most' },
     greedy: { help: 'the likeliest token each time; the only choice so far' },
     precision: { value: 'KIND', help: 'f32 or int8, how the base is computed', fallback: 'f32' },
   },
-  notes: `Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
+  notes: `Rows run together, whatever their adapters. Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
   run: async ({ flags }) => {
     const { precision } = flags
     if (precision !== 'f32' && precision !== 'int8') {

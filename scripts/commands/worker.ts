@@ -32,7 +32,7 @@ export const worker: Command = {
       { url: nats, prefix, silentMs: Number(flags['silent-ms']) },
       log,
     )
-    const base = await openBaseModel(flags['base-model'] as string)
+    const base = await openBaseModel(flags['base-model'] as string, 'f32')
     const name = `${hostname()}-${process.pid}`
     const training = new TrainingWorker(
       { name, dir: join(dir, 'jobs') },

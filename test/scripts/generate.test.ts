@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { generate } from '../../native/index.ts'
+import { Adapter, generate, trainLora } from '../../native/index.ts'
 import { readCall } from '../../scripts/cli/command.ts'
 import { generateAnswers } from '../../scripts/commands/generate.ts'
 import { generateFile } from '../../scripts/generate.ts'
-import { tinyModel } from '../native/tiny.ts'
+import { TINY_LORA, tinyModel, tinySamples } from '../native/tiny.ts'
 
 const root = t.testdir()
 const base = join(root, 'base')
@@ -35,6 +35,31 @@ t.test('each row is answered in order, by its tokens or else by its text', async
   t.equal(answers[2].id, 'b')
   t.strictSame(done, { rows: 3, tokens: answers.flatMap((a) => a.tokens).length })
 })
+
+t.test(
+  'rows with adapters of their own are answered together, each as if it were alone',
+  async (t) => {
+    const dirs = ['poet', 'clerk', 'sailor'].map((name) => join(root, name))
+    for (const [i, dir] of dirs.entries()) {
+      const samples = tinySamples(model, 12).slice(4 * i, 4 * i + 4)
+      await trainLora(model, { samples, config: { ...TINY_LORA, learningRate: 0.05 } }, dir)
+    }
+    const rows = [undefined, ...dirs, dirs[0]].map((adapter, id) => ({ id, text, adapter }))
+    await ask(...rows.map((row) => JSON.stringify(row)))
+    const answers = readFileSync(out, 'utf8').trimEnd().split('\n')
+    for (const [i, { adapter }] of rows.entries()) {
+      const loaded = adapter === undefined ? null : await Adapter.load(model, adapter)
+      const { tokens } = await generate(model, loaded, { prompt: model.encode(text), maxTokens: 6 })
+      t.strictSame(JSON.parse(answers[i] ?? '').tokens, [...tokens], `row ${i}`)
+    }
+    await t.rejects(ask(JSON.stringify({ id: 0, text, adapter: join(root, 'none') })), {
+      message: /row 0: .*none is not a directory/,
+    })
+    await t.rejects(ask(JSON.stringify({ id: 0, text, adapter: 7 })), {
+      message: /line 1: adapter is not a string/,
+    })
+  },
+)
 
 t.test('a bad row is named by its line, and no file is left', async (t) => {
   for (const [row, says] of [

@@ -71,7 +71,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const dir = t.testdir()
   for (const name of ['chain', 'store', 'content']) mkdirSync(join(dir, name))
   const economy = await Economy.open(join(dir, 'chain'))
-  const base = await openBaseModel(BASE_DIR)
+  const base = await openBaseModel(BASE_DIR, 'f32')
   const content = await ContentStore.open(join(dir, 'content'))
   const store = await Store.open(join(dir, 'store'))
   const table = store.table('jobs')

@@ -42,7 +42,7 @@ async function open(t: Test, isProvider = true) {
         }
       : null,
     receiptView,
-    jobView: ({ id, state }) => ({ id, state: state.kind }),
+    jobView: ({ id, state }) => ({ id, state }),
   })
   const options = { subscriptionsPerConnectionMax: 3 }
   const server = new RpcServer(options, { chain, log: silentLog, methods: [methods] })
@@ -102,7 +102,7 @@ t.test(
     const { ask, next, jobs } = await open(t)
     const { result: subscription } = await ask('openledger_subscribe', 'jobs')
     for (const listener of jobs)
-      listener({ id: '0x01', state: { kind: 'queued' } } as unknown as JobRecord)
+      listener({ id: '0x01', state: 'queued' } as unknown as JobRecord)
     t.match(await next(), { params: { subscription, result: { id: '0x01', state: 'queued' } } })
     t.match((await ask('openledger_subscribe', 'rewards')).error, {
       code: -32602,

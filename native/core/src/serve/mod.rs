@@ -22,5 +22,7 @@ pub use registry::{Load, Source};
 pub use scheduler::{Event, Stats};
 pub use sequence::Job;
 
+#[doc(hidden)]
+pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,8 @@ pub struct Stats {
     pub adapters: Occupancy,
     pub steps: u64,
     pub rows: u64,
+    /// Most sequences of one step.
+    pub widest: usize,
     pub tokens_out: u64,
     /// Prompt tokens taken over from kept pages.
     pub tokens_reused: u64,
@@ -243,6 +245,7 @@ impl Scheduler {
             return None;
         }
         self.stats.steps += 1;
+        self.stats.widest = self.stats.widest.max(shares.len());
         self.stats.rows += shares.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
         Some(Step { shares })
     }
