@@ -6,7 +6,7 @@ const TIMEOUT_MS = 5_000
 export type Rpc = <T>(method: string, ...params: unknown[]) => Promise<T>
 
 /** @throws NodeError `rpc-unreachable`, `rpc-refused` */
-export function rpcTo(url: string, timeoutMs = TIMEOUT_MS): Rpc {
+export function rpcTo(url: string, timeoutMs: number = TIMEOUT_MS): Rpc {
   return async <T>(method: string, ...params: unknown[]): Promise<T> => {
     let body: { result?: T; error?: { code: number; message: string } }
     try {
