@@ -3,13 +3,10 @@
  * `{id, tokens}` or `{id, text}`; token ids win and nothing is added to them. Out: `{id, tokens, text}`
  * in the same order, the new tokens only; `text` is null when the model has no tokenizer.
  */
-import { createReadStream, existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { Adapter, type Answer, type GenerateOptions, generate, Model } from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
-
-type Prompt = { readonly id: string | number; readonly tokens: Uint32Array }
+import { readRows } from './rows.ts'
 
 export type GenerateJob = {
   readonly base: string
@@ -21,16 +18,13 @@ export type GenerateJob = {
 
 /** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */
 export async function generateFile(job: GenerateJob): Promise<{ rows: number; tokens: number }> {
-  if (!existsSync(job.prompts)) {
-    throw userError('usage', `--prompts ${job.prompts} does not exist`)
-  }
   const model = await Model.load(job.base)
   const adapter = job.adapter === undefined ? null : await Adapter.load(model, job.adapter)
   const partial = `${job.out}.partial`
   const done = { rows: 0, tokens: 0 }
   const out = await open(partial, 'w')
   try {
-    for await (const { id, tokens: prompt } of readPrompts(job.prompts, model)) {
+    for await (const { id, tokens: prompt } of readRows(job.prompts, model)) {
       const { tokens } = await answer(model, adapter, id, { prompt, maxTokens: job.maxNew })
       const text = model.hasTokenizer ? model.decode(tokens) : null
       await out.writeFile(`${JSON.stringify({ id, tokens: [...tokens], text })}\n`)
@@ -57,42 +51,4 @@ async function answer(
   } catch (error) {
     throw userError('prompts', `row ${JSON.stringify(id)}: ${messageOf(error)}`)
   }
-}
-
-async function* readPrompts(path: string, model: Model): AsyncGenerator<Prompt> {
-  const lines = createInterface({
-    input: createReadStream(path),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })
-  let number = 0
-  for await (const line of lines) {
-    number += 1
-    if (line.trim() === '') continue
-    try {
-      yield readPrompt(line, model)
-    } catch (error) {
-      throw userError('prompts', `${path} line ${number}: ${messageOf(error)}`)
-    }
-  }
-}
-
-function readPrompt(line: string, model: Model): Prompt {
-  const row = JSON.parse(line) as Record<string, unknown> | null
-  const { id, tokens, text } = row ?? {}
-  if (typeof id !== 'string' && typeof id !== 'number') {
-    throw userError('prompts', 'id is missing or neither a string nor a number')
-  }
-  if (Array.isArray(tokens)) {
-    const wrong = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= model.config.vocab_size)
-    if (wrong !== undefined) {
-      const last = model.config.vocab_size - 1
-      throw userError(
-        'prompts',
-        `token ${JSON.stringify(wrong)} is not an integer from 0 to ${last}`,
-      )
-    }
-    return { id, tokens: Uint32Array.from(tokens as number[]) }
-  }
-  if (typeof text !== 'string') throw userError('prompts', 'has neither tokens (a list) nor text')
-  return { id, tokens: model.encode(text) }
 }

@@ -2,6 +2,8 @@
 import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
+import { attributeRows } from './attribute.ts'
+import { benchEngine } from './bench.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
 import { dbStats, dbVerify } from './db.ts'
@@ -16,6 +18,7 @@ import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
+import { trainAdapter } from './train.ts'
 import { version } from './version.ts'
 import { worker } from './worker.ts'
 
@@ -48,6 +51,9 @@ export const COMMANDS: readonly Command[] = [
   worker,
   modelFetch,
   generateAnswers,
+  trainAdapter,
+  attributeRows,
+  benchEngine,
   ...accountCommands,
   configPrint,
   token,
