@@ -200,7 +200,11 @@ export async function createNode(
         ],
         routes: [
           ...(provider
-            ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
+            ? [
+                { prefix: '/v1/files', handle: provider.jobs.openai },
+                { prefix: '/v1/fine_tuning', handle: provider.jobs.openai },
+                { prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) },
+              ]
             : []),
           { prefix: '/healthz', handle: healthHandler(() => checks) },
           { prefix: '/readyz', handle: healthHandler(() => checks) },

@@ -108,10 +108,21 @@ export function submitTerms(
 
 /** The node's own account and the chain it stands on. */
 export type JobChainModules = {
-  readonly chain: ChainReader & { code(address: Hex): Uint8Array }
+  readonly chain: ChainReader & {
+    code(address: Hex): Uint8Array
+    /** Seconds, of the newest block. */
+    time(): bigint
+  }
   readonly account: NodeAccount
   /** Waits until the transaction is in a block. */
-  included(transaction: Hex): Promise<'success' | 'reverted'>
+  included(transaction: Hex): Promise<Inclusion>
+  /** Resolves when there is another block. */
+  nextBlock(): Promise<void>
+}
+
+export type Inclusion = {
+  readonly isSuccess: boolean
+  readonly logs: readonly { readonly address: Hex; readonly topics: readonly Hex[] }[]
 }
 
 export class JobChain {
@@ -123,6 +134,10 @@ export class JobChain {
 
   get worker(): Hex {
     return this.#modules.account.address
+  }
+
+  get time(): bigint {
+    return this.#modules.chain.time()
   }
 
   async job(id: Hex): Promise<ChainJob | null> {
@@ -146,57 +161,72 @@ export class JobChain {
     }
   }
 
-  submit(terms: SubmitTerms, fee: bigint): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'submit', [terms], fee)
+  async submit(terms: SubmitTerms, fee: bigint): Promise<void> {
+    await this.send(JOB_CONTRACT, 'submit', [terms], fee)
   }
 
-  start(id: Hex): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'start', [id])
+  async start(id: Hex): Promise<void> {
+    await this.send(JOB_CONTRACT, 'start', [id])
   }
 
-  checkpoint(
+  async checkpoint(
     id: Hex,
     { step, steps, root }: Pick<Checkpoint, 'step' | 'steps' | 'root'>,
   ): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'checkpoint', [id, step, steps, root])
+    await this.send(JOB_CONTRACT, 'checkpoint', [id, step, steps, root])
   }
 
   /** Stores a chunk of a table, unless the state has it. */
   async putChunk(chunk: Uint8Array): Promise<void> {
     const address = toHex(fromHex(keccakHex(chunk)).subarray(12))
     if (this.#modules.chain.code(address).length > 0) return
-    await this.#send(MODELS, 'putChunk', [toHex(chunk)])
+    await this.send(MODELS, 'putChunk', [toHex(chunk)])
   }
 
-  complete(id: Hex, registration: Registration, resultHash: Hex): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'complete', [id, registration, resultHash])
+  async complete(id: Hex, registration: Registration, resultHash: Hex): Promise<void> {
+    await this.send(JOB_CONTRACT, 'complete', [id, registration, resultHash])
   }
 
-  fail(id: Hex, reason: string): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'fail', [id, cut(reason)])
+  async fail(id: Hex, reason: string): Promise<void> {
+    await this.send(JOB_CONTRACT, 'fail', [id, cut(reason)])
   }
 
   /** The owner's own, or with a signature of the owner. */
-  control(id: Hex, action: Action, signature?: Hex): Promise<void> {
+  async control(id: Hex, action: Action, signature?: Hex): Promise<void> {
     const index = ACTIONS.indexOf(action)
-    return signature
-      ? this.#send(JOB_CONTRACT, 'controlFor', [id, index, signature])
-      : this.#send(JOB_CONTRACT, 'control', [id, index])
+    await (signature
+      ? this.send(JOB_CONTRACT, 'controlFor', [id, index, signature])
+      : this.send(JOB_CONTRACT, 'control', [id, index]))
   }
 
-  pay(id: Hex): Promise<void> {
-    return this.#send(JOB_CONTRACT, 'pay', [id])
+  async pay(id: Hex): Promise<void> {
+    await this.send(JOB_CONTRACT, 'pay', [id])
   }
 
-  async #send(
+  nextBlock(): Promise<void> {
+    return this.#modules.nextBlock()
+  }
+
+  async knowsBase(hash: Hex): Promise<boolean> {
+    try {
+      await readContract(this.#modules.chain, MODELS, 'getBase', [hash])
+      return true
+    } catch (error) {
+      if (error instanceof NodeError && error.code === 'call-reverted') return false
+      throw error
+    }
+  }
+
+  /** A transaction of the node's account; the events it left. */
+  async send(
     contract: Contract,
     name: string,
     args: readonly unknown[],
     value = 0n,
-  ): Promise<void> {
+  ): Promise<Inclusion['logs']> {
     const transaction = await this.#modules.account.send(contract, name, args, value)
-    const status = await this.#modules.included(transaction)
-    if (status === 'success') return
+    const { isSuccess, logs } = await this.#modules.included(transaction)
+    if (isSuccess) return logs
     throw new NodeError('transaction-reverted', 'retry', `${name} reverted in ${transaction}`)
   }
 }

@@ -12,7 +12,9 @@ import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
 import type { DirectoryManifest } from '../content/manifest.ts'
 import type { ContentStore } from '../content/store.ts'
+import type { Row } from '../datanet/rows.ts'
 import type { BaseModel } from '../model/base.ts'
+import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
 import type { Action } from './control.ts'
 import { prepareData, type ReadContent, type TrainingData } from './data.ts'
@@ -22,6 +24,7 @@ import type { Fabric } from './fabric/types.ts'
 import { isFinished, type JobRecord, JobTable, unknownJob } from './job.ts'
 import { checkManifest, configHash, manifestHash, type TrainingManifest } from './manifest.ts'
 import { JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
+import { ensureBase, publishRows } from './publish.ts'
 import { checkMachine } from './train.ts'
 
 export type FactoryModules = {
@@ -30,7 +33,7 @@ export type FactoryModules = {
   readonly base: BaseModel
   readonly content: ContentStore
   readonly read: ReadContent
-  readonly registry: DraftModules['registry']
+  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'>
   readonly log: Log
   readonly now: () => number
   /** wei this node asks for a second of its work. */
@@ -97,11 +100,11 @@ export class ModelFactory {
   }
 
   async draft(request: JobRequest): Promise<Draft> {
-    const { base, registry, read, chain, now } = this.#modules
+    const { base, registry, read, chain } = this.#modules
     const manifest = await draftManifest(request, { base: base.hash, registry, read })
     const estimate = await this.estimate(manifest)
     const seconds = Math.max(DEADLINE_SECONDS_MIN, estimate.seconds.total * DEADLINE_FACTOR)
-    const deadline = BigInt(Math.ceil(now() / 1000 + seconds))
+    const deadline = chain.time + BigInt(Math.ceil(seconds))
     return { manifest, estimate, terms: submitTerms(manifest, { worker: chain.worker, deadline }) }
   }
 
@@ -158,6 +161,25 @@ export class ModelFactory {
     return record
   }
 
+  /** Drafts, commits with the node's own account, and queues: for clients without a key of their own. */
+  async commission(request: JobRequest, labels: JobRecord['labels']): Promise<JobRecord> {
+    const { base, chain } = this.#modules
+    await ensureBase(base, chain)
+    const { manifest, terms } = await this.draft(request)
+    await chain.submit(terms, 0n)
+    return this.submit(manifest, labels)
+  }
+
+  /** A Datanet of the node's own, with these rows. Its id. */
+  publish(rows: readonly Row[], name: string): Promise<string> {
+    return publishRows(rows, name, this.#modules)
+  }
+
+  /** The id of a registered model, by name or id. */
+  async modelNamed(name: string): Promise<Hex | null> {
+    return (await this.#modules.registry.find(name))?.id ?? null
+  }
+
   async get(id: Hex): Promise<JobRecord> {
     const job = await this.jobs.get(id)
     if (!job) throw unknownJob(id)
@@ -168,6 +190,7 @@ export class ModelFactory {
   async control(id: Hex, action: Action, signature?: Hex): Promise<JobRecord> {
     const job = await this.get(id)
     const { chain } = this.#modules
+    if (isFinished(job)) throw userError('job-state', `job ${id} is ${job.state} already`)
     if (!signature && job.owner !== chain.worker) {
       throw userError(
         'job-owner',

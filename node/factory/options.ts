@@ -23,3 +23,8 @@ export const LEASE_RENEWAL_MS = 240_000
 export const CONTAMINATION_TOKENS = 13
 /** Runs of training tokens that are compared. */
 export const CONTAMINATION_RUNS_MAX = 8_000_000
+/** A file uploaded through OpenAI's API, and its rows. */
+export const UPLOAD_BYTES_MAX: number = 64 * 2 ** 20
+export const UPLOAD_ROWS_MAX = 50_000
+/** Any other body of that API. */
+export const BODY_BYTES_MAX: number = 1 * 2 ** 20

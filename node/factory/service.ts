@@ -14,11 +14,13 @@ import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
-import { JOB_CONTRACT, JobChain } from './chain.ts'
+import { type Inclusion, JOB_CONTRACT, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
 import { openNatsFabric } from './fabric/nats.ts'
 import { ModelFactory } from './factory.ts'
+import { FileTable } from './openai/files.ts'
+import { createFineTuningHandler } from './openai/route.ts'
 import { DATANET_FILE_BYTES_MAX } from './options.ts'
 import { TrainingWorker } from './worker.ts'
 
@@ -36,6 +38,8 @@ export type JobModules = {
 
 export type JobService = {
   readonly factory: ModelFactory
+  /** Of `/v1/files` and `/v1/fine_tuning`. */
+  readonly openai: ReturnType<typeof createFineTuningHandler>
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -57,9 +61,17 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     chain: {
       call: (request, at) => chain.call(request, at),
       code: (address) => chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
+      time: () => chain.head('unsafe').timestamp,
     },
     account,
     included: (transaction) => included(chain, transaction),
+    nextBlock: () =>
+      new Promise((resolve) => {
+        const stop = chain.on('block', () => {
+          stop()
+          resolve()
+        })
+      }),
   })
   const factory = new ModelFactory({
     fabric,
@@ -77,8 +89,10 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     { fabric, base, content, fetch: read, log, now: Date.now },
   )
   let unsubscribe = (): void => {}
+  const files = new FileTable({ records: fabric.records, content })
   return {
     factory,
+    openai: createFineTuningHandler({ factory, files, base, log, now: Date.now }),
     start: async () => {
       unsubscribe = chain.on('block', ({ receipts }) => {
         for (const id of jobsIn(receipts)) factory.heard(id)
@@ -118,27 +132,21 @@ function* jobsIn(
 }
 
 /** @throws NodeError `transaction-lost` */
-function included(chain: Chain, transaction: Hex): Promise<'success' | 'reverted'> {
-  const look = (): 'success' | 'reverted' | null => {
+function included(chain: Chain, transaction: Hex): Promise<Inclusion> {
+  const look = (): Inclusion | null => {
     const place = chain.transaction(transaction)
     const receipt = place && chain.receipts(place.block.hash)?.[place.index]
-    return receipt ? (receipt.status === 1 ? 'success' : 'reverted') : null
+    return receipt ? { isSuccess: receipt.status === 1, logs: receipt.logs } : null
   }
   const until = chain.head('unsafe').number + LOST_BLOCKS
   return new Promise((resolve, reject) => {
     const check = (): void => {
-      const status = look()
-      if (status === null && chain.head('unsafe').number <= until) return
+      const found = look()
+      if (!found && chain.head('unsafe').number <= until) return
       stop()
-      if (status) resolve(status)
-      else
-        reject(
-          new NodeError(
-            'transaction-lost',
-            'retry',
-            `transaction ${transaction} is in none of ${LOST_BLOCKS} blocks`,
-          ),
-        )
+      const text = `transaction ${transaction} is in none of ${LOST_BLOCKS} blocks`
+      if (found) resolve(found)
+      else reject(new NodeError('transaction-lost', 'retry', text))
     }
     const stop = chain.on('block', check)
     check()

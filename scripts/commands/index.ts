@@ -12,6 +12,7 @@ import { doctor } from './doctor.ts'
 import { generateAnswers } from './generate.ts'
 import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
+import { jobCommands } from './job.ts'
 import { modelFetch } from './model.ts'
 import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   dbVerify,
   importChain,
   exportChain,
+  ...jobCommands,
   worker,
   modelFetch,
   generateAnswers,

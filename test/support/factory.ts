@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { JobRegistry } from '../../genesis/contracts.generated.ts'
-import { type Hex, ZERO_HASH } from '../../node/base/bytes.ts'
+import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
-import { JobChain, type SubmitTerms } from '../../node/factory/chain.ts'
+import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
 import type { JobRequest } from '../../node/factory/draft.ts'
 import { openLocalFabric } from '../../node/factory/fabric/local.ts'
 import type { Fabric } from '../../node/factory/fabric/types.ts'
@@ -122,7 +122,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
         ...TINY,
         ...request,
       })
-      await economy.send(who, jobsContract, 'submit', [onTestTime(draft.terms, economy)], {
+      await economy.send(who, jobsContract, 'submit', [draft.terms], {
         value: fee,
       })
       return { ...draft, id: draft.terms.manifest.manifestHash }
@@ -140,13 +140,9 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   }
 }
 
-/** The test chain has a time of its own. */
-export function onTestTime(terms: SubmitTerms, { now }: Economy): SubmitTerms {
-  return { ...terms, deadline: now + 1_000_000n }
-}
-
 /** The node's account; each of its transactions is mined at once. */
 function nodeOn(economy: Economy): JobChain {
+  const mined = new Map<Hex, Inclusion>()
   const account = {
     address: provider.address,
     send: async (
@@ -155,18 +151,21 @@ function nodeOn(economy: Economy): JobChain {
       args: readonly unknown[],
       value = 0n,
     ): Promise<Hex> => {
-      const sent = await economy.sendRaw(provider, to, name, args, { value })
-      if (sent.receipt.status === 1) return ZERO_HASH
-      throw new Error(`${name} failed`)
+      const { receipt } = await economy.sendRaw(provider, to, name, args, { value })
+      const hash: Hex = `0x${mined.size.toString(16).padStart(64, '0')}`
+      mined.set(hash, { isSuccess: receipt.status === 1, logs: receipt.logs })
+      return hash
     },
   } as unknown as NodeAccount
   return new JobChain({
     chain: {
       call: (request, at) => economy.chain.call(request, at),
       code: (address) => economy.chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
+      time: () => economy.now,
     },
     account,
-    included: async () => 'success',
+    included: async (hash) => mined.get(hash) as Inclusion,
+    nextBlock: () => economy.pass(),
   })
 }
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { submitTerms } from '../../../node/factory/chain.ts'
 import { alice } from '../../support/chain.ts'
-import { jobsContract, onTestTime, openWorld, TINY } from '../../support/factory.ts'
+import { jobsContract, openWorld, TINY } from '../../support/factory.ts'
 import { models } from '../../support/model.ts'
 
 t.test('a job is drafted, committed, trained, measured and registered for its owner', async (t) => {
@@ -65,7 +65,7 @@ t.test('a job whose rows are not those of the manifest fails, and its fee goes b
   const before = world.economy.balance(alice.address)
   const draft = await world.factory.draft({ ...TINY, name: 'lie', datanets: [{ datanet: '1' }] })
   const lie = { ...draft.manifest, orderRoot: `0x${'22'.repeat(32)}` as const }
-  const terms = onTestTime(submitTerms(lie, draft.terms), world.economy)
+  const terms = submitTerms(lie, draft.terms)
   await world.economy.send(alice, jobsContract, 'submit', [terms], { value: 10n ** 18n })
   const { id } = await world.factory.submit(lie)
   world.worker('one').start()
