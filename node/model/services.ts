@@ -41,8 +41,12 @@ export type ModelModules = {
 export type ModelServices = {
   readonly registry: Registry
   readonly library: ModelLibrary
+  /** Content from here or from peers. */
+  readContent(hash: Hex): Promise<Uint8Array>
   /** null on a node without a provider's key. */
   readonly provider: {
+    /** Sends contributions for people without gas, from the provider's account. */
+    relay(functionName: 'commit' | 'revealFor', args: readonly unknown[]): Promise<Hex>
     readonly service: InferenceService
     readonly jobs: JobQueue
     readonly settler: Settler
@@ -84,6 +88,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
     registry,
     library,
     provider,
+    readContent: (hash) => readContent(modules, hash),
     start: () => provider?.settler.start(),
     stop: async () => {
       await provider?.jobs.stop()
@@ -103,7 +108,8 @@ async function openProvider(
 ): Promise<ModelServices['provider']> {
   const { options, chain, registry, library, content, log } = modules
   const chainId = chain.config.l2ChainId
-  const settler = await openSettler(new NodeAccount(key, { ...modules, chainId }), modules)
+  const account = new NodeAccount(key, { ...modules, chainId })
+  const settler = await openSettler(account, modules)
   const service = new InferenceService(
     {
       providerKey: key,
@@ -130,7 +136,9 @@ async function openProvider(
     log,
     run: (manifest, onProgress, signal) => train(modules, manifest, onProgress, signal),
   })
-  return { service, jobs, settler }
+  const relay = (name: string, args: readonly unknown[]): Promise<Hex> =>
+    account.send(CONTRACTS.datanets, name, args)
+  return { service, jobs, settler, relay }
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
@@ -221,12 +229,17 @@ async function rowsOf(
   datanet: string,
   version: number,
 ): Promise<OwnedRow[]> {
-  const { registry, content, fetchContent } = modules
+  const { registry } = modules
   const record = await registry.version(BigInt(datanet), version)
   if (!record) throw userError('datanet-unknown', `Datanet ${datanet} has no version ${version}`)
-  return readVersion(record, async (hash) =>
-    (await content.has(hash))
-      ? content.get(hash)
-      : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX }),
-  )
+  return readVersion(record, (hash) => readContent(modules, hash))
+}
+
+async function readContent(
+  { content, fetchContent }: Pick<ModelModules, 'content' | 'fetchContent'>,
+  hash: Hex,
+): Promise<Uint8Array> {
+  return (await content.has(hash))
+    ? content.get(hash)
+    : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX })
 }

@@ -4,6 +4,7 @@ import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
+import { datanetCommands } from './datanet.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   exportChain,
   modelFetch,
   generateAnswers,
+  ...datanetCommands,
   ...accountCommands,
   configPrint,
   token,

@@ -5,14 +5,17 @@
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
+import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { Job } from '../../model/jobs.ts'
 import type { TrainingManifest } from '../../model/manifest.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
-import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { datanetMethods } from './datanet.ts'
+import { orNull, plain } from './plain.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -31,7 +34,12 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+  return {
+    ...dataMethods(services),
+    ...datanetMethods(services),
+    ...modelMethods(services),
+    ...receiptMethods(services),
+  }
 }
 
 function dataMethods({
@@ -77,17 +85,22 @@ function dataMethods({
         return content.put(data)
       },
     }),
-    openledger_listDatanets: method({
-      summary: 'Datanets, newest first',
-      params: [],
-      result: ARRAY,
-      handler: async () => (await models.registry.datanets()).map(plain),
-    }),
-    openledger_getDatanet: method({
-      summary: 'One Datanet, or null',
-      params: [required('id', count)],
-      result: schemas.object,
-      handler: async (_context, [id]) => orNull(await models.registry.datanet(BigInt(id))),
+    openledger_getContent: method({
+      summary: 'Bytes by their keccak256, from here or from peers',
+      params: [required('hash', hash)],
+      result: bytes.schema,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, [name]) => {
+        const size = await content.size(name)
+        if (size !== undefined && size > CONTENT_BYTES_MAX) {
+          throw userError(
+            'content-too-large',
+            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+          )
+        }
+        return toHex(await models.readContent(name))
+      },
     }),
   }
 }
@@ -230,21 +243,4 @@ function jobView({ id, manifest, state }: Job): JsonObject {
     return { ...common, progress: state.progress && plain(state.progress) }
   if (state.kind === 'failed') return { ...common, error: state.error }
   return state.kind === 'done' ? { ...common, result: plain(state.result) } : common
-}
-
-function orNull(value: object | null): JsonObject | null {
-  return value && plain(value)
-}
-
-/** Data as JSON: bigints in decimal, bytes in hex. */
-function plain(value: object): JsonObject {
-  return toJson(value) as JsonObject
-}
-
-function toJson(value: unknown): Json {
-  if (typeof value === 'bigint') return value.toString()
-  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`
-  if (Array.isArray(value)) return value.map(toJson)
-  if (typeof value !== 'object' || value === null) return value as Json
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
 }
