@@ -6,6 +6,7 @@ import { type Abi, parseAbi } from 'viem'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   InferenceEscrow,
   ModelRegistry,
   ReceiptRegistry,
@@ -17,6 +18,7 @@ import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
+import type { Licence } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
 import type { EscrowView, Rates } from './payment.ts'
@@ -60,6 +62,33 @@ export type VersionRecord = {
   readonly publishedAt: bigint
 }
 
+export type LicenceRecord = {
+  readonly terms: Licence
+  /** Unix seconds; 0: it stands. */
+  readonly revokedAt: bigint
+}
+
+const OUTCOMES = ['none', 'accepted', 'rejected'] as const
+
+export type ContributionRecord = {
+  readonly contributor: Hex
+  readonly rowsRoot: Hex
+  readonly contentHash: Hex
+  readonly rowCount: number
+  readonly byteCount: bigint
+  readonly commitBlock: bigint
+  readonly commitOrder: bigint
+  readonly revealedAt: bigint
+  readonly isPrivate: boolean
+  readonly isErased: boolean
+  readonly validation: {
+    readonly openedAt: bigint
+    readonly round: number
+    readonly outcome: (typeof OUTCOMES)[number]
+    readonly score: number
+  }
+}
+
 export type ScoreRecord = {
   readonly accounts: readonly Hex[]
   readonly indices: readonly number[]
@@ -73,11 +102,19 @@ export const LIST_MAX = 1_000
 
 export const CONTRACTS: Readonly<
   Record<
-    'datanets' | 'models' | 'escrow' | 'receipts' | 'rewards' | 'policies' | 'attribute',
+    | 'datanets'
+    | 'validation'
+    | 'models'
+    | 'escrow'
+    | 'receipts'
+    | 'rewards'
+    | 'policies'
+    | 'attribute',
     Contract
   >
 > = {
   datanets: { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi },
+  validation: { address: OPENLEDGER.datanetValidation, abi: DatanetValidation.abi as Abi },
   models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
   escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
   receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
@@ -139,6 +176,35 @@ export class Registry {
       treasury: lower(found.treasury),
       contributorCount,
     }
+  }
+
+  /** The terms of a version; null when there is none. */
+  async licence(datanet: bigint, version: number): Promise<LicenceRecord | null> {
+    const found = await orNull(
+      this.#read<[Licence, bigint]>(CONTRACTS.datanets, 'licenceOf', [datanet, version]),
+    )
+    return found && { terms: found[0], revokedAt: found[1] }
+  }
+
+  /** Who judges contributions to a Datanet. */
+  quorum(datanet: bigint): Promise<object> {
+    return this.#read<object>(CONTRACTS.validation, 'getQuorum', [datanet])
+  }
+
+  /** Who owns rows and how they were judged; null when nobody has revealed them. */
+  async contribution(datanet: bigint, rowsRoot: Hex): Promise<ContributionRecord | null> {
+    const args = [datanet, rowsRoot]
+    const [held, [openedAt, round, outcome, score]] = await Promise.all([
+      this.#read<Omit<ContributionRecord, 'validation'>>(
+        CONTRACTS.datanets,
+        'getContribution',
+        args,
+      ),
+      this.#read<[bigint, number, number, number]>(CONTRACTS.validation, 'roundOf', args),
+    ])
+    if (held.contributor === ZERO_ADDRESS) return null
+    const outcomeName = OUTCOMES[outcome] ?? 'none'
+    return { ...held, validation: { openedAt, round, outcome: outcomeName, score } }
   }
 
   async version(datanet: bigint, version: number): Promise<VersionRecord | null> {

@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { DATANET_FILE_BYTES_MAX } from '../factory/options.ts'
 import { type JobService, openJobService } from '../factory/service.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
@@ -38,8 +39,12 @@ export type ModelModules = {
 export type ModelServices = {
   readonly registry: Registry
   readonly library: ModelLibrary
+  /** Content from here or from peers. */
+  readContent(hash: Hex): Promise<Uint8Array>
   /** null on a node without a provider's key. */
   readonly provider: {
+    /** Sends contributions for people without gas, from the provider's account. */
+    relay(functionName: 'commit' | 'revealFor', args: readonly unknown[]): Promise<Hex>
     readonly service: InferenceService
     readonly jobs: JobService
     readonly settler: Settler
@@ -82,6 +87,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
     registry,
     library,
     provider,
+    readContent: (hash) => readContent(modules, hash),
     start: async () => {
       provider?.settler.start()
       await provider?.jobs.start()
@@ -130,7 +136,9 @@ async function openProvider(
     },
   )
   const jobs = await openJobService({ ...modules, base: library.base, account })
-  return { service, jobs, settler }
+  const relay = (name: string, args: readonly unknown[]): Promise<Hex> =>
+    account.send(CONTRACTS.datanets, name, args)
+  return { service, jobs, settler, relay }
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
@@ -182,4 +190,13 @@ function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlem
     sketch: `0x${Buffer.from(sketch).toString('hex')}`,
     claims: '0x',
   }
+}
+
+async function readContent(
+  { content, fetchContent }: Pick<ModelModules, 'content' | 'fetchContent'>,
+  hash: Hex,
+): Promise<Uint8Array> {
+  return (await content.has(hash))
+    ? content.get(hash)
+    : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX })
 }

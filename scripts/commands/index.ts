@@ -6,6 +6,7 @@ import { attributeRows } from './attribute.ts'
 import { benchEngine } from './bench.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
+import { datanetCommands } from './datanet.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
@@ -54,6 +55,7 @@ export const COMMANDS: readonly Command[] = [
   trainAdapter,
   attributeRows,
   benchEngine,
+  ...datanetCommands,
   ...accountCommands,
   configPrint,
   token,

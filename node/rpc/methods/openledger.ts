@@ -5,16 +5,19 @@
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
+import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
-import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
+import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
 import { attributionMethods } from './attribution.ts'
+import { datanetMethods } from './datanet.ts'
 import { jobJson, jobMethods, onJobOf } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
+import { orNull, plain } from './plain.ts'
 
 export type OpenledgerServices = {
   readonly role: string
@@ -36,6 +39,7 @@ const WEIGHT_ONE = 2 ** 32
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
   return {
     ...dataMethods(services),
+    ...datanetMethods(services),
     ...modelMethods(services),
     ...jobMethods(services.models),
     ...receiptMethods(services),
@@ -93,17 +97,22 @@ function dataMethods({
         return content.put(data)
       },
     }),
-    openledger_listDatanets: method({
-      summary: 'Datanets, newest first',
-      params: [],
-      result: ARRAY,
-      handler: async () => (await models.registry.datanets()).map(plain),
-    }),
-    openledger_getDatanet: method({
-      summary: 'One Datanet, or null',
-      params: [required('id', count)],
-      result: schemas.object,
-      handler: async (_context, [id]) => orNull(await models.registry.datanet(BigInt(id))),
+    openledger_getContent: method({
+      summary: 'Bytes by their keccak256, from here or from peers',
+      params: [required('hash', hash)],
+      result: bytes.schema,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, [name]) => {
+        const size = await content.size(name)
+        if (size !== undefined && size > CONTENT_BYTES_MAX) {
+          throw userError(
+            'content-too-large',
+            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+          )
+        }
+        return toHex(await models.readContent(name))
+      },
     }),
   }
 }
@@ -209,21 +218,4 @@ export function receiptView({
     block: { number: Number(block.number), hash: block.hash },
     transaction,
   }
-}
-
-function orNull(value: object | null): JsonObject | null {
-  return value && plain(value)
-}
-
-/** Data as JSON: bigints in decimal, bytes in hex. */
-function plain(value: object): JsonObject {
-  return toJson(value) as JsonObject
-}
-
-function toJson(value: unknown): Json {
-  if (typeof value === 'bigint') return value.toString()
-  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`
-  if (Array.isArray(value)) return value.map(toJson)
-  if (typeof value !== 'object' || value === null) return value as Json
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
 }
