@@ -59,3 +59,37 @@ interface IAttributePrecompile {
             bytes32[] memory attributionRoots
         );
 }
+
+/// @title SPAN, 0x0a04: a longest match in a corpus, proved by suffix-array entries
+interface ISpanPrecompile {
+    /// @param span tokens, u32 big-endian
+    /// @param next the token after it in the answer; 0xffffffff at its end
+    /// @param low first suffix-array entry that begins with the span
+    /// @param high one after the last
+    /// @param at the entry whose row is named
+    /// @return count occurrences; all zero when the proof shows nothing
+    /// @return bits worth, eighths of a bit
+    /// @return position in the stream
+    /// @return row of the corpus
+    /// @return contributor row of the attribution table
+    /// @return group of near duplicates
+    function verify(
+        bytes32 corpus,
+        bytes calldata span,
+        uint32 next,
+        uint32 low,
+        uint32 high,
+        uint32 at,
+        bytes calldata proof
+    )
+        external
+        view
+        returns (
+            uint32 count,
+            uint32 bits,
+            uint32 position,
+            uint32 row,
+            uint32 contributor,
+            uint32 group
+        );
+}
