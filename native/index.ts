@@ -9,7 +9,7 @@
  * Vocabulary: token = u32 id; sample = tokens of which those from `lossFrom` on are targets; sketch =
  * int8 [k] of a query; sums = int32 [contributors, k], row-major.
  */
-import type { Precision, RawAdapter, RawModel, RawProgress } from './binding.ts'
+import type { Precision, RawAdapter, RawModel, RawProgress, RawRun } from './binding.ts'
 import { binding, later, now, withEvents } from './calls.ts'
 import { rawSamples, type Sample } from './samples.ts'
 import type { ScheduleOptions } from './schedule.ts'

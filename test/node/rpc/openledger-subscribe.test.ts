@@ -101,8 +101,7 @@ t.test(
   async (t) => {
     const { ask, next, jobs } = await open(t)
     const { result: subscription } = await ask('openledger_subscribe', 'jobs')
-    for (const listener of jobs)
-      listener({ id: '0x01', state: 'queued' } as unknown as JobRecord)
+    for (const listener of jobs) listener({ id: '0x01', state: 'queued' } as unknown as JobRecord)
     t.match(await next(), { params: { subscription, result: { id: '0x01', state: 'queued' } } })
     t.match((await ask('openledger_subscribe', 'rewards')).error, {
       code: -32602,
