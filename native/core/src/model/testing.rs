@@ -1,7 +1,7 @@
 //! Small models with random weights from a seed, for tests.
 
 use super::config::{LlamaConfig, Target};
-use super::weights::Weights;
+use super::weights::{Precision, Weights};
 use crate::lora::{Adapter, LoraConfig};
 use crate::math::philox::{Stream, uniform};
 use std::convert::Infallible;
@@ -34,6 +34,16 @@ pub fn random_weights(config: LlamaConfig, seed: u64) -> Weights {
             .map(|i| centre + 0.4 * (uniform(seed, Stream::BaseInit, lane, i) - 0.5))
             .collect())
     });
+    built.unwrap_or_else(|never| match never {})
+}
+
+/// The same model in int8.
+pub fn in_int8(weights: &Weights) -> Weights {
+    let mut tensors = weights.tensors().into_iter();
+    let built: Result<_, Infallible> =
+        Weights::build_as(Precision::Int8, weights.config.clone(), |_, _| {
+            Ok(tensors.next().expect("as many tensors").2)
+        });
     built.unwrap_or_else(|never| match never {})
 }
 
