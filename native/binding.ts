@@ -6,9 +6,15 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
+/** How linear maps keep their numbers. */
+export type Precision = 'f32' | 'int8'
+
 export interface RawModel {
   config(): string
   chatTemplate(): string | null
+  precision(): Precision
+  weightsHash(): Promise<Uint8Array>
+  tokenizerJson(): string
   hasTokenizer(): boolean
   encode(text: string): Uint32Array
   decode(ids: Uint32Array, keepSpecial: boolean): string
@@ -101,7 +107,6 @@ export interface RawBuiltIndex {
 }
 
 export interface RawEngineOptions {
-  threads: number
   runningMax: number
   stepRowsMax: number
   waitingMax: number
@@ -178,7 +183,7 @@ export interface Binding {
     cudaReason: string
   }
   panicForTest(late: boolean): Promise<void>
-  loadModel(path: string): Promise<RawModel>
+  loadModel(path: string, precision: Precision): Promise<RawModel>
   loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
   generateTokens(
     model: RawModel,

@@ -45,6 +45,7 @@ export type NodeOptions = {
   readonly logFile: string | null
   readonly diskFreeMinMib: number
   readonly baseModel: string
+  readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
@@ -294,7 +295,14 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     group: 'models',
     kind: 'string',
     fallback: join(import.meta.dirname, '..', 'native/models/base'),
-    help: 'Hugging Face directory of the resident base model',
+    help: 'resident base model: a Hugging Face directory or a GGUF file',
+  },
+  basePrecision: {
+    group: 'models',
+    kind: 'string',
+    fallback: 'f32',
+    choices: ['f32', 'int8'],
+    help: 'how the base is computed; int8 is another base, with a hash of its own',
   },
   verifyArtefacts: {
     group: 'models',

@@ -7,7 +7,7 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { type Answer, Engine, Model } from '../native/index.ts'
+import { type Answer, Engine, Model, type Precision } from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
 
 type Prompt = {
@@ -23,6 +23,7 @@ export type GenerateJob = {
   readonly prompts: string
   readonly out: string
   readonly maxNew: number
+  readonly precision?: Precision | undefined
 }
 
 /** Rows read ahead of the one whose answer is written next. */
@@ -33,7 +34,7 @@ export async function generateFile(job: GenerateJob): Promise<{ rows: number; to
   if (!existsSync(job.prompts)) {
     throw userError('usage', `--prompts ${job.prompts} does not exist`)
   }
-  const model = await Model.load(job.base)
+  const model = await Model.load(job.base, { precision: job.precision ?? 'f32' })
   const engine = new Engine(model, { waitingPerPayerMax: AHEAD_MAX, waitingMax: AHEAD_MAX })
   const partial = `${job.out}.partial`
   const done = { rows: 0, tokens: 0 }

@@ -5,7 +5,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Adapter, AttributionIndex, Engine } from '../../native/index.ts'
+import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/index.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -17,7 +17,9 @@ import type { ModelRecord } from './registry.ts'
 import { Turns } from './turns.ts'
 
 export type LibraryOptions = {
-  readonly baseDir: string
+  /** A Hugging Face directory or a GGUF file. */
+  readonly basePath: string
+  readonly basePrecision: Precision
   /** Where adapters are laid out as directories, one per content hash. */
   readonly cacheDir: string
   readonly adaptersMax: number
@@ -49,7 +51,8 @@ export class ModelLibrary {
     modules: { content: ContentStore; fetch: FetchContent; log: Log },
   ): Promise<ModelLibrary> {
     await mkdir(options.cacheDir, { recursive: true })
-    return new ModelLibrary(options, modules, await openBaseModel(options.baseDir))
+    const base = await openBaseModel(options.basePath, options.basePrecision)
+    return new ModelLibrary(options, modules, base)
   }
 
   private constructor(
@@ -92,7 +95,7 @@ export class ModelLibrary {
     if (record.baseHash !== this.base.hash) {
       throw userError(
         'model-base',
-        `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.base.hash}`,
+        `model ${record.name} stands on base ${record.baseHash}; this node serves ${this.base.hash} (${this.base.name}, ${this.base.precision})`,
       )
     }
     const dir = await this.#adapterDirectory(record.adapterHash)

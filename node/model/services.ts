@@ -64,14 +64,16 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
   const registry = new Registry(chain)
   const library = await ModelLibrary.open(
     {
-      baseDir: options.baseModel,
+      basePath: options.baseModel,
+      basePrecision: options.basePrecision,
       cacheDir: join(options.dataDir, 'adapters'),
       adaptersMax: ADAPTERS_LOADED_MAX,
       verifyArtefacts: options.verifyArtefacts,
     },
     { content, fetch: fetchContent, log },
   )
-  log.info('engine ready', { ...capabilities(), base: library.base.hash })
+  const { hash: base, precision } = library.base
+  log.info('engine ready', { ...capabilities(), base, precision })
   const provider = options.providerKey
     ? await openProvider(parsePrivateKey(options.providerKey), {
         ...modules,

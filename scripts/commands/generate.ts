@@ -16,12 +16,13 @@ export const generateAnswers: Command = {
     out: { value: 'FILE', help: 'JSON lines {id, tokens, text}: the new tokens only' },
     'max-new': { value: 'N', help: 'new tokens of an answer at most' },
     greedy: { help: 'the likeliest token each time; the only choice so far' },
-    precision: { value: 'KIND', help: 'f32', fallback: 'f32' },
+    precision: { value: 'KIND', help: 'f32 or int8, how the base is computed', fallback: 'f32' },
   },
   notes: `Rows run together, whatever their adapters. Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
   run: async ({ flags }) => {
-    if (flags.precision !== 'f32') {
-      throw userError('usage', `--precision is '${flags.precision}'; only f32 is there so far`)
+    const { precision } = flags
+    if (precision !== 'f32' && precision !== 'int8') {
+      throw userError('usage', `--precision is '${precision}'; it must be f32 or int8`)
     }
     const maxNew = need(flags, 'max-new')
     if (!/^[1-9]\d{0,5}$/.test(maxNew)) {
@@ -34,6 +35,7 @@ export const generateAnswers: Command = {
       prompts: need(flags, 'prompts'),
       out,
       maxNew: Number(maxNew),
+      precision,
     })
     process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${out}\n`)
     return undefined

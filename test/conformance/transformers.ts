@@ -98,7 +98,7 @@ try {
     'openledger-core',
   ]
   const mine = join(work, 'ours.f32')
-  execFileSync('cargo', [...cargo, '--example', 'logits', '--', path, rows, mine])
+  execFileSync('cargo', [...cargo, '--example', 'logits', '--', path, 'f32', rows, mine])
   const script = join(import.meta.dirname, 'reference.py')
   const file = [dirname(path), basename(path)]
   execFileSync(python, [script, ...file, rows, flags.new, corpus, work], { stdio: 'inherit' })

@@ -3,10 +3,10 @@
 use crate::cast::guard;
 use crate::job::start;
 use napi::Env;
-use napi::bindgen_prelude::{Object, Uint32Array};
+use napi::bindgen_prelude::{Object, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use openledger_core::lora::Adapter;
-use openledger_core::model::{Model, Text};
+use openledger_core::model::{Model, Precision, Text};
 use openledger_core::{Result, bail};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +41,25 @@ impl NativeModel {
     #[napi]
     pub fn chat_template(&self) -> Option<String> {
         self.inner.chat_template.clone()
+    }
+
+    /// `f32` or `int8`.
+    #[napi]
+    pub fn precision(&self) -> String {
+        self.inner.weights.precision.name().to_string()
+    }
+
+    /// keccak256 of the weights in the form they are computed with.
+    #[napi(ts_return_type = "Promise<Uint8Array>")]
+    pub fn weights_hash<'e>(&self, env: &'e Env) -> napi::Result<Object<'e>> {
+        let model = self.inner.clone();
+        start(env, move || Ok(model.weights.digest()), |hash| Ok(Uint8Array::from(hash.to_vec())))
+    }
+
+    /// The tokenizer as a tokenizer.json, also where it came out of a GGUF file.
+    #[napi]
+    pub fn tokenizer_json(&self) -> napi::Result<String> {
+        guard(|| text(&self.inner)?.to_json())
     }
 
     #[napi]
@@ -84,9 +103,10 @@ impl NativeAdapter {
 }
 
 #[napi(ts_return_type = "Promise<NativeModel>")]
-pub fn load_model(env: &Env, path: String) -> napi::Result<Object<'_>> {
+pub fn load_model(env: &Env, path: String, precision: String) -> napi::Result<Object<'_>> {
+    let precision = guard(|| Precision::from_name(&precision))?;
     let job = move || {
-        let model = Model::load(&PathBuf::from(path))?;
+        let model = Model::load_as(&PathBuf::from(path), precision)?;
         // A card without room is as good as none: the CPU gives the same bytes.
         if let Ok(gpu) = crate::card()
             && let Err(reason) = model.weights.use_gpu(&gpu)

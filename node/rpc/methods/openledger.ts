@@ -54,6 +54,7 @@ function dataMethods({
           baseModel: {
             hash: base.hash,
             name: base.name,
+            precision: base.precision,
             licence: BASE_LICENCE,
             tokenizer: base.tokenizerHash,
           },

@@ -1,12 +1,12 @@
 //! A model and its adapters in device memory, in the form the kernels read: row-major weights, the three maps
 //! that read the attention norm side by side, gate and up likewise. Bounded by the device's limit.
 
-use super::device::{Address, Result};
+use super::device::{Address, DeviceError, Result};
 use super::memory::{Buffer, Gpu};
 use super::ops::{Matrix, Rotation};
 use crate::lora::Adapter;
 use crate::model::config::{LlamaConfig, Target};
-use crate::model::weights::Weights;
+use crate::model::weights::{Precision, Weights};
 use crate::ops::attention::{Heads, KEY_TILE};
 use std::sync::Arc;
 
@@ -33,6 +33,9 @@ pub struct GpuModel {
 
 impl GpuModel {
     pub fn upload(gpu: &Arc<Gpu>, weights: &Weights) -> Result<Self> {
+        if weights.precision == Precision::Int8 {
+            return Err(DeviceError("int8 models run on the CPU so far".into()));
+        }
         let side_by_side = |layer: usize, targets: &[Target]| {
             let all: Vec<f32> =
                 targets.iter().flat_map(|t| weights.layers[layer].linear(*t).to_weight()).collect();

@@ -28,7 +28,7 @@ pub trait Lanes: Copy {
 
 /// The reference: sixteen plain floats.
 #[derive(Clone, Copy)]
-pub struct Plain([f32; 16]);
+pub struct Plain(pub [f32; 16]);
 
 impl Lanes for Plain {
     const WIDE: bool = false;
@@ -74,7 +74,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
-    pub struct Avx2(__m256, __m256);
+    pub struct Avx2(pub __m256, pub __m256);
 
     // SAFETY of all blocks: the trait's contract.
     impl Lanes for Avx2 {
@@ -110,7 +110,7 @@ pub mod x86 {
     }
 
     #[derive(Clone, Copy)]
-    pub struct Avx512(__m512);
+    pub struct Avx512(pub __m512);
 
     // SAFETY of all blocks: the trait's contract.
     impl Lanes for Avx512 {
@@ -148,7 +148,7 @@ pub mod arm {
     use std::arch::aarch64::*;
 
     #[derive(Clone, Copy)]
-    pub struct Neon([float32x4_t; 4]);
+    pub struct Neon(pub [float32x4_t; 4]);
 
     // SAFETY of all blocks: the trait's contract; NEON is part of the base architecture.
     impl Lanes for Neon {

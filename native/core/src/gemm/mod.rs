@@ -6,6 +6,7 @@
 //! strides, so transposes cost nothing; B is packed once into panels of 16 columns. Vectors
 //! and threads split M and N only, so no output depends on M, on its neighbours or on threads.
 
+mod aligned;
 pub mod int8;
 mod lanes;
 mod micro;
@@ -14,7 +15,7 @@ pub mod pack;
 pub use pack::{PANEL, Packed, PanelsRef};
 
 use crate::math::simd::{self, Simd};
-use rayon::prelude::*;
+use crate::pool;
 
 /// Block length of every sum but those over attention keys.
 pub const BLOCK: usize = 256;
@@ -39,9 +40,6 @@ impl<'a> MatRef<'a> {
     }
 }
 
-/// Multiply-adds below which a product stays on the calling thread.
-const TASK_WORK: usize = 1 << 19;
-
 #[derive(Clone, Copy)]
 struct Out(*mut f32);
 // SAFETY: tasks write disjoint column ranges of C.
@@ -64,23 +62,57 @@ pub fn gemm(a: MatRef, m: usize, b: PanelsRef, c: &mut [f32], ldc: usize, block:
     }
     assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A is too small");
     assert!(b.data.len() >= (n.div_ceil(PANEL) - 1) * b.stride + k * PANEL, "B is too small");
-    let level = simd::active();
-    let out = Out(c.as_mut_ptr());
-    let panels = n.div_ceil(PANEL);
-    let tasks = (m * n * k / TASK_WORK).clamp(1, panels);
-    if tasks == 1 || rayon::current_num_threads() == 1 {
-        // SAFETY: the lengths were checked above for all panels.
-        unsafe { run(level, a, m, b, out.0, ldc, block, 0, panels) };
-        return;
+    gemm_panels(a, m, &[b], &[Out(c.as_mut_ptr())], &[ldc], block);
+}
+
+/// `gemm` of the same rows with several matrices in one parallel loop, each into a C of its own.
+pub fn gemm_side_by_side(
+    a: MatRef,
+    m: usize,
+    maps: &[PanelsRef],
+    outs: &mut [Vec<f32>],
+    block: usize,
+) {
+    assert_eq!(maps.len(), outs.len(), "an output a matrix");
+    if let ([b], [c]) = (maps, &mut *outs) {
+        return gemm(a, m, *b, c, b.n, block);
     }
+    let k = maps[0].k;
+    assert!(m > 0 && k > 0 && block > 0, "an empty product");
+    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A is too small");
+    for (b, c) in maps.iter().zip(outs.iter()) {
+        assert!(b.k == k && c.len() == m * b.n && b.n > 0, "the products do not fit");
+        assert!(b.data.len() >= (b.n.div_ceil(PANEL) - 1) * b.stride + k * PANEL, "B is too small");
+    }
+    let widths: Vec<usize> = maps.iter().map(|b| b.n).collect();
+    let outs: Vec<Out> = outs.iter_mut().map(|c| Out(c.as_mut_ptr())).collect();
+    gemm_panels(a, m, maps, &outs, &widths, block);
+}
+
+/// Splits the panels of all matrices over threads; sizes are checked.
+fn gemm_panels(
+    a: MatRef,
+    m: usize,
+    maps: &[PanelsRef],
+    outs: &[Out],
+    widths: &[usize],
+    block: usize,
+) {
+    let level = simd::active();
+    let all: usize = maps.iter().map(|b| b.n.div_ceil(PANEL)).sum();
     // Whole groups of 8 panels, so that wide tiles stay whole.
-    let step = panels.div_ceil(tasks.min(4 * rayon::current_num_threads())).next_multiple_of(8);
-    (0..panels.div_ceil(step)).into_par_iter().for_each(|t| {
-        // Captured whole: the raw pointer alone may not cross threads.
-        let Out(c) = { out };
-        let first = t * step;
-        // SAFETY: the lengths were checked above, and panel ranges are disjoint columns of C.
-        unsafe { run(level, a, m, b, c, ldc, block, first, (first + step).min(panels)) };
+    let step = pool::chunk(all, m * all * PANEL * maps[0].k, pool::TASK_WORK, 8);
+    pool::each(all.div_ceil(step), &|task| {
+        let (mut from, mut to) = (task * step, ((task + 1) * step).min(all));
+        for ((b, Out(c)), ldc) in maps.iter().zip(outs).zip(widths) {
+            let panels = b.n.div_ceil(PANEL);
+            let (first, last) = (from.min(panels), to.min(panels));
+            if first < last {
+                // SAFETY: the lengths were checked, and panel ranges are disjoint columns of C.
+                unsafe { run(level, a, m, *b, *c, *ldc, block, first, last) };
+            }
+            (from, to) = (from - first, to - last);
+        }
     });
 }
 

@@ -2,6 +2,8 @@
 //! `p * stride + k * 16 + lane`; lanes past n are zero. The key-value cache keeps this layout too,
 //! so attention reads it without copying.
 
+use super::aligned::Aligned;
+
 /// Columns in a panel: one AVX-512 register, two AVX2, four NEON.
 pub const PANEL: usize = 16;
 
@@ -18,7 +20,7 @@ pub struct PanelsRef<'a> {
 /// An owned packed matrix.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
-    data: Vec<f32>,
+    data: Aligned<f32>,
     k: usize,
     n: usize,
 }
@@ -26,7 +28,7 @@ pub struct Packed {
 impl Packed {
     /// Packs B where element (k, j) is `source[k * row + j * col]`.
     pub fn new(source: &[f32], k: usize, n: usize, row: usize, col: usize) -> Self {
-        let mut packed = Self { data: vec![0.0; n.div_ceil(PANEL) * k * PANEL], k, n };
+        let mut packed = Self { data: Aligned::zeros(n.div_ceil(PANEL) * k * PANEL), k, n };
         packed.fill(source, row, col);
         packed
     }

@@ -3,7 +3,7 @@
 
 use super::config::{LlamaConfig, Target};
 use super::tape::{LayerTape, Tape};
-use super::weights::{Layer, Linear, Weights};
+use super::weights::{Layer, Linear, Weights, apply_all};
 use crate::lora::Adapter;
 use crate::ops::attention::{HeadTape, KvLayer, attention};
 use crate::ops::elementwise::{add_into, silu_mul};
@@ -69,11 +69,24 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn linear(&self, target: Target, x: &[f32], low: &mut [Vec<f32>; 7]) -> Vec<f32> {
-        let mut y = self.layer.linear(target).apply(x, self.m);
-        if let Some(module) = self.adapter.and_then(|a| a.module(self.index, target)) {
-            low[target as usize] = module.apply(x, self.m, &mut y);
-        }
+        let [y] = self.linears([target], x, low);
         y
+    }
+
+    /// Several maps of the same rows at once.
+    fn linears<const N: usize>(
+        &self,
+        targets: [Target; N],
+        x: &[f32],
+        low: &mut [Vec<f32>; 7],
+    ) -> [Vec<f32>; N] {
+        let mut all = apply_all(targets.map(|t| self.layer.linear(t)), x, self.m);
+        for (target, y) in targets.into_iter().zip(&mut all) {
+            if let Some(module) = self.adapter.and_then(|a| a.module(self.index, target)) {
+                low[target as usize] = module.apply(x, self.m, y);
+            }
+        }
+        all
     }
 }
 
@@ -131,9 +144,7 @@ impl Weights {
 
         let (mut normed, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
         rms_norm(x, &pass.layer.attention_norm, eps, &mut normed, &mut inverse);
-        let mut q = pass.linear(Target::Q, &normed, low);
-        let mut k = pass.linear(Target::K, &normed, low);
-        let v = pass.linear(Target::V, &normed, low);
+        let [mut q, mut k, v] = pass.linears([Target::Q, Target::K, Target::V], &normed, low);
         self.rope.apply(&mut q, heads.query, first);
         self.rope.apply(&mut k, heads.kv, first);
         cache.append(&k, &v, first);
@@ -149,8 +160,7 @@ impl Weights {
         }
 
         rms_norm(x, &pass.layer.mlp_norm, eps, &mut normed, &mut inverse);
-        let gate = pass.linear(Target::Gate, &normed, &mut tape.low);
-        let up = pass.linear(Target::Up, &normed, &mut tape.low);
+        let [gate, up] = pass.linears([Target::Gate, Target::Up], &normed, &mut tape.low);
         let mut activated = vec![0.0; gate.len()];
         silu_mul(&gate, &up, &mut activated);
         add_into(x, &pass.linear(Target::Down, &activated, &mut tape.low));

@@ -5,7 +5,7 @@
 use super::config::LlamaConfig;
 use super::shards::Shards;
 use super::text::Text;
-use super::weights::Weights;
+use super::weights::{Precision, Weights};
 use super::{Model, gguf};
 use crate::tensors::{TensorFile, read};
 use crate::{ErrorCode, Result, bail};
@@ -13,10 +13,15 @@ use serde_json::Value;
 use std::path::Path;
 
 impl Model {
-    /// `path` is a directory or a file called `*.gguf`.
+    /// `load_as` in f32.
     pub fn load(path: &Path) -> Result<Model> {
+        Self::load_as(path, Precision::F32)
+    }
+
+    /// `path` is a directory or a file called `*.gguf`.
+    pub fn load_as(path: &Path, precision: Precision) -> Result<Model> {
         if path.is_dir() {
-            return load_directory(path);
+            return load_directory(path, precision);
         }
         if !path.is_file() {
             bail!(BadModel, "{} is neither a directory nor a file", path.display());
@@ -24,21 +29,21 @@ impl Model {
         if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case(gguf::llama::EXTENSION)) {
             bail!(BadModel, "{} is neither a directory nor called *.gguf", path.display());
         }
-        gguf::llama::load(path)
+        gguf::llama::load(path, precision)
     }
 }
 
-fn load_directory(dir: &Path) -> Result<Model> {
+fn load_directory(dir: &Path, precision: Precision) -> Result<Model> {
     let config = read(&dir.join("config.json"), ErrorCode::BadModel)?;
     let config = LlamaConfig::parse(&String::from_utf8_lossy(&config))?;
     let path = dir.join("model.safetensors");
     let weights = if !path.exists() && dir.join(super::shards::INDEX).exists() {
         let mut shards = Shards::open(dir)?;
-        Weights::build(config, |name, shape| shards.f32(name, shape))?
+        Weights::build_as(precision, config, |name, shape| shards.f32(name, shape))?
     } else {
         let file = TensorFile::open(&path, ErrorCode::BadModel)?;
         let tensors = file.parsed()?;
-        Weights::build(config, |name, shape| tensors.f32(name, shape))?
+        Weights::build_as(precision, config, |name, shape| tensors.f32(name, shape))?
     };
     let text = load_text(&dir.join("tokenizer.json"), weights.config.vocab)?;
     Ok(Model { weights, text, chat_template: load_chat_template(dir)? })

@@ -3,6 +3,7 @@
 
 pub mod backward;
 pub mod config;
+mod digest;
 pub mod forward;
 pub mod gguf;
 pub mod load;
@@ -16,7 +17,7 @@ pub mod weights;
 pub use config::{LlamaConfig, Target};
 pub use forward::KvCache;
 pub use text::Text;
-pub use weights::{Layer, Weights};
+pub use weights::{Layer, Precision, Weights};
 
 /// A model ready to run: weights plus, when its files have them, tokenizer and chat template (Jinja).
 pub struct Model {

@@ -23,6 +23,13 @@ impl Text {
         }
     }
 
+    /// The tokenizer.json it amounts to (without cutting or padding); the same bytes on every machine.
+    pub fn to_json(&self) -> Result<String> {
+        self.tokenizer.to_string(false).map_err(|e| {
+            EngineError::new(ErrorCode::Internal, format!("the tokenizer cannot be written: {e}"))
+        })
+    }
+
     /// Number of ids, added tokens included.
     pub fn vocab_size(&self) -> usize {
         self.tokenizer.get_vocab_size(true)

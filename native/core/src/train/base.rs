@@ -10,7 +10,7 @@ use crate::math::philox::{Stream, permutation, uniform, word};
 use crate::model::backward::{Depth, Gradient};
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::forward::check_tokens;
-use crate::model::weights::Weights;
+use crate::model::weights::{Precision, Weights};
 use crate::ops::elementwise::{add_into, scale};
 use crate::ops::rope::RopeTable;
 use crate::{Result, bail};
@@ -131,7 +131,7 @@ pub fn initial_parameters(config: &LlamaConfig, seed: u64) -> Vec<f32> {
 fn weights_from(config: &LlamaConfig, rope: &Arc<RopeTable>, flat: &[f32]) -> Weights {
     let mut at = 0;
     let built: std::result::Result<_, Infallible> =
-        Weights::build_with(config.clone(), rope.clone(), |_, shape| {
+        Weights::build_with(Precision::F32, config.clone(), rope.clone(), |_, shape| {
             let n = shape.iter().product::<usize>();
             at += n;
             Ok(flat[at - n..at].to_vec())

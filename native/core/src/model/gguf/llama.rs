@@ -2,8 +2,8 @@
 //! their Hugging Face names, tokenizer, chat template.
 
 use super::{Gguf, LlamaConfig, Model, Text, Value, vocabulary};
-use crate::model::Weights;
 use crate::model::config::limits;
+use crate::model::{Precision, Weights};
 use crate::{Result, bail};
 use std::io::{Read, Seek};
 use std::path::Path;
@@ -11,13 +11,17 @@ use std::path::Path;
 /// File names of this kind are read as GGUF.
 pub const EXTENSION: &str = "gguf";
 
-pub fn load(path: &Path) -> Result<Model> {
+pub fn load(path: &Path, precision: Precision) -> Result<Model> {
     let mut gguf = Gguf::open(path)?;
-    gguf.model()
+    gguf.model_as(precision)
 }
 
 impl<R: Read + Seek> Gguf<R> {
     pub fn model(&mut self) -> Result<Model> {
+        self.model_as(Precision::F32)
+    }
+
+    pub fn model_as(&mut self, precision: Precision) -> Result<Model> {
         let config = self.config()?;
         self.refuse_unknown(&config)?;
         let text = match vocabulary::tokenizer_json(self)? {
@@ -29,7 +33,7 @@ impl<R: Read + Seek> Gguf<R> {
             _ => None,
         };
         let (heads, kv_heads) = (config.heads, config.kv_heads);
-        let weights = Weights::build(config, |name, shape| {
+        let weights = Weights::build_as(precision, config, |name, shape| {
             let values = self.f32(&name_in_file(name), shape)?;
             Ok(match name {
                 _ if name.ends_with("q_proj.weight") => halves(&values, heads, shape[1]),

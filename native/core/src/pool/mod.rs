@@ -1,8 +1,15 @@
 //! The engine's own threads. They start with the IEEE default floating-point environment
 //! (round to nearest, subnormals kept) whatever another native library in the process has set,
 //! and every job runs on one.
+//!
+//! Loops inside a product go to the `team`, whose threads wait spinning, while one job has it; otherwise, and
+//! where a loop over samples is parallel already, to rayon.
 
+mod team;
+
+use rayon::prelude::*;
 use std::sync::OnceLock;
+use team::Team;
 
 /// Puts the calling thread's floating-point control word back to the IEEE default.
 pub fn reset_float_environment() {
@@ -64,6 +71,31 @@ fn start() {
             .build_global()
             .is_ok()
     });
+}
+
+/// Multiply-adds of f32 below which a product is not worth another thread.
+pub const TASK_WORK: usize = 1 << 17;
+
+/// Calls `task` for 0..count, in parallel where that pays. Nothing may depend on who runs what.
+pub fn each(count: usize, task: &(dyn Fn(usize) + Sync)) {
+    static TEAM: OnceLock<Team> = OnceLock::new();
+    if count <= 1 || team::is_inside() || threads() == 1 {
+        return (0..count).for_each(task);
+    }
+    if rayon::current_thread_index().is_none() {
+        let team = TEAM.get_or_init(|| Team::start(threads() - 1, reset_float_environment));
+        if team.run(count, task) {
+            return;
+        }
+    }
+    (0..count).into_par_iter().for_each(task);
+}
+
+/// Items a task of a loop over `items` should take when all cost `work` together and a task at least `least`;
+/// a multiple of `group`.
+pub fn chunk(items: usize, work: usize, least: usize, group: usize) -> usize {
+    let tasks = (work / least).clamp(1, 4 * threads());
+    items.div_ceil(tasks).next_multiple_of(group)
 }
 
 /// Number of threads computations may use.
