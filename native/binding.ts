@@ -131,7 +131,6 @@ export interface RawBuiltIndex {
 }
 
 export interface RawEngineOptions {
-  threads: number
   runningMax: number
   stepRowsMax: number
   waitingMax: number

@@ -15,8 +15,6 @@ import { type Answer, answerOf, type GenerateOptions, rawRequest } from './gener
 import type { Model } from './index.ts'
 
 export interface EngineOptions {
-  /** Threads that compute; 0 (default) is one per core. */
-  threads?: number
   /** Sequences that run at once, default 64. */
   runningMax?: number
   /** Tokens of one step, decoding ones and prompts together, default 128. */
@@ -71,7 +69,6 @@ export class Engine {
       void this.#fetch(fetchAdapter, name, number)
     }
     const raw = {
-      threads: limits.threads ?? 0,
       runningMax: limits.runningMax ?? 64,
       stepRowsMax: limits.stepRowsMax ?? 128,
       waitingMax: limits.waitingMax ?? 1024,

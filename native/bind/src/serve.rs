@@ -17,7 +17,6 @@ type Weak<T> = ThreadsafeFunction<T, (), T, Status, false, true, 0>;
 
 #[napi(object)]
 pub struct EngineOptions {
-    pub threads: f64,
     pub running_max: f64,
     pub step_rows_max: f64,
     pub waiting_max: f64,
@@ -32,7 +31,6 @@ impl EngineOptions {
     fn cast(&self) -> openledger_core::Result<Options> {
         let n = |name: &str, value: f64| size(name, value, 0, 1 << 46);
         Ok(Options {
-            threads: n("threads", self.threads)?,
             running_max: n("runningMax", self.running_max)?,
             step_rows_max: n("stepRowsMax", self.step_rows_max)?,
             waiting_max: n("waitingMax", self.waiting_max)?,

@@ -94,14 +94,6 @@ impl Linear {
         y
     }
 
-    /// `apply` into a buffer that is there already.
-    pub fn apply_to(&self, x: &[f32], m: usize, y: &mut [f32]) {
-        match &self.form {
-            Form::F32(w) => gemm(MatRef::rows(x, w.k()), m, w.view(), y, w.n(), BLOCK),
-            Form::Int8(_) => y.copy_from_slice(&self.apply(x, m)),
-        }
-    }
-
     /// dx [m, in] = dy [m, out] W.
     pub fn apply_backward(&self, dy: &[f32], m: usize) -> Vec<f32> {
         let packed = self
@@ -114,11 +106,11 @@ impl Linear {
 
     /// Bytes of the packed forms in memory.
     pub fn bytes(&self) -> usize {
-        let forward = match &self.form {
+        let form = match &self.form {
             Form::F32(w) => w.bytes(),
             Form::Int8(w) => w.bytes(),
         };
-        forward + self.backward.get().map_or(0, Packed::bytes)
+        form + self.backward.get().map_or(0, Packed::bytes)
     }
 
     /// Row j of W: an embedding.
@@ -140,18 +132,30 @@ impl Linear {
 
 /// `apply` of several maps to the same rows in one parallel loop; the bits are those of one by one.
 pub fn apply_all<const N: usize>(maps: [&Linear; N], x: &[f32], m: usize) -> [Vec<f32>; N] {
-    let mut outs = maps.map(|map| vec![0.0; m * map.out_dim()]);
+    let mut outs = maps.map(|_| vec![]);
+    apply_all_to(maps, x, m, &mut outs);
+    outs
+}
+
+/// `apply_all` into buffers that are there already; they get the length of the outputs.
+pub fn apply_all_to<const N: usize>(
+    maps: [&Linear; N],
+    x: &[f32],
+    m: usize,
+    outs: &mut [Vec<f32>; N],
+) {
+    for (map, out) in maps.iter().zip(outs.iter_mut()) {
+        out.resize(m * map.out_dim(), 0.0);
+    }
     let int8: Vec<&PackedI8> = maps.iter().filter_map(|map| map.int8()).collect();
     if int8.len() == N {
-        int8::apply(&Quantised::rows_of(x, m), &int8, &mut outs);
-        return outs;
+        return int8::apply(&Quantised::rows_of(x, m), &int8, outs);
     }
     let packed = maps.map(|map| match &map.form {
         Form::F32(w) => w.view(),
         Form::Int8(_) => unreachable!("maps of one model have one precision"),
     });
-    gemm_side_by_side(MatRef::rows(x, maps[0].in_dim()), m, &packed, &mut outs, BLOCK);
-    outs
+    gemm_side_by_side(MatRef::rows(x, maps[0].in_dim()), m, &packed, outs, BLOCK);
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The scheduler at work: one thread that plans and absorbs, the engine's own pool that computes, loaders that bring
+//! The scheduler at work: one thread that plans, computes (with `pool::each`) and absorbs, and loaders that bring
 //! adapters. Callers only take the lock for a moment; a step runs without it.
 
 use super::forward::{Applied, Cpu, Piece};
@@ -12,10 +12,9 @@ use crate::lora::Adapter;
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::{EngineError, ErrorCode, Result, pool};
-use rayon::prelude::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What the engine asks of whoever embeds it. Called from the engine's threads, without its lock.
 pub trait Host: Send + Sync + 'static {
@@ -32,7 +31,6 @@ struct Shared {
     wake: Condvar,
     host: Box<dyn Host>,
     kv_bytes: AtomicUsize,
-    pool: rayon::ThreadPool,
 }
 
 pub struct Engine {
@@ -49,7 +47,6 @@ impl Engine {
             wake: Condvar::new(),
             host,
             kv_bytes: AtomicUsize::new(0),
-            pool: pool::build(options.threads),
         });
         let worker = shared.clone();
         pool::spawn("openledger-serve", move || run(&worker, pages)).map_err(|e| {
@@ -179,7 +176,7 @@ fn run(shared: &Arc<Shared>, pages: usize) {
         loads.into_iter().for_each(|load| shared.load(load));
         let Some(step) = step else { continue };
         let weights = &shared.model.weights;
-        let result = caught(|| Ok(shared.pool.install(|| execute(&mut cpu, weights, &step))));
+        let result = caught(|| Ok(execute(&mut cpu, weights, &step)));
         shared.kv_bytes.store(cpu.kv_bytes(), Ordering::Relaxed);
         let mut scheduler = shared.lock();
         match result {
@@ -189,7 +186,7 @@ fn run(shared: &Arc<Shared>, pages: usize) {
     }
 }
 
-/// Runs a step on the calling thread's pool.
+/// Runs a step on the calling thread and those of `pool::each`.
 pub fn execute(cpu: &mut Cpu, weights: &Weights, step: &Step) -> Vec<Chosen> {
     let pieces: Vec<Piece> = step
         .shares
@@ -207,14 +204,16 @@ pub fn execute(cpu: &mut Cpu, weights: &Weights, step: &Step) -> Vec<Chosen> {
         .collect();
     let logits = cpu.forward(weights, &pieces);
     let choices: Vec<Choice> = step.shares.iter().filter_map(|share| share.choice).collect();
-    let chosen: Vec<(u32, Option<[u8; 32]>)> = logits
-        .par_chunks(weights.config.vocab)
-        .zip(&choices)
-        .map(|(logits, choice)| {
-            let token = choice.sampler.choose(logits, choice.position);
-            (token, choice.trace.then(|| trace_leaf(choice.position, token, logits)))
-        })
-        .collect();
-    let mut chosen = chosen.into_iter();
+    let chosen: Vec<OnceLock<(u32, Option<[u8; 32]>)>> =
+        choices.iter().map(|_| OnceLock::new()).collect();
+    let vocab = weights.config.vocab;
+    pool::each(choices.len(), &|i| {
+        let (logits, choice) = (&logits[i * vocab..(i + 1) * vocab], &choices[i]);
+        let token = choice.sampler.choose(logits, choice.position);
+        let leaf = choice.trace.then(|| trace_leaf(choice.position, token, logits));
+        chosen[i].get_or_init(|| (token, leaf));
+    });
+    let mut chosen =
+        chosen.into_iter().map(|cell| cell.into_inner().expect("every row was chosen for"));
     step.shares.iter().map(|share| share.choice.and_then(|_| chosen.next())).collect()
 }

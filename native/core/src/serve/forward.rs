@@ -12,10 +12,10 @@ use super::attention::{Scratch, attend};
 use super::kv::KvMemory;
 use crate::lora::Adapter;
 use crate::model::config::Target;
-use crate::model::weights::{Layer, Weights};
+use crate::model::weights::{Layer, Weights, apply_all_to};
 use crate::ops::elementwise::{add_into, silu_mul};
 use crate::ops::norm::rms_norm;
-use rayon::prelude::*;
+use crate::pool::each;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -116,15 +116,6 @@ impl Split {
     }
 }
 
-/// Runs `job(0..n)` on the pool's threads.
-fn each(n: usize, job: impl Fn(usize) + Sync + Send) {
-    if n == 1 || rayon::current_num_threads() == 1 {
-        (0..n).for_each(job);
-    } else {
-        (0..n).into_par_iter().for_each(job);
-    }
-}
-
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -135,16 +126,13 @@ struct Buffers {
     x: Vec<f32>,
     normed: Vec<f32>,
     inverse: Vec<f32>,
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
+    qkv: [Vec<f32>; 3],
     o: Vec<f32>,
-    added: Vec<f32>,
-    gate: Vec<f32>,
-    up: Vec<f32>,
+    added: [Vec<f32>; 1],
+    gate_up: [Vec<f32>; 2],
     activated: Vec<f32>,
     hidden: Vec<f32>,
-    logits: Vec<f32>,
+    logits: [Vec<f32>; 1],
 }
 
 /// The CPU's side of serving: pages and buffers of one base.
@@ -189,11 +177,11 @@ impl Cpu {
             buffers.hidden.extend_from_slice(&buffers.normed[rows.start * h..rows.end * h]);
         }
         let rows = buffers.hidden.len() / h;
-        let logits = sized(&mut buffers.logits, rows * weights.config.vocab);
-        if rows > 0 {
-            weights.head().apply_to(&buffers.hidden, rows, logits);
+        if rows == 0 {
+            return &[];
         }
-        logits
+        apply_all_to([weights.head()], &buffers.hidden, rows, &mut buffers.logits);
+        &buffers.logits[0]
     }
 }
 
@@ -219,17 +207,12 @@ impl Pass<'_> {
     fn run(&self, kv: &mut KvMemory, buffers: &mut Buffers) {
         let (weights, c) = (self.weights, &self.weights.config);
         let rows = self.units.last().map_or(0, |unit| unit.rows.end);
-        let (h, wide, narrow) = (c.hidden, c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        let h = c.hidden;
+        let Buffers { qkv, added, gate_up, .. } = buffers;
         let x = sized(&mut buffers.x, rows * h);
         let normed = sized(&mut buffers.normed, rows * h);
         let inverse = sized(&mut buffers.inverse, rows);
-        let q = sized(&mut buffers.q, rows * wide);
-        let k = sized(&mut buffers.k, rows * narrow);
-        let v = sized(&mut buffers.v, rows * narrow);
-        let o = sized(&mut buffers.o, rows * wide);
-        let added = sized(&mut buffers.added, rows * h);
-        let gate = sized(&mut buffers.gate, rows * c.ffn);
-        let up = sized(&mut buffers.up, rows * c.ffn);
+        let o = sized(&mut buffers.o, rows * c.heads * c.head_dim);
         let activated = sized(&mut buffers.activated, rows * c.ffn);
         let tokens = self.pieces.iter().flat_map(|piece| piece.tokens);
         for (row, token) in x.chunks_exact_mut(h).zip(tokens) {
@@ -240,32 +223,34 @@ impl Pass<'_> {
         };
         norm(&weights.layers[0].attention_norm, x, normed, inverse);
         for (index, layer) in weights.layers.iter().enumerate() {
-            layer.linear(Target::Q).apply_to(normed, rows, q);
-            layer.linear(Target::K).apply_to(normed, rows, k);
-            layer.linear(Target::V).apply_to(normed, rows, v);
-            self.queries(index, normed, [&mut *q, &mut *k, &mut *v]);
-            self.attention(index, kv, [&*q, &*k, &*v], o);
-            layer.linear(Target::O).apply_to(o, rows, added);
+            let maps = |targets: [Target; 1]| targets.map(|t| layer.linear(t));
+            let three = [Target::Q, Target::K, Target::V].map(|t| layer.linear(t));
+            apply_all_to(three, normed, rows, qkv);
+            self.queries(index, normed, qkv);
+            self.attention(index, kv, qkv, o);
             let after = |target, from: &[f32], norm_weight: &[f32], buffers: [&mut [f32]; 4]| {
                 self.residual(index, target, from, norm_weight, buffers);
             };
-            after(Target::O, o, &layer.mlp_norm, [&mut *added, &mut *x, &mut *normed, inverse]);
-            layer.linear(Target::Gate).apply_to(normed, rows, gate);
-            layer.linear(Target::Up).apply_to(normed, rows, up);
-            self.activate(index, normed, [&mut *gate, &mut *up, &mut *activated]);
-            layer.linear(Target::Down).apply_to(activated, rows, added);
+            apply_all_to(maps([Target::O]), o, rows, added);
+            let buffers = [&mut added[0][..], &mut *x, &mut *normed, &mut *inverse];
+            after(Target::O, o, &layer.mlp_norm, buffers);
+            let two = [Target::Gate, Target::Up].map(|t| layer.linear(t));
+            apply_all_to(two, normed, rows, gate_up);
+            self.activate(index, normed, gate_up, activated);
+            apply_all_to(maps([Target::Down]), activated, rows, added);
             let next: Option<&Layer> = weights.layers.get(index + 1);
             let next = next.map_or(&weights.final_norm, |layer| &layer.attention_norm);
-            after(Target::Down, activated, next, [&mut *added, &mut *x, &mut *normed, inverse]);
+            let buffers = [&mut added[0][..], &mut *x, &mut *normed, &mut *inverse];
+            after(Target::Down, activated, next, buffers);
         }
     }
 
     /// LoRA on q, k, v of a unit's rows, then the rotation of each row to its position.
-    fn queries(&self, layer: usize, x: &[f32], [q, k, v]: [&mut [f32]; 3]) {
+    fn queries(&self, layer: usize, x: &[f32], [q, k, v]: &mut [Vec<f32>; 3]) {
         let c = &self.weights.config;
         let (h, wide, narrow) = (c.hidden, c.heads * c.head_dim, c.kv_heads * c.head_dim);
         let (q, k, v) = (Split::new(q, wide), Split::new(k, narrow), Split::new(v, narrow));
-        each(self.units.len(), |i| {
+        each(self.units.len(), &|i| {
             let Unit { rows, adapter } = &self.units[i];
             let x = &x[rows.start * h..rows.end * h];
             // SAFETY: units have disjoint rows.
@@ -283,11 +268,11 @@ impl Pass<'_> {
         });
     }
 
-    fn attention(&self, layer: usize, kv: &mut KvMemory, [q, k, v]: [&[f32]; 3], o: &mut [f32]) {
+    fn attention(&self, layer: usize, kv: &mut KvMemory, [q, k, v]: &[Vec<f32>; 3], o: &mut [f32]) {
         let heads = self.weights.heads();
         let (wide, narrow) = (heads.query * heads.dim, heads.kv * heads.dim);
         let (pass, o) = (kv.layer(layer), Split::new(o, wide));
-        each(self.pieces.len() * heads.kv, |i| {
+        each(self.pieces.len() * heads.kv, &|i| {
             let (piece, head) = (&self.pieces[i / heads.kv], i % heads.kv);
             let start = self.starts[i / heads.kv];
             let rows = start..start + piece.tokens.len();
@@ -324,7 +309,7 @@ impl Pass<'_> {
         let eps = self.weights.config.rms_eps as f32;
         let (added, x) = (Split::new(added, h), Split::new(x, h));
         let (normed, inverse) = (Split::new(normed, h), Split::new(inverse, 1));
-        each(self.units.len(), |i| {
+        each(self.units.len(), &|i| {
             let Unit { rows, adapter } = &self.units[i];
             // SAFETY: units have disjoint rows.
             let (added, x) = unsafe { (added.rows(rows), x.rows(rows)) };
@@ -338,11 +323,17 @@ impl Pass<'_> {
     }
 
     /// LoRA on gate and up, then SwiGLU.
-    fn activate(&self, layer: usize, x: &[f32], [gate, up, activated]: [&mut [f32]; 3]) {
+    fn activate(
+        &self,
+        layer: usize,
+        x: &[f32],
+        [gate, up]: &mut [Vec<f32>; 2],
+        activated: &mut [f32],
+    ) {
         let (h, ffn) = (self.weights.config.hidden, self.weights.config.ffn);
         let (gate, up) = (Split::new(gate, ffn), Split::new(up, ffn));
         let activated = Split::new(activated, ffn);
-        each(self.units.len(), |i| {
+        each(self.units.len(), &|i| {
             let Unit { rows, adapter } = &self.units[i];
             // SAFETY: units have disjoint rows.
             let (gate, up, activated) =

@@ -4,8 +4,6 @@ use crate::{Result, bail};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Threads of the engine; 0 is one per core.
-    pub threads: usize,
     /// Sequences that run at once.
     pub running_max: usize,
     /// Rows (tokens) of one step: one for each sequence that decodes, the rest for prompts.
@@ -26,7 +24,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            threads: 0,
             running_max: 64,
             step_rows_max: 128,
             waiting_max: 1024,
@@ -46,7 +43,6 @@ pub const NAME_BYTES_MAX: usize = 256;
 impl Options {
     pub fn check(&self) -> Result<()> {
         let ranges = [
-            ("threads", self.threads, 0, 1024),
             ("runningMax", self.running_max, 1, 4096),
             ("stepRowsMax", self.step_rows_max, self.running_max, 1 << 16),
             ("waitingMax", self.waiting_max, 1, 1 << 20),

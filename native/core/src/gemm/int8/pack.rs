@@ -59,6 +59,10 @@ impl PackedI8 {
         packed
     }
 
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.data[..]) + size_of_val(&self.scales[..])
+    }
+
     /// Where row j's first quad lies.
     fn start(&self, j: usize) -> usize {
         j / PANEL * self.panel_bytes() + j % PANEL * QUAD
