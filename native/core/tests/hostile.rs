@@ -125,7 +125,7 @@ fn attack(dir: &Path, files: &[&str], load: impl Fn() -> bool) {
         let path = dir.join(files[at]);
         std::fs::write(&path, mutate(&good[at], &mut random)).expect("written");
         let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&load));
-        refused += u64::from(*end.as_ref().unwrap_or(&true) == false);
+        refused += u64::from(!*end.as_ref().unwrap_or(&true));
         assert!(end.is_ok(), "round {round} with {} made the loader panic", files[at]);
         std::fs::write(&path, &good[at]).expect("put back");
     }
