@@ -34,7 +34,7 @@ pub fn scan_plain(sketches: &[i8], query: &[i8], top: usize) -> Result<Found> {
 fn scan_by(dot: DotRows, sketches: &[i8], query: &[i8], top: usize) -> Result<Found> {
     let k = query.len();
     require((1..=K_MAX).contains(&k), || format!("k is {k}, must be 1 to {K_MAX}"))?;
-    require(sketches.len() % k == 0, || {
+    require(sketches.len().is_multiple_of(k), || {
         format!("{} entries are no whole number of sketches of k = {k}", sketches.len())
     })?;
     require((1..=TOP_MAX).contains(&top), || format!("top is {top}, must be 1 to {TOP_MAX}"))?;

@@ -66,13 +66,16 @@ pub fn raw_scores(level: Level, sums: &[i32], query: &[i8]) -> Vec<i64> {
 
 /// The same for training sketches [n, k]: what each sample did for the query.
 pub fn sample_scores(sketches: &[i16], k: usize, query: &[i8]) -> Result<Vec<i64>> {
-    require((1..=K_MAX).contains(&k) && query.len() == k && sketches.len() % k == 0, || {
-        format!(
-            "k is {k} (1 to {K_MAX}), the query has {} entries, the sketches {}",
-            query.len(),
-            sketches.len()
-        )
-    })?;
+    require(
+        (1..=K_MAX).contains(&k) && query.len() == k && sketches.len().is_multiple_of(k),
+        || {
+            format!(
+                "k is {k} (1 to {K_MAX}), the query has {} entries, the sketches {}",
+                query.len(),
+                sketches.len()
+            )
+        },
+    )?;
     let level = Level::detect();
     let wide: Vec<i32> = query.iter().map(|q| i32::from(*q)).collect();
     let mut out = vec![0i64; sketches.len() / k];

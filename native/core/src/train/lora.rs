@@ -401,7 +401,7 @@ impl Run<'_> {
         };
         let per_epoch = self.samples.len().div_ceil(config.batch);
         let is_due = |step: usize, every: usize| {
-            step % if every == 0 { per_epoch } else { every } == 0 || step == steps
+            step.is_multiple_of(if every == 0 { per_epoch } else { every }) || step == steps
         };
         let mut clock = Clock::new(config.optimizer);
         let mut tokens = 0;
