@@ -80,6 +80,7 @@ export interface RawRun {
   checkpointDir?: string
   checkpointEvery: number
   resume: boolean
+  initialDir?: string
 }
 
 export interface RawTrained {
