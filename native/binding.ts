@@ -86,6 +86,7 @@ export interface RawRun {
   checkpointDir?: string
   checkpointEvery: number
   resume: boolean
+  initialDir?: string
 }
 
 export interface RawTrained {

@@ -174,6 +174,8 @@ export interface TrainRunOptions {
   checkpointEvery?: number
   /** Go on from the newest checkpoint of the same run, if there is one: same final bytes. */
   resume?: boolean
+  /** PEFT directory of an adapter of the same shape to go on from; default: none, the update begins at zero. */
+  initialDir?: string
 }
 
 export const LORA_TARGETS: readonly string[] = [
@@ -246,6 +248,7 @@ function rawRun(run: TrainRunOptions): RawRun {
     ...(run.checkpointDir === undefined ? {} : { checkpointDir: run.checkpointDir }),
     checkpointEvery: run.checkpointEvery ?? 0,
     resume: run.resume ?? false,
+    ...(run.initialDir === undefined ? {} : { initialDir: run.initialDir }),
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a job will take, before it starts: tokens counted on its own rows, times what this machine was measured to
- * need for each. A calibration belongs to a base and a configuration; the first estimate measures one on
- * some of the job's own rows, and every finished job measures it again.
+ * need for each. A calibration belongs to a base and a configuration; the first estimate measures one on some of
+ * the job's own rows.
  *
  *   train seconds = tokens * epochs * a        index seconds = b + tokens * c        evaluation = 2 * tokens * d
  */
@@ -41,8 +41,6 @@ export type Estimate = {
 /** Batches that are trained, and rows that are indexed, to measure. */
 const PROBE_BATCHES = 4
 const PROBE_ROWS: readonly [number, number] = [16, 64]
-/** Weight of a newly finished job against what was known. */
-const NEWS = 0.5
 
 export function estimateOf(
   manifest: TrainingManifest,
@@ -141,18 +139,6 @@ export class Calibrations {
   async put(manifest: TrainingManifest, calibration: Calibration): Promise<void> {
     this.#known.set(keyOf(manifest), calibration)
     await this.#records.put(keyOf(manifest), Buffer.from(JSON.stringify(calibration)))
-  }
-
-  /** A finished job's own pace. */
-  async learn(
-    manifest: TrainingManifest,
-    measured: Pick<Calibration, 'trainSecondsPerToken'>,
-  ): Promise<void> {
-    const known = await this.get(manifest)
-    if (!known || !Number.isFinite(measured.trainSecondsPerToken)) return
-    const trainSecondsPerToken =
-      (1 - NEWS) * known.trainSecondsPerToken + NEWS * measured.trainSecondsPerToken
-    await this.put(manifest, { ...known, trainSecondsPerToken })
   }
 }
 

@@ -193,7 +193,7 @@ function checkParents({ parents, datanets, inherited }: TrainingManifest): void 
   if (isMerge && datanets.length > 0)
     throw bad('datanets', datanets.length, '[] in a merge, which trains on nothing')
   if (!isMerge && datanets.length === 0) throw bad('datanets', '[]', 'at least one Datanet version')
-  if (parents.length > 0 && inherited.length === 0)
+  if (isMerge && inherited.length === 0)
     throw bad('inherited', '[]', "the parents' Datanet versions")
 }
 

@@ -53,7 +53,6 @@ export type TrainingResult = {
   readonly adapterHash: Hex
   readonly artefactHash: Hex
   readonly leavesRoot: Hex
-  readonly losses: readonly number[]
   readonly contributors: readonly Hex[]
   readonly evaluation: Evaluation | null
   /** What ModelRegistry passes to MODEL: the chunks in order, then the seal. */
@@ -65,16 +64,16 @@ export type TrainingRun = {
   readonly manifest: TrainingManifest
   readonly base: BaseModel
   readonly workDir: string
-  /** The last checkpoint of an earlier attempt. */
-  readonly resume?: Checkpoint | undefined
+  /** Checkpoints of earlier attempts. */
+  readonly shown?: readonly Checkpoint[] | undefined
 }
 
 export type TrainingModules = {
   readonly content: ContentStore
   readonly read: ReadContent
   onProgress?(progress: TrainingProgress): void
-  /** The state it names is kept when this is called. */
-  onCheckpoint?(checkpoint: Checkpoint): void
+  /** The state it names is in the content store. */
+  onCheckpoint?(checkpoint: Checkpoint): Promise<void>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -91,7 +90,7 @@ export async function runTraining(
   const data = await prepareData(base.model, manifest, modules.read)
   const dir = join(run.workDir, 'adapter')
   await rm(dir, { recursive: true, force: true })
-  const { adapter, losses } = await makeAdapter(run, modules, { data, dir })
+  const adapter = await makeAdapter(run, modules, { data, dir })
   const adapterHash = await importDirectory(modules.content, dir)
   const evaluation = await evaluate(base, adapter, data, modules)
   const index = await makeIndex(run, modules, { data, adapter })
@@ -104,7 +103,7 @@ export async function runTraining(
     kernelSet: manifest.kernelSet,
     ...hashes,
   })
-  return { ...hashes, losses, contributors: data.contributors, evaluation, ...sealed }
+  return { ...hashes, contributors: data.contributors, evaluation, ...sealed }
 }
 
 type Made = { readonly data: TrainingData; readonly dir: string }
@@ -113,7 +112,7 @@ async function makeAdapter(
   run: TrainingRun,
   modules: TrainingModules,
   { data, dir }: Made,
-): Promise<{ adapter: Adapter; losses: number[] }> {
+): Promise<Adapter> {
   const { manifest, base } = run
   const parents = await parentDirectories(run, modules)
   if (parents.length > 1) {
@@ -121,32 +120,28 @@ async function makeAdapter(
       parents.map((path, i) => ({ dir: path, weight: manifest.parents[i]?.weight as number })),
       { dir, baseName: manifest.base },
     )
-    return { adapter: await Adapter.load(base.model, dir), losses: [] }
+    return Adapter.load(base.model, dir)
   }
-  const losses: number[] = []
   const { lora, training, seed } = manifest
   const { checkpointSteps, ...schedule } = training
-  const adapter = await trainAdapter(
+  return trainAdapter(
     {
       model: base.model,
       samples: data.trained,
       config: { ...lora, ...schedule, seed: BigInt(seed), baseName: manifest.base },
       checkpointSteps,
-      resume: run.resume,
+      shown: run.shown ?? [],
       parent: parents[0],
       dir,
     },
     {
       content: modules.content,
+      fetch: modules.read,
       signal: modules.signal,
-      onCheckpoint: (checkpoint) => modules.onCheckpoint?.(checkpoint),
-      onProgress: (progress, isNews) => {
-        losses.push(progress.loss)
-        if (isNews) modules.onProgress?.({ phase: 'train', ...progress })
-      },
+      onCheckpoint: async (checkpoint) => modules.onCheckpoint?.(checkpoint),
+      onProgress: (progress) => modules.onProgress?.({ phase: 'train', ...progress }),
     },
   )
-  return { adapter, losses }
 }
 
 /** The parents' adapters laid out as directories, checked by hash. */

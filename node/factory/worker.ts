@@ -5,7 +5,7 @@
  * the last checkpoint.
  */
 import { join } from 'node:path'
-import type { Hex } from '../base/bytes.ts'
+import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { canonicalJson, type Json } from '../base/canonical.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -114,6 +114,7 @@ export class TrainingWorker {
       if (now.id === job.id && (now.wish !== 'run' || now.holder !== holder)) stop()
     })
     const diary = new Diary(this.#jobs, { id: job.id, holder, now: this.#modules.now, stop })
+    let superseded = job.checkpoints.findLast(({ state }) => state !== ZERO_HASH)?.state
     try {
       // A wish that came before the watch began.
       const latest = await this.#jobs.get(job.id)
@@ -124,14 +125,18 @@ export class TrainingWorker {
           manifest: job.manifest,
           base,
           workDir: join(this.#dir, job.id.slice(2)),
-          resume: job.checkpoints.at(-1),
+          shown: job.checkpoints,
         },
         {
           content,
           read: (hash) => this.#read(hash),
           onProgress: (progress) => diary.progress(progress),
-          onCheckpoint: (checkpoint) => {
+          onCheckpoint: async (checkpoint) => {
+            await this.#shareDirectory(checkpoint.state)
             diary.checkpoint(checkpoint)
+            await diary.settled()
+            if (superseded && checkpoint.state !== ZERO_HASH) await this.#drop(superseded)
+            if (checkpoint.state !== ZERO_HASH) superseded = checkpoint.state
           },
           signal: abort.signal,
         },
@@ -167,21 +172,16 @@ export class TrainingWorker {
   /** Everything the node needs to register and serve the model, into the fabric. */
   async #keep(job: JobRecord, result: TrainingResult): Promise<JobResult> {
     const { content, fabric } = this.#modules
-    const { chunks, seal, losses, ...hashes } = result
+    const { chunks, seal, ...hashes } = result
     const latest = await this.#jobs.get(job.id)
     const report = {
       version: 1,
       ...hashes,
-      losses,
+      points: latest?.points ?? [],
       checkpoints: latest?.checkpoints ?? [],
     }
-    const share = async (hash: Hex): Promise<void> => {
-      await fabric.objects.put(await content.get(hash))
-    }
-    await share(result.adapterHash)
-    for (const file of (await readManifest(content, result.adapterHash)).files)
-      await share(file.hash)
-    await share(result.artefactHash)
+    await this.#shareDirectory(result.adapterHash)
+    await fabric.objects.put(await content.get(result.artefactHash))
     const put = (bytes: Uint8Array): Promise<Hex> => fabric.objects.put(bytes)
     const chunkHashes: Hex[] = []
     for (const chunk of chunks) chunkHashes.push(await put(chunk))
@@ -190,6 +190,25 @@ export class TrainingWorker {
       chunks: chunkHashes,
       seal: await put(seal),
       report: await put(Buffer.from(canonicalJson(report as unknown as Json))),
+    }
+  }
+
+  async #shareDirectory(hash: Hex): Promise<void> {
+    if (hash === ZERO_HASH) return
+    const { content, fabric } = this.#modules
+    for (const file of (await readManifest(content, hash)).files)
+      await fabric.objects.put(await content.get(file.hash))
+    await fabric.objects.put(await content.get(hash))
+  }
+
+  /** The state of a checkpoint that has a successor: its adapter's settings are the successor's, too. */
+  async #drop(state: Hex): Promise<void> {
+    const { content, fabric } = this.#modules
+    const { files } = await readManifest(content, state)
+    const own = files.filter(({ name }) => !name.endsWith('config.json'))
+    for (const hash of [...own.map((file) => file.hash), state]) {
+      await fabric.objects.delete(hash)
+      await content.remove(hash)
     }
   }
 

@@ -7,7 +7,7 @@ use crate::run::{SampleInput, samples};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object, Uint32Array};
 use napi_derive::napi;
-use openledger_core::lora::LoraConfig;
+use openledger_core::lora::{Adapter, LoraConfig};
 use openledger_core::model::vocabulary::train_vocabulary;
 use openledger_core::model::{LlamaConfig, Target, Text, save};
 use openledger_core::tensors::Store;
@@ -147,6 +147,8 @@ pub struct RunInput {
     /// Steps; 0: every epoch.
     pub checkpoint_every: f64,
     pub resume: bool,
+    /// PEFT directory of the adapter to go on from.
+    pub initial_dir: Option<String>,
 }
 
 const STEPS_MAX: usize = 1_000_000_000;
@@ -164,6 +166,7 @@ fn run_options(run: RunInput, base_name: &str) -> Result<RunOptions> {
             resume: run.resume,
             base_name: base_name.to_string(),
         }),
+        initial: None,
     })
 }
 
@@ -194,10 +197,15 @@ pub fn train_adapter<'e>(
 ) -> napi::Result<Object<'e>> {
     let all = guard(|| samples(inputs))?;
     let config = guard(|| train_config(lora, schedule))?;
-    let options = guard(|| run_options(run, &base_name))?;
+    let initial = run.initial_dir.clone();
+    let mut options = guard(|| run_options(run, &base_name))?;
     let model = model.inner.clone();
     let mut reporter = Reporter::new(on_progress, cancel);
     let job = move || {
+        if let Some(dir) = initial {
+            options.initial =
+                Some(Arc::new(Adapter::load(&PathBuf::from(dir), &model.weights.config)?));
+        }
         let mut last = f64::NAN;
         let trained = train_lora_with(&model.weights, &all, &config, &options, &mut |p| {
             last = p.loss;

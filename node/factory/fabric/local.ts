@@ -30,6 +30,7 @@ function localObjects(content: ContentStore): ObjectStore {
     has: (hash) => content.has(hash),
     put: (bytes) => content.put(bytes),
     get: (hash) => content.get(hash),
+    delete: (hash) => content.remove(hash),
   }
 }
 

@@ -142,11 +142,15 @@ function natsRecords(bucket: KV, log: Log): RecordStore {
 }
 
 function natsObjects(store: NatsObjects): ObjectStore {
+  const has = async (hash: Hex): Promise<boolean> => {
+    const info = await store.info(hash)
+    return info !== null && !info.deleted
+  }
   return {
-    has: async (hash) => (await store.info(hash)) !== null,
+    has,
     put: async (bytes) => {
       const hash = keccakHex(bytes)
-      if ((await store.info(hash)) === null) await store.putBlob({ name: hash }, bytes)
+      if (!(await has(hash))) await store.putBlob({ name: hash }, bytes)
       return hash
     },
     get: async (hash) => {
@@ -158,6 +162,9 @@ function natsObjects(store: NatsObjects): ObjectStore {
         'retry',
         `object ${hash} in NATS does not have that hash`,
       )
+    },
+    delete: async (hash) => {
+      if (await has(hash)) await store.delete(hash)
     },
   }
 }

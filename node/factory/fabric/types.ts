@@ -55,4 +55,5 @@ export interface ObjectStore {
   put(bytes: Uint8Array): Promise<Hex>
   /** Checked. @throws NodeError `content-missing` and the like */
   get(hash: Hex): Promise<Uint8Array>
+  delete(hash: Hex): Promise<void>
 }

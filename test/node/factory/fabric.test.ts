@@ -77,6 +77,9 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
     const none = keccakHex(utf8('none'))
     t.equal(await objects.has(none), false)
     await t.rejects(objects.get(none), { code: 'content-missing' })
+    await objects.delete(hash)
+    await objects.delete(hash)
+    t.equal(await objects.has(hash), false)
   })
 
   await t.test('what a holder that died had comes to the next', async (t) => {

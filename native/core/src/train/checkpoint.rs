@@ -78,6 +78,15 @@ pub fn fingerprint(
     out.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// keccak256 of parameters, in hex.
+pub fn digest(values: &[f32]) -> String {
+    let mut hash = Keccak::v256();
+    values.iter().for_each(|x| hash.update(&x.to_le_bytes()));
+    let mut out = [0; 32];
+    hash.finalize(&mut out);
+    out.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 impl Folder {
     fn of(&self, step: usize) -> PathBuf {
         self.dir.join(format!("checkpoint-{step}"))

@@ -1,7 +1,7 @@
 //! LoRA fine-tuning: the base is frozen, only the factors move.
 
 use super::Progress;
-use super::checkpoint::{Best, Folder, State, fingerprint};
+use super::checkpoint::{Best, Folder, State, digest, fingerprint};
 use super::optimizer::{Clock, Optimizer, OptimizerKind, Update, length};
 use super::schedule::{Curve, batches};
 use crate::cuda::DeviceError;
@@ -15,6 +15,7 @@ use crate::ops::elementwise::{add_into, scale};
 use crate::{EngineError, ErrorCode, Result, bail};
 use rayon::prelude::*;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub const BATCH_MAX: usize = 1024;
 pub const STEPS_MAX: usize = 10_000_000;
@@ -69,6 +70,8 @@ pub struct RunOptions {
     /// evaluated adapter instead of the last.
     pub patience: usize,
     pub checkpoints: Option<Checkpoints>,
+    /// The adapter to go on from, of the same shape; without one the run begins at zero.
+    pub initial: Option<Arc<Adapter>>,
 }
 
 #[derive(Clone, Debug)]
@@ -313,8 +316,20 @@ pub fn train_lora_with(
     }
     let steps = config.check(samples.len())?;
     let model = &weights.config;
+    if let Some(initial) = &options.initial
+        && initial.config != config.lora
+    {
+        bail!(
+            BadInput,
+            "the adapter to go on from is {:?}, the run's {:?}; they must be the same",
+            initial.config,
+            config.lora
+        );
+    }
     let folder = options.checkpoints.as_ref().map(|c| {
-        let schedule = format!("{} {}", options.evaluate_every, options.patience);
+        let begun =
+            options.initial.as_ref().map(|a| digest(&a.to_parameters())).unwrap_or_default();
+        let schedule = format!("{} {}{begun}", options.evaluate_every, options.patience);
         let run = fingerprint(weights, samples, &options.evaluation, config, &schedule);
         Folder { dir: c.dir.clone(), base_name: c.base_name.clone(), run }
     });
@@ -323,7 +338,10 @@ pub fn train_lora_with(
         _ => None,
     };
     let start = resumed.unwrap_or_else(|| State {
-        flat: Adapter::initial_parameters(model, &config.lora, config.seed),
+        flat: match &options.initial {
+            Some(initial) => initial.to_parameters(),
+            None => Adapter::initial_parameters(model, &config.lora, config.seed),
+        },
         ..State::default()
     });
     let run = Run { model, samples, config, options, steps, folder };

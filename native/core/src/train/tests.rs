@@ -346,3 +346,30 @@ fn a_run_without_progress_stops_and_keeps_its_best_adapter() {
     let targets: usize = all[10..].iter().map(Sample::targets).sum();
     assert!((evaluated / targets as f64 - loss).abs() < 1e-9);
 }
+
+#[test]
+fn a_run_goes_on_from_an_adapter_of_its_own_shape() {
+    let weights = random_weights(tiny_config(), 3);
+    let (samples, config) = (samples(10), train_config(2));
+    let first = train_lora(&weights, &samples, &config, &mut |_| true).unwrap();
+    let parent = std::sync::Arc::new(first);
+    let options = RunOptions { initial: Some(parent.clone()), ..RunOptions::default() };
+    let mut losses = vec![];
+    let run = |options: &RunOptions, losses: &mut Vec<f64>| {
+        train_lora_with(&weights, &samples, &config, options, &mut |p| {
+            losses.push(p.loss);
+            true
+        })
+    };
+    let second = run(&options, &mut losses).unwrap().adapter;
+    assert_ne!(second.to_parameters(), parent.to_parameters());
+    let mut fresh = vec![];
+    run(&RunOptions::default(), &mut fresh).unwrap();
+    assert!(losses[0] < fresh[0], "it begins where the parent ended");
+    let other = TrainConfig {
+        lora: LoraConfig::new(3, 6.0, false, vec![Target::ALL[0]]).unwrap(),
+        ..config.clone()
+    };
+    let refused = train_lora_with(&weights, &samples, &other, &options, &mut |_| true);
+    assert!(refused.expect_err("another shape").message.contains("go on from"));
+}
