@@ -22,11 +22,6 @@ pub struct PackedI8 {
 }
 
 impl PackedI8 {
-    /// In memory.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&self.data[..]) + size_of_val(&self.scales[..])
-    }
-
     /// Quantises W row-major [n, k].
     pub fn from_weight(w: &[f32], n: usize, k: usize) -> Self {
         assert!(w.len() == n * k && (1..=super::K_MAX).contains(&k), "W [{n}, {k}]");
