@@ -30,7 +30,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-// Most of a start is reading and compiling modules: what came out is kept for the next one.
+// Part of a start is reading and compiling modules: what came out is kept for the next one.
 // Where it cannot be, nothing is lost but time.
 process.env.NODE_COMPILE_CACHE ??= join(
   process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
