@@ -129,6 +129,7 @@ function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
       [0, economy.governor],
       [1, economy.platformTreasury],
       [2, economy.stakersPool],
+      [5, economy.arbiter],
     ]),
   }
 }

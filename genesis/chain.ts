@@ -42,8 +42,10 @@ export type Governance = {
 
 /** Where fees go and when rewards are final, as of genesis; contracts may change it later. */
 export type Economy = {
-  /** May add split policies and name the pools. OpenTimelock: whatever holders decide. */
+  /** May add split policies and name the pools and the arbiter. OpenTimelock: whatever holders decide. */
   readonly governor: Hex
+  /** Rules over reports and disputes until games do. */
+  readonly arbiter: Hex
   readonly platformTreasury: Hex
   readonly stakersPool: Hex
   /** Receives what the fee vaults hold. */
@@ -105,13 +107,14 @@ export type ChainConfig = {
 
 /**
  * The economy of a chain that names none: holders govern, stakers have their pool, and the operator's batcher
- * account stands in for the platform.
+ * account stands in for the platform and the arbiter.
  */
 export function economyOf(config: ChainConfig): Economy {
   const { batcher } = config.genesis.systemConfig
   return (
     config.economy ?? {
       governor: OPENLEDGER.openTimelock,
+      arbiter: batcher,
       platformTreasury: batcher,
       stakersPool: OPENLEDGER.staking,
       feeRecipient: batcher,
@@ -181,6 +184,7 @@ function decodeBlobSchedule(root: Reader): BlobFork[] {
 function decodeEconomy(economy: Reader): Economy {
   return {
     governor: economy.hex('governor', 20),
+    arbiter: economy.hex('arbiter', 20),
     platformTreasury: economy.hex('platformTreasury', 20),
     stakersPool: economy.hex('stakersPool', 20),
     feeRecipient: economy.hex('feeRecipient', 20),

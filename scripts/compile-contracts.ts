@@ -2,8 +2,8 @@
  * Solidity to `genesis/contracts.generated.ts`: `{abi, bytecode | deployedBytecode} as const` for each
  * contract, so that types flow to whoever calls it. L1 contracts are deployed and need their creation
  * code; L2 predeploys stand in the genesis alloc by their runtime code, but for those with immutables or
- * constructor arguments: these are constructed in block 0 and need creation code as well. The compiler is the npm package, its output does not depend on the machine, the
- * artefact is committed, and `--check` compiles again and compares (half a minute). The artefact also
+ * constructor arguments: these are constructed in block 0 and need creation code as well. The compiler
+ * is the npm package, its output does not depend on the machine, the artefact is committed, and `--check` compiles again and compares (half a minute). The artefact also
  * names the digest of what it was made from, so a test sees at once that it is stale.
  */
 import { createHash } from 'node:crypto'

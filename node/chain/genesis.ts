@@ -52,6 +52,8 @@ export async function createGenesis(
   const writes = await genesisState(alloc, async (state) => {
     await runConstructors(config, alloc, state)
     await runDeployments(config, alloc, state)
+    // The caller of calls that nobody made.
+    if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
   })
   const { systemConfig, l2Time } = config.genesis
   const header = {
@@ -120,7 +122,6 @@ async function runConstructors(
     assert(!failure, `constructor at ${key}: ${failure} ${toHex(execResult.returnValue)}`)
     await state.putCode(address, execResult.returnValue)
   }
-  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 /** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
@@ -141,8 +142,6 @@ async function runDeployments(
     const account = state.account(address)
     assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
   }
-  // The caller of calls that nobody made.
-  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 function genesisMachine({ l2ChainId, genesis }: ChainConfig, state: WorldState): Machine {

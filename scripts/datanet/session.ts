@@ -10,7 +10,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { DatanetRegistry, DatanetValidation } from '../../genesis/contracts.generated.ts'
+import { DatanetRegistry, DatanetValidation, Staking } from '../../genesis/contracts.generated.ts'
 import { fromHex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Contribution } from '../../node/datanet/contribution.ts'
@@ -26,6 +26,10 @@ export const DATANETS: { address: `0x${string}`; abi: Abi } = {
 export const VALIDATION: { address: `0x${string}`; abi: Abi } = {
   address: OPENLEDGER.datanetValidation,
   abi: DatanetValidation.abi as Abi,
+}
+export const STAKING: { address: `0x${string}`; abi: Abi } = {
+  address: OPENLEDGER.staking,
+  abi: Staking.abi as Abi,
 }
 
 type Flags = Readonly<Record<string, FlagSpec>>

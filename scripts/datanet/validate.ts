@@ -6,20 +6,40 @@ import { parseEther } from 'viem'
 import { concatBytes, fromHex, type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Call, Command } from '../cli/command.ts'
-import { idOf, KEY_FLAGS, type Person, show, VALIDATION, walletFor } from './session.ts'
+import { idOf, KEY_FLAGS, type Person, STAKING, show, VALIDATION, walletFor } from './session.ts'
 
 const SCORE_MAX = 10_000
+/** Staking.Role */
+const VALIDATOR = 1
+const NO_COMMISSION = 0
 
 const stake: Command = {
   name: 'datanet stake',
-  summary: 'Stakes OPEN behind your scores',
+  summary: 'Bonds OPEN behind your scores, in Staking as a validator',
   args: '<open>',
   flags: KEY_FLAGS,
   run: async (call) => {
     const { wallet } = await walletFor(call)
     const value = parseEther(call.args[0] ?? '')
-    const sent = await wallet.send({ ...VALIDATION, functionName: 'stake', args: [], value })
-    show(call, { transaction: sent.transactionHash }, [`${call.args[0]} OPEN staked`])
+    const pool = await wallet.read<{ opened: boolean }>({
+      ...STAKING,
+      functionName: 'poolOf',
+      args: [VALIDATOR, wallet.address],
+    })
+    const sent = pool.opened
+      ? await wallet.send({
+          ...STAKING,
+          functionName: 'delegate',
+          args: [VALIDATOR, wallet.address],
+          value,
+        })
+      : await wallet.send({
+          ...STAKING,
+          functionName: 'open',
+          args: [VALIDATOR, NO_COMMISSION],
+          value,
+        })
+    show(call, { transaction: sent.transactionHash }, [`${call.args[0]} OPEN bonded`])
     return undefined
   },
 }

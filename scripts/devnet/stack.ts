@@ -73,14 +73,15 @@ export async function startL1(
   return { l1, config }
 }
 
-/** A proposal's whole life in a minute; its exit window is still longer than a withdrawal. */
+/** A proposal's whole life in a minute; its exit window is still longer than a withdrawal that nobody challenges.
+ * Unbonding takes as long as the two windows of a Datanet's validators do unless told otherwise. */
 const GOVERNANCE: Governance = {
   votingDelay: 5n,
   votingPeriod: 20n,
   proposalThreshold: 100n,
   quorumPercent: 4n,
   exitWindow: 30n,
-  unbondingSeconds: 180n,
+  unbondingSeconds: 172_800n,
   vestingStart: 0n,
 }
 

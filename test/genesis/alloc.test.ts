@@ -83,7 +83,7 @@ t.test('storage set in genesis is what the getters read', async (t) => {
   const l1Block = { address: OP.l1Block, abi: contracts.L1Block.abi }
   t.equal(await world.read(rewards, 'epochSeconds'), economy.epochSeconds)
   t.equal(await world.read(rewards, 'challengeSeconds'), economy.challengeSeconds)
-  for (const name of ['governor', 'platformTreasury', 'stakersPool'] as const) {
+  for (const name of ['governor', 'arbiter', 'platformTreasury', 'stakersPool'] as const) {
     t.equal((await world.read<string>(policy, name)).toLowerCase(), economy[name])
   }
   const [token, decimals] = await world.read<[string, number]>(l1Block, 'gasPayingToken')
@@ -106,10 +106,10 @@ t.test('the genesis hash follows from the configuration alone', async (t) => {
 t.test(
   'without an economy holders govern, stakers are paid, and the operator for the platform',
   async (t) => {
-    const { governor, platformTreasury, stakersPool, feeRecipient } = economyOf(testConfig)
+    const { governor, arbiter, platformTreasury, stakersPool, feeRecipient } = economyOf(testConfig)
     const batcher = testConfig.genesis.systemConfig.batcher
     t.same([governor, stakersPool], [OPENLEDGER.openTimelock, OPENLEDGER.staking])
-    t.same([platformTreasury, feeRecipient], [batcher, batcher])
+    t.same([arbiter, platformTreasury, feeRecipient], [batcher, batcher, batcher])
     const zero = encodeChainConfig({ ...economyConfig, economy: { ...economy, epochSeconds: 0n } })
     t.throws(() => decodeChainConfig(zero), { message: /economy\.epochSeconds is 0/ })
   },

@@ -5,6 +5,10 @@ import { alice, bob, type Wallet } from '../support/chain.ts'
 import { contribute, contributionOf, openDatanet, SALT, versionOf } from '../support/datanet.ts'
 import { carol, Economy, operator, provider } from '../support/economy.ts'
 import { datanets, hashOf, validation } from '../support/model.ts'
+import { staking } from '../support/open.ts'
+
+/** Staking.Role */
+const VALIDATOR = 1
 
 const JUDGES = [bob, carol, provider].sort((a, b) => (a.address < b.address ? -1 : 1))
 const QUORUM = {
@@ -27,7 +31,8 @@ type World = {
 }
 
 async function openWorld(t: Test): Promise<World> {
-  const world = await Economy.open(t.testdir(), { blockTime: 60n })
+  const governance = { unbondingSeconds: 1_800n }
+  const world = await Economy.open(t.testdir(), { blockTime: 60n, governance })
   t.teardown(world.close)
   const id = await openDatanet(world, operator, { quorum: QUORUM })
   const contribution = contributionOf(id, alice)
@@ -38,7 +43,7 @@ async function openWorld(t: Test): Promise<World> {
     id,
     rows,
     stake: async (who, amount) => {
-      await world.send(who, validation, 'stake', [], { value: amount })
+      await world.send(who, staking, 'open', [VALIDATOR, 0], { value: amount })
     },
     vote: async (who, score) => {
       const args = [id, rows, 0, who.address, score, SALT]
@@ -108,19 +113,9 @@ t.test('strangers, double votes, late votes and wrong scores are refused by name
   const { events } = await world.send(alice, validation, 'conclude', [id, rows])
   t.match(events[0], { name: 'NoQuorum', args: { round: 0, scores: 1 } })
   t.match(await world.read(validation, 'roundOf', [id, rows]), [0n, 1, 0, 0], 'it starts anew')
-  const [amount] = await world.read<[bigint]>(validation, 'stakeOf', [carol.address])
-  t.equal(amount, 10n, 'nobody has lost a stake')
-  t.equal(world.balance(validation.address), 30n)
-})
-
-t.test('a stake leaves after a delay longer than any round', async (t) => {
-  const { world, stake } = await openWorld(t)
-  const refused = (name: string): Promise<string> => world.refusal(bob, validation, name)
-  t.match(await refused('unstake'), /^NothingStaked/)
-  await stake(bob, 100n)
-  t.match(await refused('withdraw'), /^NothingStaked/)
-  await world.send(bob, validation, 'unstake')
-  t.match(await refused('withdraw'), /^StillStaked/)
+  const [own] = await world.read<[bigint]>(staking, 'bondOf', [VALIDATOR, carol.address])
+  t.equal(own, 10n, 'nobody has lost a bond')
+  t.equal(world.balance(staking.address), 30n)
 })
 
 t.test('the contract finds the median of any scores', async (t) => {
@@ -146,7 +141,10 @@ t.test('a quorum that cannot work is refused', async (t) => {
   t.equal(await refused({ threshold: 4 }), 'BadQuorum(threshold)')
   t.equal(await refused({ scoreMin: 10_001 }), 'BadQuorum(scoremin)')
   t.equal(await refused({ commitSeconds: 0 }), 'BadQuorum(commitseconds)')
-  t.equal(await refused({ revealSeconds: 604_801 }), 'BadQuorum(revealseconds)')
+  t.equal(await refused({ revealSeconds: 0 }), 'BadQuorum(revealseconds)')
+  const within = 1_800 - QUORUM.commitSeconds
+  t.equal(await refused({ revealSeconds: within }), 'accepted')
+  t.equal(await refused({ revealSeconds: within + 1 }), 'BadQuorum(windows)', 'a bond could leave')
   t.equal(await refused({ validators: [...QUORUM.validators].reverse() }), 'BadQuorum(order)')
   const many = Array.from({ length: 33 }, (_, i) => `0x${(i + 1).toString(16).padStart(40, '0')}`)
   t.equal(await refused({ validators: many }), 'BadQuorum(validators)')

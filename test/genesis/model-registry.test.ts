@@ -7,6 +7,7 @@ import {
   createDatanet,
   hashes,
   hashOf,
+  manifestTerms,
   models,
   RATE_IN,
   RATE_OUT,
@@ -40,9 +41,11 @@ t.test('a model is registered in steps and keeps its whole descent', async (t) =
 t.test('a manifest names a known base and published versions', async (t) => {
   const world = await openWorld(t)
   const id = await createDatanet(world)
-  const { baseHash, manifestHash } = hashes
+  const { baseHash } = hashes
   const refusal = (ids: bigint[], versions: number[]): Promise<string> =>
-    world.refusal(alice, models, 'commitManifest', [manifestHash, baseHash, ids, versions])
+    world.refusal(alice, models, 'commitManifest', [
+      manifestTerms(id, { datanetIds: ids, versions }),
+    ])
   t.equal(await refusal([id], [1]), `UnknownBase(${baseHash})`)
   await world.send(alice, models, 'registerBase', [baseHash, 'base', 'MIT'])
   t.equal(await refusal([id], [2]), `UnknownVersion(${id},2)`)
@@ -63,7 +66,7 @@ t.test('a manifest belongs to the first who commits it, before the model is ther
   const register = (): Promise<string> =>
     world.refusal(operator, models, 'registerModel', [registerParams()])
   t.equal(await register(), `UnknownManifest(${manifestHash})`)
-  const manifest = [manifestHash, baseHash, [id], [1]]
+  const manifest = [manifestTerms(id)]
   await world.send(operator, models, 'commitManifest', manifest)
   const taken = await world.refusal(alice, models, 'commitManifest', manifest)
   t.equal(taken, `ManifestTaken(${manifestHash},${operator.address})`)
@@ -78,9 +81,9 @@ t.test('a manifest belongs to the first who commits it, before the model is ther
 t.test('a seal that says something else than the registration is refused', async (t) => {
   const world = await openWorld(t)
   const id = await createDatanet(world)
-  const { baseHash, manifestHash, adapterHash } = hashes
+  const { baseHash, adapterHash } = hashes
   await world.send(operator, models, 'registerBase', [baseHash, 'base', 'MIT'])
-  await world.send(operator, models, 'commitManifest', [manifestHash, baseHash, [id], [1]])
+  await world.send(operator, models, 'commitManifest', [manifestTerms(id)])
   await world.pass()
   const register = (change: Record<string, unknown>): Promise<string> =>
     world.refusal(operator, models, 'registerModel', [registerParams(change)])

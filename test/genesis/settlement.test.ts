@@ -378,6 +378,28 @@ t.test('a reported receipt pays nobody until it is resolved', async (t) => {
   t.match(await world.refusal(operator, receipts, 'resolve', verdict(true)), /^NotReported/)
 })
 
+t.test('a reporter that takes no money cannot keep its report from being upheld', async (t) => {
+  // carol's account runs code that refuses whatever is sent to it (EIP-7702).
+  const refuses = `0x${'c1'.repeat(20)}` as const
+  const world = await Economy.open(t.testdir(), {
+    alloc: {
+      [refuses]: { code: '0x60006000fd', nonce: 1n },
+      [carol.address]: { code: `0xef0100${'c1'.repeat(20)}`, balance: 10n * ETHER },
+    },
+  })
+  t.teardown(world.close)
+  await registerModel(world)
+  await world.send(bob, escrow, 'deposit', [], { value: PREPAID })
+  await settle(world, settlementOf(receiptOf()))
+  const [payer, accounts, amounts] = booked()
+  const hash = hashOfReceipt(receiptOf())
+  const args = [hash, payer, accounts, amounts, 'sketch', 'of its own receipt']
+  await world.send(carol, receipts, 'report', args, { value: ETHER })
+  await world.send(operator, receipts, 'resolve', [hash, payer, accounts, amounts, true])
+  t.equal(await world.read(escrow, 'balanceOf', [bob.address]), PREPAID)
+  t.equal(world.balance(economy.platformTreasury as `0x${string}`), ETHER, 'the bond it refused')
+})
+
 t.test('a dismissed report costs its bond and delays the payouts, no more', async (t) => {
   const world = await openWorld(t, 60n)
   const [payer, accounts, amounts] = booked()

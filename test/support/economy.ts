@@ -51,6 +51,7 @@ export const economyConfig: ChainConfig = {
   l1Contracts: { token: `0x${'7e'.repeat(20)}` },
   economy: {
     governor: operator.address,
+    arbiter: operator.address,
     platformTreasury: `0x${'a1'.repeat(20)}`,
     stakersPool: `0x${'a2'.repeat(20)}`,
     feeRecipient: `0x${'a3'.repeat(20)}`,

@@ -84,12 +84,30 @@ export async function createDatanet(world: Economy): Promise<bigint> {
   return id
 }
 
+/** What ModelRegistry takes (`ManifestTerms`); tests look at its name alone. */
+export type ManifestTerms = { readonly manifestHash: Hex } & Readonly<Record<string, unknown>>
+
+/** Terms of a manifest for a model that may be sold, trained on version 1 of one Datanet. */
+export const manifestTerms = (datanet: bigint, change: object = {}): ManifestTerms => ({
+  manifestHash: hashes.manifestHash,
+  baseHash: hashes.baseHash,
+  datanetIds: [datanet],
+  versions: [1],
+  parents: [],
+  isMerge: false,
+  isCommercial: true,
+  purposes: 0,
+  contributorsPart: 5_000,
+  evaluationIds: [],
+  evaluationVersions: [],
+  ...change,
+})
+
 /** Everything up to a model that is for sale. Its owner is `operator`. */
 export async function registerModel(world: Economy): Promise<Hex> {
   const id = await createDatanet(world)
   await world.send(operator, models, 'registerBase', [hashes.baseHash, 'base', 'Apache-2.0'])
-  const manifest = [hashes.manifestHash, hashes.baseHash, [id], [1]]
-  await world.send(operator, models, 'commitManifest', manifest)
+  await world.send(operator, models, 'commitManifest', [manifestTerms(id)])
   await world.send(operator, models, 'putChunk', [artefact.chunk])
   await world.send(operator, models, 'registerModel', [registerParams()])
   await world.send(operator, models, 'setRates', [artefact.modelId, RATE_IN, RATE_OUT])

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {DatanetRegistry} from "./DatanetRegistry.sol";
 import {Predeploys} from "./Predeploys.sol";
+import {Staking} from "./open/Staking.sol";
 
 /// @notice Who judges the contributions to a Datanet, and when a judgement counts.
 struct Quorum {
@@ -15,13 +16,13 @@ struct Quorum {
     uint32 commitSeconds;
     /// After that.
     uint32 revealSeconds;
-    /// Least stake of a validator who scores, wei of OPEN.
+    /// Least bond behind a validator who scores (Staking, role VALIDATOR), wei of OPEN.
     uint128 stakeMin;
 }
 
 /// @title DatanetValidation
 /// @notice Judges contributions: validators commit to scores nobody can copy, reveal them, and the median,
-/// weighted by stake, decides. Reputation follows, of contributors by what they got and of validators by
+/// weighted by what is bonded behind them in Staking, decides. Reputation follows, of contributors by what they got and of validators by
 /// how near they were; it belongs to one Datanet, so that nobody earns it in a Datanet of their own.
 ///
 ///     first commitScore --commitSeconds--> revealScore --revealSeconds--> conclude: accepted | rejected
@@ -44,7 +45,7 @@ contract DatanetValidation {
 
     struct Ballot {
         bytes32 commitment;
-        /// Stake when it was committed.
+        /// Bond when it was committed.
         uint128 weight;
         uint16 score;
         bool isRevealed;
@@ -56,17 +57,7 @@ contract DatanetValidation {
         uint32 count;
     }
 
-    struct Stake {
-        uint128 amount;
-        uint128 leaving;
-        /// Seconds; when `leaving` can be taken.
-        uint64 leavesAt;
-    }
-
     event QuorumSet(uint256 indexed datanetId, Quorum quorum);
-    event Staked(address indexed validator, uint256 amount);
-    event Unstaking(address indexed validator, uint256 amount, uint64 leavesAt);
-    event Unstaked(address indexed validator, uint256 amount);
     event ScoreCommitted(
         uint256 indexed datanetId,
         bytes32 indexed rowsRoot,
@@ -100,8 +91,6 @@ contract DatanetValidation {
     error NotOwner(uint256 datanetId, address caller);
     error NotValidator(uint256 datanetId, address caller);
     error StakeTooSmall(address validator, uint256 stake, uint256 stakeMin);
-    error StillStaked(uint64 leavesAt);
-    error NothingStaked(address validator);
     error UnknownContribution(uint256 datanetId, bytes32 rowsRoot);
     error AlreadyConcluded(bytes32 rowsRoot);
     error AlreadyVoted(bytes32 rowsRoot, address validator);
@@ -114,27 +103,23 @@ contract DatanetValidation {
     error RevealWindowClosed(uint64 closedAt);
     error NotConcludable(uint64 concludableAt);
     error NoRound(bytes32 rowsRoot);
-    error PaymentFailed(address to);
 
     uint256 public constant VALIDATORS_MAX = 32;
-    uint32 public constant WINDOW_SECONDS_MAX = 7 days;
-    /// @notice Longer than both windows together: what was weighed is still there at the end.
-    uint64 public constant UNSTAKE_SECONDS = 14 days;
     uint16 public constant SCORE_MAX = 10_000;
     /// @notice Of an account nobody has judged yet.
     uint16 public constant REPUTATION_START = 5_000;
     DatanetRegistry private constant DATANETS = DatanetRegistry(Predeploys.DATANET_REGISTRY);
+    Staking private constant STAKING = Staking(payable(Predeploys.STAKING));
 
     mapping(uint256 datanetId => Quorum) private _quorums; // slot 0
-    mapping(address validator => Stake) public stakeOf; // slot 1
-    mapping(uint256 datanetId => mapping(bytes32 rowsRoot => Round)) public roundOf; // slot 2
+    mapping(uint256 datanetId => mapping(bytes32 rowsRoot => Round)) public roundOf; // slot 1
     mapping(
         uint256 datanetId
             => mapping(bytes32 rowsRoot => mapping(uint32 round => mapping(address => Ballot)))
-    ) public ballotOf; // slot 3
+    ) public ballotOf; // slot 2
     mapping(uint256 datanetId => mapping(bytes32 rowsRoot => mapping(uint32 round => address[])))
-        private _voters; // slot 4
-    mapping(uint256 datanetId => mapping(address account => Reputation)) private _reputations; // slot 5
+        private _voters; // slot 3
+    mapping(uint256 datanetId => mapping(address account => Reputation)) private _reputations; // slot 4
 
     /// @notice By the owner, or by the registry when the Datanet is created. A round under way goes on.
     function setQuorum(uint256 datanetId, Quorum calldata quorum) external {
@@ -147,8 +132,11 @@ contract DatanetValidation {
         if (quorum.threshold > count) revert BadQuorum("threshold");
         if (quorum.scoreMin > SCORE_MAX) revert BadQuorum("scoreMin");
         if (quorum.threshold > 0) {
-            _checkWindow(quorum.commitSeconds, "commitSeconds");
-            _checkWindow(quorum.revealSeconds, "revealSeconds");
+            if (quorum.commitSeconds == 0) revert BadQuorum("commitSeconds");
+            if (quorum.revealSeconds == 0) revert BadQuorum("revealSeconds");
+            // What was weighed is still bonded at the end of the round.
+            uint256 window = uint256(quorum.commitSeconds) + quorum.revealSeconds;
+            if (window > STAKING.unbondingSeconds()) revert BadQuorum("windows");
         }
         for (uint256 i = 1; i < count; ++i) {
             // Ascending, so nobody stands in it twice.
@@ -158,39 +146,13 @@ contract DatanetValidation {
         emit QuorumSet(datanetId, quorum);
     }
 
-    function stake() external payable {
-        stakeOf[msg.sender].amount += uint128(msg.value);
-        emit Staked(msg.sender, msg.value);
-    }
-
-    /// @notice The whole stake counts no more; `withdraw` gives it back `UNSTAKE_SECONDS` later.
-    function unstake() external {
-        Stake storage held = stakeOf[msg.sender];
-        if (held.amount == 0) revert NothingStaked(msg.sender);
-        held.leaving += held.amount;
-        held.amount = 0;
-        held.leavesAt = uint64(block.timestamp) + UNSTAKE_SECONDS;
-        emit Unstaking(msg.sender, held.leaving, held.leavesAt);
-    }
-
-    function withdraw() external {
-        Stake storage held = stakeOf[msg.sender];
-        uint128 amount = held.leaving;
-        if (amount == 0) revert NothingStaked(msg.sender);
-        if (block.timestamp < held.leavesAt) revert StillStaked(held.leavesAt);
-        held.leaving = 0;
-        emit Unstaked(msg.sender, amount);
-        (bool ok,) = msg.sender.call{value: amount}("");
-        if (!ok) revert PaymentFailed(msg.sender);
-    }
-
     /// @param commitment of `scoreCommitment`
     function commitScore(uint256 datanetId, bytes32 rowsRoot, bytes32 commitment) external {
         Quorum storage quorum = _quorums[datanetId];
         if (!_isValidator(quorum.validators, msg.sender)) {
             revert NotValidator(datanetId, msg.sender);
         }
-        uint128 weight = stakeOf[msg.sender].amount;
+        (, uint256 weight) = STAKING.bondOf(Staking.Role.VALIDATOR, msg.sender);
         if (weight < quorum.stakeMin) revert StakeTooSmall(msg.sender, weight, quorum.stakeMin);
         if (DATANETS.getContribution(datanetId, rowsRoot).contributor == address(0)) {
             revert UnknownContribution(datanetId, rowsRoot);
@@ -203,7 +165,7 @@ contract DatanetValidation {
         Ballot storage ballot = ballotOf[datanetId][rowsRoot][round.number][msg.sender];
         if (ballot.commitment != bytes32(0)) revert AlreadyVoted(rowsRoot, msg.sender);
         // Without a least stake every validator weighs at least one wei.
-        (ballot.commitment, ballot.weight) = (commitment, weight == 0 ? 1 : weight);
+        (ballot.commitment, ballot.weight) = (commitment, weight == 0 ? 1 : uint128(weight));
         _voters[datanetId][rowsRoot][round.number].push(msg.sender);
         emit ScoreCommitted(datanetId, rowsRoot, msg.sender, round.number);
     }
@@ -365,9 +327,5 @@ contract DatanetValidation {
             if (validators[i] == account) return true;
         }
         return false;
-    }
-
-    function _checkWindow(uint32 window, string memory what) private pure {
-        if (window == 0 || window > WINDOW_SECONDS_MAX) revert BadQuorum(what);
     }
 }

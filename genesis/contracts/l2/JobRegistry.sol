@@ -18,7 +18,7 @@ import {SplitPolicy} from "./SplitPolicy.sol";
 ///        a lease that ran out: somebody else may start it
 ///
 /// A job's id is its manifest hash. Training is deterministic, so what a worker delivers can be computed
-/// again by anybody; until a game decides that on chain, the governor rules over disputes.
+/// again by anybody; until a game decides that on chain, the arbiter rules over disputes.
 contract JobRegistry is Eip712 {
     enum State {
         NONE,
@@ -122,7 +122,7 @@ contract JobRegistry is Eip712 {
     error AlreadyDisputed(address challenger);
     error NotDisputed(bytes32 jobId);
     error BondTooSmall(uint256 least);
-    error NotGovernor(address caller);
+    error NotArbiter(address caller);
     error ReasonTooLong(uint256 bytesMax);
     error TransferFailed();
 
@@ -233,9 +233,7 @@ contract JobRegistry is Eip712 {
     /// @notice Ends a job that is past its deadline. Anyone may.
     function expire(bytes32 jobId) external {
         Job storage job = _job(jobId);
-        if (job.state != State.QUEUED && job.state != State.RUNNING && job.state != State.PAUSED) {
-            revert WrongState(jobId, job.state);
-        }
+        _checkOpen(jobId, job.state);
         if (block.timestamp < job.deadline) revert DeadlineNotPassed(job.deadline);
         _end(jobId, job, State.FAILED, "deadline passed", 0);
     }
@@ -285,10 +283,10 @@ contract JobRegistry is Eip712 {
         emit JobDisputed(jobId, msg.sender, msg.value);
     }
 
-    /// @notice The governor has computed it again. Wrong worker: its payment goes back to the job's owner and
+    /// @notice The arbiter has computed it again. Wrong worker: its payment goes back to the job's owner and
     /// the bond to the challenger. Right worker: it gets both.
     function rule(bytes32 jobId, bool workerWasRight) external {
-        if (msg.sender != POLICY.governor()) revert NotGovernor(msg.sender);
+        if (msg.sender != POLICY.arbiter()) revert NotArbiter(msg.sender);
         _close(jobId, workerWasRight, workerWasRight);
     }
 
@@ -332,10 +330,7 @@ contract JobRegistry is Eip712 {
             job.state = State.QUEUED;
             emit JobResumed(jobId);
         } else {
-            if (
-                job.state != State.QUEUED && job.state != State.RUNNING
-                    && job.state != State.PAUSED
-            ) revert WrongState(jobId, job.state);
+            _checkOpen(jobId, job.state);
             uint256 earned = job.steps == 0 ? 0 : (uint256(job.fee) * job.step) / job.steps;
             _end(jobId, job, State.CANCELLED, "cancelled by its owner", earned);
         }
@@ -392,6 +387,11 @@ contract JobRegistry is Eip712 {
         held += amount;
         creditOf[to] += amount;
         emit Credited(to, amount);
+    }
+
+    function _checkOpen(bytes32 jobId, State state) private pure {
+        bool isOpen = state == State.QUEUED || state == State.RUNNING || state == State.PAUSED;
+        if (!isOpen) revert WrongState(jobId, state);
     }
 
     function _running(bytes32 jobId) private view returns (Job storage job) {

@@ -65,16 +65,7 @@ contract ModelRegistry {
     struct Manifest {
         address owner;
         uint64 blockNumber;
-        bytes32 baseHash;
-        uint256[] datanetIds;
-        uint32[] versions;
-        bytes32[] parents;
-        bool isMerge;
-        bool isCommercial;
-        uint32 purposes;
-        uint16 contributorsPart;
-        uint256[] evaluationIds;
-        uint32[] evaluationVersions;
+        ManifestTerms terms;
     }
 
     struct RegisterParams {
@@ -178,8 +169,6 @@ contract ModelRegistry {
     uint256 public constant DATANETS_MAX = 16;
     uint256 public constant EDGES_MAX = 64;
     uint256 public constant PARENTS_MAX = 8;
-    /// @notice What the default policy gives contributors.
-    uint16 public constant CONTRIBUTORS_PART = 5_000;
     /// @notice A quoted price can still be settled this long after the owner has changed it.
     uint256 public constant RATE_GRACE_SECONDS = 1 hours;
 
@@ -216,23 +205,8 @@ contract ModelRegistry {
     }
 
     /// @notice Fixes how a model will be trained, and on what, before it is. The first to commit a
-    /// manifest owns it. Short for a manifest without parents, of a model that may be sold.
-    /// @param versions of the Datanets, in the same order
-    function commitManifest(
-        bytes32 manifestHash,
-        bytes32 baseHash,
-        uint256[] calldata datanetIds,
-        uint32[] calldata versions
-    ) external {
-        Manifest storage manifest = _begin(manifestHash, msg.sender, baseHash);
-        manifest.isCommercial = true;
-        manifest.contributorsPart = CONTRIBUTORS_PART;
-        _checkLicences(datanetIds, versions, _useOf(manifest, false));
-        _setDatanets(manifest, manifestHash, datanetIds, versions);
-    }
-
-    /// @notice The same with everything a manifest may say.
-    function commitTerms(ManifestTerms calldata terms) external {
+    /// manifest owns it.
+    function commitManifest(ManifestTerms calldata terms) external {
         _commit(msg.sender, terms);
     }
 
@@ -274,7 +248,7 @@ contract ModelRegistry {
         onlyModelOwner(modelId)
     {
         bool isFree = rateIn == 0 && rateOut == 0;
-        if (!isFree && !_manifests[_models[modelId].manifestHash].isCommercial) {
+        if (!isFree && !_manifests[_models[modelId].manifestHash].terms.isCommercial) {
             revert NotCommercial(modelId);
         }
         Rates storage rates = _rates[modelId];
@@ -376,29 +350,13 @@ contract ModelRegistry {
             && fee == uint256(rates.previousIn) * tokensIn + uint256(rates.previousOut) * tokensOut;
     }
 
-    function _begin(bytes32 manifestHash, address owner, bytes32 baseHash)
-        private
-        returns (Manifest storage manifest)
-    {
-        manifest = _manifests[manifestHash];
-        if (manifest.owner != address(0)) revert ManifestTaken(manifestHash, manifest.owner);
-        if (_bases[baseHash].registrant == address(0)) revert UnknownBase(baseHash);
-        manifest.owner = owner;
-        manifest.blockNumber = uint64(block.number);
-        manifest.baseHash = baseHash;
-    }
-
-    function _useOf(Manifest storage manifest, bool isDerived)
-        private
-        view
-        returns (LicenceUse memory use)
-    {
+    function _useOf(ManifestTerms calldata terms) private pure returns (LicenceUse memory use) {
         use.permissions = Licences.TRAIN;
-        if (manifest.isCommercial) use.permissions |= Licences.COMMERCIAL;
-        if (isDerived) use.permissions |= Licences.DERIVATIVES;
-        use.purposes = manifest.purposes;
-        use.contributorsPart = manifest.contributorsPart;
-        use.base = manifest.baseHash;
+        if (terms.isCommercial) use.permissions |= Licences.COMMERCIAL;
+        if (terms.parents.length > 0) use.permissions |= Licences.DERIVATIVES;
+        use.purposes = terms.purposes;
+        use.contributorsPart = terms.contributorsPart;
+        use.base = terms.baseHash;
     }
 
     /// Reverts, too, when there is no such version.
@@ -419,33 +377,18 @@ contract ModelRegistry {
         }
     }
 
-    function _setDatanets(
-        Manifest storage manifest,
-        bytes32 manifestHash,
-        uint256[] calldata datanetIds,
-        uint32[] calldata versions
-    ) private {
-        if (datanetIds.length == 0) revert DatanetsOutOfBounds(0, versions.length);
-        manifest.datanetIds = datanetIds;
-        manifest.versions = versions;
-        emit ManifestCommitted(
-            manifestHash, manifest.owner, manifest.baseHash, datanetIds, versions
-        );
-    }
-
     function _commit(address owner, ManifestTerms calldata terms) private {
-        Manifest storage manifest = _begin(terms.manifestHash, owner, terms.baseHash);
-        manifest.isCommercial = terms.isCommercial;
-        manifest.purposes = terms.purposes;
-        manifest.contributorsPart = terms.contributorsPart;
-        LicenceUse memory use = _useOf(manifest, terms.parents.length > 0);
+        Manifest storage manifest = _manifests[terms.manifestHash];
+        if (manifest.owner != address(0)) {
+            revert ManifestTaken(terms.manifestHash, manifest.owner);
+        }
+        if (_bases[terms.baseHash].registrant == address(0)) revert UnknownBase(terms.baseHash);
+        if (terms.datanetIds.length == 0) revert DatanetsOutOfBounds(0, terms.versions.length);
+        LicenceUse memory use = _useOf(terms);
         _checkLicences(terms.datanetIds, terms.versions, use);
         // Measuring takes reading the rows, and nothing is made of them.
         use.permissions = Licences.TRAIN;
         _checkLicences(terms.evaluationIds, terms.evaluationVersions, use);
-        _setDatanets(manifest, terms.manifestHash, terms.datanetIds, terms.versions);
-        manifest.evaluationIds = terms.evaluationIds;
-        manifest.evaluationVersions = terms.evaluationVersions;
         uint256 count = terms.parents.length;
         if (terms.isMerge ? count < 2 || count > PARENTS_MAX : count > 1) {
             revert ParentsOutOfBounds(count);
@@ -453,8 +396,11 @@ contract ModelRegistry {
         for (uint256 i = 0; i < count; ++i) {
             _checkParent(terms, terms.parents[i]);
         }
-        manifest.parents = terms.parents;
-        manifest.isMerge = terms.isMerge;
+        (manifest.owner, manifest.blockNumber) = (owner, uint64(block.number));
+        manifest.terms = terms;
+        emit ManifestCommitted(
+            terms.manifestHash, owner, terms.baseHash, terms.datanetIds, terms.versions
+        );
     }
 
     function _checkParent(ManifestTerms calldata terms, bytes32 parent) private view {
@@ -482,31 +428,31 @@ contract ModelRegistry {
             revert ManifestNotEarlier(params.manifestHash);
         }
         _checkText(params.name);
-        _checkSeal(params, manifest.baseHash);
+        _checkSeal(params, manifest.terms.baseHash);
         try MODEL.seal(params.sealManifest) returns (bytes32 id) {
             modelId = id;
         } catch {
             revert ArtefactRefused(params.sealManifest.length);
         }
-        _store(modelId, owner, params, manifest);
-        _describe(modelId, manifest);
-        Lineage.inherit(_royalties, modelId, manifest.parents);
+        _store(modelId, owner, params, manifest.terms);
+        _describe(modelId, manifest.terms);
+        Lineage.inherit(_royalties, modelId, manifest.terms.parents);
     }
 
     /// Lineage as the manifest gives it.
-    function _describe(bytes32 modelId, Manifest storage manifest) private {
-        _addEdge(modelId, EdgeKind.FINETUNED_FROM, manifest.baseHash, 0);
-        for (uint256 i = 0; i < manifest.parents.length; ++i) {
-            EdgeKind kind = manifest.isMerge ? EdgeKind.MERGED_OF : EdgeKind.FINETUNED_FROM;
-            _addEdge(modelId, kind, manifest.parents[i], 0);
+    function _describe(bytes32 modelId, ManifestTerms storage terms) private {
+        _addEdge(modelId, EdgeKind.FINETUNED_FROM, terms.baseHash, 0);
+        for (uint256 i = 0; i < terms.parents.length; ++i) {
+            EdgeKind kind = terms.isMerge ? EdgeKind.MERGED_OF : EdgeKind.FINETUNED_FROM;
+            _addEdge(modelId, kind, terms.parents[i], 0);
         }
-        for (uint256 i = 0; i < manifest.datanetIds.length; ++i) {
-            bytes32 target = bytes32(manifest.datanetIds[i]);
-            _addEdge(modelId, EdgeKind.TRAINED_ON, target, manifest.versions[i]);
+        for (uint256 i = 0; i < terms.datanetIds.length; ++i) {
+            bytes32 target = bytes32(terms.datanetIds[i]);
+            _addEdge(modelId, EdgeKind.TRAINED_ON, target, terms.versions[i]);
         }
-        for (uint256 i = 0; i < manifest.evaluationIds.length; ++i) {
-            bytes32 target = bytes32(manifest.evaluationIds[i]);
-            _addEdge(modelId, EdgeKind.EVALUATED_ON, target, manifest.evaluationVersions[i]);
+        for (uint256 i = 0; i < terms.evaluationIds.length; ++i) {
+            bytes32 target = bytes32(terms.evaluationIds[i]);
+            _addEdge(modelId, EdgeKind.EVALUATED_ON, target, terms.evaluationVersions[i]);
         }
     }
 
@@ -527,24 +473,24 @@ contract ModelRegistry {
         bytes32 modelId,
         address owner,
         RegisterParams calldata params,
-        Manifest storage manifest
+        ManifestTerms storage terms
     ) private {
         Model storage model = _models[modelId];
         if (model.owner != address(0)) revert ModelExists(modelId);
         model.owner = owner;
         model.registeredAt = uint64(block.timestamp);
-        model.baseHash = manifest.baseHash;
+        model.baseHash = terms.baseHash;
         model.adapterHash = params.adapterHash;
         model.artefactHash = params.artefactHash;
         model.leavesRoot = params.leavesRoot;
         model.manifestHash = params.manifestHash;
         model.sealedAt = address(uint160(uint256(modelId)));
         model.name = params.name;
-        model.datanetIds = manifest.datanetIds;
-        model.versions = manifest.versions;
+        model.datanetIds = terms.datanetIds;
+        model.versions = terms.versions;
         _modelIds.push(modelId);
         emit ModelRegistered(
-            modelId, owner, manifest.baseHash, params.adapterHash, params.manifestHash, params.name
+            modelId, owner, terms.baseHash, params.adapterHash, params.manifestHash, params.name
         );
     }
 

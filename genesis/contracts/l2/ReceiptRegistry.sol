@@ -90,7 +90,6 @@ contract ReceiptRegistry is Eip712 {
     error WrongFee(uint256 expected, uint256 got);
     error BadProviderSignature(address provider);
     error WrongAttribution(bytes32 expected, bytes32 got);
-    /// @notice ATTRIBUTE refused the sketch, say for its length.
     error WrongClaims(bytes32 expected, bytes32 got);
     error NotSettled(bytes32 receiptHash);
     error AlreadyFinal(bytes32 receiptHash);
@@ -103,6 +102,7 @@ contract ReceiptRegistry is Eip712 {
     error NotArbiter(address caller);
     error StillOpen(uint256 until);
     error TransferFailed();
+    /// @notice ATTRIBUTE refused the sketch, say for its length.
     error AttributionFailed(bytes32 modelId, uint256 sketchBytes);
 
     uint256 public constant SETTLEMENTS_MAX = 64;
@@ -161,7 +161,7 @@ contract ReceiptRegistry is Eip712 {
         emit ReceiptReported(hash, msg.sender, stage, difference);
     }
 
-    /// @notice Ends a report. Until the game on traces stands, the governor of SplitPolicy decides; after
+    /// @notice Ends a report. Until the game on traces stands, the arbiter of SplitPolicy decides; after
     /// `RESOLVE_SECONDS` without a decision anyone may dismiss it.
     function resolve(
         bytes32 hash,
@@ -172,7 +172,7 @@ contract ReceiptRegistry is Eip712 {
     ) external {
         Report memory found = reportOf[hash];
         if (found.reporter == address(0) || payoutsOf[hash] == 0) revert NotReported(hash);
-        if (msg.sender != POLICY.governor()) {
+        if (msg.sender != POLICY.arbiter()) {
             uint256 until = found.reportedAt + RESOLVE_SECONDS;
             if (upheld) revert NotArbiter(msg.sender);
             if (block.timestamp < until) revert StillOpen(until);
@@ -189,9 +189,9 @@ contract ReceiptRegistry is Eip712 {
             REWARDS.restore(accounts, amounts);
         }
         emit ReportResolved(hash, upheld);
-        address to = upheld ? found.reporter : POLICY.platformTreasury();
-        (bool ok,) = to.call{value: REPORT_BOND}("");
-        if (!ok) revert TransferFailed();
+        // A reporter that takes no money must not keep its own report from being upheld.
+        if (upheld && _send(found.reporter, REPORT_BOND)) return;
+        if (!_send(POLICY.platformTreasury(), REPORT_BOND)) revert TransferFailed();
     }
 
     /// @notice What the provider signs (EIP-712), and a receipt's name everywhere.
@@ -212,6 +212,10 @@ contract ReceiptRegistry is Eip712 {
     function isFinal(bytes32 hash) external view returns (bool) {
         uint256 time = finalAt(hash);
         return time != 0 && block.timestamp >= time;
+    }
+
+    function _send(address to, uint256 amount) private returns (bool ok) {
+        (ok,) = to.call{value: amount}("");
     }
 
     function _settle(Settlement calldata settlement) private {

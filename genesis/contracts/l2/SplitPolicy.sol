@@ -33,6 +33,7 @@ contract SplitPolicy {
     event PolicyAdded(uint32 indexed policyId, Policy policy, Channels channels);
     event PoolsSet(address platformTreasury, address stakersPool);
     event GovernorSet(address indexed governor);
+    event ArbiterSet(address indexed arbiter);
 
     error NotGovernor(address caller);
     error UnknownPolicy(uint32 policyId);
@@ -52,9 +53,11 @@ contract SplitPolicy {
     address public governor; // slot 0, set in the genesis alloc
     address public platformTreasury; // slot 1, set in the genesis alloc
     address public stakersPool; // slot 2, set in the genesis alloc
-    uint32 private _added; // slot 3: policies beside the default one
-    mapping(uint32 policyId => Policy) private _policies; // slot 4
-    mapping(uint32 policyId => Channels) private _channels; // slot 5
+    uint32 private _added; // in slot 2 too: policies beside the default one
+    mapping(uint32 policyId => Policy) private _policies; // slot 3
+    mapping(uint32 policyId => Channels) private _channels; // slot 4
+    /// @notice Rules over reports and disputes, in days, until games do; a vote of the holders would come too late.
+    address public arbiter; // slot 5, set in the genesis alloc
 
     modifier onlyGovernor() {
         if (msg.sender != governor) revert NotGovernor(msg.sender);
@@ -132,6 +135,12 @@ contract SplitPolicy {
         if (governor_ == address(0)) revert ZeroAddress();
         governor = governor_;
         emit GovernorSet(governor_);
+    }
+
+    function setArbiter(address arbiter_) external onlyGovernor {
+        if (arbiter_ == address(0)) revert ZeroAddress();
+        arbiter = arbiter_;
+        emit ArbiterSet(arbiter_);
     }
 
     /// floor(fee * part / WHOLE) for any fee.

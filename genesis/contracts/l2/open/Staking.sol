@@ -240,8 +240,8 @@ contract Staking {
         view
         returns (uint256 shares, uint256 amount, uint256 rewards)
     {
-        Pool memory pool = _pools[role][operator];
-        Position memory position = _positions[role][operator][account];
+        Pool storage pool = _pools[role][operator];
+        Position storage position = _positions[role][operator][account];
         shares = position.shares;
         amount = pool.bondedShares == 0 ? 0 : Math.mulDiv(shares, pool.bonded, pool.bondedShares);
         (uint256 commission, uint256 perShare) = _earned(pool);
@@ -276,7 +276,7 @@ contract Staking {
         if (commission > 0) _positions[role][operator][operator].rewards += commission;
     }
 
-    function _earned(Pool memory pool) private view returns (uint256 commission, uint256 perShare) {
+    function _earned(Pool storage pool) private view returns (uint256 commission, uint256 perShare) {
         uint256 grown = _feesPerWei - pool.feesPerWeiPaid;
         if (grown == 0 || pool.bondedShares == 0) return (0, 0);
         uint256 earned = Math.mulDiv(pool.bonded, grown, SCALE);
