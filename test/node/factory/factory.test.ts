@@ -47,6 +47,14 @@ t.test('a job that stands otherwise on chain, or not at all, is refused', async 
     /no version 3/,
   )
   await t.rejects(
+    factory.draft({ name: 'x', datanets: 'all' as never }),
+    /'datanets' is "all"; it must be a list of objects/,
+  )
+  await t.rejects(
+    factory.draft({ name: 'x', parents: [{ model: 'sotu' as never }] }),
+    /no model sotu is registered/,
+  )
+  await t.rejects(
     factory.draft({ name: 'x' }),
     /field datanets is 0; it must be 1 to 16 Datanet versions/,
   )
