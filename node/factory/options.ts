@@ -4,8 +4,6 @@
 export const JOBS_WAITING_MAX = 64
 /** Rows of one job, over all its Datanet versions. */
 export const ROWS_MAX = 1_000_000
-/** Bytes of one Datanet file a worker reads. */
-export const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
 /** Losses kept with a job's record; when there are more, every second one goes. */
 export const POINTS_MAX = 2_048
 export const CHECKPOINTS_MAX = 64
