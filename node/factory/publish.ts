@@ -3,8 +3,6 @@
  * one contribution of that account, published as version 1. So they go the way of all rows: committed, owned,
  * attributed and paid.
  */
-import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { DatanetRegistry, ModelRegistry } from '../../genesis/contracts.generated.ts'
 import {
   bytesToBigint,
   fromHex,
@@ -21,15 +19,11 @@ import { encodeGroups, GroupIndex } from '../datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../datanet/licence.ts'
 import { encodeRow, encodeRows, ROW_BYTES_MAX, type Row, rowsRoot } from '../datanet/rows.ts'
 import { encodeVersionManifest, versionRoot } from '../datanet/version.ts'
-import type { Contract } from '../model/contracts.ts'
+import { CONTRACTS } from '../model/registry.ts'
 import type { JobChain } from './chain.ts'
 import { UPLOAD_ROWS_MAX } from './options.ts'
 
-const DATANETS = {
-  address: OPENLEDGER.datanetRegistry as Hex,
-  abi: DatanetRegistry.abi,
-} as Contract
-const MODELS = { address: OPENLEDGER.modelRegistry as Hex, abi: ModelRegistry.abi } as Contract
+const { datanets: DATANETS, models: MODELS } = CONTRACTS
 
 /** The Datanet's id, decimal. */
 export async function publishRows(

@@ -12,10 +12,10 @@ import type { ContentStore } from '../content/store.ts'
 import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeAccount } from '../model/account.ts'
 import type { BaseModel } from '../model/base.ts'
-import type { Registry } from '../model/registry.ts'
+import { CONTRACTS, type Registry } from '../model/registry.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
-import { type Inclusion, JOB_CONTRACT, JobChain } from './chain.ts'
+import { type Inclusion, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
 import { openNatsFabric } from './fabric/nats.ts'
@@ -117,7 +117,7 @@ function* jobsIn(
 ) {
   for (const { logs } of receipts) {
     for (const { address, topics } of logs)
-      if (address === JOB_CONTRACT.address && topics[1]) yield topics[1]
+      if (address === CONTRACTS.jobs.address && topics[1]) yield topics[1]
   }
 }
 
