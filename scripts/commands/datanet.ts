@@ -175,7 +175,7 @@ const version: Command = {
     show(call, published, [
       `version ${published.version}: ${published.rowCount} rows of ${published.contributions} contributions`,
       `rows root ${published.rowsRoot}`,
-      `${published.copies} rows are copies of earlier ones and earn nothing`,
+      `${published.copies} rows are copies of earlier ones`,
     ])
     return undefined
   },

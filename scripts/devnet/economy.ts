@@ -18,7 +18,6 @@ import {
   bytesToBigint,
   fromHex,
   type Hex,
-  keccak,
   keccakHex,
   toHex,
   utf8,
@@ -28,8 +27,8 @@ import { userError } from '../../node/base/errors.ts'
 import { commitmentOf, signContribution } from '../../node/datanet/contribution.ts'
 import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../../node/datanet/licence.ts'
-import { encodeRow, encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
-import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
+import { encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
+import { packVersion } from '../../node/datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from '../../node/factory/manifest.ts'
 import type { Account } from './accounts.ts'
 import type { Author } from './sotu.ts'
@@ -190,40 +189,27 @@ export async function createDatanet(
   const count = authors.length
   await curator.sendAll(reveals, (done) => update(0.5 + done / (2 * count), `${done} revealed`))
 
-  const manifest = encodeVersionManifest({
-    version: 1,
-    contributions: contributions.map(({ contribution }) => ({
-      contributor: contribution.contributor,
-      rowsRoot: contribution.rowsRoot,
-      rowCount: contribution.rowCount,
-      file: contribution.contentHash,
+  const { manifest, rowCount, ...packed } = packVersion(
+    authors.map(({ address, rows }, i) => ({
+      contributor: address,
+      file: contributions[i]?.contribution.contentHash as Hex,
+      rows,
     })),
-  })
-  const hash = await rpc<Hex>('openledger_putContent', toHex(manifest))
-  const rows = authors.flatMap(({ address, rows: own }) =>
-    own.map((row) => ({ contributor: address, row })),
   )
-  const index = new GroupIndex()
+  const manifestHash = await rpc<Hex>('openledger_putContent', toHex(manifest))
   const groups = encodeGroups({
     asOf: sent.blockNumber,
-    rows: rows.map(({ row }) => index.add(keccak(encodeRow(row)), row.text)),
+    rows: new GroupIndex().addRows(authors.flatMap(({ rows }) => rows)),
   })
   const groupsHash = await rpc<Hex>('openledger_putContent', toHex(groups))
-  const root = versionRoot(rows)
-  const version = {
-    parent: ZERO_HASH,
-    rowsRoot: root,
-    manifestHash: hash,
-    groupsHash,
-    contributions: contributions.map(({ contribution }) => contribution.rowsRoot),
-  }
+  const version = { parent: ZERO_HASH, manifestHash, groupsHash, ...packed }
   await curator.send({ ...registry, functionName: 'publish', args: [datanet, version] })
   return {
     datanet: datanet.toString(),
     version: 1,
-    rowsRoot: root,
-    manifestHash: hash,
-    rows: rows.length,
+    rowsRoot: packed.rowsRoot,
+    manifestHash,
+    rows: rowCount,
   }
 }
 

@@ -1,8 +1,8 @@
 /** A NATS server for tests: the one named by NATS_SERVER, on PATH, or in Go's usual place; null when there is none. */
 import { spawn, spawnSync } from 'node:child_process'
-import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../scripts/devnet/roles.ts'
 
 const PLACES: readonly string[] = [
   process.env.NATS_SERVER ?? 'nats-server',
@@ -18,7 +18,7 @@ export type NatsServer = { readonly url: string; stop(): Promise<void> }
 export async function startNats(dir: string): Promise<NatsServer | null> {
   const program = PLACES.find((path) => spawnSync(path, ['--version']).status === 0)
   if (!program) return null
-  const port = await freePort()
+  const port = await freePort(0)
   const server = spawn(program, ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dir], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -36,12 +36,4 @@ export async function startNats(dir: string): Promise<NatsServer | null> {
       await ended
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
