@@ -18,6 +18,9 @@ import {
 /** `version` left out: the newest. */
 export type VersionChoice = { readonly datanet: string; readonly version?: number | undefined }
 
+/** What is left out or undefined takes its default. */
+type Some<T> = { readonly [K in keyof T]?: T[K] | undefined }
+
 export type JobRequest = {
   readonly name: string
   readonly datanets?: readonly VersionChoice[] | undefined
@@ -31,9 +34,9 @@ export type JobRequest = {
         readonly datanets?: readonly VersionChoice[] | undefined
       }
     | undefined
-  readonly lora?: Partial<TrainingManifest['lora']> | undefined
-  readonly training?: Partial<TrainingManifest['training']> | undefined
-  readonly attribution?: Partial<TrainingManifest['attribution']> | undefined
+  readonly lora?: Some<TrainingManifest['lora']> | undefined
+  readonly training?: Some<TrainingManifest['training']> | undefined
+  readonly attribution?: Some<TrainingManifest['attribution']> | undefined
   readonly commercial?: boolean | undefined
   readonly purposes?: readonly string[] | undefined
   readonly contributorsPart?: number | undefined
@@ -139,7 +142,7 @@ async function refsOf(
   return refs
 }
 
-function defined<T extends object>(value: T | undefined): Partial<T> {
+function defined<T extends object>(value: Some<T> | undefined): Partial<T> {
   return Object.fromEntries(
     Object.entries(value ?? {}).filter(([, item]) => item !== undefined && item !== null),
   ) as Partial<T>

@@ -9,10 +9,11 @@ import { userError } from '../../node/base/errors.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../node/datanet/groups.ts'
 import { decodeRows } from '../../node/datanet/rows.ts'
 import { packVersion, type VersionPart } from '../../node/datanet/version.ts'
+import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
-import { DATANETS, type Person, VALIDATION } from './session.ts'
+import { DATANETS, VALIDATION } from './session.ts'
 
 type Part = VersionPart & { readonly groups: readonly Membership[] }
 
