@@ -120,7 +120,10 @@ export class ModelFactory {
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */
-  async submit(manifest: TrainingManifest, labels: JobRecord['labels'] = {}): Promise<JobRecord> {
+  async submit(
+    manifest: TrainingManifest,
+    given: Partial<Pick<JobRecord, 'labels' | 'estimate'>> = {},
+  ): Promise<JobRecord> {
     const { base, fabric, now } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
@@ -153,8 +156,8 @@ export class ModelFactory {
       result: null,
       modelId: null,
       error: null,
-      estimate: await this.estimate(manifest).catch(() => null),
-      labels,
+      estimate: given.estimate ?? (await this.estimate(manifest).catch(() => null)),
+      labels: given.labels ?? {},
     }
     await this.jobs.create(record)
     await fabric.queue.push(id, 1)
@@ -166,9 +169,9 @@ export class ModelFactory {
   async commission(request: JobRequest, labels: JobRecord['labels']): Promise<JobRecord> {
     const { base, chain } = this.#modules
     await ensureBase(base, chain)
-    const { manifest, terms } = await this.draft(request)
+    const { manifest, terms, estimate } = await this.draft(request)
     await chain.submit(terms, 0n)
-    return this.submit(manifest, labels)
+    return this.submit(manifest, { labels, estimate })
   }
 
   /** A Datanet of the node's own, with these rows. Its id. */
