@@ -26,6 +26,7 @@ import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
+import { type JobService, openJobService } from './factory/service.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -74,6 +75,8 @@ export type Node = {
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
   readonly models: ModelServices
+  /** null on a node without a provider's key. */
+  readonly jobs: JobService | null
   readonly metrics: Metrics
   /** What /readyz asks; a role adds its own before `start`. */
   readonly checks: Check[]
@@ -150,6 +153,18 @@ export async function createNode(
     },
   })
   const { provider } = models
+  const jobs =
+    provider &&
+    (await openJobService({
+      ...input,
+      chain,
+      store,
+      content,
+      fetchContent: (hash, limit) => p2p.fetchContent(hash, limit),
+      registry: models.registry,
+      base: models.library.base,
+      account: provider.account,
+    }))
   const checks = nodeChecks({
     options,
     store,
@@ -191,6 +206,7 @@ export async function createNode(
             role,
             chain,
             models,
+            factory: jobs?.factory ?? null,
             ledger,
             content,
             peers: () => p2p.peers(),
@@ -199,12 +215,14 @@ export async function createNode(
           ...methods,
         ],
         routes: [
-          ...(provider
+          ...(jobs
             ? [
-                { prefix: '/v1/files', handle: provider.jobs.openai },
-                { prefix: '/v1/fine_tuning', handle: provider.jobs.openai },
-                { prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) },
+                { prefix: '/v1/files', handle: jobs.openai },
+                { prefix: '/v1/fine_tuning', handle: jobs.openai },
               ]
+            : []),
+          ...(provider
+            ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
           { prefix: '/healthz', handle: healthHandler(() => checks) },
           { prefix: '/readyz', handle: healthHandler(() => checks) },
@@ -230,6 +248,7 @@ export async function createNode(
     p2p,
     ledger,
     models,
+    jobs,
     metrics,
     checks,
     adminActions,
@@ -238,7 +257,8 @@ export async function createNode(
     start: async (methods = []) => {
       await p2p.start()
       pipeline.start()
-      await models.start()
+      models.start()
+      await jobs?.start()
       threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
@@ -250,6 +270,7 @@ export async function createNode(
       await doors.close()
       await rpc?.close()
       await threads?.close()
+      await jobs?.stop()
       await models.stop()
       l1.client.close()
       await pipeline.stop()

@@ -88,10 +88,19 @@ export async function materialise(
   return manifest
 }
 
-async function ensure(
-  store: ContentStore,
-  want: { hash: Hex; bytesMax: number; fetch: FetchContent | undefined },
-): Promise<void> {
+/** Content from here, or fetched, checked and kept. @throws ContentError `content-missing`, `content-corrupt`. */
+export async function readContent(store: ContentStore, want: Wanted): Promise<Uint8Array> {
+  await ensure(store, want)
+  return store.get(want.hash)
+}
+
+type Wanted = {
+  readonly hash: Hex
+  readonly bytesMax: number
+  readonly fetch: FetchContent | undefined
+}
+
+async function ensure(store: ContentStore, want: Wanted): Promise<void> {
   if (await store.has(want.hash)) return
   if (!want.fetch) {
     throw new ContentError('content-missing', `no content ${want.hash} here`, { hash: want.hash })

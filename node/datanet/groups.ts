@@ -5,12 +5,23 @@
  * to, and nobody can bridge two groups to take either.
  *
  * Candidates come from MinHash bands (32 of 4 entries: a pair at 4/5 is missed once in 2e7); what decides is
- * the exact Jaccard index of the sets. A group has one weight, and it is its first row's: copies earn nothing.
+ * the exact Jaccard index of the sets. A group has one weight, and it is its first row's (`groupWeights`); training
+ * gives every contributor the multiplier 1 as yet, so nothing is paid by it.
  *
  *   group file = "OLGR" || version u8 = 1 || as of block u64 || rows u32 || rows x (group 16 || kind u8)
  */
-import { bigintToBytes, bytesToBigint, concatBytes, type Hex, toHex, utf8 } from '../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesToBigint,
+  concatBytes,
+  fromHex,
+  type Hex,
+  keccak,
+  toHex,
+  utf8,
+} from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
+import { encodeRow, type Row } from './rows.ts'
 import { isNear, shinglesOf, signatureOf } from './shingles.ts'
 
 export const KIND = { first: 0, exact: 1, near: 2 } as const
@@ -58,6 +69,11 @@ export class GroupIndex {
     return { group, kind: KIND.first }
   }
 
+  /** Rows that anybody may read, one after another. */
+  addRows(rows: readonly Row[]): Membership[] {
+    return rows.map((row) => this.add(keccak(encodeRow(row)), row.text))
+  }
+
   /** The earliest first row that is near. */
   #nearest(shingles: Uint32Array, bands: readonly string[]): { group: Hex } | undefined {
     const candidates = new Set(bands.flatMap((band) => this.#buckets.get(band) ?? []))
@@ -75,7 +91,7 @@ export function encodeGroups(file: GroupFile): Uint8Array {
   out.set(concatBytes(MAGIC, Uint8Array.of(VERSION), bigintToBytes(file.asOf, 8), count))
   for (const [i, { group, kind }] of file.rows.entries()) {
     const at = HEADER_BYTES + i * RECORD_BYTES
-    out.set(Buffer.from(group.slice(2), 'hex'), at)
+    out.set(fromHex(group), at)
     out[at + GROUP_BYTES] = kind
   }
   return out
@@ -99,8 +115,8 @@ export function decodeGroups(bytes: Uint8Array): GroupFile {
 }
 
 /**
- * Each contributor's part of their rows that count, in parts of 2^16: floor(65,536 x first rows / rows). The
- * multiplier `m_c` of attribution takes it as a factor.
+ * Each contributor's part of their rows that count, in parts of 2^16: floor(65,536 x first rows / rows), a factor of
+ * the multiplier `m_c` by the specification (genesis/README.md). Nothing in training asks for it yet.
  */
 export function groupWeights(
   contributors: readonly Hex[],

@@ -3,10 +3,10 @@
  * rows root that stands in DatanetRegistry. Only the contribution that holds the row is kept; of the others,
  * leaf hashes.
  */
-import { concatBytes, fromHex, type Hex, keccak, keccakHex, toHex } from '../base/bytes.ts'
+import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
-import { merkleLeaf, merkleProof, merkleRoot } from '../base/merkle.ts'
-import { decodeRows, encodeRow, type Row } from './rows.ts'
+import { merkleProof, merkleRoot } from '../base/merkle.ts'
+import { decodeRows, encodeRow, type Row, versionLeaf } from './rows.ts'
 import { decodeVersionManifest } from './version.ts'
 
 export type RowProof = {
@@ -50,11 +50,10 @@ export async function proveRow(
     const content = await readContent(file)
     if (keccakHex(content) !== file) throw differs(`the file of ${rowsRoot}`)
     for (const row of decodeRows(content)) {
-      const hash = keccak(encodeRow(row))
       if (leaves.length === index) {
-        found = { row, contributor, contribution: rowsRoot, rowHash: toHex(hash) }
+        found = { row, contributor, contribution: rowsRoot, rowHash: keccakHex(encodeRow(row)) }
       }
-      leaves.push(merkleLeaf(concatBytes(fromHex(contributor), hash)))
+      leaves.push(versionLeaf(contributor, row))
     }
   }
   const root = toHex(merkleRoot(leaves))

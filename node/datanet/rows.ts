@@ -16,6 +16,8 @@ export type Row = { readonly text: string; readonly meta?: { readonly [key: stri
 
 export const ROW_BYTES_MAX: number = 64 * 1024
 export const ROWS_PER_CONTRIBUTION_MAX = 100_000
+/** Bytes of one row file, or of a version's manifest, that a node fetches. */
+export const FILE_BYTES_MAX: number = 64 * 2 ** 20
 
 export function encodeRow(row: Row): Uint8Array {
   return utf8(canonicalJson({ text: row.text, meta: row.meta }))

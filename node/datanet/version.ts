@@ -29,6 +29,38 @@ export function encodeVersionManifest(manifest: VersionManifest): Uint8Array {
   return utf8(canonicalJson(manifest))
 }
 
+/** One contribution of a version to be. */
+export type VersionPart = {
+  readonly contributor: Hex
+  readonly file: Hex
+  readonly rows: readonly Row[]
+}
+
+/** A version of these contributions, in this order: what DatanetRegistry keeps of it, and its manifest as content. */
+export function packVersion(parts: readonly VersionPart[]): {
+  readonly manifest: Uint8Array
+  readonly rowsRoot: Hex
+  readonly rowCount: number
+  /** Rows root of each. */
+  readonly contributions: readonly Hex[]
+} {
+  const contributions = parts.map(({ contributor, file, rows }) => ({
+    contributor,
+    rowsRoot: rowsRoot(rows),
+    rowCount: rows.length,
+    file,
+  }))
+  const rows = parts.flatMap(({ contributor, rows: own }) =>
+    own.map((row) => ({ contributor, row })),
+  )
+  return {
+    manifest: encodeVersionManifest({ version: 1, contributions }),
+    rowsRoot: versionRoot(rows),
+    rowCount: rows.length,
+    contributions: contributions.map(({ rowsRoot: root }) => root),
+  }
+}
+
 /** The root that goes on chain for a version holding these rows. */
 export function versionRoot(rows: readonly OwnedRow[]): Hex {
   return toHex(merkleRoot(rows.map(({ contributor, row }) => versionLeaf(contributor, row))))

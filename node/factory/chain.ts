@@ -2,22 +2,15 @@
  * What jobs ask of the chain: JobRegistry read and written with the worker's account. A write resolves when it
  * stands in a block.
  */
-import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { JobRegistry, ModelRegistry } from '../../genesis/contracts.generated.ts'
-import { concatBytes, fromHex, type Hex, keccakHex, toHex } from '../base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { NodeAccount } from '../model/account.ts'
-import { type ChainReader, type Contract, readContract } from '../model/contracts.ts'
-import type { Action } from './control.ts'
-import { ACTIONS } from './control.ts'
+import { type ChainReader, type Contract, lower, orNull, readContract } from '../model/contracts.ts'
+import { CONTRACTS } from '../model/registry.ts'
+import { ACTIONS, type Action } from './control.ts'
 import type { Checkpoint } from './engine.ts'
 import { configHash, manifestHash, purposeBits, type TrainingManifest } from './manifest.ts'
-
-export const JOB_CONTRACT = {
-  address: OPENLEDGER.jobRegistry as Hex,
-  abi: JobRegistry.abi,
-} as Contract
-const MODELS = { address: OPENLEDGER.modelRegistry as Hex, abi: ModelRegistry.abi } as Contract
+import type { ModelHashes } from './train.ts'
 
 export const CHAIN_STATES = [
   'none',
@@ -45,11 +38,7 @@ export type ChainJob = {
   readonly modelId: Hex
 }
 
-export type Registration = {
-  readonly manifestHash: Hex
-  readonly adapterHash: Hex
-  readonly artefactHash: Hex
-  readonly leavesRoot: Hex
+export type Registration = ModelHashes & {
   readonly name: string
   readonly sealManifest: Hex
 }
@@ -141,66 +130,59 @@ export class JobChain {
   }
 
   async job(id: Hex): Promise<ChainJob | null> {
-    try {
-      const job = await readContract<Omit<ChainJob, 'state'> & { state: number }>(
-        this.#modules.chain,
-        JOB_CONTRACT,
-        'getJob',
-        [id],
-      )
-      return {
+    type Raw = Omit<ChainJob, 'state'> & { readonly state: number }
+    const job = await orNull(readContract<Raw>(this.#modules.chain, CONTRACTS.jobs, 'getJob', [id]))
+    return (
+      job && {
         ...job,
         owner: lower(job.owner),
         worker: lower(job.worker),
         assigned: lower(job.assigned),
         state: CHAIN_STATES[job.state] as ChainJob['state'],
       }
-    } catch (error) {
-      if (error instanceof NodeError && error.code === 'call-reverted') return null
-      throw error
-    }
+    )
   }
 
   async submit(terms: SubmitTerms, fee: bigint): Promise<void> {
-    await this.send(JOB_CONTRACT, 'submit', [terms], fee)
+    await this.send(CONTRACTS.jobs, 'submit', [terms], fee)
   }
 
   async start(id: Hex): Promise<void> {
-    await this.send(JOB_CONTRACT, 'start', [id])
+    await this.send(CONTRACTS.jobs, 'start', [id])
   }
 
   async checkpoint(
     id: Hex,
     { step, steps, root }: Pick<Checkpoint, 'step' | 'steps' | 'root'>,
   ): Promise<void> {
-    await this.send(JOB_CONTRACT, 'checkpoint', [id, step, steps, root])
+    await this.send(CONTRACTS.jobs, 'checkpoint', [id, step, steps, root])
   }
 
   /** Stores a chunk of a table, unless the state has it. */
   async putChunk(chunk: Uint8Array): Promise<void> {
     const address = toHex(fromHex(keccakHex(chunk)).subarray(12))
     if (this.#modules.chain.code(address).length > 0) return
-    await this.send(MODELS, 'putChunk', [toHex(chunk)])
+    await this.send(CONTRACTS.models, 'putChunk', [toHex(chunk)])
   }
 
   async complete(id: Hex, registration: Registration, resultHash: Hex): Promise<void> {
-    await this.send(JOB_CONTRACT, 'complete', [id, registration, resultHash])
+    await this.send(CONTRACTS.jobs, 'complete', [id, registration, resultHash])
   }
 
   async fail(id: Hex, reason: string): Promise<void> {
-    await this.send(JOB_CONTRACT, 'fail', [id, cut(reason)])
+    await this.send(CONTRACTS.jobs, 'fail', [id, cut(reason)])
   }
 
   /** The owner's own, or with a signature of the owner. */
   async control(id: Hex, action: Action, signature?: Hex): Promise<void> {
     const index = ACTIONS.indexOf(action)
     await (signature
-      ? this.send(JOB_CONTRACT, 'controlFor', [id, index, signature])
-      : this.send(JOB_CONTRACT, 'control', [id, index]))
+      ? this.send(CONTRACTS.jobs, 'controlFor', [id, index, signature])
+      : this.send(CONTRACTS.jobs, 'control', [id, index]))
   }
 
   async pay(id: Hex): Promise<void> {
-    await this.send(JOB_CONTRACT, 'pay', [id])
+    await this.send(CONTRACTS.jobs, 'pay', [id])
   }
 
   nextBlock(): Promise<void> {
@@ -208,13 +190,8 @@ export class JobChain {
   }
 
   async knowsBase(hash: Hex): Promise<boolean> {
-    try {
-      await readContract(this.#modules.chain, MODELS, 'getBase', [hash])
-      return true
-    } catch (error) {
-      if (error instanceof NodeError && error.code === 'call-reverted') return false
-      throw error
-    }
+    const base = readContract<object>(this.#modules.chain, CONTRACTS.models, 'getBase', [hash])
+    return (await orNull(base)) !== null
   }
 
   /** A transaction of the node's account; the events it left. */
@@ -236,11 +213,8 @@ const REASON_BYTES_MAX = 256
 function cut(reason: string): string {
   const bytes = Buffer.from(reason)
   if (bytes.length <= REASON_BYTES_MAX) return reason
-  return new TextDecoder()
-    .decode(concatBytes(bytes.subarray(0, REASON_BYTES_MAX - 4)))
-    .replace(/\ufffd$/, '')
-}
-
-function lower(address: Hex): Hex {
-  return address.toLowerCase() as Hex
+  return bytes
+    .subarray(0, REASON_BYTES_MAX)
+    .toString('utf8')
+    .replace(/\ufffd+$/, '')
 }

@@ -3,7 +3,7 @@
  * trained on, the order root reckoned from the rows, everything else by default.
  */
 import { capabilities } from '../../native/index.ts'
-import type { Hex } from '../base/bytes.ts'
+import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { ModelRecord, VersionRecord } from '../model/registry.ts'
 import { orderRoot, type ReadContent, readRows } from './data.ts'
@@ -11,11 +11,15 @@ import {
   checkManifest,
   type DatanetVersionRef,
   DEFAULT_TRAINING,
+  HASH,
   type TrainingManifest,
 } from './manifest.ts'
 
 /** `version` left out: the newest. */
 export type VersionChoice = { readonly datanet: string; readonly version?: number | undefined }
+
+/** What is left out or undefined takes its default. */
+type Some<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
 export type JobRequest = {
   readonly name: string
@@ -30,9 +34,9 @@ export type JobRequest = {
         readonly datanets?: readonly VersionChoice[] | undefined
       }
     | undefined
-  readonly lora?: Partial<TrainingManifest['lora']> | undefined
-  readonly training?: Partial<TrainingManifest['training']> | undefined
-  readonly attribution?: Partial<TrainingManifest['attribution']> | undefined
+  readonly lora?: Some<TrainingManifest['lora']> | undefined
+  readonly training?: Some<TrainingManifest['training']> | undefined
+  readonly attribution?: Some<TrainingManifest['attribution']> | undefined
   readonly commercial?: boolean | undefined
   readonly purposes?: readonly string[] | undefined
   readonly contributorsPart?: number | undefined
@@ -42,7 +46,7 @@ export type JobRequest = {
 export type DraftModules = {
   readonly base: Hex
   readonly registry: {
-    model(id: Hex): Promise<(ModelRecord & { versions?: readonly number[] }) | null>
+    model(id: Hex): Promise<ModelRecord | null>
     version(datanet: bigint, version: number): Promise<VersionRecord | null>
     datanet(id: bigint): Promise<{ versionCount: number } | null>
   }
@@ -56,18 +60,18 @@ export async function draftManifest(
 ): Promise<TrainingManifest> {
   const parents = []
   const inherited: DatanetVersionRef[] = []
-  const datanets = await refsOf(request.datanets ?? [], modules)
+  const datanets = await refsOf(listOf('datanets', request.datanets), modules)
   const isKnown = (ref: DatanetVersionRef): boolean =>
     [...datanets, ...inherited].some(
       ({ datanet, version }) => datanet === ref.datanet && version === ref.version,
     )
-  for (const { model: id, weight } of request.parents ?? []) {
-    const model = await modules.registry.model(id)
+  for (const { model: id, weight } of listOf('parents', request.parents)) {
+    const model = HASH.test(id) ? await modules.registry.model(id) : null
     if (!model) throw userError('model-unknown', `no model ${id} is registered`)
     parents.push({ model: id, adapter: model.adapterHash, weight })
     const choices = model.datanetIds.map((datanet, i) => ({
       datanet: datanet.toString(),
-      version: model.versions?.[i],
+      version: model.versions[i],
     }))
     for (const ref of await refsOf(choices, modules)) if (!isKnown(ref)) inherited.push(ref)
   }
@@ -82,7 +86,7 @@ export async function draftManifest(
     parents: parents.map((parent) => ({ ...parent, weight: parent.weight ?? even })),
     evaluation: {
       heldOutPerMille: evaluation?.heldOutPerMille ?? DEFAULT_TRAINING.evaluation.heldOutPerMille,
-      datanets: await refsOf(evaluation?.datanets ?? [], modules),
+      datanets: await refsOf(listOf('evaluation.datanets', evaluation?.datanets), modules),
     },
     commercial: request.commercial ?? DEFAULT_TRAINING.commercial,
     purposes: request.purposes ?? DEFAULT_TRAINING.purposes,
@@ -93,10 +97,20 @@ export async function draftManifest(
     seed: request.seed ?? DEFAULT_TRAINING.seed,
     kernelSet: capabilities().kernelSet,
   }
-  checkManifest({ ...draft, orderRoot: `0x${'00'.repeat(32)}` })
+  checkManifest({ ...draft, orderRoot: ZERO_HASH })
   const { trained } = await readRows(draft, modules.read)
-  const manifest = { ...draft, orderRoot: orderRoot(trained) }
-  return manifest
+  return { ...draft, orderRoot: orderRoot(trained) }
+}
+
+/** A request may come over the wire: what is not a list of objects is said to be none. */
+function listOf<T extends object>(field: string, value: readonly T[] | undefined): readonly T[] {
+  if (value === undefined || value === null) return []
+  if (Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null))
+    return value
+  throw userError(
+    'training-request',
+    `'${field}' is ${JSON.stringify(value)}; it must be a list of objects`,
+  )
 }
 
 async function refsOf(
@@ -110,7 +124,9 @@ async function refsOf(
     const record = await registry.datanet(BigInt(datanet))
     if (!record) throw userError('datanet-unknown', `there is no Datanet ${datanet}`)
     const version = wanted ?? record.versionCount
-    const found = await registry.version(BigInt(datanet), version)
+    const found = Number.isSafeInteger(version)
+      ? await registry.version(BigInt(datanet), version)
+      : null
     if (!found)
       throw userError(
         'datanet-unknown',
@@ -126,7 +142,7 @@ async function refsOf(
   return refs
 }
 
-function defined<T extends object>(value: T | undefined): Partial<T> {
+function defined<T extends object>(value: Some<T> | undefined): Partial<T> {
   return Object.fromEntries(
     Object.entries(value ?? {}).filter(([, item]) => item !== undefined && item !== null),
   ) as Partial<T>

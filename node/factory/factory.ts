@@ -6,13 +6,13 @@
  *   submit -> record + queue -> worker ...................... -> trained -> chunks, complete -> done
  *             owner's pause / resume / cancel on chain -> wish --^
  */
-import type { Hex } from '../base/bytes.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
-import type { DirectoryManifest } from '../content/manifest.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Row } from '../datanet/rows.ts'
+import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
@@ -60,7 +60,8 @@ export class ModelFactory {
   readonly #listeners = new Set<JobListener>()
   /** What the node does for a job on chain, one thing after another. */
   readonly #turns = new Map<Hex, Promise<void>>()
-  readonly #told = new Map<Hex, { atMs: number; step: number }>()
+  /** When the chain was last told of a job that runs. */
+  readonly #toldAtMs = new Map<Hex, number>()
   #unwatch: (() => void) | null = null
   #isStopped = false
 
@@ -119,7 +120,10 @@ export class ModelFactory {
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */
-  async submit(manifest: TrainingManifest, labels: JobRecord['labels'] = {}): Promise<JobRecord> {
+  async submit(
+    manifest: TrainingManifest,
+    given: Partial<Pick<JobRecord, 'labels' | 'estimate'>> = {},
+  ): Promise<JobRecord> {
     const { base, fabric, now } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
@@ -152,8 +156,8 @@ export class ModelFactory {
       result: null,
       modelId: null,
       error: null,
-      estimate: await this.estimate(manifest).catch(() => null),
-      labels,
+      estimate: given.estimate ?? (await this.estimate(manifest).catch(() => null)),
+      labels: given.labels ?? {},
     }
     await this.jobs.create(record)
     await fabric.queue.push(id, 1)
@@ -165,9 +169,9 @@ export class ModelFactory {
   async commission(request: JobRequest, labels: JobRecord['labels']): Promise<JobRecord> {
     const { base, chain } = this.#modules
     await ensureBase(base, chain)
-    const { manifest, terms } = await this.draft(request)
+    const { manifest, terms, estimate } = await this.draft(request)
     await chain.submit(terms, 0n)
-    return this.submit(manifest, labels)
+    return this.submit(manifest, { labels, estimate })
   }
 
   /** A Datanet of the node's own, with these rows. Its id. */
@@ -219,13 +223,19 @@ export class ModelFactory {
         this.#modules.log.error('job listener failed', { id: job.id, error: messageOf(error) })
       }
     }
-    const told = this.#told.get(job.id)
-    const isNews =
-      job.state !== 'running' ||
-      !told ||
-      this.#modules.now() - told.atMs >= LEASE_RENEWAL_MS ||
-      (job.attempts > 0 && told.step === -1)
-    if (isNews) this.#inTurn(job.id, () => this.#attend(job.id))
+    if (this.#isNews(job)) this.#inTurn(job.id, () => this.#attend(job.id))
+  }
+
+  /** Whether the chain should hear of it: of progress only now and then. */
+  #isNews({ id, state }: JobRecord): boolean {
+    if (state !== 'running') {
+      this.#toldAtMs.delete(id)
+      return true
+    }
+    const now = this.#modules.now()
+    if (now - (this.#toldAtMs.get(id) ?? Number.NEGATIVE_INFINITY) < LEASE_RENEWAL_MS) return false
+    this.#toldAtMs.set(id, now)
+    return true
   }
 
   /** Does for a job what its state asks of the node. */
@@ -234,26 +244,24 @@ export class ModelFactory {
     if (!job || this.#isStopped) return
     if (job.state === 'running') return this.#tell(job)
     if (job.state === 'trained') return this.#register(job)
+    if (job.state === 'failed') return this.#giveBack(job)
+  }
+
+  /** Ends the job on chain, which returns its fee. */
+  async #giveBack({ id, error }: JobRecord): Promise<void> {
     const { chain } = this.#modules
-    if (job.state === 'failed') {
-      const there = await chain.job(id)
-      if (there?.state === 'running' && there.worker === chain.worker)
-        await chain.fail(id, `${job.error?.code}: ${job.error?.message}`)
-      else if (there?.state === 'queued') {
-        await chain.start(id)
-        await chain.fail(id, `${job.error?.code}: ${job.error?.message}`)
-      }
-    }
+    const there = await this.#taken(id)
+    if (there.state === 'running' && there.worker === chain.worker)
+      await chain.fail(id, `${error?.code}: ${error?.message}`)
   }
 
   /** Takes the job on chain, renews its lease, shows its checkpoint. */
   async #tell({ id, checkpoints }: JobRecord): Promise<void> {
-    const { chain, now } = this.#modules
+    const { chain } = this.#modules
     const there = await this.#taken(id)
     const last = checkpoints.at(-1)
     if (last && there.worker === chain.worker && there.state === 'running')
       await chain.checkpoint(id, last)
-    this.#told.set(id, { atMs: now(), step: last?.step ?? 0 })
   }
 
   async #taken(id: Hex): Promise<ChainJob> {
@@ -288,7 +296,7 @@ export class ModelFactory {
         artefactHash,
         leavesRoot,
         name: manifest.name,
-        sealManifest: `0x${Buffer.from(seal).toString('hex')}` as Hex,
+        sealManifest: toHex(seal),
       }
       await chain.complete(id, registration, result.report)
     }
@@ -327,7 +335,7 @@ export class ModelFactory {
         turn: latest.turn + 1,
         ...(latest.state === 'paused' ? { state: 'queued', holder: null } : {}),
       }))
-      this.#told.delete(id)
+      this.#toldAtMs.delete(id)
       if (resumed.state === 'queued') await fabric.queue.push(id, resumed.turn)
     } else if (there.state === 'cancelled' || there.state === 'failed') {
       const state = there.state
@@ -369,23 +377,19 @@ export class ModelFactory {
 
   /** Rows, and the parents' adapters, to where workers can read them. */
   async #share({ datanets, inherited, evaluation, parents }: TrainingManifest): Promise<void> {
-    const { fabric, read } = this.#modules
+    const { content, fabric, read } = this.#modules
     const share = async (hash: Hex): Promise<Uint8Array> => {
       const bytes = await read(hash)
       if (!(await fabric.objects.has(hash))) await fabric.objects.put(bytes)
       return bytes
     }
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
-      const manifest = JSON.parse(new TextDecoder().decode(await share(ref.manifestHash))) as {
-        contributions: { file: Hex }[]
-      }
+      const manifest = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
       for (const { file } of manifest.contributions) await share(file)
     }
     for (const { adapter } of parents) {
       await share(adapter)
-      const { content } = this.#modules
-      const directory: DirectoryManifest = await readManifest(content, adapter)
-      for (const { hash } of directory.files) await share(hash)
+      for (const { hash } of (await readManifest(content, adapter)).files) await share(hash)
     }
   }
 

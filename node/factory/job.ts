@@ -14,7 +14,7 @@ import type { Estimate } from './estimate.ts'
 import type { RecordStore } from './fabric/types.ts'
 import type { TrainingManifest } from './manifest.ts'
 import { CHECKPOINTS_MAX, POINTS_MAX } from './options.ts'
-import type { Evaluation, TrainingProgress } from './train.ts'
+import type { TrainingProgress, TrainingResult } from './train.ts'
 
 export const STATES = [
   'queued',
@@ -30,13 +30,7 @@ export type JobState = (typeof STATES)[number]
 /** [step, mean loss per token, gradient length] */
 export type Point = readonly [step: number, loss: number, gradNorm: number]
 
-export type JobResult = {
-  readonly manifestHash: Hex
-  readonly adapterHash: Hex
-  readonly artefactHash: Hex
-  readonly leavesRoot: Hex
-  readonly contributors: readonly Hex[]
-  readonly evaluation: Evaluation | null
+export type JobResult = Omit<TrainingResult, 'chunks' | 'seal'> & {
   /** Content hashes of the table's chunks, and of the seal: the model's id. */
   readonly chunks: readonly Hex[]
   readonly seal: Hex

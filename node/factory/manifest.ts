@@ -111,10 +111,10 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, Decided> = {
   seed: 20260101,
 }
 
-export const PARENTS_MAX = 8
+const PARENTS_MAX = 8
 const DATANETS_MAX = 16
 const NAME_BYTES_MAX = 128
-const HASH = /^0x[0-9a-f]{64}$/
+export const HASH: RegExp = /^0x[0-9a-f]{64}$/
 
 export function manifestHash(manifest: TrainingManifest): Hex {
   return canonicalHash(manifest as unknown as Json)
@@ -185,7 +185,7 @@ function checkParents({ parents, datanets, inherited }: TrainingManifest): void 
   if (!Array.isArray(parents) || parents.length > PARENTS_MAX)
     throw bad('parents', parents?.length, `at most ${PARENTS_MAX} models`)
   for (const [i, parent] of parents.entries()) {
-    hash(`parents[${i}].model`, parent.model)
+    hash(`parents[${i}].model`, parent?.model)
     hash(`parents[${i}].adapter`, parent.adapter)
     number(`parents[${i}].weight`, parent.weight, -16, 16)
   }

@@ -1,14 +1,15 @@
 /** Limits of training jobs on this node; each is named with its unit. */
+import type { LoopOptions } from '../base/loop.ts'
 
 /** Unfinished jobs. */
 export const JOBS_WAITING_MAX = 64
 /** Rows of one job, over all its Datanet versions. */
 export const ROWS_MAX = 1_000_000
-/** Bytes of one Datanet file a worker reads. */
-export const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
 /** Losses kept with a job's record; when there are more, every second one goes. */
 export const POINTS_MAX = 2_048
 export const CHECKPOINTS_MAX = 64
+/** A worker whose queue fails asks again after this; the queue itself waits for work. */
+export const WORKER_LOOP: LoopOptions = { pollMs: 0, retryMs: 1_000, retryMsMax: 30_000 }
 /** How often a worker tells the queue that it is alive. */
 export const WORKING_MS = 5_000
 /** A worker that says nothing for so long has lost its job to another (NATS; in process it lives or dies with the node). */

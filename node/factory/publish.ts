@@ -3,33 +3,19 @@
  * one contribution of that account, published as version 1. So they go the way of all rows: committed, owned,
  * attributed and paid.
  */
-import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { DatanetRegistry, ModelRegistry } from '../../genesis/contracts.generated.ts'
-import {
-  bytesToBigint,
-  fromHex,
-  type Hex,
-  keccak,
-  keccakHex,
-  utf8,
-  ZERO_HASH,
-} from '../base/bytes.ts'
+import { bytesToBigint, fromHex, type Hex, keccakHex, utf8, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { ContentStore } from '../content/store.ts'
 import { commitmentOf } from '../datanet/contribution.ts'
 import { encodeGroups, GroupIndex } from '../datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../datanet/licence.ts'
-import { encodeRow, encodeRows, ROW_BYTES_MAX, type Row, rowsRoot } from '../datanet/rows.ts'
-import { encodeVersionManifest, versionRoot } from '../datanet/version.ts'
-import type { Contract } from '../model/contracts.ts'
+import { encodeRows, ROW_BYTES_MAX, type Row } from '../datanet/rows.ts'
+import { packVersion } from '../datanet/version.ts'
+import { CONTRACTS } from '../model/registry.ts'
 import type { JobChain } from './chain.ts'
 import { UPLOAD_ROWS_MAX } from './options.ts'
 
-const DATANETS = {
-  address: OPENLEDGER.datanetRegistry as Hex,
-  abi: DatanetRegistry.abi,
-} as Contract
-const MODELS = { address: OPENLEDGER.modelRegistry as Hex, abi: ModelRegistry.abi } as Contract
+const { datanets: DATANETS, models: MODELS } = CONTRACTS
 
 /** The Datanet's id, decimal. */
 export async function publishRows(
@@ -40,7 +26,8 @@ export async function publishRows(
   const contributor = chain.worker
   const file = encodeRows(rows)
   const fileHash = await content.put(file)
-  const root = rowsRoot(rows)
+  const { manifest, rowsRoot, contributions } = packVersion([{ contributor, file: fileHash, rows }])
+  const [root = ZERO_HASH] = contributions
   const limits = {
     rowsMax: UPLOAD_ROWS_MAX,
     rowBytesMax: ROW_BYTES_MAX,
@@ -74,20 +61,14 @@ export async function publishRows(
   await chain.send(DATANETS, 'commit', [datanetId, [commitmentOf(contribution)]])
   await chain.nextBlock()
   await chain.send(DATANETS, 'reveal', [contribution])
-  const owned = rows.map((row) => ({ contributor, row }))
-  const given = { contributor, rowsRoot: root, rowCount: rows.length, file: fileHash }
-  const manifest = encodeVersionManifest({ version: 1, contributions: [given] })
-  const index = new GroupIndex()
-  const groups = encodeGroups({
-    asOf: 0n,
-    rows: rows.map((row) => index.add(keccak(encodeRow(row)), row.text)),
-  })
+  // Of this upload alone: the node does not read all Datanets for it.
+  const groups = encodeGroups({ asOf: 0n, rows: new GroupIndex().addRows(rows) })
   const version = {
     parent: ZERO_HASH,
-    rowsRoot: versionRoot(owned),
+    rowsRoot,
     manifestHash: await content.put(manifest),
     groupsHash: await content.put(groups),
-    contributions: [root],
+    contributions,
   }
   await chain.send(DATANETS, 'publish', [datanetId, version])
   return datanetId.toString()

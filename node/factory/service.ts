@@ -7,21 +7,21 @@ import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
-import type { FetchContent } from '../content/directory.ts'
+import { type FetchContent, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeAccount } from '../model/account.ts'
 import type { BaseModel } from '../model/base.ts'
-import type { Registry } from '../model/registry.ts'
+import { CONTRACTS, type Registry } from '../model/registry.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
-import { type Inclusion, JOB_CONTRACT, JobChain } from './chain.ts'
+import { type Inclusion, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
 import { openNatsFabric } from './fabric/nats.ts'
 import { ModelFactory } from './factory.ts'
 import { FileTable } from './openai/files.ts'
 import { createFineTuningHandler } from './openai/route.ts'
-import { DATANET_FILE_BYTES_MAX } from './options.ts'
 import { TrainingWorker } from './worker.ts'
 
 export type JobModules = {
@@ -56,7 +56,8 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   const fabric = url
     ? await openNatsFabric({ url, prefix }, log)
     : await openLocalFabric({ table: store.table('jobs'), content, log })
-  const read = readerOf(modules)
+  const read: ReadContent = (hash) =>
+    readContent(content, { hash, bytesMax: FILE_BYTES_MAX, fetch: modules.fetchContent })
   const jobChain = new JobChain({
     chain: {
       call: (request, at) => chain.call(request, at),
@@ -110,24 +111,13 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   }
 }
 
-/** Content from here or from peers. */
-function readerOf({ content, fetchContent }: JobModules): ReadContent {
-  return async (hash) => {
-    if (await content.has(hash)) return content.get(hash)
-    const bytes = await fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX })
-    const found = await content.put(bytes)
-    if (found === hash) return bytes
-    throw new NodeError('content-corrupt', 'retry', `a peer sent content ${found} for ${hash}`)
-  }
-}
-
 /** Every event of JobRegistry names its job in the first topic but `Credited`, which is of an account. */
 function* jobsIn(
   receipts: readonly { logs: readonly { address: Hex; topics: readonly Hex[] }[] }[],
 ) {
   for (const { logs } of receipts) {
     for (const { address, topics } of logs)
-      if (address === JOB_CONTRACT.address && topics[1]) yield topics[1]
+      if (address === CONTRACTS.jobs.address && topics[1]) yield topics[1]
   }
 }
 

@@ -48,11 +48,15 @@ export type Evaluation = {
   readonly loss: number
 }
 
-export type TrainingResult = {
+/** What a model is made of, as ModelRegistry keeps it. */
+export type ModelHashes = {
   readonly manifestHash: Hex
   readonly adapterHash: Hex
   readonly artefactHash: Hex
   readonly leavesRoot: Hex
+}
+
+export type TrainingResult = ModelHashes & {
   readonly contributors: readonly Hex[]
   readonly evaluation: Evaluation | null
   /** What ModelRegistry passes to MODEL: the chunks in order, then the seal. */

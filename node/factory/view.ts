@@ -1,8 +1,9 @@
 /** A job as JSON-RPC and the CLI show it. */
+import type { Hex } from '../base/bytes.ts'
 import type { JobRecord } from './job.ts'
 
 export type JobView = {
-  readonly id: string
+  readonly id: Hex
   readonly name: string
   readonly state: string
   readonly owner: string
@@ -17,7 +18,7 @@ export type JobView = {
   readonly points: JobRecord['points']
   readonly checkpoints: JobRecord['checkpoints']
   readonly result: JobRecord['result']
-  readonly modelId: string | null
+  readonly modelId: Hex | null
   readonly error: JobRecord['error']
   readonly manifest: JobRecord['manifest']
 }

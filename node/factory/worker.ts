@@ -9,10 +9,12 @@ import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { canonicalJson, type Json } from '../base/canonical.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { Loop } from '../base/loop.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { ReadContent } from './data.ts'
+import type { Checkpoint } from './engine.ts'
 import type { Delivery, Fabric } from './fabric/types.ts'
 import {
   isFinished,
@@ -23,7 +25,7 @@ import {
   withCheckpoint,
   withPoint,
 } from './job.ts'
-import { ATTEMPTS_MAX, PROGRESS_MS, WORKING_MS } from './options.ts'
+import { ATTEMPTS_MAX, PROGRESS_MS, WORKER_LOOP, WORKING_MS } from './options.ts'
 import { runTraining, type TrainingProgress, type TrainingResult } from './train.ts'
 
 export type WorkerModules = {
@@ -44,44 +46,39 @@ export class TrainingWorker {
   readonly #dir: string
   readonly #modules: WorkerModules
   readonly #jobs: JobTable
-  readonly #stop = new AbortController()
-  #loop: Promise<void> | null = null
+  readonly #loop: Loop
 
   constructor(options: { name: string; dir: string }, modules: WorkerModules) {
     this.name = options.name
     this.#dir = options.dir
     this.#modules = modules
     this.#jobs = new JobTable(modules.fabric.records)
+    this.#loop = new Loop(WORKER_LOOP, {
+      name: 'training',
+      log: modules.log,
+      turn: async (signal) => {
+        const delivery = await modules.fabric.queue.pull(signal)
+        if (delivery) await this.#handle(delivery, signal)
+        return true
+      },
+    })
   }
 
   start(): void {
-    this.#loop ??= this.#work()
+    this.#loop.start()
   }
 
   /** Gives back what it holds. */
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#loop
+  stop(): Promise<void> {
+    return this.#loop.stop()
   }
 
-  async #work(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        const delivery = await this.#modules.fabric.queue.pull(signal)
-        if (delivery) await this.#handle(delivery)
-      } catch (error) {
-        this.#modules.log.error('a delivery could not be handled', { error: messageOf(error) })
-      }
-    }
-  }
-
-  async #handle(delivery: Delivery): Promise<void> {
+  async #handle(delivery: Delivery, stopping: AbortSignal): Promise<void> {
     const id = delivery.id as Hex
     const holder = `${this.name}#${delivery.attempt}#${this.#modules.now()}`
     const job = await this.#jobs.update(id, (now) => {
       if (isFinished(now) || now.state === 'trained') return null
-      if (now.wish !== 'run') return { ...ended(now), holder: null }
+      if (now.wish !== 'run') return this.#ended(now)
       const startedAtMs = now.startedAtMs ?? this.#modules.now()
       return { state: 'running', holder, startedAtMs, attempts: now.attempts + 1, error: null }
     })
@@ -90,6 +87,7 @@ export class TrainingWorker {
       const text = `gave up after ${ATTEMPTS_MAX} attempts; workers die on it`
       await this.#finish(id, holder, {
         state: 'failed',
+        finishedAtMs: this.#modules.now(),
         error: { code: 'job-attempts', message: text },
       })
       return delivery.ack()
@@ -97,19 +95,18 @@ export class TrainingWorker {
     this.#modules.log.info('job taken', { id, attempt: delivery.attempt, name: job.manifest.name })
     const alive = setInterval(() => void delivery.working().catch(() => {}), WORKING_MS)
     try {
-      await this.#run(job, holder)
+      await this.#run(job, holder, stopping)
       await delivery.ack()
     } catch (error) {
-      await this.#giveUp(job, holder, { delivery, error })
+      await this.#giveUp(job, holder, { delivery, error, isStopping: stopping.aborted })
     } finally {
       clearInterval(alive)
     }
   }
 
-  async #run(job: JobRecord, holder: string): Promise<void> {
+  async #run(job: JobRecord, holder: string, stopping: AbortSignal): Promise<void> {
     const abort = new AbortController()
     const stop = (): void => abort.abort()
-    this.#stop.signal.addEventListener('abort', stop, { once: true })
     const unwatch = await this.#jobs.watch((now) => {
       if (now.id === job.id && (now.wish !== 'run' || now.holder !== holder)) stop()
     })
@@ -138,7 +135,7 @@ export class TrainingWorker {
             if (superseded && checkpoint.state !== ZERO_HASH) await this.#drop(superseded)
             if (checkpoint.state !== ZERO_HASH) superseded = checkpoint.state
           },
-          signal: abort.signal,
+          signal: AbortSignal.any([stopping, abort.signal]),
         },
       )
       await diary.settled()
@@ -152,7 +149,6 @@ export class TrainingWorker {
     } finally {
       await diary.settled().catch(() => {})
       unwatch()
-      this.#stop.signal.removeEventListener('abort', stop)
     }
   }
 
@@ -215,7 +211,7 @@ export class TrainingWorker {
   async #giveUp(
     job: JobRecord,
     holder: string,
-    { delivery, error }: { delivery: Delivery; error: unknown },
+    { delivery, error, isStopping }: { delivery: Delivery; error: unknown; isStopping: boolean },
   ): Promise<void> {
     const latest = await this.#jobs.get(job.id)
     if (error instanceof Lost || latest?.holder !== holder) {
@@ -223,17 +219,18 @@ export class TrainingWorker {
       return delivery.ack()
     }
     if (latest.wish !== 'run') {
-      await this.#jobs.update(job.id, (now) => ({ ...ended(now), holder: null }))
+      await this.#jobs.update(job.id, (now) => this.#ended(now))
       return delivery.ack()
     }
-    if (this.#stop.signal.aborted) {
+    if (isStopping) {
       await this.#finish(job.id, holder, { state: 'queued', attempts: latest.attempts - 1 })
       return delivery.release()
     }
     const code = codeOf(error)
-    // Cancelled: paused, and resumed before this was reached.
-    const isTransient =
-      code === 'NATIVE_CANCELLED' || (error instanceof NodeError && error.severity === 'retry')
+    // Cut off: paused, and resumed before this was reached.
+    const isCutOff =
+      code === 'NATIVE_CANCELLED' || (error instanceof Error && error.name === 'AbortError')
+    const isTransient = isCutOff || (error instanceof NodeError && error.severity === 'retry')
     this.#modules.log.warn('job ended', { id: job.id, code, error: messageOf(error) })
     if (isTransient && latest.attempts < ATTEMPTS_MAX) {
       await this.#finish(job.id, holder, { state: 'queued' })
@@ -253,10 +250,13 @@ export class TrainingWorker {
       return { holder: null, ...change }
     })
   }
-}
 
-function ended({ wish }: JobRecord): Partial<JobRecord> {
-  return { state: wish === 'pause' ? 'paused' : 'cancelled', etaSeconds: null }
+  /** As its owner wishes. */
+  #ended({ wish }: JobRecord): Partial<JobRecord> {
+    const left = { holder: null, etaSeconds: null }
+    if (wish === 'pause') return { ...left, state: 'paused' }
+    return { ...left, state: 'cancelled', finishedAtMs: this.#modules.now() }
+  }
 }
 
 function codeOf(error: unknown): string {
@@ -301,7 +301,7 @@ class Diary {
     if (isNewPhase || isEnd || this.#of.now() - this.#writtenAtMs >= PROGRESS_MS) this.#write({})
   }
 
-  checkpoint(checkpoint: JobRecord['checkpoints'][number]): void {
+  checkpoint(checkpoint: Checkpoint): void {
     this.#write({ checkpoint })
   }
 
@@ -311,7 +311,7 @@ class Diary {
     if (this.#error) throw this.#error
   }
 
-  #write({ checkpoint }: { checkpoint?: JobRecord['checkpoints'][number] }): void {
+  #write({ checkpoint }: { checkpoint?: Checkpoint }): void {
     this.#writtenAtMs = this.#of.now()
     const points = this.#points.splice(0)
     const progress = this.#progress

@@ -29,6 +29,21 @@ export async function readContract<T>(
   }) as T
 }
 
+/** null for what the contract reverts on: there is no such thing. */
+export async function orNull<T>(result: Promise<T>): Promise<T | null> {
+  try {
+    return await result
+  } catch (error) {
+    if (error instanceof NodeError && error.code === 'call-reverted') return null
+    throw error
+  }
+}
+
+/** Contracts answer with checksums; the node compares lower case. */
+export function lower(address: Hex): Hex {
+  return address.toLowerCase() as Hex
+}
+
 /** The reason in the words of the contract's own errors, when it has one. */
 export function reverted(
   contract: Contract,

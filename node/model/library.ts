@@ -9,7 +9,7 @@ import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/
 import type { Hex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { type FetchContent, hashDirectory, materialise } from '../content/directory.ts'
+import { type FetchContent, hashDirectory, materialise, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import { type BaseModel, openBaseModel } from './base.ts'
 import type { LoadedModel } from './infer.ts'
@@ -76,8 +76,8 @@ export class ModelLibrary {
     return this.engine.close()
   }
 
-  /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when a
-   * file is not what the chain committed. */
+  /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when an
+   * adapter is not what the chain committed, ContentError. */
   load(record: ModelRecord): Promise<LoadedModel> {
     const known = this.#loaded.get(record.id)
     const model = known ?? this.#open(record)
@@ -103,18 +103,15 @@ export class ModelLibrary {
     const name = record.adapterHash
     if (!this.#known.has(name)) this.engine.register(name)
     this.#known.add(name)
-    const index = await AttributionIndex.load(await this.#artefact(record.artefactHash))
+    const artefact = await readContent(this.#content, {
+      hash: record.artefactHash,
+      bytesMax: ARTEFACT_BYTES_MAX,
+      fetch: this.#fetch,
+    })
+    const index = await AttributionIndex.load(artefact)
     this.#log.info('model loaded', { id: record.id, name: record.name })
     const turn = <T>(sketch: () => Promise<T>): Promise<T> => this.#sketches.run(sketch)
     return { base: this.base.model, adapter, index, engine: this.engine, name, turn }
-  }
-
-  async #artefact(hash: Hex): Promise<Uint8Array> {
-    if (await this.#content.has(hash)) return this.#content.get(hash)
-    const bytes = await this.#fetch(hash, { bytesMax: ARTEFACT_BYTES_MAX })
-    const found = await this.#content.put(bytes)
-    if (found === hash) return bytes
-    throw new NodeError('model-artefact', 'retry', `a peer sent content ${found} for ${hash}`)
   }
 
   async #adapterDirectory(hash: Hex): Promise<string> {

@@ -7,8 +7,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Template } from '@huggingface/jinja'
 import type { Sampler } from '../attribution/request.ts'
-import { messageOf, NodeError, userError } from '../base/errors.ts'
+import { userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { type Body, readJson, sendError, sendJson } from './openai-http.ts'
 import type { Payment } from './payment.ts'
 import type { Answer, InferenceService } from './serve.ts'
 
@@ -17,7 +18,6 @@ export type OpenAiOptions = { readonly bodyBytesMax: number; readonly maxTokensD
 export const OPENAI_DEFAULTS: OpenAiOptions = { bodyBytesMax: 1024 * 1024, maxTokensDefault: 64 }
 
 type Modules = { readonly service: InferenceService; readonly log: Log }
-type Body = Readonly<Record<string, unknown>>
 
 /** The handler of everything below `/v1`. */
 export function createOpenAiHandler(
@@ -28,7 +28,7 @@ export function createOpenAiHandler(
     try {
       await route(req, res, modules, options)
     } catch (error) {
-      sendError(res, error, modules.log)
+      sendError(res, error, modules.log.child('openai'))
     }
   }
 }
@@ -50,8 +50,8 @@ async function route(
       `no such path: ${path}; there are /v1/models, /v1/completions and /v1/chat/completions`,
     )
   }
-  if (req.method !== 'POST') throw userError('method', `use POST for ${path}`)
-  const body = await readBody(req, options.bodyBytesMax)
+  if (req.method !== 'POST') throw userError('http-method', `use POST for ${path}`)
+  const body = await readJson(req, options.bodyBytesMax)
   const text = chat ? renderChat(body.messages, service.chatTemplate) : stringField(body, 'prompt')
   await complete(req, res, { service, body, chat, text, options })
 }
@@ -245,49 +245,4 @@ function numberField(
     name,
     `'${name}' is ${JSON.stringify(value)}; it must be ${whole ? 'an integer' : 'a number'} from ${least} to ${most}`,
   )
-}
-
-async function readBody(req: IncomingMessage, bytesMax: number): Promise<Body> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of req) {
-    bytes += (chunk as Buffer).length
-    if (bytes > bytesMax) throw userError('body-too-large', `the body is over ${bytesMax} bytes`)
-    chunks.push(chunk as Buffer)
-  }
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Body
-  } catch {}
-  throw userError('body', 'the body is not a JSON object')
-}
-
-/** Status by code; what the user did wrong is 4xx, our trouble is 5xx. */
-function statusOf(error: unknown): number {
-  if (!(error instanceof NodeError)) return 500
-  if (error.code === 'payment-required') return 402
-  if (error.code === 'not-found' || error.code === 'model-unknown') return 404
-  if (error.code === 'method') return 405
-  if (error.code === 'body-too-large') return 413
-  if (error.code === 'queue-full') return 429
-  return error.severity === 'user' ? 400 : 503
-}
-
-function sendError(res: ServerResponse, error: unknown, log: Log): void {
-  const status = statusOf(error)
-  const code = error instanceof NodeError ? error.code : 'internal'
-  if (status >= 500) log.error('inference failed', { error: messageOf(error), code })
-  const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
-  const body = {
-    error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', code },
-  }
-  if (res.headersSent) {
-    res.end(`data: ${JSON.stringify(body)}\n\n`)
-    return
-  }
-  sendJson(res, status, body)
-}
-
-function sendJson(res: ServerResponse, status: number, body: object): void {
-  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }

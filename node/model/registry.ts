@@ -8,6 +8,7 @@ import {
   DatanetRegistry,
   DatanetValidation,
   InferenceEscrow,
+  JobRegistry,
   ModelRegistry,
   ReceiptRegistry,
   RewardDistributor,
@@ -16,10 +17,9 @@ import {
 import type { Channels } from '../../precompiles/mix.ts'
 import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
-import { NodeError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import type { Licence } from '../datanet/licence.ts'
-import { type ChainReader, type Contract, readContract } from './contracts.ts'
+import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
 import type { EscrowView, Rates } from './payment.ts'
 
@@ -105,6 +105,7 @@ export const CONTRACTS: Readonly<
     | 'datanets'
     | 'validation'
     | 'models'
+    | 'jobs'
     | 'escrow'
     | 'receipts'
     | 'rewards'
@@ -116,6 +117,7 @@ export const CONTRACTS: Readonly<
   datanets: { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi },
   validation: { address: OPENLEDGER.datanetValidation, abi: DatanetValidation.abi as Abi },
   models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
+  jobs: { address: OPENLEDGER.jobRegistry, abi: JobRegistry.abi as Abi },
   escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
   receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
   rewards: { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi },
@@ -279,17 +281,3 @@ export class Registry {
 }
 
 type RawModel = Omit<ModelRecord, 'id'>
-
-/** An unknown id is a revert of the registry. */
-async function orNull<T>(result: Promise<T>): Promise<T | null> {
-  try {
-    return await result
-  } catch (error) {
-    if (error instanceof NodeError && error.code === 'call-reverted') return null
-    throw error
-  }
-}
-
-function lower(address: Hex): Hex {
-  return address.toLowerCase() as Hex
-}

@@ -1,20 +1,19 @@
 /**
  * The AI services of one node, wired: the library of models every node has (a validator re-runs with
- * it), and, when the node has a provider's key, serving, settlement and training.
+ * it), and, when the node has a provider's key, serving and settlement.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { capabilities } from '../../native/index.ts'
-import { concatBytes, fromHex, type Hex } from '../base/bytes.ts'
+import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { parsePrivateKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
-import { DATANET_FILE_BYTES_MAX } from '../factory/options.ts'
-import { type JobService, openJobService } from '../factory/service.ts'
+import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
 import { NodeAccount } from './account.ts'
@@ -43,13 +42,11 @@ export type ModelServices = {
   readContent(hash: Hex): Promise<Uint8Array>
   /** null on a node without a provider's key. */
   readonly provider: {
-    /** Sends contributions for people without gas, from the provider's account. */
-    relay(functionName: 'commit' | 'revealFor', args: readonly unknown[]): Promise<Hex>
+    readonly account: NodeAccount
     readonly service: InferenceService
-    readonly jobs: JobService
     readonly settler: Settler
   } | null
-  start(): Promise<void>
+  start(): void
   stop(): Promise<void>
 }
 
@@ -88,12 +85,8 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
     library,
     provider,
     readContent: (hash) => readContent(modules, hash),
-    start: async () => {
-      provider?.settler.start()
-      await provider?.jobs.start()
-    },
+    start: () => provider?.settler.start(),
     stop: async () => {
-      await provider?.jobs.stop()
       await library.close()
       await provider?.settler.stop()
     },
@@ -135,10 +128,7 @@ async function openProvider(
       announce: (receipt, trace) => announceTrace(modules, { receipt, trace, times: 0 }),
     },
   )
-  const jobs = await openJobService({ ...modules, base: library.base, account })
-  const relay = (name: string, args: readonly unknown[]): Promise<Hex> =>
-    account.send(CONTRACTS.datanets, name, args)
-  return { service, jobs, settler, relay }
+  return { account, service, settler }
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
@@ -187,7 +177,7 @@ function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlem
     providerSignature,
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
-    sketch: `0x${Buffer.from(sketch).toString('hex')}`,
+    sketch: toHex(sketch),
     claims: '0x',
   }
 }
@@ -198,5 +188,5 @@ async function readContent(
 ): Promise<Uint8Array> {
   return (await content.has(hash))
     ? content.get(hash)
-    : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX })
+    : fetchContent(hash, { bytesMax: FILE_BYTES_MAX })
 }

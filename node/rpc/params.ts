@@ -95,6 +95,17 @@ export const bool: ValueType<boolean> = {
   },
 }
 
+export function oneOf<const T extends string>(words: readonly T[]): ValueType<T> {
+  return {
+    schema: { enum: words },
+    parse: (value) => {
+      const word = words.find((known) => known === value)
+      if (word === undefined) throw bad(`one of ${words.join(', ')}`, value)
+      return word
+    },
+  }
+}
+
 function quantityUpTo(max: bigint): ValueType<bigint> {
   return {
     schema: { type: 'string', pattern: '^0x(0|[1-9a-fA-F][0-9a-fA-F]*)$' },

@@ -1,4 +1,4 @@
-/** Reading single flags of a command: present, a whole number, a number, one of a few words. */
+/** Reading single flags of a command: present, a whole number, wei, a number, one of a few words. */
 import { userError } from '../../node/base/errors.ts'
 import type { Call } from './command.ts'
 
@@ -22,6 +22,13 @@ export function count(flags: Flags, name: string, most: number, least = 1): numb
     )
   }
   return value
+}
+
+/** wei: larger than a JavaScript number holds. */
+export function wei(flags: Flags, name: string): bigint {
+  const text = need(flags, name)
+  if (/^\d{1,30}$/.test(text)) return BigInt(text)
+  throw userError('usage', `--${name} is '${text}'; it must be a whole number of wei`)
 }
 
 /** A finite number of at least 0. */

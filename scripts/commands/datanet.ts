@@ -9,24 +9,16 @@ import { decodeSchema } from '../../node/datanet/schema.ts'
 import type { ShardSummary } from '../../node/datanet/shards.ts'
 import type { Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
+import { choice, count, wei } from '../cli/flags.ts'
+import { KEY_FLAGS, NODE_FLAGS, nodeOf, type Person, show, walletFor } from '../cli/person.ts'
 import { commitFile, revealPending } from '../datanet/contribute.ts'
 import { publishVersion } from '../datanet/publish.ts'
-import {
-  DATANETS,
-  idOf,
-  KEY_FLAGS,
-  NODE_FLAGS,
-  nodeOf,
-  type Person,
-  STATE_FLAGS,
-  show,
-  walletFor,
-} from '../datanet/session.ts'
+import { DATANETS, idOf, STATE_FLAGS } from '../datanet/session.ts'
 import { voteCommands } from '../datanet/validate.ts'
-import type { Wallet } from '../devnet/wallet.ts'
 
 const SECONDS_MAX = 7 * 86_400
-const RECEIPT_TIMEOUT_MS = 60_000
+/** In the order of DatanetRegistry's `Payer`. */
+const PAYERS = ['relayer', 'owner'] as const
 
 const create: Command = {
   name: 'datanet create',
@@ -58,11 +50,7 @@ const create: Command = {
   },
   run: async (call) => {
     const { flags, args } = call
-    const number = (name: string, most = Number.MAX_SAFE_INTEGER): number => {
-      const value = Number(flags[name])
-      if (Number.isSafeInteger(value) && value >= 0 && value <= most) return value
-      throw userError('usage', `--${name} is '${flags[name]}'; a whole number from 0 to ${most}`)
-    }
+    const number = (name: string, most = 10 ** 15): number => count(flags, name, most, 0)
     const list = (name: string): Hex[] =>
       (flags[name] ?? '')
         .split(',')
@@ -71,8 +59,6 @@ const create: Command = {
     const given = flags.schema as string
     const schema = given.startsWith('@') ? (await readFile(given.slice(1), 'utf8')).trim() : given
     decodeSchema(schema)
-    const payer = ['relayer', 'owner'].indexOf(flags.payer as string)
-    if (payer < 0) throw userError('usage', `--payer is '${flags.payer}'; relayer or owner`)
     const threshold = number('threshold', 32)
     const seconds = number('window-seconds', SECONDS_MAX)
     const params = {
@@ -100,10 +86,10 @@ const create: Command = {
         scoreMin: number('score-min', 10_000),
         commitSeconds: threshold === 0 ? 0 : seconds,
         revealSeconds: threshold === 0 ? 0 : seconds,
-        stakeMin: BigInt(number('stake-min')),
+        stakeMin: wei(flags, 'stake-min'),
       },
-      payer,
-      relayFee: BigInt(number('relay-fee')),
+      payer: PAYERS.indexOf(choice(flags, 'payer', PAYERS)),
+      relayFee: wei(flags, 'relay-fee'),
     }
     const { wallet } = await walletFor(call)
     const sent = await wallet.send({ ...DATANETS, functionName: 'create', args: [params] })
@@ -135,7 +121,7 @@ const contribute: Command = {
     const { wallet, rpc } = modules
     const sender = async (commitments: Hex[]): Promise<void> => {
       if (isRelayed)
-        await confirmed(wallet, await rpc<Hex>('openledger_commitRows', id, commitments))
+        await wallet.confirmed(await rpc<Hex>('openledger_commitRows', id, commitments), 'commit')
       else await wallet.send({ ...DATANETS, functionName: 'commit', args: [id, commitments] })
     }
     const committed = await commitFile(call, { path, datanetId: id, sender }, modules)
@@ -175,7 +161,7 @@ const version: Command = {
     show(call, published, [
       `version ${published.version}: ${published.rowCount} rows of ${published.contributions} contributions`,
       `rows root ${published.rowsRoot}`,
-      `${published.copies} rows are copies of earlier ones and earn nothing`,
+      `${published.copies} rows are copies of earlier ones`,
     ])
     return undefined
   },
@@ -262,13 +248,8 @@ function revealer(
       datanetId: Number(contribution.datanetId),
       byteCount: Number(contribution.byteCount),
     }
-    await confirmed(wallet, await rpc<Hex>('openledger_contribute', plain, signature))
+    await wallet.confirmed(await rpc<Hex>('openledger_contribute', plain, signature), 'revealFor')
   }
-}
-
-async function confirmed({ reader }: Wallet, hash: Hex): Promise<void> {
-  const { status } = await reader.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS })
-  if (status !== 'success') throw userError('reverted', `the relayed transaction ${hash} reverted`)
 }
 
 function faultLines({ faults, listed }: ShardSummary): string[] {

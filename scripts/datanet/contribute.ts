@@ -8,10 +8,11 @@ import { readFile, stat } from 'node:fs/promises'
 import { type Hex, toHex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { type Contribution, commitmentOf } from '../../node/datanet/contribution.ts'
-import { FORMATS, type Format, formatOf } from '../../node/datanet/read-rows.ts'
+import { FORMATS, formatOf } from '../../node/datanet/read-rows.ts'
 import { decodeSchema } from '../../node/datanet/schema.ts'
 import { type ShardSummary, shardsOf } from '../../node/datanet/shards.ts'
 import type { Call } from '../cli/command.ts'
+import { choice } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import { until } from '../devnet/economy.ts'
@@ -46,7 +47,7 @@ export async function commitFile(
   const meter = new Meter('reading')
   const textColumn = call.flags['text-column']
   const shards = shardsOf(path, {
-    format: formatFrom(call.flags.format, path),
+    format: call.flags.format ? choice(call.flags, 'format', FORMATS) : formatOf(path),
     schema: decodeSchema(datanet.schema),
     ...datanet.limits,
     ...(textColumn ? { textColumn } : {}),
@@ -114,11 +115,4 @@ export async function revealPending(
   }
   meter.end(`${revealed.length} contributions`)
   return revealed
-}
-
-function formatFrom(text: string | undefined, path: string): Format {
-  if (text === undefined) return formatOf(path)
-  const format = FORMATS.find((known) => known === text)
-  if (format) return format
-  throw userError('usage', `--format is '${text}'; known: ${FORMATS.join(', ')}`)
 }

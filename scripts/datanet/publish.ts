@@ -4,15 +4,18 @@
  * logs and content, and compare the hashes.
  */
 import type { AbiEvent } from 'viem'
-import { fromHex, type Hex, keccak, keccakHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../node/datanet/groups.ts'
-import { decodeRows, encodeRow } from '../../node/datanet/rows.ts'
-import { encodeVersionManifest, type OwnedRow, versionRoot } from '../../node/datanet/version.ts'
+import { decodeRows } from '../../node/datanet/rows.ts'
+import { packVersion, type VersionPart } from '../../node/datanet/version.ts'
+import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
-import { DATANETS, type Person, VALIDATION } from './session.ts'
+import { DATANETS, VALIDATION } from './session.ts'
+
+type Part = VersionPart & { readonly groups: readonly Membership[] }
 
 type Held = {
   readonly datanetId: bigint
@@ -43,15 +46,14 @@ export async function publishVersion(datanetId: number, person: Person): Promise
   const all = await heldContributions(wallet, asOf)
   const meter = new Meter('reading')
   const index = new GroupIndex()
-  const own: { held: Held; rows: OwnedRow[]; groups: Membership[] }[] = []
+  const own: Part[] = []
   for (const [i, held] of all.entries()) {
     meter.update(`contribution ${i + 1} of ${all.length}`, i / all.length)
     if (held.isPrivate) continue
-    const content = await contentOf(rpc, held.contentHash)
-    const rows = decodeRows(content)
-    const groups = rows.map((row) => index.add(keccak(encodeRow(row)), row.text))
+    const rows = decodeRows(await contentOf(rpc, held.contentHash))
+    const groups = index.addRows(rows)
     if (held.datanetId !== id || !(await isAccepted(wallet, held))) continue
-    own.push({ held, rows: rows.map((row) => ({ contributor: held.contributor, row })), groups })
+    own.push({ contributor: held.contributor, file: held.contentHash, rows, groups })
   }
   meter.end()
   if (own.length === 0) {
@@ -62,25 +64,15 @@ export async function publishVersion(datanetId: number, person: Person): Promise
 
 async function publish(
   id: bigint,
-  { asOf, own }: { asOf: bigint; own: { held: Held; rows: OwnedRow[]; groups: Membership[] }[] },
+  { asOf, own }: { asOf: bigint; own: readonly Part[] },
   { wallet, rpc }: Person,
 ): Promise<Published> {
-  const rows = own.flatMap((one) => one.rows)
   const groups = own.flatMap((one) => one.groups)
-  const manifest = encodeVersionManifest({
-    version: 1,
-    contributions: own.map(({ held }) => ({
-      contributor: held.contributor,
-      rowsRoot: held.rowsRoot,
-      rowCount: held.rowCount,
-      file: held.contentHash,
-    })),
-  })
+  const { manifest, rowsRoot, rowCount, contributions } = packVersion(own)
   const [manifestHash, groupsHash] = [
     await rpc<Hex>('openledger_putContent', toHex(manifest)),
     await rpc<Hex>('openledger_putContent', toHex(encodeGroups({ asOf, rows: groups }))),
   ]
-  const rowsRoot = versionRoot(rows)
   const { versionCount } = await wallet.read<{ versionCount: number }>({
     ...DATANETS,
     functionName: 'getDatanet',
@@ -96,13 +88,12 @@ async function publish(
             args: [id, versionCount],
           })
         ).rowsRoot
-  const contributions = own.map(({ held }) => held.rowsRoot)
   const version = { parent, rowsRoot, manifestHash, groupsHash, contributions }
   await wallet.send({ ...DATANETS, functionName: 'publish', args: [id, version] })
   return {
     version: versionCount + 1,
     rowsRoot,
-    rowCount: rows.length,
+    rowCount,
     contributions: own.length,
     copies: groups.filter(({ kind }) => kind !== KIND.first).length,
   }

@@ -1,6 +1,6 @@
 /**
- * A person at work on Datanets from the command line: a node to ask, a key to sign with, and the folder that
- * keeps what has been committed and not yet revealed. Salt and rows are written there *before* the commitment
+ * Work on Datanets from the command line: their contracts, and the folder that keeps what has been committed and
+ * not yet revealed. Salt and rows are written there *before* the commitment
  * is sent, so a crash between commit and reveal loses no row.
  *
  *   <state>/<rows root>.jsonl   the row file
@@ -11,13 +11,9 @@ import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { DatanetRegistry, DatanetValidation, Staking } from '../../genesis/contracts.generated.ts'
-import { fromHex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Contribution } from '../../node/datanet/contribution.ts'
-import { readSecretFile } from '../../node/keys/files.ts'
-import type { Call, FlagSpec } from '../cli/command.ts'
-import { type Rpc, rpcTo } from '../cli/rpc.ts'
-import { createWallet, type Wallet } from '../devnet/wallet.ts'
+import { type Flags, KEY_FLAGS } from '../cli/person.ts'
 
 export const DATANETS: { address: `0x${string}`; abi: Abi } = {
   address: OPENLEDGER.datanetRegistry,
@@ -30,18 +26,6 @@ export const VALIDATION: { address: `0x${string}`; abi: Abi } = {
 export const STAKING: { address: `0x${string}`; abi: Abi } = {
   address: OPENLEDGER.staking,
   abi: Staking.abi as Abi,
-}
-
-type Flags = Readonly<Record<string, FlagSpec>>
-
-export const NODE_FLAGS: Flags = {
-  url: { value: 'URL', help: "a node's JSON-RPC", fallback: 'http://127.0.0.1:9545' },
-  json: { help: 'as JSON' },
-}
-
-export const KEY_FLAGS: Flags = {
-  ...NODE_FLAGS,
-  'key-file': { value: 'FILE', help: 'hex key (mode 0600); else OPENLEDGER_KEY' },
 }
 
 export const STATE_FLAGS: Flags = {
@@ -57,31 +41,6 @@ export const STATE_FLAGS: Flags = {
 export type Pending = {
   readonly contribution: Contribution
   readonly file: string
-}
-
-export function nodeOf({ flags }: Call): { url: string; rpc: Rpc } {
-  const url = flags.url as string
-  return { url, rpc: rpcTo(url) }
-}
-
-export type Person = {
-  readonly wallet: Wallet
-  readonly rpc: Rpc
-  readonly chainId: number
-  readonly key: Uint8Array
-}
-
-/** @throws NodeError `usage`, `key-file` */
-export async function walletFor(call: Call): Promise<Person> {
-  const { url, rpc } = nodeOf(call)
-  const path = call.flags['key-file']
-  const key = path ? readSecretFile(path, 'a key').trim() : process.env.OPENLEDGER_KEY
-  if (!key || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
-    throw userError('usage', 'a key is needed: --key-file FILE or OPENLEDGER_KEY, 0x and 64 digits')
-  }
-  const chainId = Number(await rpc<string>('eth_chainId'))
-  const wallet = createWallet({ privateKey: key as `0x${string}` }, { rpc: url, chainId })
-  return { wallet, rpc, chainId, key: fromHex(key) }
 }
 
 export function idOf(text: string | undefined): number {
@@ -122,10 +81,4 @@ export async function readPending(state: string, datanetId: bigint): Promise<Pen
 export async function dropPending(state: string, rowsRoot: string): Promise<void> {
   await rm(join(state, `${rowsRoot}.json`), { force: true })
   await rm(join(state, `${rowsRoot}.jsonl`), { force: true })
-}
-
-/** Answers as JSON on one line, or as the lines given. */
-export function show(call: Call, value: unknown, lines: readonly string[]): void {
-  const json = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item))
-  process.stdout.write(`${call.switches.has('json') ? json : lines.join('\n')}\n`)
 }

@@ -18,7 +18,6 @@ import {
   bytesToBigint,
   fromHex,
   type Hex,
-  keccak,
   keccakHex,
   toHex,
   utf8,
@@ -28,9 +27,11 @@ import { userError } from '../../node/base/errors.ts'
 import { commitmentOf, signContribution } from '../../node/datanet/contribution.ts'
 import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../../node/datanet/licence.ts'
-import { encodeRow, encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
-import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
-import type { DatanetVersionRef, TrainingManifest } from '../../node/factory/manifest.ts'
+import { encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
+import { packVersion } from '../../node/datanet/version.ts'
+import type { DatanetVersionRef } from '../../node/factory/manifest.ts'
+import type { JobView } from '../../node/factory/view.ts'
+import { type JobDraft, termsOf } from '../cli/draft.ts'
 import type { Account } from './accounts.ts'
 import type { Author } from './sotu.ts'
 import type { Call, Wallet } from './wallet.ts'
@@ -190,40 +191,27 @@ export async function createDatanet(
   const count = authors.length
   await curator.sendAll(reveals, (done) => update(0.5 + done / (2 * count), `${done} revealed`))
 
-  const manifest = encodeVersionManifest({
-    version: 1,
-    contributions: contributions.map(({ contribution }) => ({
-      contributor: contribution.contributor,
-      rowsRoot: contribution.rowsRoot,
-      rowCount: contribution.rowCount,
-      file: contribution.contentHash,
+  const { manifest, rowCount, ...packed } = packVersion(
+    authors.map(({ address, rows }, i) => ({
+      contributor: address,
+      file: contributions[i]?.contribution.contentHash as Hex,
+      rows,
     })),
-  })
-  const hash = await rpc<Hex>('openledger_putContent', toHex(manifest))
-  const rows = authors.flatMap(({ address, rows: own }) =>
-    own.map((row) => ({ contributor: address, row })),
   )
-  const index = new GroupIndex()
+  const manifestHash = await rpc<Hex>('openledger_putContent', toHex(manifest))
   const groups = encodeGroups({
     asOf: sent.blockNumber,
-    rows: rows.map(({ row }) => index.add(keccak(encodeRow(row)), row.text)),
+    rows: new GroupIndex().addRows(authors.flatMap(({ rows }) => rows)),
   })
   const groupsHash = await rpc<Hex>('openledger_putContent', toHex(groups))
-  const root = versionRoot(rows)
-  const version = {
-    parent: ZERO_HASH,
-    rowsRoot: root,
-    manifestHash: hash,
-    groupsHash,
-    contributions: contributions.map(({ contribution }) => contribution.rowsRoot),
-  }
+  const version = { parent: ZERO_HASH, manifestHash, groupsHash, ...packed }
   await curator.send({ ...registry, functionName: 'publish', args: [datanet, version] })
   return {
     datanet: datanet.toString(),
     version: 1,
-    rowsRoot: root,
-    manifestHash: hash,
-    rows: rows.length,
+    rowsRoot: packed.rowsRoot,
+    manifestHash,
+    rows: rowCount,
   }
 }
 
@@ -233,35 +221,6 @@ export type TrainedModel = {
   readonly contributors: number
   /** Pieces of the attribution table, in the state. */
   readonly chunks: number
-}
-
-type JobView = {
-  readonly state: string
-  readonly error: { readonly message: string } | null
-  readonly progress: {
-    readonly phase: string
-    readonly step: number
-    readonly steps: number
-    readonly loss?: number
-    readonly stage?: string
-  } | null
-  readonly points: readonly (readonly [step: number, loss: number, gradNorm: number])[]
-  readonly result: { readonly contributors: readonly Hex[]; readonly chunks: readonly Hex[] } | null
-  readonly modelId: Hex | null
-}
-
-type DraftView = {
-  readonly manifest: TrainingManifest
-  readonly terms: TermsView
-  readonly estimate: { readonly fee: string; readonly seconds: { readonly total: number } }
-}
-
-type TermsView = {
-  readonly manifest: {
-    readonly datanetIds: readonly string[]
-    readonly evaluationIds: readonly string[]
-  }
-  readonly deadline: string
 }
 
 /** Registers the base, commits the job with its fee, and waits until its model is on chain. */
@@ -279,7 +238,7 @@ export async function train(
     functionName: 'registerBase',
     args: [baseModel.hash, baseModel.name, baseModel.licence],
   })
-  const draft = await rpc<DraftView>('openledger_draftJob', {
+  const draft = await rpc<JobDraft>('openledger_draftJob', {
     name: input.name,
     datanets: [{ datanet: datanet.datanet, version: datanet.version }],
   })
@@ -287,7 +246,7 @@ export async function train(
     address: OPENLEDGER.jobRegistry,
     abi: JobRegistry.abi as Abi,
     functionName: 'submit',
-    args: [termsOf(draft.terms)],
+    args: [termsOf(draft)],
     value: BigInt(draft.estimate.fee),
   })
   const id = await rpc<Hex>('openledger_submitJob', draft.manifest)
@@ -305,20 +264,6 @@ export async function train(
       chunks: result.chunks.length,
     }
   })
-}
-
-/** JSON has no bigints. */
-function termsOf(terms: TermsView): object {
-  const { manifest, deadline } = terms
-  return {
-    ...terms,
-    deadline: BigInt(deadline),
-    manifest: {
-      ...manifest,
-      datanetIds: manifest.datanetIds.map(BigInt),
-      evaluationIds: manifest.evaluationIds.map(BigInt),
-    },
-  }
 }
 
 /** The owner's price, wei per token. */
@@ -341,9 +286,11 @@ export async function fundEscrow(payer: Wallet, open: string): Promise<void> {
 }
 
 function progressOf(progress: NonNullable<JobView['progress']>): [number, string] {
-  const { phase, step, steps, loss, stage } = progress
+  const { step, steps } = progress
   const part = steps === 0 ? 0 : step / steps
-  if (phase === 'train') return [part / 2, `step ${step} of ${steps}, loss ${loss?.toFixed(3)}`]
-  if (phase === 'register') return [0.9 + part / 10, `attribution table: ${step} of ${steps}`]
-  return [0.5 + 0.4 * part, `${phase}: ${stage}`]
+  if (progress.phase === 'train')
+    return [part / 2, `step ${step} of ${steps}, loss ${progress.loss.toFixed(3)}`]
+  if (progress.phase === 'register')
+    return [0.9 + part / 10, `attribution table: ${step} of ${steps}`]
+  return [0.5 + 0.4 * part, `${progress.phase}: ${progress.stage}`]
 }

@@ -33,6 +33,8 @@ export type Wallet = {
   readonly address: `0x${string}`
   readonly reader: PublicClient
   readonly signer: LocalAccount
+  /** Waits for a transaction, anybody's. @throws NodeError `reverted` naming `what` */
+  confirmed(hash: `0x${string}`, what: string): Promise<TransactionReceipt>
   /** Simulates first, so that a refusal comes with its reason. */
   send(call: Call): Promise<TransactionReceipt>
   /** Sends all, then waits for all; the calls must not depend on each other. */
@@ -66,6 +68,7 @@ export function createWallet(
     address: signer.address.toLowerCase() as `0x${string}`,
     reader,
     signer,
+    confirmed,
 
     async send(call: Call): Promise<TransactionReceipt> {
       const { request } = await reader
@@ -76,7 +79,6 @@ export function createWallet(
       return confirmed(await writer.writeContract(request as never), call.functionName)
     },
 
-    /** Sends all, then waits for all; the calls must not depend on each other. */
     async sendAll(calls, onDone = () => {}) {
       const hashes: `0x${string}`[] = []
       for (const call of calls) hashes.push(await writer.writeContract({ ...call } as never))

@@ -185,6 +185,25 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
     t.equal(await count(), before)
   })
 
+  await t.test('a job is committed, paused and cancelled from the command line', async (t) => {
+    const env = { ...process.env, OPENLEDGER_KEY: devnetAccount('bob').privateKey }
+    const program = join(import.meta.dirname, '../../scripts/openledger.ts')
+    const job = async (...line: string[]): Promise<string> => {
+      const args = [program, 'job', ...line, '--url', sequencerUrl]
+      return (await run(process.execPath, args, { env })).stdout.trim()
+    }
+    const id = await job('submit', '--detach', '--datanets', '1:1', '--epochs', '200')
+    t.match(id, /^0x[0-9a-f]{64}$/)
+    t.match(await job('pause', id), /^0x\S+ +(running|paused|queued) /)
+    t.match(await job('cancel', id), /^0x\S+ +(running|paused|cancelled) /)
+    await until('the end', async () => / cancelled /.test(await job('show', id)))
+    const view = JSON.parse(await job('show', id, '--json'))
+    t.match(view, { state: 'cancelled', finishedAt: /^20/ })
+    t.match(await job('list'), new RegExp(`${id} +cancelled`))
+    await t.rejects(job('list', '--limit', '0'), /--limit is '0'; it must be a whole number/)
+    await t.rejects(job('estimate', '--datanets', 'x'), /--datanets has 'x'; it must be ID/)
+  })
+
   await t.test('a killed validator comes back and catches up', async (t) => {
     await live.nodes.validator.kill()
     const { receipt } = await askAlice()

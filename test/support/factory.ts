@@ -11,7 +11,7 @@ import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
-import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
+import { packVersion } from '../../node/datanet/version.ts'
 import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
 import type { JobRequest } from '../../node/factory/draft.ts'
 import { openLocalFabric } from '../../node/factory/fabric/local.ts'
@@ -172,21 +172,16 @@ function nodeOn(economy: Economy): JobChain {
 /** A Datanet with one version of every speaker's rows. */
 async function contribute(economy: Economy, content: ContentStore): Promise<bigint> {
   const id = await openDatanet(economy, operator)
-  const contributions = []
-  const rows = []
+  const parts = []
   for (const [speaker, wallet] of SPEAKERS.entries()) {
-    const { address } = wallet
     const own: Row[] = Array.from({ length: ROWS_EACH }, (_, i) => ({ text: speech(speaker, i) }))
     const file = await content.put(encodeRows(own))
-    const root = rowsRoot(own)
-    const given = { rowsRoot: root, contentHash: file, rowCount: own.length }
+    const given = { rowsRoot: rowsRoot(own), contentHash: file, rowCount: own.length }
     await contributeRows(economy, contributionOf(id, wallet, given), wallet)
-    contributions.push({ contributor: address, rowsRoot: root, rowCount: own.length, file })
-    rows.push(...own.map((row) => ({ contributor: address, row })))
+    parts.push({ contributor: wallet.address, rows: own, file })
   }
-  const manifest = await content.put(encodeVersionManifest({ version: 1, contributions }))
-  const roots = contributions.map(({ rowsRoot: root }) => root)
-  const version = { ...versionOf(versionRoot(rows), roots), manifestHash: manifest }
+  const { manifest, rowsRoot: root, contributions } = packVersion(parts)
+  const version = { ...versionOf(root, contributions), manifestHash: await content.put(manifest) }
   await economy.send(operator, datanets, 'publish', [id, version])
   return id
 }

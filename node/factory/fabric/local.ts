@@ -40,8 +40,10 @@ class LocalQueue implements WorkQueue {
   readonly #waiting: Map<string, number>
   readonly #held = new Set<string>()
   readonly #hungry = new Set<() => void>()
+  /** Orders what arrives in the same millisecond. */
+  #pushes = 0n
 
-  /** Ids with the attempts before. Order on disk is by time of arrival. */
+  /** What an earlier life left waits again, in order of arrival. */
   static async open(table: KvTable): Promise<LocalQueue> {
     const rows: { id: string; order: bigint; attempts: number }[] = []
     for await (const [key, value] of range(table, QUEUE)) {
@@ -110,13 +112,9 @@ class LocalQueue implements WorkQueue {
     const key = utf8(QUEUE + id)
     const known = await this.#table.get(key)
     const order =
-      known?.subarray(0, 8) ?? bigintToBytes(BigInt(Date.now()) * 1000n + this.#next(), 8)
+      known?.subarray(0, 8) ??
+      bigintToBytes(BigInt(Date.now()) * 1000n + (this.#pushes++ % 1000n), 8)
     await this.#table.put(key, concatBytes(order, Uint8Array.of(Math.min(attempts, 255))))
-  }
-
-  #pushes = 0n
-  #next(): bigint {
-    return this.#pushes++ % 1000n
   }
 
   #wake(): void {

@@ -1,7 +1,7 @@
 /**
  * OpenAI's fine-tuning API over the one job model: `/v1/files` and `/v1/fine_tuning/jobs`, for the SDKs of npm and
  * PyPI as they are. The node commits and pays for such jobs with its own account, so only clients on
- * this machine may use it (a reverse proxy's do not count).
+ * this machine may use it (a reverse proxy's and web pages do not count).
  *
  *   file -> rows -> Datanet of the node -> draft -> JobRegistry.submit -> queue
  *
@@ -9,12 +9,11 @@
  * https://platform.openai.com/docs/api-reference/fine-tuning
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
 import type { Hex } from '../../base/bytes.ts'
-import { messageOf, NodeError, userError } from '../../base/errors.ts'
+import { userError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import type { Action } from '../control.ts'
+import { type Body, readBytes, readJson, sendError, sendJson } from '../../model/openai-http.ts'
+import { ACTIONS } from '../control.ts'
 import type { VersionChoice } from '../draft.ts'
 import type { ModelFactory } from '../factory.ts'
 import type { JobRecord } from '../job.ts'
@@ -31,15 +30,9 @@ export type FineTuningModules = {
   readonly now: () => number
 }
 
-type Body = Readonly<Record<string, unknown>>
 type Answer = object | Uint8Array
 
 const LISTED_MAX = 100
-const CONTROLS: Readonly<Record<string, Action>> = {
-  cancel: 'cancel',
-  pause: 'pause',
-  resume: 'resume',
-}
 
 /** The handler of `/v1/files` and `/v1/fine_tuning`. */
 export function createFineTuningHandler(
@@ -61,39 +54,39 @@ export function createFineTuningHandler(
 async function route(req: IncomingMessage, modules: FineTuningModules): Promise<Answer> {
   const url = new URL(req.url ?? '/', 'http://node')
   const [, , room, ...path] = url.pathname.split('/')
-  const at = `${req.method} ${room}/${path.map((part, i) => (i % 2 === (room === 'files' ? 0 : 1) ? '*' : part)).join('/')}`
-  const { factory, files, base } = modules
+  const { factory, files } = modules
   if (room === 'files') {
-    const [id = ''] = path
-    if (path.length === 0 && req.method === 'POST') return fileObject(await upload(req, modules))
-    if (path.length === 0 && req.method === 'GET') {
+    const [id = '', what] = path
+    const at = `${req.method} ${path.length}`
+    if (at === 'POST 0') return fileObject(await upload(req, modules))
+    if (at === 'GET 0') {
       const purpose = url.searchParams.get('purpose')
       const all = (await files.list()).filter((file) => !purpose || file.purpose === purpose)
       return page(all.map(fileObject), url)
     }
-    if (at === 'GET files/*') return fileObject(await files.get(id))
-    if (at === 'GET files/*/content') return files.read(id)
-    if (at === 'DELETE files/*') {
+    if (at === 'GET 1') return fileObject(await files.get(id))
+    if (at === 'GET 2' && what === 'content') return files.read(id)
+    if (at === 'DELETE 1') {
       await files.delete(id)
       return { object: 'file', id, deleted: true }
     }
   }
   if (room === 'fine_tuning' && path[0] === 'jobs') {
     const [, id = '', what] = path
-    if (path.length === 1 && req.method === 'POST')
-      return jobObject(await createJob(await readJson(req), modules), base.name)
-    if (path.length === 1 && req.method === 'GET')
+    const at = `${req.method} ${path.length}`
+    if (at === 'POST 1')
+      return jobObject(await createJob(await readJson(req, BODY_BYTES_MAX), modules), modules)
+    if (at === 'GET 1')
       return page(
-        (await factory.jobs.list()).map((job) => jobObject(job, base.name) as { id: string }),
+        (await factory.jobs.list()).map((job) => jobObject(job, modules)),
         url,
       )
     const job = await find(id, factory)
-    if (path.length === 2 && req.method === 'GET') return jobObject(job, base.name)
-    if (what === 'events' && req.method === 'GET') return page(eventObjects(job), url)
-    if (what === 'checkpoints' && req.method === 'GET') return page(checkpointObjects(job), url)
-    const action = what && CONTROLS[what]
-    if (action && req.method === 'POST')
-      return jobObject(await factory.control(job.id, action), base.name)
+    if (at === 'GET 2') return jobObject(job, modules)
+    if (at === 'GET 3' && what === 'events') return page(eventObjects(job), url)
+    if (at === 'GET 3' && what === 'checkpoints') return page(checkpointObjects(job), url)
+    const action = ACTIONS.find((name) => name === what)
+    if (at === 'POST 3' && action) return jobObject(await factory.control(job.id, action), modules)
   }
   throw userError('not-found', `Invalid URL (${req.method} ${url.pathname})`)
 }
@@ -162,7 +155,7 @@ function hyperparametersOf(body: Body) {
     | { type?: string; supervised?: { hyperparameters?: Body } }
     | undefined
   if (method?.type && method.type !== 'supervised')
-    throw userError('method', `method '${method.type}' is not offered; 'supervised' is`)
+    throw userError('training-method', `method '${method.type}' is not offered; 'supervised' is`)
   const all = (method?.supervised?.hyperparameters ?? body.hyperparameters ?? {}) as Body
   return {
     epochs: numberOr(all.n_epochs, 'n_epochs', 1, 1_000),
@@ -209,52 +202,10 @@ function numberOr(value: unknown, name: string, least: number, most: number): nu
 function requireLocal(req: IncomingMessage): void {
   const from = req.socket.remoteAddress ?? ''
   const isLocal = /^(::ffff:)?127\.|^::1$/.test(from) && !req.headers['x-forwarded-for']
-  if (isLocal) return
+  // A page of any site can reach this machine through the browser of somebody who sits at it.
+  if (isLocal && !req.headers.origin) return
   throw userError(
     'not-local',
     `fine-tuning on this node's account is for clients on its own machine; submit a job to JobRegistry and call openledger_submitJob`,
   )
-}
-
-async function readJson(req: IncomingMessage): Promise<Body> {
-  try {
-    const value = JSON.parse(Buffer.from(await readBytes(req, BODY_BYTES_MAX)).toString('utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Body
-  } catch (error) {
-    if (error instanceof NodeError) throw error
-  }
-  throw userError('body', 'the body is not a JSON object')
-}
-
-async function readBytes(req: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of Readable.toWeb(req) as ReadableStream<Uint8Array>) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw userError('body-too-large', `the body is over ${bytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-function sendJson(res: ServerResponse, status: number, body: object): void {
-  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
-
-function sendError(res: ServerResponse, error: unknown, log: Log): void {
-  const known = error instanceof NodeError ? error : null
-  const status = statusOf(known)
-  if (status >= 500) log.error('fine-tuning request failed', { error: messageOf(error) })
-  const message = known ? known.message : 'internal error; the log has the details'
-  const type = status < 500 ? 'invalid_request_error' : 'server_error'
-  sendJson(res, status, { error: { message, type, param: null, code: known?.code ?? 'internal' } })
-}
-
-function statusOf(error: NodeError | null): number {
-  if (!error) return 500
-  if (['not-found', 'model-unknown', 'job-unknown'].includes(error.code)) return 404
-  if (error.code === 'not-local') return 403
-  if (error.code === 'body-too-large') return 413
-  if (error.code === 'jobs-full') return 429
-  return error.severity === 'user' ? 400 : 503
 }

@@ -12,9 +12,14 @@ const STATUS: Readonly<Record<JobState, string>> = {
   cancelled: 'cancelled',
 }
 
+type Shown = { readonly id: string; readonly [field: string]: unknown }
+
 export const jobIdOf = ({ id }: Pick<JobRecord, 'id'>): string => `ftjob-${id.slice(2)}`
 
-export function jobObject(job: JobRecord, baseName: string): object {
+export function jobObject(
+  job: JobRecord,
+  { base, now }: { readonly base: { readonly name: string }; now(): number },
+): Shown {
   const { manifest, labels, result } = job
   const { epochs, batch } = manifest.training
   const hyperparameters = {
@@ -26,7 +31,7 @@ export function jobObject(job: JobRecord, baseName: string): object {
   return {
     object: 'fine_tuning.job',
     id: jobIdOf(job),
-    model: baseName,
+    model: base.name,
     created_at: seconds(job.createdAtMs),
     finished_at: job.finishedAtMs === null ? null : seconds(job.finishedAtMs),
     fine_tuned_model: job.state === 'done' ? manifest.name : null,
@@ -40,8 +45,7 @@ export function jobObject(job: JobRecord, baseName: string): object {
     trained_tokens: job.state === 'done' ? tokens : null,
     error: job.error ? { code: job.error.code, message: job.error.message, param: null } : null,
     seed: manifest.seed,
-    estimated_finish:
-      job.etaSeconds === null ? null : seconds(Date.now()) + Math.round(job.etaSeconds),
+    estimated_finish: job.etaSeconds === null ? null : seconds(now()) + Math.round(job.etaSeconds),
     integrations: [],
     metadata: JSON.parse(labels.metadata ?? 'null'),
     openledger: { job: job.id, model: job.modelId, evaluation: result?.evaluation ?? null },

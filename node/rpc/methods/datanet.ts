@@ -2,11 +2,12 @@
  * openledger_*: Datanets, their versions, contributions and rows. A row comes with the proof that ties it to the
  * rows root on chain when that is asked for; `openledger_contribute` pays the gas of people who have none.
  */
+import { type Hex, toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import { cidOf } from '../../content/cid.ts'
 import { namesOf, PERMISSIONS, PURPOSES } from '../../datanet/licence.ts'
 import { proveRow, type RowProof } from '../../datanet/proof.ts'
-import type { Registry, VersionRecord } from '../../model/registry.ts'
+import { CONTRACTS, type Registry, type VersionRecord } from '../../model/registry.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bool, bytes, count, fields, hash, list, required, schemas } from '../params.ts'
@@ -91,7 +92,7 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
       summary: "Sends commitments from this node's account; answers the transaction's hash",
       params: [datanetId, required('commitments', list(hash, COMMITMENTS_MAX))],
       result: hash.schema,
-      handler: (_context, [id, commitments]) => relayOf(models)('commit', [id, commitments]),
+      handler: (_context, [id, commitments]) => relay(models, 'commit', [id, commitments]),
     }),
     openledger_contribute: method({
       summary:
@@ -99,13 +100,18 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
       params: [required('contribution', contribution), required('signature', bytes)],
       result: hash.schema,
       handler: (_context, [signed, signature]) =>
-        relayOf(models)('revealFor', [signed, `0x${Buffer.from(signature).toString('hex')}`]),
+        relay(models, 'revealFor', [signed, toHex(signature)]),
     }),
   }
 }
 
-function relayOf({ provider }: ModelServices): NonNullable<ModelServices['provider']>['relay'] {
-  if (provider) return provider.relay
+/** For people without gas, from the provider's account. The transaction's hash. */
+function relay(
+  { provider }: ModelServices,
+  name: 'commit' | 'revealFor',
+  args: readonly unknown[],
+): Promise<Hex> {
+  if (provider) return provider.account.send(CONTRACTS.datanets, name, args)
   throw userError('no-relay', 'this node has no account to relay from; ask one that serves models')
 }
 

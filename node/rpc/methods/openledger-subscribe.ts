@@ -10,14 +10,8 @@ import type { Chain } from '../../chain/chain.ts'
 import type { Block, Receipt } from '../../chain/types.ts'
 import type { JobRecord } from '../../factory/job.ts'
 import { invalidParams } from '../errors.ts'
-import {
-  type Json,
-  type JsonObject,
-  type RpcMethods,
-  sessionMethod,
-  type ValueType,
-} from '../method.ts'
-import { address, bad, optional, required, schemas } from '../params.ts'
+import { type Json, type JsonObject, type RpcMethods, sessionMethod } from '../method.ts'
+import { address, oneOf, optional, required, schemas } from '../params.ts'
 import { filterId } from './logs.ts'
 
 const KINDS = ['receipts', 'rewards', 'jobs'] as const
@@ -32,21 +26,12 @@ export type SubscriptionSources = {
   readonly jobView: (job: JobRecord) => JsonObject
 }
 
-const kindType: ValueType<Kind> = {
-  schema: { enum: KINDS },
-  parse: (value) => {
-    const kind = KINDS.find((name) => name === value)
-    if (!kind) throw bad(`one of ${KINDS.join(', ')}`, value)
-    return kind
-  },
-}
-
 export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMethods {
   return {
     openledger_subscribe: sessionMethod({
       summary:
         'Pushes settled receipts, the rewards they pay to one account, or training jobs to this connection',
-      params: [required('kind', kindType), optional('account', address, undefined)],
+      params: [required('kind', oneOf(KINDS)), optional('account', address, undefined)],
       result: schemas.data,
       handler: (_context, [kind, account], session) => {
         if (kind === 'rewards' && !account) {

@@ -9,13 +9,15 @@ import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
+import type { ModelFactory } from '../../factory/factory.ts'
+import { jobView } from '../../factory/view.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
 import { attributionMethods } from './attribution.ts'
 import { datanetMethods } from './datanet.ts'
-import { jobJson, jobMethods, onJobOf } from './jobs.ts'
+import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
 
@@ -23,6 +25,8 @@ export type OpenledgerServices = {
   readonly role: string
   readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   readonly models: ModelServices
+  /** null where no jobs run. */
+  readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
   readonly content: ContentStore
   readonly peers: () => readonly { readonly peer: string; readonly address: string }[]
@@ -37,17 +41,18 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
+  const { factory } = services
   return {
     ...dataMethods(services),
     ...datanetMethods(services),
     ...modelMethods(services),
-    ...jobMethods(services.models),
+    ...jobMethods(factory),
     ...receiptMethods(services),
     ...openledgerSubscribeMethods({
       chain: services.chain,
-      onJob: onJobOf(services.models),
+      onJob: factory && ((listener) => factory.on(listener)),
       receiptView,
-      jobView: jobJson,
+      jobView: (job) => plain(jobView(job)),
     }),
     ...attributionMethods(services),
   }

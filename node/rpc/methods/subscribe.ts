@@ -5,21 +5,11 @@ import { headerObject, pendingObject } from '../format.ts'
 import { logFilterType, logsIn, logsOfBlock } from '../logs.ts'
 import { type Json, type RpcMethods, sessionMethod, type ValueType } from '../method.ts'
 import type { RpcOptions } from '../options.ts'
-import { bad, optional, required, schemas } from '../params.ts'
+import { oneOf, optional, required, schemas } from '../params.ts'
 import { syncingObject } from './chain.ts'
 import { filterId } from './logs.ts'
 
 const KINDS = ['newHeads', 'logs', 'newPendingTransactions', 'syncing'] as const
-type Kind = (typeof KINDS)[number]
-
-const kindType: ValueType<Kind> = {
-  schema: { enum: KINDS },
-  parse: (value) => {
-    const kind = KINDS.find((name) => name === value)
-    if (!kind) throw bad(`one of ${KINDS.join(', ')}`, value)
-    return kind
-  },
-}
 
 /** Read by the kind: a log filter, or whether pending transactions come whole. */
 const detail: ValueType<unknown> = {
@@ -32,7 +22,7 @@ export function subscribeMethods(options: RpcOptions): RpcMethods {
   return {
     eth_subscribe: sessionMethod({
       summary: 'Pushes newHeads, logs, newPendingTransactions or syncing to this connection',
-      params: [required('kind', kindType), optional('detail', detail, undefined)],
+      params: [required('kind', oneOf(KINDS)), optional('detail', detail, undefined)],
       result: schemas.data,
       handler: (context, [kind, given], session) => {
         const { query } = logFilter.read(kind === 'logs' ? (given ?? {}) : {}, 1)

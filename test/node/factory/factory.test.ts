@@ -47,6 +47,14 @@ t.test('a job that stands otherwise on chain, or not at all, is refused', async 
     /no version 3/,
   )
   await t.rejects(
+    factory.draft({ name: 'x', datanets: 'all' as never }),
+    /'datanets' is "all"; it must be a list of objects/,
+  )
+  await t.rejects(
+    factory.draft({ name: 'x', parents: [{ model: 'sotu' as never }] }),
+    /no model sotu is registered/,
+  )
+  await t.rejects(
     factory.draft({ name: 'x' }),
     /field datanets is 0; it must be 1 to 16 Datanet versions/,
   )
@@ -111,5 +119,14 @@ t.test(
     factory.heard(other.id)
     await world.until(other.id, ({ state }) => state === 'cancelled')
     t.ok(world.economy.balance(alice.address) > before)
+
+    const third = await world.submit({ ...long, name: 'cancelled as it runs' })
+    const caught = world.until(third.id, ({ checkpoints }) => checkpoints.length > 0)
+    await factory.submit(third.manifest)
+    await caught
+    await world.economy.send(alice, jobsContract, 'control', [third.id, 2])
+    factory.heard(third.id)
+    const ended = await world.until(third.id, ({ state }) => state === 'cancelled')
+    t.match(ended, { finishedAtMs: Number, holder: null, result: null })
   },
 )

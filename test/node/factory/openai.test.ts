@@ -127,8 +127,13 @@ t.test('what is wrong is said in OpenAI’s way', async (t) => {
   await t.rejects(upload('fun'), { status: 400, message: /'purpose' is 'fun'/ })
   const bad = await upload('fine-tune')
   await t.rejects(create(bad.id), { status: 400, message: /line 1: needs 'messages'/ })
-  const from = await fetch(`${url}/files`, { headers: { 'x-forwarded-for': '10.0.0.1' } })
-  t.equal(from.status, 403, 'not through a proxy')
+  for (const [header, why] of [
+    ['x-forwarded-for', 'not through a proxy'],
+    ['origin', 'not from a page in a browser'],
+  ] as const) {
+    const { status } = await fetch(`${url}/files`, { headers: { [header]: 'http://10.0.0.1' } })
+    t.equal(status, 403, why)
+  }
   t.throws(() => rowsOfFile(Buffer.from('{"text":"a"}\nnope'), ''), /line 2: is not JSON/)
   t.equal((await world.factory.jobs.list()).length, 0)
 })

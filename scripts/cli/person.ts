@@ -1,0 +1,50 @@
+/** A person at the command line: a node to ask, a key to sign with, answers in words or as JSON. */
+import { fromHex } from '../../node/base/bytes.ts'
+import { userError } from '../../node/base/errors.ts'
+import { readSecretFile } from '../../node/keys/files.ts'
+import { createWallet, type Wallet } from '../devnet/wallet.ts'
+import type { Call, FlagSpec } from './command.ts'
+import { type Rpc, rpcTo } from './rpc.ts'
+
+export type Flags = Readonly<Record<string, FlagSpec>>
+
+export const NODE_FLAGS: Flags = {
+  url: { value: 'URL', help: "a node's JSON-RPC", fallback: 'http://127.0.0.1:9545' },
+  json: { help: 'as JSON' },
+}
+
+export const KEY_FLAGS: Flags = {
+  ...NODE_FLAGS,
+  'key-file': { value: 'FILE', help: 'hex key (mode 0600); else OPENLEDGER_KEY' },
+}
+
+export function nodeOf({ flags }: Call): { url: string; rpc: Rpc } {
+  const url = flags.url as string
+  return { url, rpc: rpcTo(url) }
+}
+
+export type Person = {
+  readonly wallet: Wallet
+  readonly rpc: Rpc
+  readonly chainId: number
+  readonly key: Uint8Array
+}
+
+/** @throws NodeError `usage`, `key-file` */
+export async function walletFor(call: Call): Promise<Person> {
+  const { url, rpc } = nodeOf(call)
+  const path = call.flags['key-file']
+  const key = path ? readSecretFile(path, 'a key').trim() : process.env.OPENLEDGER_KEY
+  if (!key || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
+    throw userError('usage', 'a key is needed: --key-file FILE or OPENLEDGER_KEY, 0x and 64 digits')
+  }
+  const chainId = Number(await rpc<string>('eth_chainId'))
+  const wallet = createWallet({ privateKey: key as `0x${string}` }, { rpc: url, chainId })
+  return { wallet, rpc, chainId, key: fromHex(key) }
+}
+
+/** Answers as JSON on one line, or as the lines given. */
+export function show(call: Call, value: unknown, lines: readonly string[]): void {
+  const json = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item))
+  process.stdout.write(`${call.switches.has('json') ? json : lines.join('\n')}\n`)
+}
