@@ -7,24 +7,32 @@
  * getters say what they are.
  */
 import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
-import { type ChainConfig, type Economy, economyOf } from './chain.ts'
+import { type ChainConfig, type Economy, economyOf, GOVERNANCE_DEFAULTS } from './chain.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   FeeVault,
   GasPriceOracle,
+  GovernedOPEN,
   InferenceEscrow,
+  JobRegistry,
   L1Block,
   L2ToL1MessagePasser,
+  ModelFunding,
   ModelRegistry,
+  OpenGovernor,
+  OpenSupply,
+  OpenTimelock,
+  PayableWOPEN,
   ReceiptRegistry,
   RewardDistributor,
   SplitPolicy,
-  WOPEN,
+  Staking,
 } from './contracts.generated.ts'
 import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
 import { PREINSTALLS, type Preinstall } from './preinstalls.ts'
 
-/** Code and storage as they are, or code that creates them, run by a factory in block 0. */
+/** Code and storage as they are, or code that creates them, run in block 0 where it stands or by a factory. */
 export type AllocAccount =
   | {
       readonly code: Hex
@@ -32,6 +40,7 @@ export type AllocAccount =
       readonly storage?: Readonly<Record<Hex, Hex>>
       readonly nonce: bigint
     }
+  | { readonly creationCode: Hex; readonly nonce: bigint }
   | {
       readonly deployment: {
         readonly factory: Hex
@@ -55,6 +64,8 @@ const CREATE2_FACTORY_CODE: Hex =
 /** L1 token of a chain that has none yet (tests). */
 const NO_TOKEN: Hex = '0x0000000000000000000000000000000000000000'
 
+const WEI_PER_OPEN = 10n ** 18n
+
 /** @param creationCodeOf gives the code of a preinstall (node/preinstalls.ts), some of which is in packages */
 export function genesisAlloc(
   config: ChainConfig,
@@ -64,6 +75,7 @@ export function genesisAlloc(
     ...systemContracts(),
     ...opPredeploys(config.l1Contracts.token ?? NO_TOKEN, economyOf(config)),
     ...payablePredeploys(economyOf(config)),
+    ...openPredeploys(economyOf(config)),
     ...preinstalls(creationCodeOf),
   }
 }
@@ -91,7 +103,7 @@ function preinstalls(creationCodeOf: (preinstall: Preinstall) => Hex): Record<He
 function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
   const vault = account(FeeVault.deployedBytecode, [[0, economy.feeRecipient]])
   return {
-    [OP.wopen]: account(WOPEN.deployedBytecode),
+    [OP.wopen]: constructed(PayableWOPEN.bytecode),
     [OP.gasPriceOracle]: account(GasPriceOracle.deployedBytecode),
     [OP.l1Block]: account(L1Block.deployedBytecode, [[9, token]]),
     [OP.l2ToL1MessagePasser]: account(L2ToL1MessagePasser.deployedBytecode),
@@ -104,7 +116,9 @@ function opPredeploys(token: Hex, economy: Economy): Record<Hex, AllocAccount> {
 function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
   return {
     [OPENLEDGER.datanetRegistry]: account(DatanetRegistry.deployedBytecode),
+    [OPENLEDGER.datanetValidation]: account(DatanetValidation.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
+    [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
     [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
     [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [
@@ -117,6 +131,31 @@ function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
       [2, economy.stakersPool],
     ]),
   }
+}
+
+/** The token's: votes, stake, vesting. */
+function openPredeploys(economy: Economy): Record<Hex, AllocAccount> {
+  const { governance = GOVERNANCE_DEFAULTS, epochSeconds, challengeSeconds } = economy
+  const { votingDelay, votingPeriod, proposalThreshold, quorumPercent } = governance
+  const settings = [votingDelay, votingPeriod, proposalThreshold * WEI_PER_OPEN, quorumPercent]
+  const { unbondingSeconds, exitWindow, vestingStart } = governance
+  return {
+    [OPENLEDGER.openSupply]: constructed(OpenSupply.bytecode, [vestingStart]),
+    [OPENLEDGER.governedOpen]: constructed(GovernedOPEN.bytecode),
+    [OPENLEDGER.openTimelock]: constructed(OpenTimelock.bytecode, [exitWindow]),
+    [OPENLEDGER.openGovernor]: constructed(OpenGovernor.bytecode, settings),
+    [OPENLEDGER.staking]: constructed(Staking.bytecode, [
+      unbondingSeconds,
+      epochSeconds + challengeSeconds,
+    ]),
+    [OPENLEDGER.modelFunding]: account(ModelFunding.deployedBytecode),
+  }
+}
+
+/** @param words constructor arguments, each of one word */
+function constructed(creationCode: Hex, words: readonly bigint[] = []): AllocAccount {
+  const args = words.map((value) => word(value).slice(2)).join('')
+  return { creationCode: `${creationCode}${args}`, nonce: 1n }
 }
 
 /** Nonce 1, as a contract deployed by transaction has (EIP-161). */

@@ -3,7 +3,7 @@
  * L1. Names follow the OP Stack specification. It is data; `rollup.json` holds one of these for each
  * network, and the devnet writes one after it has deployed its L1 contracts.
  */
-import type { Hex } from './addresses.ts'
+import { type Hex, OPENLEDGER } from './addresses.ts'
 
 export type BlockId = { readonly hash: Hex; readonly number: bigint }
 
@@ -23,9 +23,26 @@ export type SystemConfig = {
   readonly unsafeBlockSigner: Hex
 }
 
+/** How OPEN is governed, as of genesis; proposals may change all but the exit window and the vesting. */
+export type Governance = {
+  /** Seconds from a proposal to its vote, and of the vote. */
+  readonly votingDelay: bigint
+  readonly votingPeriod: bigint
+  /** Whole OPEN that a proposer must have as votes. */
+  readonly proposalThreshold: bigint
+  /** Per cent of the circulating supply. */
+  readonly quorumPercent: bigint
+  /** Seconds between a passed proposal and its execution, at least: longer than a withdrawal takes. */
+  readonly exitWindow: bigint
+  /** Seconds until unbonded stake can be withdrawn; above `challengeSeconds` and an epoch. */
+  readonly unbondingSeconds: bigint
+  /** When the vesting wallets on L1 began, seconds; 0: this token has none. */
+  readonly vestingStart: bigint
+}
+
 /** Where fees go and when rewards are final, as of genesis; contracts may change it later. */
 export type Economy = {
-  /** May add split policies and name the pools. */
+  /** May add split policies and name the pools. OpenTimelock: whatever holders decide. */
   readonly governor: Hex
   readonly platformTreasury: Hex
   readonly stakersPool: Hex
@@ -34,6 +51,21 @@ export type Economy = {
   readonly epochSeconds: bigint
   /** Seconds between the end of an epoch and its claims. */
   readonly challengeSeconds: bigint
+  /** Absent: `GOVERNANCE_DEFAULTS`. */
+  readonly governance?: Governance
+}
+
+const DAY = 86_400n
+
+/** First values for a public chain: two weeks to leave, a withdrawal takes a week. */
+export const GOVERNANCE_DEFAULTS: Governance = {
+  votingDelay: DAY,
+  votingPeriod: 7n * DAY,
+  proposalThreshold: 100_000n,
+  quorumPercent: 4n,
+  exitWindow: 14n * DAY,
+  unbondingSeconds: 14n * DAY,
+  vestingStart: 0n,
 }
 
 /** From `time` (seconds) on, the L1 has this `blobBaseFeeUpdateFraction` (EIP-4844, EIP-7892). */
@@ -71,14 +103,17 @@ export type ChainConfig = {
   readonly economy?: Economy
 }
 
-/** The economy of a chain; until somebody is named, the operator's batcher account stands in. */
+/**
+ * The economy of a chain that names none: holders govern, stakers have their pool, and the operator's batcher
+ * account stands in for the platform.
+ */
 export function economyOf(config: ChainConfig): Economy {
   const { batcher } = config.genesis.systemConfig
   return (
     config.economy ?? {
-      governor: batcher,
+      governor: OPENLEDGER.openTimelock,
       platformTreasury: batcher,
-      stakersPool: batcher,
+      stakersPool: OPENLEDGER.staking,
       feeRecipient: batcher,
       epochSeconds: 60n,
       challengeSeconds: 60n,
@@ -151,6 +186,21 @@ function decodeEconomy(economy: Reader): Economy {
     feeRecipient: economy.hex('feeRecipient', 20),
     epochSeconds: economy.positive('epochSeconds'),
     challengeSeconds: economy.integer('challengeSeconds'),
+    ...(economy.has('governance')
+      ? { governance: decodeGovernance(economy.object('governance')) }
+      : {}),
+  }
+}
+
+function decodeGovernance(governance: Reader): Governance {
+  return {
+    votingDelay: governance.integer('votingDelay'),
+    votingPeriod: governance.positive('votingPeriod'),
+    proposalThreshold: governance.integer('proposalThreshold'),
+    quorumPercent: governance.integer('quorumPercent'),
+    exitWindow: governance.positive('exitWindow'),
+    unbondingSeconds: governance.positive('unbondingSeconds'),
+    vestingStart: governance.integer('vestingStart'),
   }
 }
 

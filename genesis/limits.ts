@@ -27,5 +27,10 @@ export const SKETCH_ENTRIES_MAX = 4_096
 export const CONTRIBUTORS_MAX = 4_096
 /** ATTRIBUTE: contributors paid by one receipt. */
 export const PAID_CONTRIBUTORS_MAX = 64
+/** ATTRIBUTE: span and retrieval claims of one receipt. */
+export const CLAIMS_MAX = 64
+/** SPAN: tokens of one span, and bytes of its openings (about 11 kB of openings at 1e8 tokens). */
+export const SPAN_TOKENS_MAX = 1_024
+export const SPAN_PROOF_BYTES_MAX = 65_536
 /** ATTRIBUTE: receipts of one `scoreBatch`. */
 export const SCORE_BATCH_MAX = 64

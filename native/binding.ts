@@ -74,11 +74,26 @@ export interface RawProgress {
   lr: number
   gradNorm: number
   tokensPerSecond: number
+  /** Mean loss of the evaluation samples, when they were evaluated after this step. */
+  evaluation?: number
+}
+
+export interface RawRun {
+  together: number
+  evaluation: RawSample[]
+  evaluateEvery: number
+  patience: number
+  checkpointDir?: string
+  checkpointEvery: number
+  resume: boolean
+  initialDir?: string
 }
 
 export interface RawTrained {
   finalLoss: number
   steps: number
+  bestStep?: number
+  bestLoss?: number
   events: number
 }
 
@@ -95,6 +110,16 @@ export interface RawIndexInput {
   damping: number
   labelDraws: number
   seed: bigint
+}
+
+export interface RawSuffix {
+  length(): number
+  roots(): Uint8Array
+  bytes(): Uint8Array
+  fault(): number
+  matches(query: Uint32Array): Uint32Array
+  values(array: number, from: number, count: number): Uint32Array
+  open(array: number, chunk: number): { values: Uint32Array; siblings: Uint8Array }
 }
 
 export interface RawBuiltIndex {
@@ -184,6 +209,8 @@ export interface Binding {
   }
   panicForTest(late: boolean): Promise<void>
   loadModel(path: string, precision: Precision): Promise<RawModel>
+  buildSuffix(stream: Uint32Array): Promise<RawSuffix>
+  loadSuffix(bytes: Uint8Array): Promise<RawSuffix>
   loadAdapter(model: RawModel, dir: string): Promise<RawAdapter>
   generateTokens(
     model: RawModel,
@@ -208,6 +235,7 @@ export interface Binding {
     samples: RawSample[],
     lora: { rank: number; alpha: number; rslora: boolean; targets: string[]; epochs: number },
     schedule: RawSchedule,
+    run: RawRun,
     baseName: string,
     outDir: string,
     cancel: RawCancel,
@@ -228,7 +256,7 @@ export interface Binding {
   encodeWith(tokenizer: string, text: string): Uint32Array
   buildAttributionIndex(
     model: RawModel,
-    adapter: RawAdapter,
+    adapters: RawAdapter[],
     samples: RawSample[],
     config: RawIndexInput,
     cancel: RawCancel,
@@ -242,6 +270,27 @@ export interface Binding {
     prompt: Uint32Array,
     response: Uint32Array,
   ): Promise<Int8Array>
+  sketchSamplesBy(
+    model: RawModel,
+    adapters: RawAdapter[],
+    index: RawIndex,
+    samples: RawSample[],
+  ): Promise<Int8Array>
+  influenceScores(
+    model: RawModel,
+    adapters: RawAdapter[],
+    train: RawSample[],
+    queries: RawSample[],
+    config: { damping: number; labelDraws: number; seed: bigint },
+    cancel: RawCancel,
+    onProgress: ((event: RawPhase) => void) | null,
+  ): Promise<{ scores: Float32Array; events: number }>
+  scoreSamples(sketches: Int16Array, k: number, query: Int8Array): BigInt64Array
+  scanSketches(
+    sketches: Int8Array,
+    query: Int8Array,
+    top: number,
+  ): { rows: Uint32Array; scores: Int32Array }
   scoreTable(
     sums: Int32Array,
     k: number,

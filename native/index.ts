@@ -9,25 +9,21 @@
  * Vocabulary: token = u32 id; sample = tokens of which those from `lossFrom` on are targets; sketch =
  * int8 [k] of a query; sums = int32 [contributors, k], row-major.
  */
-import type {
-  Precision,
-  RawAdapter,
-  RawIndex,
-  RawModel,
-  RawPhase,
-  RawProgress,
-  RawSample,
-} from './binding.ts'
+import type { Precision, RawAdapter, RawModel, RawProgress, RawRun } from './binding.ts'
 import { binding, later, now, withEvents } from './calls.ts'
+import { rawSamples, type Sample } from './samples.ts'
 import type { ScheduleOptions } from './schedule.ts'
 import { rawSchedule } from './schedule.ts'
 
+export * from './attribution.ts'
 export type { Precision } from './binding.ts'
 export * from './crypto.ts'
 export * from './engine.ts'
 export { NativeError } from './errors.ts'
 export * from './generation.ts'
+export type { Sample } from './samples.ts'
 export type { ScheduleOptions } from './schedule.ts'
+export * from './suffix.ts'
 
 /** What this build and machine can do. `kernelSet` names the arithmetic; receipts carry it. */
 export interface Capabilities {
@@ -139,15 +135,6 @@ export class Adapter {
   }
 }
 
-/** Tokens of which those from `lossFrom` (>= 1) on are targets. */
-export interface Sample {
-  tokens: Uint32Array
-  lossFrom: number
-}
-
-const rawSamples = (samples: readonly Sample[]): RawSample[] =>
-  samples.map(({ tokens, lossFrom }) => ({ tokens, lossFrom }))
-
 /** Summed cross-entropy (nats) over all target tokens, and their number. */
 export function evaluateLoss(
   model: Model,
@@ -171,6 +158,26 @@ export interface TrainLoraConfig extends ScheduleOptions {
   baseName?: string
 }
 
+/** What a run does besides its steps; none of it moves a byte of a step. */
+export interface TrainRunOptions {
+  /** Samples of a batch whose gradients are held at once (gradient accumulation), default all. */
+  together?: number
+  /** Samples that are evaluated, not trained on. */
+  evaluation?: readonly Sample[]
+  /** Steps between evaluations, default an epoch. */
+  evaluateEvery?: number
+  /** Evaluations without a lower loss before the run stops; then the best adapter is the result. Default never. */
+  patience?: number
+  /** PEFT directories `checkpoint-<step>` with the optimiser's state go here. */
+  checkpointDir?: string
+  /** Steps between checkpoints, default an epoch. */
+  checkpointEvery?: number
+  /** Go on from the newest checkpoint of the same run, if there is one: same final bytes. */
+  resume?: boolean
+  /** PEFT directory of an adapter of the same shape to go on from; default: none, the update begins at zero. */
+  initialDir?: string
+}
+
 export const LORA_TARGETS: readonly string[] = [
   'q_proj',
   'k_proj',
@@ -184,17 +191,20 @@ export const LORA_TARGETS: readonly string[] = [
 export interface TrainedAdapter {
   adapter: Adapter
   /** Mean loss per target token of the last batch. */
+  /** NaN when a resumed run had no step left. */
   finalLoss: number
   steps: number
+  /** The best evaluation. */
+  best?: { step: number; loss: number }
 }
 
 /**
  * Fine-tunes a LoRA adapter and writes its PEFT directory. Same model, samples and config => same
- * bytes. Nothing is written when it fails or is cancelled (NATIVE_CANCELLED).
+ * bytes. Nothing but checkpoints is written when it fails or is cancelled (NATIVE_CANCELLED).
  */
 export async function trainLora(
   model: Model,
-  options: { samples: readonly Sample[]; config: TrainLoraConfig },
+  options: { samples: readonly Sample[]; config: TrainLoraConfig; run?: TrainRunOptions },
   outDir: string,
   onProgress?: (progress: Progress) => void,
   signal?: AbortSignal,
@@ -216,6 +226,7 @@ export async function trainLora(
         rawSamples(options.samples),
         lora,
         rawSchedule(config),
+        rawRun(options.run ?? {}),
         config.baseName ?? '',
         outDir,
         cancel,
@@ -223,7 +234,22 @@ export async function trainLora(
       ),
     (result) => result[0].events,
   )
-  return { adapter: new Adapter(raw), finalLoss: trained.finalLoss, steps: trained.steps }
+  const { finalLoss, steps, bestStep: step, bestLoss: loss } = trained
+  const best = step === undefined || loss === undefined ? {} : { best: { step, loss } }
+  return { adapter: new Adapter(raw), finalLoss, steps, ...best }
+}
+
+function rawRun(run: TrainRunOptions): RawRun {
+  return {
+    together: run.together ?? 0,
+    evaluation: rawSamples(run.evaluation ?? []),
+    evaluateEvery: run.evaluateEvery ?? 0,
+    patience: run.patience ?? 0,
+    ...(run.checkpointDir === undefined ? {} : { checkpointDir: run.checkpointDir }),
+    checkpointEvery: run.checkpointEvery ?? 0,
+    resume: run.resume ?? false,
+    ...(run.initialDir === undefined ? {} : { initialDir: run.initialDir }),
+  }
 }
 
 export interface TrainBaseConfig extends ScheduleOptions {
@@ -277,129 +303,6 @@ export function trainTokenizer(options: {
 /** Token ids of a text by the text of a tokenizer.json that belongs to no model yet. */
 export function encodeWith(tokenizer: string, text: string): Uint32Array {
   return now(() => binding().encodeWith(tokenizer, text))
-}
-
-export interface BuildIndexOptions {
-  samples: readonly Sample[]
-  /** Owner of each sample, below contributorCount. */
-  contributors: Uint32Array
-  contributorCount: number
-  /** Coordinates of a sketch, contributorCount..4096. */
-  k: number
-  /** Part of a factor's mean eigenvalue added to all, default 0.1. */
-  damping?: number
-  /** Draws of labels per sample for the curvature, default 2. */
-  labelDraws?: number
-  seed?: bigint
-}
-
-export interface BuiltIndex {
-  /** What `AttributionIndex.load` reads; its hash goes into the manifest. */
-  artefact: Uint8Array
-  k: number
-  /** A training sketch's real value = entry * scale. */
-  scale: number
-  /** [samples, k] */
-  sketches: Int16Array
-  /** [contributors, k]: the attribution table. */
-  sums: Int32Array
-}
-
-/** Builds the attribution index of an adapter over its training samples (DESIGN 7.1). */
-export async function buildIndex(
-  model: Model,
-  adapter: Adapter,
-  options: BuildIndexOptions,
-  onProgress?: (progress: RawPhase) => void,
-  signal?: AbortSignal,
-): Promise<BuiltIndex> {
-  const built = await withEvents(
-    onProgress,
-    signal,
-    (cancel, emit) =>
-      binding().buildAttributionIndex(
-        model.raw,
-        adapter.raw,
-        rawSamples(options.samples),
-        {
-          contributors: options.contributors,
-          contributorCount: options.contributorCount,
-          k: options.k,
-          damping: options.damping ?? 0.1,
-          labelDraws: options.labelDraws ?? 2,
-          seed: options.seed ?? 0n,
-        },
-        cancel,
-        emit,
-      ),
-    (result) => result.events,
-  )
-  const { artefact, k, scale, sketches, sums } = built
-  return { artefact, k, scale, sketches, sums }
-}
-
-/** A loaded attribution artefact. */
-export class AttributionIndex {
-  readonly raw: RawIndex
-  readonly k: number
-
-  private constructor(raw: RawIndex) {
-    this.raw = raw
-    this.k = raw.k()
-  }
-
-  static async load(artefact: Uint8Array): Promise<AttributionIndex> {
-    return new AttributionIndex(await later(() => binding().loadIndex(artefact)))
-  }
-}
-
-/** int8 [k] sketch of the gradient of -log p(response | prompt) (DESIGN 7.2). */
-export function sketchQuery(
-  model: Model,
-  adapter: Adapter | null,
-  index: AttributionIndex,
-  query: { prompt: Uint32Array; response: Uint32Array },
-): Promise<Int8Array> {
-  return later(() =>
-    binding().sketchAnswer(
-      model.raw,
-      adapter?.raw ?? null,
-      index.raw,
-      query.prompt,
-      query.response,
-    ),
-  )
-}
-
-export interface ScoreInput {
-  /** [contributors, k] */
-  sums: Int32Array
-  k: number
-  /** int8 [k] */
-  query: Int8Array
-  /** One per contributor. */
-  multipliers: Uint32Array
-  /** How many contributors are paid at most. */
-  top: number
-}
-
-/** DESIGN 7.3 in integers: contributors best first, weights in parts of 2^32 (empty when nobody scores). */
-export function score(input: ScoreInput): { indices: Uint32Array; weights: BigUint64Array } {
-  const { sums, k, query, multipliers, top } = input
-  return now(() => binding().scoreTable(sums, k, query, multipliers, top))
-}
-
-/** Merkle root over the leaves (sample, contributor, 32-byte content hash, sketch) of an index. */
-export function sketchRoot(input: {
-  contributors: Uint32Array
-  /** 32 bytes per sample. */
-  contents: Uint8Array
-  sketches: Int16Array
-  k: number
-}): Uint8Array {
-  return now(() =>
-    binding().sketchRoot(input.contributors, input.contents, input.sketches, input.k),
-  )
 }
 
 /** For the tests of the border: the engine panics, at once or on a job's thread. */

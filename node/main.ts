@@ -15,6 +15,7 @@ import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
+import { userError } from './base/errors.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
@@ -22,7 +23,9 @@ import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
+import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
+import { SignerHistory } from './derive/signers.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -108,16 +111,18 @@ export async function createNode(
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
+  const { unsafeBlockSigner } = config.genesis.systemConfig
+  const signers = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
-    { config, chain, l1: l1.reader, checkpoints, log },
+    { config, chain, l1: l1.reader, checkpoints, signers, log },
   )
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
-  const p2p = await openP2P(role, { ...input, chain, content, pool, signer })
+  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -153,6 +158,7 @@ export async function createNode(
     pipeline,
     role,
     l1SilentMs,
+    l1Disagreement: () => l1.reader.agreement?.unresolved ?? null,
     now: Date.now,
   })
   const adminActions: AdminActions = {
@@ -164,7 +170,7 @@ export async function createNode(
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
-  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models })
+  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
   const threads = openThreads({ ...input, chain })
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
@@ -183,6 +189,7 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
+            chain,
             models,
             ledger,
             content,
@@ -193,7 +200,11 @@ export async function createNode(
         ],
         routes: [
           ...(provider
-            ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
+            ? [
+                { prefix: '/v1/files', handle: provider.jobs.openai },
+                { prefix: '/v1/fine_tuning', handle: provider.jobs.openai },
+                { prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) },
+              ]
             : []),
           { prefix: '/healthz', handle: healthHandler(() => checks) },
           { prefix: '/readyz', handle: healthHandler(() => checks) },
@@ -227,7 +238,7 @@ export async function createNode(
     start: async (methods = []) => {
       await p2p.start()
       pipeline.start()
-      models.start()
+      await models.start()
       threads?.start()
       rpc = createRpc(methods)
       const { url } = await rpc.listen({ host: options.rpcHost, port: options.rpcPort })
@@ -267,7 +278,20 @@ function openL1({
     blobs: new BlobSource(blobs, beacon, { log: log.child('beacon') }),
     config,
     verifyTransactionsRoot: options.l1StrictRoots ? 'always' : 'exceptBlobBlocks',
+    head: { quorum: options.l1Quorum },
+    log: log.child('l1'),
   })
+  if (client.size === 1) {
+    log.warn('there is one L1 endpoint: which branch of L1 is canonical is taken on its word', {
+      remedy: 'name two more, of other operators, with --l1-rpc',
+    })
+  }
+  if (client.size < options.l1Quorum) {
+    throw userError(
+      'options',
+      `--l1-quorum is ${options.l1Quorum}, and --l1-rpc names ${client.size}: no block could be believed`,
+    )
+  }
   return { client, reader, blobs }
 }
 
@@ -331,6 +355,7 @@ function openP2P(
     content: ContentStore
     pool: Mempool
     signer: () => Hex
+    signers: SignerHistory
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool } = modules
@@ -349,6 +374,11 @@ function openP2P(
     {
       chainId: BigInt(config.l2ChainId),
       signer: modules.signer,
+      pastSigners: {
+        isKnown: (address) => modules.signers.isKnown(address),
+        mayHaveSigned: (address, block) =>
+          modules.signers.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
+      },
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
       judges: {

@@ -22,6 +22,8 @@ export type NodeOptions = {
   readonly l1Beacon: readonly string[]
   /** anvil computes the transactions root of blob blocks its own way; false only on a devnet. */
   readonly l1StrictRoots: boolean
+  /** Endpoints that must have an L1 block before it is followed. */
+  readonly l1Quorum: number
   readonly rpcHost: string
   readonly rpcPort: number
   readonly rpcThreads: number
@@ -47,6 +49,8 @@ export type NodeOptions = {
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
+  /** NATS server over which workers elsewhere train; null: in this process. */
+  readonly natsUrl: string | null
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
   readonly sequencerSigner: string | null
@@ -171,6 +175,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: true,
     help: 'check the transactions root of every L1 block; off only for anvil',
+  },
+  l1Quorum: {
+    group: 'L1',
+    kind: 'positive',
+    fallback: 1,
+    help: 'L1 endpoints that must have a block before it is followed, beside more than half of those that answer',
   },
   rpcHost: {
     group: 'network',
@@ -309,6 +319,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: true,
     help: 'check adapters against the chain; off only to play a dishonest provider',
+  },
+  natsUrl: {
+    group: 'models',
+    kind: 'string',
+    fallback: null,
+    help: 'NATS server through which `openledger worker` trains elsewhere; none: in this process',
   },
   sequencerKey: key(KEYS.sequencer),
   sequencerKeystore: keystore(KEYS.sequencer),

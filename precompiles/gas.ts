@@ -7,12 +7,15 @@
  *   put       CREATE 32,000 + 200 a byte stored + 6 a word hashed
  *   seal      the same for the manifest + reading the table + 60 a contributor checked
  *   score     base 3,000 + reading the table + 1 per 8 multiply-adds + 60 a contributor ranked
+ *   share     the same + 60 a claim + 600 to cut the amount and to close the sum tree of 64
+ *   span      base 3,000 + reading record and tables + 8 a byte of input: a hash for every 32 of them
  *   scoreBatch  reads the table once, the rest per sketch; 10 a contributor merged
  *
  * Reading a table: 2,600 a chunk (a cold account) + 3 a word (a copy).
  */
 import { MODEL_CHUNK_BYTES_MAX } from '../genesis/limits.ts'
 import { CHUNK_TAG_BYTES, tableBytes } from './manifest.ts'
+import { CLAIM_BYTES } from './mix.ts'
 
 const CREATE = 32_000
 const CODE_BYTE = 200
@@ -24,6 +27,9 @@ const MACS_PER_GAS = 8
 const CONTRIBUTOR_CHECKED = 60
 const CONTRIBUTOR_RANKED = 60
 const CONTRIBUTOR_MERGED = 10
+const SHARE_BASE = 600
+const CLAIM = 60
+const SPAN_BYTE = 8
 
 export type TableShape = {
   readonly k: number
@@ -47,6 +53,15 @@ export function scoreGas(shape: TableShape, sketches: number): bigint {
   const each = Math.ceil((k * contributors) / MACS_PER_GAS) + CONTRIBUTOR_RANKED * contributors
   const merge = sketches > 1 ? CONTRIBUTOR_MERGED * contributors : 0
   return SCORE_ENTRY_GAS + readGas(shape) + BigInt(sketches * each + merge)
+}
+
+/** What `share` takes beside one score. */
+export function claimsGas(bytes: number): bigint {
+  return BigInt(SHARE_BASE + CLAIM * Math.ceil(bytes / CLAIM_BYTES))
+}
+
+export function spanGas(tables: number, inputBytes: number): bigint {
+  return SCORE_ENTRY_GAS + BigInt(COLD_ACCOUNT * tables + SPAN_BYTE * inputBytes)
 }
 
 function readGas(shape: TableShape): bigint {

@@ -6,6 +6,7 @@ import { createAddressFromString } from '@ethereumjs/util'
 import { type Hex, PRECOMPILE } from '../genesis/addresses.ts'
 import { model } from './0a01-model.ts'
 import { attribute } from './0a02-attribute.ts'
+import { span } from './0a04-span.ts'
 import { type Precompile, toPrecompileFunc } from './host.ts'
 
 export { PrecompileEvm } from './host.ts'
@@ -13,6 +14,7 @@ export { PrecompileEvm } from './host.ts'
 const TABLE: readonly (readonly [Hex, Precompile])[] = [
   [PRECOMPILE.model, model],
   [PRECOMPILE.attribute, attribute],
+  [PRECOMPILE.span, span],
 ]
 
 /** For an EVM that is a `PrecompileEvm`. */

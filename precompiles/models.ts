@@ -23,7 +23,7 @@ export function codeAddress(hash: Uint8Array): Address {
 }
 
 /** The code of this hash at its own address, or null. */
-async function codeByHash(evm: EVMInterface, hash: Uint8Array): Promise<Uint8Array | null> {
+export async function codeByHash(evm: EVMInterface, hash: Uint8Array): Promise<Uint8Array | null> {
   const address = codeAddress(hash)
   const account = await evm.stateManager.getAccount(address)
   if (!account?.codeHash.every((byte, i) => byte === hash[i])) return null

@@ -49,7 +49,7 @@ export function splitAmount(amount: bigint, shares: readonly Share[]): bigint[] 
 
 /** Splits `whole` in proportion to `values`: floors first, then one each to the largest remainders,
  * ties to the lower `rank`. The parts sum to `whole` (nothing is split among no values). */
-function largestRemainder(
+export function largestRemainder(
   whole: bigint,
   values: readonly bigint[],
   ranks: readonly number[],

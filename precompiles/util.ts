@@ -56,6 +56,10 @@ export class AbiReader {
     return this.#bytes.slice(index * WORD, (index + 1) * WORD)
   }
 
+  uint(index: number): bigint {
+    return bigAt(this.#bytes, index * WORD)
+  }
+
   /** `bytes` whose offset stands in head word `index`, counted from byte `base`. */
   bytesAt(index: number, base = 0): Uint8Array {
     this.#expect(index * WORD, this.#tail - base)

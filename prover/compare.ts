@@ -14,7 +14,15 @@ import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
 
 /** Where the first difference lies; `index` counts tokens, sketch entries or payouts from 0. */
 export type Difference = {
-  readonly stage: 'request' | 'model' | 'trace' | 'tokens' | 'sketch' | 'attribution' | 'payout'
+  readonly stage:
+    | 'request'
+    | 'model'
+    | 'trace'
+    | 'tokens'
+    | 'sketch'
+    | 'claims'
+    | 'attribution'
+    | 'payout'
   readonly field: string
   readonly index?: number
   readonly claimed: string

@@ -11,6 +11,7 @@ import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '..
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
+import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
 import type { Node } from '../node/main.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
@@ -22,14 +23,12 @@ import { reinfer } from './reinfer.ts'
 import { createSettlement } from './settlement/create.ts'
 import { Supply, type SupplyTotals } from './supply.ts'
 
-const POLL_MS = 250
-const RETRY_MS = 1_000
-const RETRY_MS_MAX = 30_000
+const LOOP = { pollMs: 250, retryMs: 1_000, retryMsMax: 30_000 } as const
 /** How often a receipt's content is asked for before the receipt is put aside. */
 const CONTENT_TRIES_MAX = 3
 /** Between two looks at a receipt that was put aside. */
 const ASIDE_RETRY_MS = 10_000
-/** How long the announcement of a refuted receipt's trace is waited for, in steps of RETRY_MS. */
+/** How long the announcement of a refuted receipt's trace is waited for, in steps of LOOP.retryMs. */
 const TRACE_TRIES_MAX = 30
 const CONTENT_BYTES_MAX: number = 16 * 2 ** 20
 const CURSOR = utf8('verified')
@@ -87,7 +86,8 @@ export class Prover {
   #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
-  #loop: Promise<void> | null = null
+  readonly #loop: Loop
+  #isLoaded = false
   #status: ProverStatus = {
     verifiedBlock: 0n,
     stateRoot: null,
@@ -110,6 +110,12 @@ export class Prover {
       books: node.store.table('supply'),
       sent: node.store.table('withdrawals'),
     })
+    this.#loop = new Loop(LOOP, {
+      name: 'verification',
+      log: this.#log,
+      turn: () => this.#next(),
+    })
+    node.checks.push({ name: 'verification', run: () => this.#loop.fatal?.message ?? null })
     node.p2p.on('receipts', async ({ payload }) => {
       if (payload.length === 65) await this.#traces.put(payload.slice(0, 32), payload.slice(32, 64))
     })
@@ -120,12 +126,12 @@ export class Prover {
   }
 
   start(): void {
-    this.#loop ??= this.#run()
+    this.#loop.start()
   }
 
   async stop(): Promise<void> {
     this.#abort.abort()
-    await this.#loop
+    await this.#loop.stop()
   }
 
   methods(): RpcMethods {
@@ -162,38 +168,27 @@ export class Prover {
     }
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#abort
+  async #load(): Promise<void> {
     const cursor = await this.#table.get(CURSOR)
     this.#status = { ...this.#status, verifiedBlock: cursor ? bytesToBigint(cursor) : 0n }
-    let failures = 0
-    while (!signal.aborted && !this.#status.blockMismatch) {
-      let waitMs = POLL_MS
-      try {
-        if (await this.#next()) waitMs = 0
-        failures = 0
-      } catch (error) {
-        waitMs = Math.min(RETRY_MS * 2 ** failures++, RETRY_MS_MAX)
-        this.#log.warn('verification waits', { error: messageOf(error), waitMs })
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => {})
-    }
+    this.#isLoaded = true
   }
 
   /** Verifies one safe block. False when there is none to verify. */
   async #next(): Promise<boolean> {
     const { chain } = this.#node
+    if (!this.#isLoaded) await this.#load()
     const parentHash = await this.#stepBack()
     const number = this.#status.verifiedBlock + 1n
     if (number > chain.headRef('safe').number) return this.#retryAside()
     const block = chain.blockByNumber(number)
     if (!block) return false
     const verdict = await reexecute(chain, block)
-    if (!verdict.ok) return this.#refuse('a safe block does not re-execute', number, verdict.reason)
+    if (!verdict.ok) throw this.#refuse('a safe block does not re-execute', number, verdict.reason)
     // The books are of this branch; another one that became canonical meanwhile is seen next time.
     if (block.header.parentHash !== parentHash) return true
     const totals = await this.#supply.check(verdict.executed, parentHash)
-    if ('wrong' in totals) return this.#refuse('the supply is wrong', number, totals.wrong)
+    if ('wrong' in totals) throw this.#refuse('the supply is wrong', number, totals.wrong)
     this.#totals = totals
     await this.#verifyReceipts(block)
     await this.#table.put(CURSOR, bigintToBytes(number, 8))
@@ -201,10 +196,11 @@ export class Prover {
     return true
   }
 
-  #refuse(what: string, number: bigint, reason: string): false {
-    this.#status = { ...this.#status, blockMismatch: `block ${number}: ${what}: ${reason}` }
-    this.#log.error(what, { number, reason })
-    return false
+  /** Ends verification: nothing after this block is vouched for. */
+  #refuse(what: string, number: bigint, reason: string): NodeError {
+    const blockMismatch = `block ${number}: ${what}: ${reason}`
+    this.#status = { ...this.#status, blockMismatch }
+    return new NodeError('block-refused', 'fatal', blockMismatch, { number })
   }
 
   /** Back to the newest verified block that is still canonical (L1 may reorganise); its hash. */
@@ -271,7 +267,7 @@ export class Prover {
     for (let tries = 0; tries < TRACE_TRIES_MAX && !this.#abort.signal.aborted; tries++) {
       const trace = await this.#traces.get(fromHex(receipt))
       if (trace) return toHex(trace)
-      await delay(RETRY_MS, undefined, { signal: this.#abort.signal }).catch(() => {})
+      await delay(LOOP.retryMs, undefined, { signal: this.#abort.signal }).catch(() => {})
     }
     return null
   }
@@ -309,7 +305,7 @@ export class Prover {
         return bytes
       } catch (error) {
         failure = error
-        await delay(RETRY_MS, undefined, { signal: this.#abort.signal }).catch(() => {})
+        await delay(LOOP.retryMs, undefined, { signal: this.#abort.signal }).catch(() => {})
       }
     }
     throw new NodeError(

@@ -4,7 +4,8 @@
  */
 
 import type { SettledReceipt } from '../node/attribution/settled.ts'
-import { splitByWeights } from '../node/attribution/split.ts'
+import { keccakHex } from '../node/base/bytes.ts'
+import { sketchBytes } from '../node/model/infer.ts'
 import type { Registry } from '../node/model/registry.ts'
 import { comparePayouts, type Difference, field, type Payout } from './compare.ts'
 
@@ -14,7 +15,11 @@ export async function reattribute(
   registry: Registry,
 ): Promise<Difference | null> {
   const { receipt, shares, contributors, block } = settled
-  const score = await registry.score(receipt.modelId, sketch, block.hash)
+  // Nobody makes claims yet, so whatever is claimed has no ground.
+  const claims = field('claims', 'claimsHash', receipt.claimsHash, keccakHex(new Uint8Array(0)))
+  if (claims) return claims
+  const ours = { receipt, sketch: sketchBytes(sketch), claims: new Uint8Array(0) }
+  const score = await registry.share(ours, receipt.policyId, shares.contributors, block.hash)
   const root = field(
     'attribution',
     'attributionRoot',
@@ -30,10 +35,9 @@ export async function reattribute(
     platform + modelOwner + stakers + shares.contributors,
   )
   if (total) return total
-  const amounts = splitByWeights(shares.contributors, score.weights, score.indices)
   const found: Payout[] = score.accounts.map((account, i) => ({
     account,
-    amount: amounts[i] as bigint,
+    amount: score.amounts[i] as bigint,
   }))
   return comparePayouts(contributors, found)
 }

@@ -1,8 +1,8 @@
 /**
  * Solidity to `genesis/contracts.generated.ts`: `{abi, bytecode | deployedBytecode} as const` for each
  * contract, so that types flow to whoever calls it. L1 contracts are deployed and need their creation
- * code; L2 predeploys stand in the genesis alloc and need their runtime code, which may therefore hold
- * no immutables. The compiler is the npm package, its output does not depend on the machine, the
+ * code; L2 predeploys stand in the genesis alloc by their runtime code, but for those with immutables or
+ * constructor arguments: these are constructed in block 0 and need creation code as well. The compiler is the npm package, its output does not depend on the machine, the
  * artefact is committed, and `--check` compiles again and compares (half a minute). The artefact also
  * names the digest of what it was made from, so a test sees at once that it is stale.
  */
@@ -39,7 +39,7 @@ const SETTINGS = {
 }
 
 type Artefact = {
-  readonly abi: readonly { readonly type: string }[]
+  readonly abi: readonly { readonly type: string; readonly inputs?: readonly unknown[] }[]
   readonly evm: {
     readonly bytecode: { readonly object: string }
     readonly deployedBytecode: {
@@ -114,9 +114,10 @@ function compileLayer(solc: Solc, layer: Layer, warn: (message: string) => void)
 /** Path to text, in order of names. */
 function sourcesOf({ folder }: Layer): Record<string, { content: string }> {
   const at = join(root, 'genesis', 'contracts', folder)
-  const names = readdirSync(at).filter((name) => name.endsWith('.sol'))
+  const names = readdirSync(at, { recursive: true }) as string[]
   return Object.fromEntries(
     names
+      .filter((name) => name.endsWith('.sol'))
       .sort()
       .map((name) => [`${folder}/${name}`, { content: readFileSync(join(at, name), 'utf8') }]),
   )
@@ -140,12 +141,13 @@ function readImport(path: string): { contents: string } | { error: string } {
 
 function declaration(name: string, artefact: Artefact, layer: Layer): string {
   const { bytecode, deployedBytecode } = artefact.evm
-  if (layer.predeploys && Object.keys(deployedBytecode.immutableReferences ?? {}).length > 0) {
-    throw new Error(`${name} has immutables; a predeploy keeps such values in storage or constants`)
-  }
-  const code = layer.predeploys
-    ? `deployedBytecode: '0x${deployedBytecode.object}'`
-    : `bytecode: '0x${bytecode.object}'`
+  const constructed =
+    !layer.predeploys ||
+    Object.keys(deployedBytecode.immutableReferences ?? {}).length > 0 ||
+    artefact.abi.some(({ type, inputs }) => type === 'constructor' && (inputs ?? []).length > 0)
+  const code = constructed
+    ? `bytecode: '0x${bytecode.object}'`
+    : `deployedBytecode: '0x${deployedBytecode.object}'`
   return `\nexport const ${name} = {\n  abi: ${JSON.stringify(artefact.abi.map(slim))},\n  ${code},\n} as const`
 }
 

@@ -4,17 +4,10 @@
  * nothing is added to them. Out: `{id, tokens, text}` in the same order, the new tokens only; `text` is null when
  * the model has no tokenizer. Rows run together, whatever their adapters, and have the bytes they have alone.
  */
-import { createReadStream, existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { type Answer, Engine, Model, type Precision } from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
-
-type Prompt = {
-  readonly id: string | number
-  readonly tokens: Uint32Array
-  readonly adapter: string | undefined
-}
+import { readRows, type TextRow } from './rows.ts'
 
 export type GenerateJob = {
   readonly base: string
@@ -31,9 +24,6 @@ const AHEAD_MAX = 256
 
 /** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */
 export async function generateFile(job: GenerateJob): Promise<{ rows: number; tokens: number }> {
-  if (!existsSync(job.prompts)) {
-    throw userError('usage', `--prompts ${job.prompts} does not exist`)
-  }
   const model = await Model.load(job.base, { precision: job.precision ?? 'f32' })
   const engine = new Engine(model, { waitingPerPayerMax: AHEAD_MAX, waitingMax: AHEAD_MAX })
   const partial = `${job.out}.partial`
@@ -63,7 +53,7 @@ async function* answers(engine: Engine, job: GenerateJob): AsyncGenerator<Row> {
   /** Names of the directories in use. */
   const known = new Map<string, string>()
   const underWay: Promise<Row>[] = []
-  for await (const prompt of readPrompts(job.prompts, engine.model)) {
+  for await (const prompt of readRows(job.prompts, engine.model)) {
     const directory = prompt.adapter ?? job.adapter
     let name = directory === undefined ? null : known.get(directory)
     if (name === undefined) {
@@ -83,7 +73,7 @@ async function* answers(engine: Engine, job: GenerateJob): AsyncGenerator<Row> {
 async function answer(
   engine: Engine,
   adapter: string | null,
-  { id, tokens: prompt }: Prompt,
+  { id, tokens: prompt }: TextRow,
   maxTokens: number,
 ): Promise<Row> {
   try {
@@ -92,45 +82,4 @@ async function answer(
   } catch (error) {
     throw userError('prompts', `row ${JSON.stringify(id)}: ${messageOf(error)}`)
   }
-}
-
-async function* readPrompts(path: string, model: Model): AsyncGenerator<Prompt> {
-  const lines = createInterface({
-    input: createReadStream(path),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })
-  let number = 0
-  for await (const line of lines) {
-    number += 1
-    if (line.trim() === '') continue
-    try {
-      yield readPrompt(line, model)
-    } catch (error) {
-      throw userError('prompts', `${path} line ${number}: ${messageOf(error)}`)
-    }
-  }
-}
-
-function readPrompt(line: string, model: Model): Prompt {
-  const row = JSON.parse(line) as Record<string, unknown> | null
-  const { id, tokens, text, adapter } = row ?? {}
-  if (typeof id !== 'string' && typeof id !== 'number') {
-    throw userError('prompts', 'id is missing or neither a string nor a number')
-  }
-  if (adapter !== undefined && typeof adapter !== 'string') {
-    throw userError('prompts', 'adapter is not a string: it must be a PEFT directory')
-  }
-  if (Array.isArray(tokens)) {
-    const wrong = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= model.config.vocab_size)
-    if (wrong !== undefined) {
-      const last = model.config.vocab_size - 1
-      throw userError(
-        'prompts',
-        `token ${JSON.stringify(wrong)} is not an integer from 0 to ${last}`,
-      )
-    }
-    return { id, tokens: Uint32Array.from(tokens as number[]), adapter }
-  }
-  if (typeof text !== 'string') throw userError('prompts', 'has neither tokens (a list) nor text')
-  return { id, tokens: model.encode(text), adapter }
 }

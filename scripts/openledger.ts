@@ -2,6 +2,9 @@
  * The `openledger` command: finds the command, reads its line, runs it. Each command is a file in
  * `commands/`; an error becomes one line on stderr and a documented exit status (`cli/exit.ts`).
  */
+import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import { helpOf, readCall, readLine } from './cli/command.ts'
 import { EXIT, type ExitCode, exitOf } from './cli/exit.ts'
@@ -26,6 +29,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok)
   throw error
 })
+
+// Part of a start is reading and compiling modules: what came out is kept for the next one.
+// Where it cannot be, nothing is lost but time.
+process.env.NODE_COMPILE_CACHE ??= join(
+  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
+  'openledger',
+)
+enableCompileCache(process.env.NODE_COMPILE_CACHE)
 
 try {
   process.exitCode = await main(process.argv.slice(2))

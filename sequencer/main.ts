@@ -85,7 +85,7 @@ export function createSequencer(node: Node): Sequencer {
         },
         PRESSURE_DEFAULTS,
       ),
-    candidates: () => pool.candidates(nextBaseFee(chain.head('unsafe'))),
+    candidates: (first) => pool.candidates(nextBaseFee(chain.head('unsafe')), first),
     sign: (block) => blockSigner.sign('block', blockPreimage(chainId, encodeBlock(block))),
     publish: async (block, signature) => {
       await p2p.publishBlock(block, signature)

@@ -8,6 +8,7 @@
  * is one that a follower will accept.
  */
 import type { ChainConfig, SystemConfig } from '../genesis/chain.ts'
+import type { Hex } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Chain } from '../node/chain/chain.ts'
@@ -29,6 +30,11 @@ export type ProducerOptions = {
    * when it is `lateMsMax` late. So heavy blocks delay the next ones by little, and never add up. */
   readonly fillMsMax: number
   readonly lateMsMax: number
+  /** Milliseconds for both runs of one block, building it and checking it: filling stops early enough for the second
+   * run, whose share is learned from the blocks before. It is also the most that one transaction can have. */
+  readonly workMsMax: number
+  /** Blocks a transaction is put first in before it is given up. */
+  readonly deferralsMax: number
   /** Longest wait before the clock is looked at again, milliseconds: it may have been set. */
   readonly waitMsMax: number
 }
@@ -38,6 +44,8 @@ export const PRODUCER_DEFAULTS: ProducerOptions = {
   retryDelayMsMax: 5_000,
   fillMsMax: 600,
   lateMsMax: 2_000,
+  workMsMax: 850,
+  deferralsMax: 3,
   waitMsMax: 1_000,
 }
 
@@ -53,12 +61,17 @@ export type ProducerModules = {
   system(): SystemConfig
   /** What the next block may take. */
   pressure(): Pressure
-  /** The pool's best for the next block. */
-  candidates(): Iterable<Uint8Array>
+  /** The pool's best for the next block; `first` before all others if it still waits. */
+  candidates(first: Hex | null): Iterable<Uint8Array>
   sign(block: Block): Uint8Array | Promise<Uint8Array>
   publish(block: Block, signature: Uint8Array): Promise<void>
   onSkipped(skipped: readonly SkippedTx[]): void
 }
+
+const LEARN_MS_MIN = 50
+const LEARN_RATE = 0.2
+/** Of a block's time: who had as much has had all of it. */
+const WHOLE_SHARE = 0.9
 
 const FAULT: TxRefusal = {
   code: 'execution-fault',
@@ -73,6 +86,11 @@ export class Producer {
   #stopped = true
   #delayMs: number
   #isRecovering = false
+  /** Interrupted in the last block, so first in this one. */
+  #deferred: { readonly hash: Hex; readonly times: number } | null = null
+  /** Time of a block's second run as a part of its first: near 1 where contracts compute, less for transfers, whose
+   * signatures are checked once. */
+  #secondRunShare = 1
 
   constructor(options: ProducerOptions, modules: ProducerModules) {
     this.#options = options
@@ -167,9 +185,12 @@ export class Producer {
     bytesMax: number,
     lateMs: number,
   ): Promise<Executed> {
-    const { chain, log, onSkipped } = this.#modules
+    const { chain, log, now, onSkipped } = this.#modules
+    const beganMs = now()
     const executed = await this.#build(attributes, bytesMax, lateMs)
+    const builtMs = now()
     const verdict = await chain.reexecute(executed.block)
+    this.#learn(builtMs - beganMs, now() - builtMs)
     if (verdict.kind === 'ok') return executed
     const { number } = executed.block.header
     log.error('block does not re-execute; it is built without transactions', { number, ...verdict })
@@ -182,17 +203,53 @@ export class Producer {
     throw new NodeError('seal-mismatch', 'fatal', message, { verdict: second })
   }
 
+  /** Short runs say little; one that was interrupted had parts that are not run again. */
+  #learn(firstMs: number, secondMs: number): void {
+    if (firstMs < LEARN_MS_MIN || this.#deferred) return
+    const share = Math.min(1, secondMs / firstMs)
+    this.#secondRunShare += (share - this.#secondRunShare) * LEARN_RATE
+  }
+
   async #build(attributes: PayloadAttributes, bytesMax: number, lateMs: number): Promise<Executed> {
     const { chain, now, candidates } = this.#modules
-    const endMs = now() + fillMs(lateMs, this.#options)
-    const fitting = bytesMax > 0 ? withinBytes(candidates(), bytesMax) : []
-    const built = await chain.build(attributes, fitting, { deadline: () => now() >= endMs })
-    if (built.kind === 'executed') return built
+    const { workMsMax, lateMsMax } = this.#options
+    const fillMsMax = Math.min(this.#options.fillMsMax, workMsMax / (1 + this.#secondRunShare))
+    const endMs = now() + fillMs(lateMs, { fillMsMax, lateMsMax })
+    let beganMs = now()
+    const timed = function* (all: Iterable<Uint8Array>): Generator<Uint8Array> {
+      for (const raw of all) {
+        beganMs = now()
+        yield raw
+      }
+    }
+    const best = bytesMax > 0 ? withinBytes(candidates(this.#deferred?.hash ?? null), bytesMax) : []
+    const built = await chain.build(attributes, timed(best), { deadline: () => now() >= endMs })
+    if (built.kind === 'executed') return this.#judgeLast(built, now() - beganMs, fillMsMax)
     throw new NodeError(
       'build-failed',
       'fatal',
       `our own attributes do not execute: ${built.reason}`,
     )
+  }
+
+  /** A transaction that was interrupted comes first in the next block, with all of its time; one that had that
+   * already is given up, with the reason. */
+  #judgeLast(executed: Executed, ranMs: number, fillMsMax: number): Executed {
+    const last = executed.skipped.at(-1)
+    const before = this.#deferred
+    this.#deferred = null
+    if (last?.reason.code !== 'out-of-time') return executed
+    const times = before?.hash === last.hash ? before.times + 1 : 1
+    if (ranMs < fillMsMax * WHOLE_SHARE && times < this.#options.deferralsMax) {
+      this.#deferred = { hash: last.hash, times }
+      return executed
+    }
+    const reason: TxRefusal = {
+      code: 'computes-too-long',
+      message: `it computed for ${Math.round(ranMs)} ms without coming to its end, and a block has ${Math.round(fillMsMax)} ms: split it into smaller transactions`,
+    }
+    this.#modules.log.warn('transaction dropped', { hash: last.hash, reason: reason.message })
+    return { ...executed, skipped: [...executed.skipped.slice(0, -1), { hash: last.hash, reason }] }
   }
 
   async #seal(executed: Executed): Promise<void> {

@@ -38,10 +38,13 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'prover',
       'node/l1',
       'node/model',
+      'node/factory',
       'node/attribution',
+      'node/datanet',
       'node/rpc',
     ],
   },
+  { match: /^@nats-io\//, places: ['node/factory/fabric'] },
   { match: /^ws$/, places: ['node/rpc'] },
   { match: /^prom-client$/, places: ['node/monitor'] },
 ]

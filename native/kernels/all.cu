@@ -13,6 +13,7 @@
 #include "lora_expand.cu"
 #include "lora_shrink.cu"
 #include "optimizer.cu"
+#include "quantise_i8.cu"
 #include "rms_norm.cu"
 #include "rms_norm_backward.cu"
 #include "rope.cu"

@@ -25,6 +25,7 @@ export type InferenceReceipt = {
   readonly traceRoot: Hex
   readonly policyId: number
   readonly sketchHash: Hex
+  readonly claimsHash: Hex
   readonly attributionRoot: Hex
   /** wei of OPEN. */
   readonly fee: bigint
@@ -52,6 +53,7 @@ export const RECEIPT_TYPES = {
     { name: 'traceRoot', type: 'bytes32' },
     { name: 'policyId', type: 'uint32' },
     { name: 'sketchHash', type: 'bytes32' },
+    { name: 'claimsHash', type: 'bytes32' },
     { name: 'attributionRoot', type: 'bytes32' },
     { name: 'fee', type: 'uint256' },
     { name: 'startedAt', type: 'uint64' },

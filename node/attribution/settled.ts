@@ -32,6 +32,8 @@ export type SettledReceipt = {
   readonly receipt: InferenceReceipt
   /** int8 entries. */
   readonly sketch: Uint8Array
+  /** Spans and retrieved rows, as `precompiles/mix.ts` reads them. */
+  readonly claims: Uint8Array
   readonly shares: FeeShares
   /** Best score first; empty when nobody scored above zero. */
   readonly contributors: readonly Attributed[]
@@ -41,7 +43,9 @@ export type SettledReceipt = {
 
 const ABI = ReceiptRegistry.abi as Abi
 
-type SettleArgs = readonly [readonly { readonly receipt: InferenceReceipt; readonly sketch: Hex }[]]
+type SettleArgs = readonly [
+  readonly { readonly receipt: InferenceReceipt; readonly sketch: Hex; readonly claims: Hex }[],
+]
 
 /** Receipts settled by transactions sent straight to ReceiptRegistry, in block order. */
 export function settledReceipts(
@@ -55,7 +59,7 @@ export function settledReceipts(
     if (outcome.status !== 1 || outcome.to !== OPENLEDGER.receiptRegistry) continue
     const batch = settlementsOf(block.transactions[i] as Uint8Array, chainId)
     const logs = logsByReceipt(outcome)
-    for (const { receipt: raw, sketch } of batch) {
+    for (const { receipt: raw, sketch, claims } of batch) {
       const receipt = plainReceipt(raw)
       const hash = receiptHash(receipt, domain)
       const told = logs.get(hash)
@@ -64,6 +68,7 @@ export function settledReceipts(
         hash,
         receipt,
         sketch: fromHex(sketch),
+        claims: fromHex(claims),
         ...told,
         block: { number: block.header.number, hash: block.hash },
         transaction: outcome.transactionHash,

@@ -5,6 +5,9 @@
  *        -> nothing:    `pollMs`
  *        -> failed:     `retryMs`, doubling with each failure in a row up to `retryMsMax`;
  *                       severity reset: `reset()` first; fatal: the loop ends and keeps the error
+ *
+ * A loop that ended says so once, as an error in the log, and from then on in `fatal`, which a readiness check of
+ * its owner shows. It ends nothing else: a node whose batcher or settlement has stopped still serves and follows.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf, NodeError } from './errors.ts'
@@ -39,6 +42,7 @@ export class Loop {
   readonly #abort = new AbortController()
   #running: Promise<void> | null = null
   #fatal: NodeError | null = null
+  #failure: string | null = null
 
   constructor(options: LoopOptions, modules: LoopModules) {
     this.#options = options
@@ -49,6 +53,11 @@ export class Loop {
   /** Why it has stopped for good, if it has. */
   get fatal(): NodeError | null {
     return this.#fatal
+  }
+
+  /** Why the last turn failed; null when it did not. */
+  get failure(): string | null {
+    return this.#failure
   }
 
   start(): void {
@@ -69,6 +78,7 @@ export class Loop {
       try {
         const isMore = await this.#modules.turn(signal)
         failures = 0
+        this.#failure = null
         if (!isMore) waitMs = this.#options.pollMs
       } catch (error) {
         waitMs = this.#failed(error, failures++)
@@ -82,6 +92,9 @@ export class Loop {
     const { name, reset } = this.#modules
     const { retryMs, retryMsMax } = this.#options
     const waitMs = Math.min(retryMs * 2 ** failures, retryMsMax)
+    this.#failure = messageOf(error)
+    // Requests that a stop cut short are no failures.
+    if (this.#abort.signal.aborted) return 0
     if (error instanceof NodeError && error.severity === 'fatal') {
       this.#fatal = error
       this.#log.error(`${name} has stopped`, { error: messageOf(error) })

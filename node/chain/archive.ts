@@ -7,6 +7,7 @@ import { LruMap } from '../store/lru.ts'
 import type { Store } from '../store/store.ts'
 import { chainOptions } from './options.ts'
 import { decodeStoredReceipts } from './receipt.ts'
+import { txHash } from './tx.ts'
 import type { BlockRef, EthereumBlock, Receipt } from './types.ts'
 
 export class BlockArchive<B extends EthereumBlock> {
@@ -51,7 +52,9 @@ export class BlockArchive<B extends EthereumBlock> {
     if (known) return known
     const bytes = this.#store.receipts(hash)
     if (!bytes) return null
-    const receipts = decodeStoredReceipts(bytes)
+    const block = this.block(hash)
+    if (!block) return null
+    const receipts = decodeStoredReceipts(bytes, block)
     this.#receipts.set(hash, receipts)
     return receipts
   }
@@ -60,7 +63,8 @@ export class BlockArchive<B extends EthereumBlock> {
   transaction(hash: Hex): { block: B; index: number } | null {
     const place = this.#store.txPlace(hash)
     const block = place && this.block(place.blockHash)
-    return block && place ? { block, index: place.index } : null
+    const raw = block?.transactions[place?.index ?? -1]
+    return block && place && raw && txHash(raw) === hash ? { block, index: place.index } : null
   }
 
   /** What has just been written and will be asked for next. */

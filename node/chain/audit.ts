@@ -116,7 +116,7 @@ function checkLinks(
   if (!stored) note(`block ${number}: no receipts`)
   else {
     try {
-      const root = receiptsRoot(decodeStoredReceipts(stored))
+      const root = receiptsRoot(decodeStoredReceipts(stored, block))
       if (root !== block.header.receiptsRoot) {
         note(
           `block ${number}: receipts root is ${root}, the header says ${block.header.receiptsRoot}`,

@@ -156,15 +156,19 @@ export class Chain extends ChainReader {
 
   // --- writing ---
 
-  /** Appends to the unsafe head. @throws NodeError stale-parent when the head has moved. */
-  async commit(executed: Executed, options: { signature?: Uint8Array } = {}): Promise<void> {
+  /** Appends to the unsafe head; to the safe head too, in the same write, when the block was derived from L1 up
+   * to `derivedFrom` on a safe parent. @throws NodeError stale-parent when the head has moved. */
+  async commit(
+    executed: Executed,
+    options: { signature?: Uint8Array; derivedFrom?: BlockRef } = {},
+  ): Promise<void> {
     await this.#inTurn(async () => {
       const { parentHash } = executed.block.header
       if (parentHash !== this.heads.unsafe.hash) {
         const message = `block builds on ${parentHash}, the head is ${this.heads.unsafe.hash}: build again`
         throw new NodeError('stale-parent', 'retry', message)
       }
-      await this.#append(executed, options.signature, true)
+      await this.#append(executed, options.signature, true, options.derivedFrom)
     })
   }
 
@@ -234,6 +238,7 @@ export class Chain extends ChainReader {
     executed: Executed,
     signature: Uint8Array | undefined,
     makeHead: boolean,
+    derivedFrom?: BlockRef,
   ): Promise<void> {
     const { block, receipts, writes } = executed
     const commit = new Commit()
@@ -254,7 +259,9 @@ export class Chain extends ChainReader {
     const move = planMove(this.mustHave(this.heads.unsafe.hash), block, (hash) =>
       this.mustHave(hash),
     )
-    const heads = this.#headsAfter(move, block)
+    const moved = this.#headsAfter(move, block)
+    const isSafe = derivedFrom && moved.safe.hash === block.header.parentHash
+    const heads = isSafe ? { ...moved, safe: refOf(block), safeL1Origin: derivedFrom } : moved
     writeMove(commit, move)
     writeHeads(commit, heads)
     await commit.write(this.store)

@@ -25,6 +25,10 @@ export type TxErrorCode =
   | 'sender-not-eoa'
   /** Execution itself failed in a way that is a fault of ours; only a builder sees this. */
   | 'execution-fault'
+  /** The builder's time was up; a later block may take it. */
+  | 'out-of-time'
+  /** No block of this builder has the time for it. */
+  | 'computes-too-long'
 
 /** Why a transaction cannot be in the block; nothing was changed by it. */
 export type TxRefusal = {

@@ -44,7 +44,8 @@ export type ExecuteInput = {
   readonly state: WorldState
   /** Signed transactions a builder may include after the given ones, best first. */
   readonly candidates?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
-  /** Asked between candidates; true ends the block. */
+  /** Asked between candidates, and at every jump of one that runs; true ends the block, and the one that runs is
+   * undone and skipped as `out-of-time`. What must be in the block is never interrupted. */
   readonly deadline?: () => boolean
   readonly observer?: BlockObserver
 }
@@ -87,7 +88,9 @@ export async function executeBlock(input: ExecuteInput): Promise<Executed | Inva
   }
   writeSystemState(state, environment)
   const rules = rollupRules(config.l2ChainId)
-  const machine = createMachine({ rules, state, environment })
+  const clock = new CandidateClock(input.deadline)
+  const tick = input.deadline ? { tick: () => clock.tick() } : {}
+  const machine = createMachine({ rules, state, environment, ...tick })
   const run = new BlockRun(machine, config, input.observer)
   input.observer?.begin(machine)
 
@@ -98,7 +101,7 @@ export async function executeBlock(input: ExecuteInput): Promise<Executed | Inva
       return { kind: 'invalid', reason, txIndex, txError: refusal }
     }
   }
-  const skipped = input.candidates ? await run.fill(input.candidates, input.deadline) : []
+  const skipped = input.candidates ? await run.fill(input.candidates, clock) : []
 
   const writes = state.finish()
   const { transactions, receipts } = run
@@ -151,6 +154,31 @@ function attributesFault({ config, parent, attributes }: ExecuteInput): string |
   return null
 }
 
+class OutOfTime extends Error {}
+
+const OUT_OF_TIME: TxRefusal = {
+  code: 'out-of-time',
+  message: 'the time of its block was over before it had run to its end',
+}
+/** The deadline is looked at once in so many jumps. */
+const JUMPS_PER_LOOK = 64
+
+/** The builder's deadline while a candidate runs. */
+class CandidateClock {
+  readonly isOver: () => boolean
+  isRunning = false
+  #jumps = 0
+
+  constructor(deadline: () => boolean = () => false) {
+    this.isOver = deadline
+  }
+
+  tick(): void {
+    if (!this.isRunning || ++this.#jumps % JUMPS_PER_LOOK !== 0) return
+    if (this.isOver()) throw new OutOfTime()
+  }
+}
+
 /** The block so far. */
 class BlockRun {
   readonly transactions: Uint8Array[] = []
@@ -197,13 +225,16 @@ class BlockRun {
 
   async fill(
     candidates: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    deadline: () => boolean = () => false,
+    clock: CandidateClock,
   ): Promise<SkippedTx[]> {
     const skipped: SkippedTx[] = []
     for await (const raw of candidates) {
-      if (deadline() || this.gasLeft < TX_GAS_MIN || skipped.length >= SKIPPED_MAX) break
+      if (clock.isOver() || this.gasLeft < TX_GAS_MIN || skipped.length >= SKIPPED_MAX) break
+      clock.isRunning = true
       const reason = await this.#tryInclude(raw)
+      clock.isRunning = false
       if (reason) skipped.push({ hash: txHash(raw), reason })
+      if (reason?.code === 'out-of-time') break
     }
     return skipped
   }
@@ -215,6 +246,7 @@ class BlockRun {
       return await this.include(raw)
     } catch (error) {
       this.#machine.unwind(0)
+      if (error instanceof OutOfTime) return OUT_OF_TIME
       return { code: 'execution-fault', message: `execution failed: ${messageOf(error)}` }
     }
   }

@@ -16,7 +16,7 @@ import {
   ZERO_NONCE,
 } from './block.ts'
 import { encodeExtraData } from './fees.ts'
-import { addressOf, createMachine } from './machine.ts'
+import { addressOf, createMachine, type Machine } from './machine.ts'
 import { receiptsRoot } from './receipt.ts'
 import { rollupRules } from './rules.ts'
 import { type StateReader, type StateWrites, trimmed, WorldState } from './state.ts'
@@ -26,6 +26,8 @@ import type { Block } from './types.ts'
 type GenesisAccount = {
   /** Instead of all below: run by a factory that takes salt || creation code, after everything else stands. */
   readonly deployment?: { readonly factory: Hex; readonly salt: Hex; readonly creationCode: Hex }
+  /** Instead of `code`: run where it stands, after every code is in place, it returns the code and may set storage. */
+  readonly creationCode?: Hex
   readonly code?: Hex
   readonly storage?: Readonly<Record<Hex, Hex>>
   /** wei of OPEN. */
@@ -47,7 +49,10 @@ export async function createGenesis(
   config: ChainConfig,
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
-  const writes = await genesisState(alloc, (state) => runDeployments(config, alloc, state))
+  const writes = await genesisState(alloc, async (state) => {
+    await runConstructors(config, alloc, state)
+    await runDeployments(config, alloc, state)
+  })
   const { systemConfig, l2Time } = config.genesis
   const header = {
     parentHash: ZERO_HASH,
@@ -98,9 +103,29 @@ export async function genesisState(
   return state.finish()
 }
 
+/** Contracts at fixed addresses whose code has immutables or whose storage a constructor sets. */
+async function runConstructors(
+  config: ChainConfig,
+  alloc: GenesisAlloc,
+  state: WorldState,
+): Promise<void> {
+  const { evm } = genesisMachine(config, state)
+  for (const [key, { creationCode }] of Object.entries(alloc)) {
+    if (!creationCode) continue
+    const address = addressOf(key.toLowerCase() as Hex)
+    await state.putCode(address, fromHex(creationCode))
+    const { execResult } = await evm.runCall({ to: address, gasLimit: DEPLOYMENT_GAS })
+    await evm.journal.cleanup()
+    const failure = execResult.exceptionError?.error
+    assert(!failure, `constructor at ${key}: ${failure} ${toHex(execResult.returnValue)}`)
+    await state.putCode(address, execResult.returnValue)
+  }
+  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
+}
+
 /** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
 async function runDeployments(
-  { l2ChainId, genesis }: ChainConfig,
+  config: ChainConfig,
   alloc: GenesisAlloc,
   state: WorldState,
 ): Promise<void> {
@@ -108,7 +133,20 @@ async function runDeployments(
     deployment ? [{ address: address.toLowerCase() as Hex, ...deployment }] : [],
   )
   if (deployments.length === 0) return
-  const { evm } = createMachine({
+  const { evm } = genesisMachine(config, state)
+  for (const { address, factory, salt, creationCode } of deployments) {
+    const data = fromHex(`${salt}${creationCode.slice(2)}`)
+    await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })
+    await evm.journal.cleanup()
+    const account = state.account(address)
+    assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
+  }
+  // The caller of calls that nobody made.
+  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
+}
+
+function genesisMachine({ l2ChainId, genesis }: ChainConfig, state: WorldState): Machine {
+  return createMachine({
     rules: rollupRules(l2ChainId),
     state,
     environment: {
@@ -120,15 +158,6 @@ async function runDeployments(
       baseFeePerGas: 0n,
     },
   })
-  for (const { address, factory, salt, creationCode } of deployments) {
-    const data = fromHex(`${salt}${creationCode.slice(2)}`)
-    await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })
-    await evm.journal.cleanup()
-    const account = state.account(address)
-    assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
-  }
-  // The caller of calls that nobody made.
-  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 /** 32 bytes of hex, whatever padding the alloc was written with. */

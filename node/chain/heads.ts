@@ -82,7 +82,7 @@ export function writeMove(commit: Commit, move: Move<EthereumBlock>): void {
 export function writeCanonical(commit: Commit, block: EthereumBlock): void {
   commit.canonical(block.header.number, block.hash)
   for (const [index, raw] of block.transactions.entries()) {
-    commit.txPlace(txHash(raw), block.hash, index)
+    commit.txPlace(txHash(raw), block.header.number, index)
   }
 }
 

@@ -4,7 +4,7 @@
  * with its nonce and version 1 (Canyon), any other has the four Ethereum fields behind its type byte;
  * before Byzantium the first of them is a state root.
  */
-import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { bloomOf } from './bloom.ts'
 import { DEPOSIT_TYPE } from './deposit.ts'
 import {
@@ -19,9 +19,11 @@ import {
   type RlpItem,
 } from './rlp.ts'
 import { orderedRoot } from './trie.ts'
-import type { L1Fee, Log, Receipt } from './types.ts'
+import type { EthereumBlock, L1Fee, Log, Receipt } from './types.ts'
 
 const DEPOSIT_RECEIPT_VERSION = 1
+/** Where `to` stands in a typed transaction, when not sixth. */
+const RECIPIENT_AT: Readonly<Record<number, number>> = { 1: 4, [DEPOSIT_TYPE]: 2 }
 
 export function encodeReceipt(receipt: Receipt): Uint8Array {
   const fields: RlpItem[] = [
@@ -41,14 +43,13 @@ export function receiptsRoot(receipts: readonly Receipt[]): Hex {
   return toHex(orderedRoot(receipts.map(encodeReceipt)))
 }
 
-/** All receipts of one block, for the store. What can be computed again (blooms, cumulative gas) is not kept. */
+/** All receipts of one block, for the store. What the block says or can be computed again (hashes, recipients,
+ * blooms, cumulative gas) is not kept; who sent a transaction is, since finding it out is dear. */
 export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
   return encodeRlp(
     receipts.map((receipt) => [
       integer(receipt.type),
-      fromHex(receipt.transactionHash),
       fromHex(receipt.from),
-      optionalHex(receipt.to),
       integer(receipt.status),
       integer(receipt.gasUsed),
       receipt.logs.map(logItem),
@@ -61,10 +62,16 @@ export function encodeStoredReceipts(receipts: readonly Receipt[]): Uint8Array {
   )
 }
 
-export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
+/** @param block theirs. @throws RlpError */
+export function decodeStoredReceipts(
+  bytes: Uint8Array,
+  block: Pick<EthereumBlock, 'transactions'>,
+): Receipt[] {
   let cumulativeGasUsed = 0n
-  return listOf(decodeRlp(bytes), 'receipts').map((item) => {
-    const f = listOf(item, 'receipt')
+  const { transactions } = block
+  return listOf(decodeRlp(bytes), 'receipts', transactions.length).map((item, i) => {
+    const raw = transactions[i] as Uint8Array
+    const f = wholeItems(listOf(item, 'receipt'), raw)
     if (f.length !== 11 && f.length !== 12) throw new RlpError(`receipt has ${f.length} items`)
     const logs = listOf(f[6], 'logs').map(logOf)
     const gasUsed = integerOf(f[5], 'gas used', 8)
@@ -88,6 +95,21 @@ export function decodeStoredReceipts(bytes: Uint8Array): Receipt[] {
       ...plainFieldsOf(f[11]),
     }
   })
+}
+
+/** With what the transaction says itself. Rows of schema 1 have it already. */
+function wholeItems(items: RlpItem[], raw: Uint8Array): RlpItem[] {
+  if (items.length > 10) return items
+  const [type = [], from = [], ...rest] = items
+  return [type, keccak(raw), from, recipientItem(raw), ...rest]
+}
+
+/** Of a transaction that has run: its shape is known. */
+function recipientItem(raw: Uint8Array): RlpItem {
+  const isLegacy = (raw[0] as number) >= 0xc0
+  const fields = listOf(decodeRlp(isLegacy ? raw : raw.subarray(1)), 'transaction')
+  const at = isLegacy ? 3 : (RECIPIENT_AT[raw[0] as number] ?? 5)
+  return bytesOf(fields[at], 'to')
 }
 
 /** What only a plain Ethereum chain has, as one more item: `[root]` or `[blob gas, its price]`. */

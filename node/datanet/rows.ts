@@ -8,7 +8,7 @@
  */
 import { concatBytes, fromHex, type Hex, keccak, toHex, utf8 } from '../base/bytes.ts'
 import { canonicalJson, type Json } from '../base/canonical.ts'
-import { userError } from '../base/errors.ts'
+import { messageOf, userError } from '../base/errors.ts'
 import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
 
 /** One row of text with whatever its author says about it. */
@@ -54,10 +54,21 @@ function decodeRow(line: string, number: number): Row {
   } catch {
     throw bad('is not JSON')
   }
+  try {
+    return parseRow(value)
+  } catch (error) {
+    throw bad(messageOf(error))
+  }
+}
+
+/** A row out of plain data. @throws NodeError `datanet-rows` saying what is wrong with it. */
+export function parseRow(value: unknown): Row {
+  const bad = (why: string): Error => userError('datanet-rows', why)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw bad('is not an object')
   const { text, meta, ...rest } = value as Record<string, unknown>
   if (typeof text !== 'string' || text.length === 0) throw bad("needs a non-empty string 'text'")
+  if (!text.isWellFormed()) throw bad("has a 'text' that is not well-formed Unicode")
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined) throw bad(`unknown field '${unknown}'`)
   if (meta === undefined) return { text }

@@ -42,7 +42,10 @@ export async function readVersion(
   expected: { manifestHash: Hex; rowsRoot: Hex },
   readContent: (hash: Hex) => Promise<Uint8Array>,
 ): Promise<OwnedRow[]> {
-  const manifest = decodeManifest(await readContent(expected.manifestHash), expected.manifestHash)
+  const manifest = decodeVersionManifest(
+    await readContent(expected.manifestHash),
+    expected.manifestHash,
+  )
   const rows: OwnedRow[] = []
   for (const contribution of manifest.contributions) {
     const own = decodeRows(await readContent(contribution.file))
@@ -57,7 +60,8 @@ export async function readVersion(
   return rows
 }
 
-function decodeManifest(bytes: Uint8Array, hash: Hex): VersionManifest {
+/** @throws NodeError `datanet-content` */
+export function decodeVersionManifest(bytes: Uint8Array, hash: Hex): VersionManifest {
   if (keccakHex(bytes) !== hash) throw mismatch('the manifest', hash, keccakHex(bytes))
   const value = JSON.parse(new TextDecoder().decode(bytes)) as VersionManifest
   if (value.version !== 1 || !Array.isArray(value.contributions)) {

@@ -33,6 +33,7 @@ import {
   systemOf,
 } from './derive.ts'
 import { l2RefOf } from './l2-ref.ts'
+import type { SignerHistory } from './signers.ts'
 import type { DerivedAttributes, TraceEntry } from './types.ts'
 
 export type PipelineOptions = LoopOptions & {
@@ -72,6 +73,8 @@ export type PipelineModules = {
   readonly chain: PipelineChain
   readonly l1: Pick<L1Reader, 'head' | 'blockByNumber' | 'originByNumber'>
   readonly checkpoints: Checkpoints
+  /** Told of each change of the unsafe block signer. */
+  readonly signers?: SignerHistory
   readonly log: Log
   onSafe?(safe: SafeBlock): void
 }
@@ -103,6 +106,12 @@ export class DerivationPipeline {
   readonly #log: Log
   readonly #trace: TraceEntry[] = []
   #state: DeriverState | null = null
+  /** Being read while the block before it is executed. */
+  #ahead: {
+    readonly after: Hex
+    readonly number: bigint
+    readonly block: Promise<L1BlockData | null>
+  } | null = null
   /** The newest L1 head whose consequences were drawn. */
   #seenHead: Hex | null = null
   #status: SyncStatus
@@ -173,10 +182,30 @@ export class DerivationPipeline {
     const { finalizedL1 } = this.#status
     if (finalizedL1) await this.#finalize(state, finalizedL1)
     if (state.next + this.#options.confirmations > head.number) return false
-    const block = await l1.blockByNumber(state.next, batcherOf(state))
+    const block = await this.#read(state)
     if (!block) return false
+    if (block.number < head.number) this.#readAhead(state, block)
     const isConsumed = await this.#consume(state, block)
     return !isConsumed || block.number < head.number
+  }
+
+  /** The next L1 block, which may be on its way already. */
+  #read(state: DeriverState): Promise<L1BlockData | null> {
+    const ahead = this.#ahead
+    this.#ahead = null
+    if (ahead?.after === state.current?.hash && ahead?.number === state.next) return ahead.block
+    return this.#modules.l1.blockByNumber(state.next, batcherOf(state))
+  }
+
+  /** Reads the L1 block after `block` while `block` is executed; not when `block` may have changed whose
+   * transactions count in it. */
+  #readAhead(state: DeriverState, block: L1BlockData): void {
+    if (block.configLogs.length > 0) return
+    const number = block.number + 1n
+    const next = this.#modules.l1.blockByNumber(number, batcherOf(state))
+    // Whoever waits for it hears of the fault; nobody may.
+    next.catch(() => {})
+    this.#ahead = { after: block.hash, number, block: next }
   }
 
   /** The tags move with the head at most. */
@@ -224,6 +253,7 @@ export class DerivationPipeline {
       const checkpoint = checkpointOf(done.state)
       await this.#modules.checkpoints.put(checkpoint)
       const system = systemOf(checkpoint)
+      await this.#modules.signers?.note(block.number, system.unsafeBlockSigner)
       this.#status = { ...this.#status, currentL1: l1, currentRef: block, system }
     }
     this.#state = done.state
@@ -257,9 +287,11 @@ export class DerivationPipeline {
         number: known.header.number,
       })
     await chain.resetUnsafe(derived.parent)
-    await chain.commit(built)
     const { hash } = built.block
-    await this.#markSafe({ hash, number: built.block.header.number }, derived, outcome)
+    const ref = { hash, number: built.block.header.number }
+    await chain.commit(built, { derivedFrom: derived.derivedFrom })
+    if (chain.headRef('safe').hash === hash) this.#tellSafe(ref, derived, outcome)
+    else await this.#markSafe(ref, derived, outcome)
     return { hash, depositOnly: outcome === 'depositOnly' }
   }
 
@@ -278,17 +310,24 @@ export class DerivationPipeline {
     derived: DerivedAttributes,
     outcome: SafeBlock['outcome'],
   ): Promise<void> {
-    const { chain, onSafe } = this.#modules
+    const { chain } = this.#modules
     if (ref.number <= chain.headRef('safe').number) return
-    const { derivedFrom, source } = derived
-    await chain.markSafe(ref, derivedFrom)
+    await chain.markSafe(ref, derived.derivedFrom)
+    this.#tellSafe(ref, derived, outcome)
+  }
+
+  #tellSafe(
+    ref: BlockRef,
+    { derivedFrom, source }: DerivedAttributes,
+    outcome: SafeBlock['outcome'],
+  ): void {
     this.#log.info('block is safe', {
       number: ref.number,
       hash: ref.hash,
       l1: derivedFrom.number,
       outcome,
     })
-    onSafe?.({ ref, derivedFrom, source, outcome })
+    this.#modules.onSafe?.({ ref, derivedFrom, source, outcome })
   }
 
   /** What was derived by the finalized L1 block is final. */
@@ -332,8 +371,9 @@ export class DerivationPipeline {
   }
 
   async #startAt(checkpoint: Checkpoint, safe: BlockRef): Promise<DeriverState> {
-    const { config, chain, checkpoints } = this.#modules
+    const { config, chain, checkpoints, signers } = this.#modules
     await checkpoints.dropAbove(checkpoint.l1.number)
+    await signers?.dropAbove(checkpoint.l1.number)
     // A block on a side branch was replaced in the meantime: what L1 says goes.
     if (!chain.isCanonical(safe)) await chain.resetUnsafe(safe)
     // What stands above comes from L1 data that is gone or was not finished; it is derived again.

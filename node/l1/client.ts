@@ -20,6 +20,9 @@ import { L1_CLIENT_DEFAULTS, type L1ClientOptions } from './options.ts'
 /** Told of every request to an endpoint: how long it took, whether anything came back. */
 export type L1Observer = (method: string, seconds: number, outcome: 'ok' | 'error') => void
 
+/** What one endpoint says. */
+export type Vote<T> = { readonly endpoint: Endpoint; readonly value: T }
+
 /** JSON-RPC codes that speak of the endpoint, not of the call: internal error, limit exceeded. */
 const RPC_INTERNAL = -32603
 const RPC_LIMITED = -32005
@@ -124,6 +127,37 @@ export class L1Client {
     throw l1Unavailable(method, new Error(said, { cause: failure }))
   }
 
+  /**
+   * The same request to every endpoint that is not aside, at once: what each says, without choosing one. Who fails,
+   * or is refused by `parse`, is put aside and has no vote; nor has who refuses the call.
+   */
+  async poll<T>(
+    method: string,
+    params: readonly unknown[],
+    parse: (result: unknown) => T,
+  ): Promise<Vote<T>[]> {
+    const votes = await Promise.all(
+      this.#endpoints.ready().map(async (endpoint) => {
+        try {
+          const value = await this.#ask(endpoint, method, params, parse)
+          this.#endpoints.recovered(endpoint)
+          return [{ endpoint, value }]
+        } catch (error) {
+          if (isSoft(error) || this.#abort.signal.aborted) return []
+          this.#checked.delete(endpoint.url)
+          this.#endpoints.failed(endpoint, faultOf(error))
+          return []
+        }
+      }),
+    )
+    return votes.flat()
+  }
+
+  /** By what others say, not by what it says itself. */
+  putAside(endpoint: Endpoint, fault: Fault): void {
+    this.#endpoints.failed(endpoint, fault)
+  }
+
   /** Another endpoint has what these said L1 does not have. */
   #reportLagging(knowLess: ReadonlyMap<string, NodeError>): void {
     for (const [url, { code, message }] of knowLess) {
@@ -220,8 +254,9 @@ function isSoft(error: unknown): error is NodeError {
 
 function faultOf(error: unknown): Fault {
   if (error instanceof EndpointError) return error.fault
-  const isLie = error instanceof NodeError && error.code === 'l1-invalid'
-  return { kind: isLie ? 'lied' : 'down', reason: messageOf(error) }
+  const code = error instanceof NodeError ? error.code : ''
+  const kind = code === 'l1-invalid' ? 'lied' : code === 'l1-minority' ? 'minority' : 'down'
+  return { kind, reason: messageOf(error) }
 }
 
 /** The body as text, refusing to hold more than `bytesMax`. */

@@ -6,6 +6,7 @@
  *   down          no answer, not JSON, HTTP error     back-off, doubling with each failure in a row
  *   limited       429 or a limit error                what Retry-After says, else as down
  *   stale         its head lags or stands still       staleAsideMs
+ *   minority      most others have another block      staleAsideMs
  *   lied          its data contradict themselves      distrustMs
  *   wrongChain    another chain id                    distrustMs
  */
@@ -20,7 +21,10 @@ export type Endpoint = {
 }
 
 export type Fault =
-  | { readonly kind: 'down' | 'stale' | 'lied' | 'wrongChain'; readonly reason: string }
+  | {
+      readonly kind: 'down' | 'stale' | 'minority' | 'lied' | 'wrongChain'
+      readonly reason: string
+    }
   | { readonly kind: 'limited'; readonly reason: string; readonly retryAfterMs: number | null }
 
 type Health = Endpoint & {
@@ -80,6 +84,12 @@ export class Endpoints {
     return { endpoint: soonest, waitMs: soonest.asideUntilMs - now, fault: soonest.fault }
   }
 
+  /** Those that are not aside. */
+  ready(): readonly Endpoint[] {
+    const now = this.#now()
+    return this.#inTurn().filter(({ asideUntilMs }) => asideUntilMs <= now)
+  }
+
   /** Each once: those in health first, the one in use before the others. */
   inOrder(): readonly Choice[] {
     const tried = new Set<string>()
@@ -89,6 +99,12 @@ export class Endpoints {
       tried.add(choice.endpoint.url)
     }
     return order
+  }
+
+  /** It answered, and is not for that reason the one in use. */
+  recovered({ url }: Pick<Endpoint, 'url'>): void {
+    const health = this.#all[this.#indexOf(url)]
+    if (health) [health.failures, health.fault] = [0, null]
   }
 
   succeeded({ url }: Pick<Endpoint, 'url'>): void {
@@ -129,6 +145,7 @@ export class Endpoints {
       case 'limited':
         return Math.min(fault.retryAfterMs ?? doubled, retryAfterMsMax)
       case 'stale':
+      case 'minority':
         return staleAsideMs
       default:
         return distrustMs

@@ -29,6 +29,35 @@ export function l1BlockMissing(id: string): NodeError {
   )
 }
 
+/** What most endpoints have is another block. This one is on a fork, or lies. */
+export function l1Minority(what: string): NodeError {
+  return new NodeError('l1-minority', 'retry', `L1 endpoint disagrees with the others: ${what}`)
+}
+
+/** Endpoints contradict each other, and none has more than half behind it. Nothing is followed until one has. */
+export function l1Disagreement(what: string): NodeError {
+  return new NodeError(
+    'l1-disagreement',
+    'retry',
+    `L1 endpoints disagree and none is in the majority: ${what}. Nothing of this is followed; find out which is wrong and take it out of --l1-rpc, or add a third`,
+  )
+}
+
+/** A fork of L1 has added header fields, and no endpoint shows the header's RLP. */
+export function l1HeaderUnread(
+  { number, hash }: { number: bigint; hash: string },
+  fields: readonly string[],
+  cause: unknown,
+): NodeError {
+  return new NodeError(
+    'l1-header-unread',
+    'retry',
+    `L1 block ${number} (${hash}) has header fields that this version does not know (${fields.join(', ')}), and its RLP cannot be had: ${messageOf(cause)}. Upgrade the node, or give --l1-rpc an endpoint that serves debug_getRawHeader`,
+    { fields },
+    cause,
+  )
+}
+
 /** No source has the blob, or what they have does not match its versioned hash. */
 export function blobUnavailable(versionedHash: string, block: bigint, causes: string[]): NodeError {
   return new NodeError(

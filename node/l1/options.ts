@@ -43,9 +43,18 @@ export type HeadOptions = {
   readonly lagBlocksMax: bigint
   /** A head that stands still for so long makes the reader look at another endpoint, milliseconds. */
   readonly standstillMs: number
+  /** Endpoints that must have a block before it is believed, beside being more than half of those that answer. */
+  readonly quorum: number
+  /** L1 blocks by which two endpoints' `safe` or `finalized` may differ before it is called a disagreement. */
+  readonly tagSpreadMax: bigint
 }
 
-export const HEAD_DEFAULTS: HeadOptions = { lagBlocksMax: 2n, standstillMs: 60_000 }
+export const HEAD_DEFAULTS: HeadOptions = {
+  lagBlocksMax: 2n,
+  standstillMs: 60_000,
+  quorum: 1,
+  tagSpreadMax: 96n,
+}
 
 /** exceptBlobBlocks: for anvil 1.7.1 only, which computes the root over the network form of blob
  * transactions; a block with a type-3 transaction is then taken without this check. */

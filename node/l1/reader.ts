@@ -7,16 +7,19 @@
  *   batcher's data  sender recovered from the signature, recipient is the inbox
  *   blobs           KZG commitment must have the versioned hash in the transaction
  *
- * What remains to be believed is which block is canonical; derivation checks that each block's
- * parent is the one before it.
+ * What remains to be believed is which block is canonical: with several endpoints most of them must say so
+ * (`agreement.ts`); derivation checks that each block's parent is the one before it.
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
+import { type Log, silentLog } from '../base/log.ts'
+import { type AgreementStatus, L1Agreement } from './agreement.ts'
 import type { BlobSource } from './blobs.ts'
 import type { L1Client } from './client.ts'
-import { L1CallError, l1Behind, l1BlockMissing, l1Invalid } from './errors.ts'
-import { type L1Header, parseHeader } from './header.ts'
+import { L1CallError, l1Behind, l1BlockMissing, l1Invalid, l1Minority } from './errors.ts'
+import { type L1Header, readHeader, type UnreadHeader } from './header.ts'
+import { completeHeader } from './header-source.ts'
 import { arrayOf, objectOf } from './json.ts'
 import {
   BLOBS_PER_TRANSACTION_MAX,
@@ -43,6 +46,7 @@ export type L1ReaderOptions = {
   >
   readonly verifyTransactionsRoot?: VerifyTransactionsRoot
   readonly head?: Partial<HeadOptions>
+  readonly log?: Log
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
@@ -51,6 +55,8 @@ export class L1Reader {
   readonly #options: L1ReaderOptions
   readonly #heads: HeadOptions
   readonly #now: () => number
+  /** With one endpoint there is nothing to compare. */
+  readonly #agreement: L1Agreement | null
   /** The newest head an endpoint showed, and since when. */
   #newest: { readonly header: L1Header; readonly sinceMs: number } | null = null
 
@@ -58,13 +64,24 @@ export class L1Reader {
     this.#options = options
     this.#heads = { ...HEAD_DEFAULTS, ...options.head }
     this.#now = options.now ?? (() => performance.now())
+    const { client, config, log = silentLog } = options
+    const isChecked = client.size > 1 || this.#heads.quorum > 1
+    this.#agreement = isChecked
+      ? new L1Agreement(this.#heads, { client, config, log, now: this.#now })
+      : null
+  }
+
+  /** Null with a single endpoint, whose word on which branch is canonical is taken. */
+  get agreement(): AgreementStatus | null {
+    return this.#agreement?.status ?? null
   }
 
   /** @throws NodeError retry when L1 cannot be read; null when it has no such block yet, which nodes say
    * in different ways (geth refuses the call). */
   async head(tag: L1HeadTag): Promise<L1Origin | null> {
     if (tag === 'latest') return this.#latest()
-    const header = await this.#header(tag).catch((error) => {
+    const asked = this.#agreement ? this.#agreement.tagged(tag) : this.#header(tag)
+    const header = await asked.catch((error) => {
       if (error instanceof L1CallError) return null
       throw error
     })
@@ -74,16 +91,21 @@ export class L1Reader {
   /** An endpoint that lags is passed over; when all do, L1 itself has gone back. A head that stands still may
    * be the endpoint's fault, so another is asked next time. */
   async #latest(): Promise<L1Origin | null> {
-    const { client } = this.#options
+    const { client, config } = this.#options
+    if (this.#agreement) {
+      const agreed = await this.#agreement.latest()
+      return agreed && originOf(agreed)
+    }
     const known = this.#newest
-    const lagging: L1Header[] = []
-    const check = (header: L1Header): void => {
+    const lagging: (L1Header | UnreadHeader)[] = []
+    const check = (header: L1Header | UnreadHeader): void => {
       if (!known || header.number + this.#heads.lagBlocksMax >= known.header.number) return
       lagging.push(header)
       throw l1Behind(`its head is ${header.number}, L1 has ${known.header.number}`)
     }
     const current = await this.#header('latest', undefined, check)
-    const found = current ?? lagging.sort((a, b) => Number(b.number - a.number))[0]
+    const [lower] = lagging.sort((a, b) => Number(b.number - a.number))
+    const found = current ?? (lower && (await completeHeader(client, lower, config)))
     if (!found) return null
     const now = this.#now()
     if (found.hash === known?.header.hash && now - known.sinceMs >= this.#heads.standstillMs) {
@@ -96,8 +118,7 @@ export class L1Reader {
   }
 
   async originByNumber(number: bigint): Promise<L1Origin | null> {
-    const id = `0x${number.toString(16)}`
-    const header = await this.#header(id, number)
+    const header = await this.#headerAt(number)
     return header && originOf(header)
   }
 
@@ -105,18 +126,28 @@ export class L1Reader {
    * reorganised away while it is read. */
   async blockByNumber(number: bigint, batcherOf: BatcherOf): Promise<L1BlockData | null> {
     const { client, config } = this.#options
+    const agreed = await this.#agreement?.at(number)
+    if (agreed === null) return null
     const params = [`0x${number.toString(16)}`, true]
-    const parse = (result: unknown): { header: L1Header; transactions: L1Transaction[] } => {
+    const parse = (
+      result: unknown,
+    ): { header: L1Header | UnreadHeader; transactions: L1Transaction[] } => {
       if (result === null) throw l1Behind(`it has no block ${number}`)
       const json = objectOf(result, 'block')
-      const header = assertNumber(parseHeader(json, config), number)
+      const header = assertNumber(readHeader(json, config), number)
+      if (agreed && header.hash !== agreed.hash) {
+        throw l1Minority(`its block ${number} is ${header.hash}, theirs ${agreed.hash}`)
+      }
       const transactions = arrayOf(json.transactions, 'transactions').map(parseTransaction)
-      this.#assertTransactionsRoot(header, transactions)
-      return { header, transactions }
+      if (agreed) this.#assertTransactionsRoot(agreed, transactions)
+      else if ('transactionsRoot' in header) this.#assertTransactionsRoot(header, transactions)
+      return { header: agreed ?? header, transactions }
     }
     const found = await client.request('eth_getBlockByNumber', params, parse).catch(nullIfBehind)
     if (!found) return null
-    const { header, transactions } = found
+    const { transactions } = found
+    const header = await completeHeader(client, found.header, config)
+    this.#assertTransactionsRoot(header, transactions)
     const logs = await this.#logs(header)
     const inbox = await this.#inbox(header, transactions, batcherOf(logs.configLogs))
     return { ...originOf(header), ...logs, inbox }
@@ -124,24 +155,32 @@ export class L1Reader {
 
   /** Without the inbox. */
   async originWithLogs(number: bigint): Promise<OriginWithLogs | null> {
-    const id = `0x${number.toString(16)}`
-    const header = await this.#header(id, number)
+    const header = await this.#headerAt(number)
     return header && { ...originOf(header), ...(await this.#logs(header)) }
   }
 
+  #headerAt(number: bigint): Promise<L1Header | null> {
+    if (this.#agreement) return this.#agreement.at(number)
+    return this.#header(`0x${number.toString(16)}`, number)
+  }
+
+  /** As one endpoint has it. */
   async #header(
     id: string,
     number?: bigint,
-    check: (header: L1Header) => void = () => {},
+    check: (header: L1Header | UnreadHeader) => void = () => {},
   ): Promise<L1Header | null> {
     const { client, config } = this.#options
-    const parse = (result: unknown): L1Header => {
+    const parse = (result: unknown): L1Header | UnreadHeader => {
       if (result === null) throw l1Behind(`it has no block ${id}`)
-      const header = parseHeader(objectOf(result, 'block'), config)
-      check(assertNumber(header, number))
+      const header = assertNumber(readHeader(objectOf(result, 'block'), config), number)
+      check(header)
       return header
     }
-    return client.request('eth_getBlockByNumber', [id, false], parse).catch(nullIfBehind)
+    const found = await client
+      .request('eth_getBlockByNumber', [id, false], parse)
+      .catch(nullIfBehind)
+    return found && completeHeader(client, found, config)
   }
 
   #assertTransactionsRoot(header: L1Header, transactions: readonly L1Transaction[]): void {
@@ -206,7 +245,7 @@ function nullIfBehind(error: unknown): null {
   throw error
 }
 
-function assertNumber(header: L1Header, number: bigint | undefined): L1Header {
+function assertNumber<H extends L1Header | UnreadHeader>(header: H, number: bigint | undefined): H {
   if (number !== undefined && header.number !== number) {
     throw l1Invalid(`asked for block ${number}, got ${header.number}`)
   }

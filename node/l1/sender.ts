@@ -5,7 +5,7 @@
 import { type Hex, toHex } from '../base/bytes.ts'
 import type { Signer } from '../keys/signer.ts'
 import type { L1Client } from './client.ts'
-import { L1CallError } from './errors.ts'
+import { L1CallError, l1Behind } from './errors.ts'
 import {
   type Bid,
   type BidOrder,
@@ -14,7 +14,7 @@ import {
   type FeeLimits,
   type FeeMarket,
 } from './fees.ts'
-import { parseHeader } from './header.ts'
+import { requestHeader } from './header-source.ts'
 import { hexOf, objectOf, quantityOf } from './json.ts'
 import type { BlobProofs } from './kzg.ts'
 import {
@@ -85,9 +85,8 @@ export class L1Sender {
 
   async account(): Promise<AccountState> {
     const { client, chainId } = this.#options
-    const header = await client.request('eth_getBlockByNumber', ['latest', false], (result) =>
-      parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }),
-    )
+    const header = await requestHeader(client, 'latest', { l1ChainId: chainId })
+    if (!header) throw l1Behind('it has no newest block')
     const at = { blockHash: header.hash }
     const ask = (method: string) =>
       client.request(method, [this.address, at], (result) => quantityOf(result, method))
@@ -99,19 +98,15 @@ export class L1Sender {
   /** Nonces below this are used for good: in finalized blocks. 0 while L1 has none. */
   async finalizedNonce(): Promise<bigint> {
     const { client, chainId } = this.#options
-    const hash = await client
-      .request('eth_getBlockByNumber', ['finalized', false], (result) =>
-        result === null
-          ? null
-          : parseHeader(objectOf(result, 'block'), { l1ChainId: chainId }).hash,
-      )
-      .catch((error) => {
+    const header = await requestHeader(client, 'finalized', { l1ChainId: chainId }).catch(
+      (error) => {
         // Before its first finalized block an L1 refuses the tag.
         if (error instanceof L1CallError) return null
         throw error
-      })
-    if (!hash) return 0n
-    const params = [this.address, { blockHash: hash }]
+      },
+    )
+    if (!header) return 0n
+    const params = [this.address, { blockHash: header.hash }]
     return client.request('eth_getTransactionCount', params, (result) =>
       quantityOf(result, 'nonce'),
     )

@@ -16,6 +16,7 @@ export type PoolErrorCode =
   | 'delegated-account-busy'
   | 'overdraft'
   | 'pool-full'
+  | 'computes-too-long'
 
 export class PoolError extends Error {
   readonly code: PoolErrorCode

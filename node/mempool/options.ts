@@ -16,7 +16,7 @@ export type PoolOptions = {
   /** Encoded size of one transaction. */
   readonly txBytesMax: number
   /** Gas limit of one transaction: the cap Ethereum has had since Osaka (EIP-7825), here a rule of the pool.
-   * A builder cannot stop in the middle of a transaction, so this bounds how late a block can be. */
+   * A follower cannot stop in the middle of a transaction, so this bounds how long it takes for one. */
   readonly txGasMax: bigint
   /** A replacement must raise fee cap and tip by this much. */
   readonly priceBumpPercent: bigint
@@ -24,6 +24,10 @@ export type PoolOptions = {
   readonly tipMin: bigint
   /** A transaction nobody included for so long is dropped. */
   readonly lifetimeSeconds: number
+  /** How long an account whose transaction computed for longer than a block has may not ask for half as much gas
+   * again, and how many such accounts are remembered. */
+  readonly slowSenderSeconds: number
+  readonly slowSendersMax: number
 }
 
 export const DEFAULT_POOL_OPTIONS: PoolOptions = {
@@ -37,4 +41,6 @@ export const DEFAULT_POOL_OPTIONS: PoolOptions = {
   priceBumpPercent: 10n,
   tipMin: 0n,
   lifetimeSeconds: 3 * 60 * 60,
+  slowSenderSeconds: 60,
+  slowSendersMax: 1_024,
 }

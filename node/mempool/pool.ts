@@ -43,6 +43,8 @@ export class Mempool {
   /** In order of arrival. */
   readonly #byHash = new Map<Hex, PooledTx>()
   readonly #listeners = new Set<AddedListener>()
+  /** By sender, oldest first. */
+  readonly #slow = new Map<Hex, { gasLimit: bigint; until: number; message: string }>()
   #slots = 0
   #sequence = 0
 
@@ -65,6 +67,7 @@ export class Mempool {
     const decoded = decodeForPool(raw, this.#rules(head), this.#options)
     const admission = admit(decoded, head)
     checkGasCap(decoded, this.#options)
+    this.#checkSlow(decoded)
     const known = this.#accounts.get(decoded.sender)
     const account = known ?? new AccountQueue(admission.account, admission.isDelegated)
     this.#checkPlace(account, admission)
@@ -101,11 +104,14 @@ export class Mempool {
     return entry !== undefined
   }
 
-  /** What a block with this base fee can take, best first. A snapshot: later changes do not show. */
-  candidates(baseFee: bigint): Iterable<Uint8Array> {
+  /** What a block with this base fee can take, best first; before all others `first`, if it is still here. A
+   * snapshot: later changes do not show. */
+  candidates(baseFee: bigint, first: Hex | null = null): Iterable<Uint8Array> {
     const lists = [...this.#accounts.values()].map((account) => account.executable)
+    const lead = first === null ? undefined : this.#byHash.get(first)?.tx.raw
     return (function* () {
-      for (const entry of bestFirst(lists, baseFee)) yield entry.tx.raw
+      if (lead) yield lead
+      for (const { tx } of bestFirst(lists, baseFee)) if (tx.hash !== first) yield tx.raw
     })()
   }
 
@@ -145,7 +151,33 @@ export class Mempool {
 
   /** What the builder could not use: dropped unless a later block may take it. */
   onSkipped(skipped: readonly SkippedTx[]): void {
-    for (const { hash, reason } of skipped) if (!WAITS.has(reason.code)) this.remove(hash)
+    for (const { hash, reason } of skipped) {
+      if (WAITS.has(reason.code)) continue
+      if (reason.code === 'computes-too-long') this.#rememberSlow(hash, reason.message)
+      this.remove(hash)
+    }
+  }
+
+  /** Running it cost the builder its time and the sender nothing: for a while the same account cannot ask for as
+   * much again. */
+  #rememberSlow(hash: Hex, message: string): void {
+    const tx = this.get(hash)
+    if (!tx) return
+    const until = this.#modules.now() + this.#options.slowSenderSeconds
+    this.#slow.delete(tx.sender)
+    this.#slow.set(tx.sender, { gasLimit: tx.gasLimit / 2n, until, message })
+    const [oldest] = this.#slow.keys()
+    if (oldest && this.#slow.size > this.#options.slowSendersMax) this.#slow.delete(oldest)
+  }
+
+  /** @throws PoolError */
+  #checkSlow({ sender, gasLimit }: SignedTx): void {
+    const slow = this.#slow.get(sender)
+    if (!slow || gasLimit < slow.gasLimit || this.#modules.now() > slow.until) return
+    throw new PoolError(
+      'computes-too-long',
+      `a transaction of ${sender} was dropped: ${slow.message}; until ${new Date(slow.until * 1000).toISOString()} the account may send gas limits below ${slow.gasLimit}`,
+    )
   }
 
   /** The account's nonce with everything executable in the pool. */
@@ -295,6 +327,7 @@ const WAITS: ReadonlySet<TxError['code']> = new Set<TxError['code']>([
   'nonce-too-high',
   'gas-limit-over-block',
   'fee-below-base-fee',
+  'out-of-time',
 ])
 
 function isDelegated(address: Hex, account: AccountRecord | null, head: PoolHead): boolean {

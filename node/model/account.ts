@@ -25,6 +25,7 @@ export class NodeAccount {
   readonly address: Hex
   readonly #key: Uint8Array
   readonly #modules: AccountModules
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(key: Uint8Array, modules: AccountModules) {
     this.#key = key
@@ -32,14 +33,32 @@ export class NodeAccount {
     this.address = addressOfKey(key)
   }
 
-  /** The transaction's hash. @throws NodeError `call-reverted` with the contract's reason. */
-  async send(contract: Contract, functionName: string, args: readonly unknown[]): Promise<Hex> {
+  /** The transaction's hash. One at a time: a nonce is read and used before the next is read.
+   * @throws NodeError `call-reverted` with the contract's reason. */
+  send(
+    contract: Contract,
+    functionName: string,
+    args: readonly unknown[],
+    value = 0n,
+  ): Promise<Hex> {
+    const sent = this.#turn.then(() => this.#send(contract, functionName, args, value))
+    this.#turn = sent.catch(() => {})
+    return sent
+  }
+
+  async #send(
+    contract: Contract,
+    functionName: string,
+    args: readonly unknown[],
+    value: bigint,
+  ): Promise<Hex> {
     const { chain, chainId } = this.#modules
     const data = encodeFunctionData({ abi: contract.abi, functionName, args })
     const estimate = await chain.estimateGas({
       from: this.address,
       to: contract.address,
       data: fromHex(data),
+      value,
     })
     if (estimate.kind === 'failed') {
       const { returnData, error } = estimate.result
@@ -52,6 +71,7 @@ export class NodeAccount {
       nonce: Number(await this.#modules.nonce(this.address)),
       to: contract.address,
       data,
+      value,
       gas: (estimate.gas * (100n + GAS_MARGIN_PERCENT)) / 100n,
       maxFeePerGas: 2n * baseFeePerGas + TIP_WEI,
       maxPriorityFeePerGas: TIP_WEI,

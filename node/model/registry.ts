@@ -6,14 +6,19 @@ import { type Abi, parseAbi } from 'viem'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   InferenceEscrow,
   ModelRegistry,
   ReceiptRegistry,
   RewardDistributor,
+  SplitPolicy,
 } from '../../genesis/contracts.generated.ts'
+import type { Channels } from '../../precompiles/mix.ts'
+import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
+import type { Licence } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
 import type { EscrowView, Rates } from './payment.ts'
@@ -28,6 +33,8 @@ export type ModelRecord = Rates & {
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
   readonly datanetIds: readonly bigint[]
+  /** In the same order. */
+  readonly versions: readonly number[]
 }
 
 export type DatanetRecord = {
@@ -36,15 +43,50 @@ export type DatanetRecord = {
   readonly treasury: Hex
   readonly name: string
   readonly schema: string
-  readonly licenceHash: Hex
+  /** wei that relayers can be paid from. */
+  readonly budget: bigint
   readonly versionCount: number
+  readonly licenceCount: number
   readonly contributorCount: bigint
 }
 
 export type VersionRecord = {
+  readonly parent: Hex
   readonly rowsRoot: Hex
   readonly rowCount: number
   readonly manifestHash: Hex
+  readonly groupsHash: Hex
+  readonly contributionCount: number
+  /** Which of the Datanet's licences. */
+  readonly licence: number
+  readonly publishedAt: bigint
+}
+
+export type LicenceRecord = {
+  readonly terms: Licence
+  /** Unix seconds; 0: it stands. */
+  readonly revokedAt: bigint
+}
+
+const OUTCOMES = ['none', 'accepted', 'rejected'] as const
+
+export type ContributionRecord = {
+  readonly contributor: Hex
+  readonly rowsRoot: Hex
+  readonly contentHash: Hex
+  readonly rowCount: number
+  readonly byteCount: bigint
+  readonly commitBlock: bigint
+  readonly commitOrder: bigint
+  readonly revealedAt: bigint
+  readonly isPrivate: boolean
+  readonly isErased: boolean
+  readonly validation: {
+    readonly openedAt: bigint
+    readonly round: number
+    readonly outcome: (typeof OUTCOMES)[number]
+    readonly score: number
+  }
 }
 
 export type ScoreRecord = {
@@ -59,17 +101,30 @@ export type ScoreRecord = {
 export const LIST_MAX = 1_000
 
 export const CONTRACTS: Readonly<
-  Record<'datanets' | 'models' | 'escrow' | 'receipts' | 'rewards' | 'attribute', Contract>
+  Record<
+    | 'datanets'
+    | 'validation'
+    | 'models'
+    | 'escrow'
+    | 'receipts'
+    | 'rewards'
+    | 'policies'
+    | 'attribute',
+    Contract
+  >
 > = {
   datanets: { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi },
+  validation: { address: OPENLEDGER.datanetValidation, abi: DatanetValidation.abi as Abi },
   models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
   escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
   receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
   rewards: { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi },
+  policies: { address: OPENLEDGER.splitPolicy, abi: SplitPolicy.abi as Abi },
   attribute: {
     address: PRECOMPILE.attribute,
     abi: parseAbi([
       'function score(bytes32 modelId, bytes sketch) view returns (address[], uint32[], uint64[], bytes32)',
+      'function share(bytes32 modelId, bytes sketch, bytes claims, uint16[3] channels, uint256 amount) view returns (address[], uint32[], uint64[], uint256[], bytes32)',
     ]) as Abi,
   },
 }
@@ -104,14 +159,6 @@ export class Registry {
     return found && { ...found, id, owner: lower(found.owner) }
   }
 
-  /** The block in which a training manifest was committed; null when it was not. */
-  async manifestBlock(hash: Hex): Promise<bigint | null> {
-    const found = await orNull(
-      this.#read<{ owner: Hex; blockNumber: bigint }>(CONTRACTS.models, 'getManifest', [hash]),
-    )
-    return found && found.owner !== ZERO_ADDRESS ? found.blockNumber : null
-  }
-
   async datanets(): Promise<DatanetRecord[]> {
     const count = Number(await this.#read<bigint>(CONTRACTS.datanets, 'datanetCount'))
     const ids = Array.from({ length: Math.min(count, LIST_MAX) }, (_, i) => BigInt(count - i))
@@ -129,6 +176,35 @@ export class Registry {
       treasury: lower(found.treasury),
       contributorCount,
     }
+  }
+
+  /** The terms of a version; null when there is none. */
+  async licence(datanet: bigint, version: number): Promise<LicenceRecord | null> {
+    const found = await orNull(
+      this.#read<[Licence, bigint]>(CONTRACTS.datanets, 'licenceOf', [datanet, version]),
+    )
+    return found && { terms: found[0], revokedAt: found[1] }
+  }
+
+  /** Who judges contributions to a Datanet. */
+  quorum(datanet: bigint): Promise<object> {
+    return this.#read<object>(CONTRACTS.validation, 'getQuorum', [datanet])
+  }
+
+  /** Who owns rows and how they were judged; null when nobody has revealed them. */
+  async contribution(datanet: bigint, rowsRoot: Hex): Promise<ContributionRecord | null> {
+    const args = [datanet, rowsRoot]
+    const [held, [openedAt, round, outcome, score]] = await Promise.all([
+      this.#read<Omit<ContributionRecord, 'validation'>>(
+        CONTRACTS.datanets,
+        'getContribution',
+        args,
+      ),
+      this.#read<[bigint, number, number, number]>(CONTRACTS.validation, 'roundOf', args),
+    ])
+    if (held.contributor === ZERO_ADDRESS) return null
+    const outcomeName = OUTCOMES[outcome] ?? 'none'
+    return { ...held, validation: { openedAt, round, outcome: outcomeName, score } }
   }
 
   async version(datanet: bigint, version: number): Promise<VersionRecord | null> {
@@ -150,6 +226,33 @@ export class Registry {
       [readonly Hex[], readonly number[], readonly bigint[], Hex]
     >(CONTRACTS.attribute, 'score', args, at)
     return { accounts: accounts.map(lower), indices, weights, attributionRoot }
+  }
+
+  /** What settlement pays contributors: all channels of a policy, `amount` wei cut by the weights. */
+  async share(
+    settled: Pick<SettledReceipt, 'receipt' | 'sketch' | 'claims'>,
+    policyId: number,
+    amount: bigint,
+    at: BlockTag = 'unsafe',
+  ): Promise<ScoreRecord & { readonly amounts: readonly bigint[] }> {
+    const { receipt, sketch, claims } = settled
+    const { gradient, span, retrieval } = await this.#read<Channels>(
+      CONTRACTS.policies,
+      'channelsOf',
+      [policyId],
+      at,
+    )
+    const channels = [gradient, span, retrieval]
+    const args = [receipt.modelId, toHex(sketch), toHex(claims), channels, amount]
+    const [accounts, indices, weights, amounts, attributionRoot] = await this.#read<
+      [readonly Hex[], readonly number[], readonly bigint[], readonly bigint[], Hex]
+    >(CONTRACTS.attribute, 'share', args, at)
+    return { accounts: accounts.map(lower), indices, weights, amounts, attributionRoot }
+  }
+
+  /** The four shares of a fee under a policy, wei. */
+  splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
+    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
   }
 
   isSettled(receipt: Hex): Promise<boolean> {

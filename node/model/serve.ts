@@ -23,7 +23,7 @@ import {
   tokenBytes,
   tokensCommit,
 } from '../attribution/request.ts'
-import { concatBytes, type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
+import { concatBytes, type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { addressOfKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
@@ -34,6 +34,9 @@ import { checkPayment, feeOf, type Payment, refuse } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import type { Settler } from './settle.ts'
 import { type Tab, Tabs } from './turns.ts'
+
+/** Spans and retrieved rows: this service makes none yet. */
+const NO_CLAIMS = new Uint8Array(0)
 
 export type ServeOptions = {
   readonly providerKey: Uint8Array
@@ -244,6 +247,7 @@ export class InferenceService {
       traceRoot: traceRoot(inference.trace),
       policyId: this.#options.policyId,
       sketchHash: sketchHash(inference.sketch),
+      claimsHash: keccakHex(NO_CLAIMS),
       attributionRoot: (await registry.score(record.id, inference.sketch)).attributionRoot,
       fee,
       startedAt,

@@ -7,23 +7,21 @@ import { join } from 'node:path'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { capabilities } from '../../native/index.ts'
 import { concatBytes, fromHex, type Hex } from '../base/bytes.ts'
-import { messageOf, NodeError, userError } from '../base/errors.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import { parsePrivateKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
-import { type OwnedRow, readVersion } from '../datanet/version.ts'
+import { DATANET_FILE_BYTES_MAX } from '../factory/options.ts'
+import { type JobService, openJobService } from '../factory/service.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
 import { NodeAccount } from './account.ts'
-import { JobQueue } from './jobs.ts'
 import { ModelLibrary } from './library.ts'
-import { manifestHash, type TrainingManifest } from './manifest.ts'
 import { CONTRACTS, Registry } from './registry.ts'
 import { InferenceService } from './serve.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from './settle.ts'
-import { runTraining, type TrainingResult } from './train.ts'
 
 export type ModelModules = {
   readonly options: NodeOptions
@@ -41,13 +39,17 @@ export type ModelModules = {
 export type ModelServices = {
   readonly registry: Registry
   readonly library: ModelLibrary
+  /** Content from here or from peers. */
+  readContent(hash: Hex): Promise<Uint8Array>
   /** null on a node without a provider's key. */
   readonly provider: {
+    /** Sends contributions for people without gas, from the provider's account. */
+    relay(functionName: 'commit' | 'revealFor', args: readonly unknown[]): Promise<Hex>
     readonly service: InferenceService
-    readonly jobs: JobQueue
+    readonly jobs: JobService
     readonly settler: Settler
   } | null
-  start(): void
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -56,7 +58,6 @@ const REQUESTS_MAX = 256
 const ADAPTERS_LOADED_MAX = 64
 /** A peer that is just coming back hears a later announcement. */
 const ANNOUNCE_AGAIN_MS: readonly number[] = [2_000, 6_000, 20_000]
-const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
 
 export async function openModelServices(modules: ModelModules): Promise<ModelServices> {
   const { options, chain, content, fetchContent } = modules
@@ -86,7 +87,11 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
     registry,
     library,
     provider,
-    start: () => provider?.settler.start(),
+    readContent: (hash) => readContent(modules, hash),
+    start: async () => {
+      provider?.settler.start()
+      await provider?.jobs.start()
+    },
     stop: async () => {
       await provider?.jobs.stop()
       await library.close()
@@ -106,7 +111,8 @@ async function openProvider(
 ): Promise<ModelServices['provider']> {
   const { options, chain, registry, library, content, log } = modules
   const chainId = chain.config.l2ChainId
-  const settler = await openSettler(new NodeAccount(key, { ...modules, chainId }), modules)
+  const account = new NodeAccount(key, { ...modules, chainId })
+  const settler = await openSettler(account, modules)
   const service = new InferenceService(
     {
       providerKey: key,
@@ -129,11 +135,10 @@ async function openProvider(
       announce: (receipt, trace) => announceTrace(modules, { receipt, trace, times: 0 }),
     },
   )
-  const jobs = new JobQueue({
-    log,
-    run: (manifest, onProgress, signal) => train(modules, manifest, onProgress, signal),
-  })
-  return { service, jobs, settler }
+  const jobs = await openJobService({ ...modules, base: library.base, account })
+  const relay = (name: string, args: readonly unknown[]): Promise<Hex> =>
+    account.send(CONTRACTS.datanets, name, args)
+  return { service, jobs, settler, relay }
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
@@ -183,53 +188,15 @@ function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlem
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
     sketch: `0x${Buffer.from(sketch).toString('hex')}`,
+    claims: '0x',
   }
 }
 
-async function train(
-  modules: ProviderModules,
-  manifest: TrainingManifest,
-  onProgress: Parameters<typeof runTraining>[2],
-  signal: AbortSignal,
-): Promise<TrainingResult> {
-  const { registry, library, content, options } = modules
-  const hash = manifestHash(manifest)
-  if ((await registry.manifestBlock(hash)) === null) {
-    throw userError(
-      'manifest-not-committed',
-      `commit manifest ${hash} to ModelRegistry before training`,
-    )
-  }
-  if (manifest.base !== library.base.hash) {
-    throw userError(
-      'model-base',
-      `the manifest names base ${manifest.base}; this node has ${library.base.hash}`,
-    )
-  }
-  const rows: OwnedRow[] = []
-  for (const { datanet, version } of manifest.datanets)
-    rows.push(...(await rowsOf(modules, datanet, version)))
-  const workDir = join(options.dataDir, 'jobs', hash.slice(2))
-  return runTraining(
-    { manifest, rows, base: library.base.model, workDir },
-    content,
-    onProgress,
-    signal,
-  )
-}
-
-/** Rows of a version as the chain names it, not as the manifest claims. */
-async function rowsOf(
-  modules: ProviderModules,
-  datanet: string,
-  version: number,
-): Promise<OwnedRow[]> {
-  const { registry, content, fetchContent } = modules
-  const record = await registry.version(BigInt(datanet), version)
-  if (!record) throw userError('datanet-unknown', `Datanet ${datanet} has no version ${version}`)
-  return readVersion(record, async (hash) =>
-    (await content.has(hash))
-      ? content.get(hash)
-      : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX }),
-  )
+async function readContent(
+  { content, fetchContent }: Pick<ModelModules, 'content' | 'fetchContent'>,
+  hash: Hex,
+): Promise<Uint8Array> {
+  return (await content.has(hash))
+    ? content.get(hash)
+    : fetchContent(hash, { bytesMax: DATANET_FILE_BYTES_MAX })
 }

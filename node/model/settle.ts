@@ -3,7 +3,7 @@
  * receipt is written before its answer is shown, so a crash loses none; a restart sends what is left.
  *
  *   waiting --send--> sent(tx) --included--> gone
- *                        \--reverted--> refused (kept, logged, owed no more)
+ *                        \--reverted--> waiting (a few times), then refused (logged, owed no more)
  */
 import { Packr } from 'msgpackr'
 import type { InferenceReceipt } from '../attribution/receipt.ts'
@@ -31,6 +31,9 @@ export type SettlerOptions = {
 
 export const SETTLER_DEFAULTS: SettlerOptions = { intervalMs: 500, batchMax: 16, waitingMax: 4_096 }
 
+/** Reverted transactions after which a receipt is given up. */
+const REVERTS_MAX = 4
+
 export type SettlerModules = {
   readonly table: KvTable
   readonly log: Log
@@ -47,6 +50,8 @@ export class Settler {
   readonly #options: SettlerOptions
   readonly #modules: SettlerModules
   readonly #waiting: Map<Hex, Settlement>
+  /** How often the transaction of a waiting receipt has reverted. */
+  readonly #reverted = new Map<Hex, number>()
   #batchMax: number
   #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
   #timer: NodeJS.Timeout | null = null
@@ -135,10 +140,8 @@ export class Settler {
     if (status === null) return
     this.#sent = null
     for (const { hash } of sent.batch) {
-      if (status === 'reverted' && !(await this.#modules.isSettled(hash))) {
-        const { transaction } = sent
-        this.#modules.log.error('the chain refused a receipt', { hash, transaction })
-      }
+      if (status === 'reverted' && (await this.#again(hash, sent.transaction))) continue
+      this.#reverted.delete(hash)
       await this.#forget(hash)
     }
     this.#modules.log.info('receipts settled', {
@@ -146,6 +149,18 @@ export class Settler {
       transaction: sent.transaction,
       status,
     })
+  }
+
+  /** Whether a reverted receipt is to be sent once more: what is estimated in one epoch and included in the next
+   * needs more gas than it has. One that cannot settle is refused by the next estimate. */
+  async #again(hash: Hex, transaction: Hex): Promise<boolean> {
+    if (await this.#modules.isSettled(hash)) return false
+    const times = (this.#reverted.get(hash) ?? 0) + 1
+    this.#reverted.set(hash, times)
+    const again = times < REVERTS_MAX
+    const message = again ? 'a settlement reverted; again' : 'the chain refused a receipt'
+    this.#modules.log[again ? 'warn' : 'error'](message, { hash, transaction, times })
+    return again
   }
 
   /** A batch settles whole or not at all: after a refusal the first goes alone, and if it is refused

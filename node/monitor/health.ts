@@ -50,6 +50,8 @@ type Checked = Pick<Node, 'chain' | 'p2p' | 'pipeline' | 'options' | 'store'> & 
   readonly role: string
   /** Milliseconds since L1 last answered; null before it ever did. */
   readonly l1SilentMs: () => number | null
+  /** What L1 endpoints contradict each other about, when that holds derivation up. */
+  readonly l1Disagreement: () => string | null
   /** Unix time, milliseconds. */
   readonly now: () => number
 }
@@ -63,6 +65,8 @@ export function nodeChecks(node: Checked): Check[] {
       run: () => {
         const silentMs = node.l1SilentMs()
         if (silentMs === null) return 'no L1 endpoint has answered yet: look at --l1-rpc'
+        const disagreement = node.l1Disagreement()
+        if (disagreement) return `the L1 endpoints disagree: ${disagreement}`
         const seconds = Math.floor(silentMs / 1000)
         return seconds > L1_SILENT_S_MAX ? `no L1 endpoint has answered for ${seconds} s` : null
       },
@@ -79,6 +83,7 @@ export function nodeChecks(node: Checked): Check[] {
     {
       name: 'derivation',
       run: () => {
+        if (pipeline.fatal) return `derivation has stopped: ${pipeline.fatal.message}`
         const { headL1, currentL1 } = pipeline.status
         if (!headL1) return 'derivation has not seen an L1 block yet'
         const lag = headL1.number - currentL1.number

@@ -117,6 +117,19 @@ export class Metrics {
     })
   }
 
+  /** The same without a label. */
+  total(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  }
+
   /** Counts up; returns the function that adds. */
   counter(name: string, help: string): (amount?: number) => void {
     const counter = new Counter({ name, help, registers: [this.registry] })

@@ -8,7 +8,7 @@ import type { Metrics } from './metrics.ts'
 export type Watched = Pick<
   Node,
   'chain' | 'pool' | 'p2p' | 'pipeline' | 'options' | 'log' | 'models'
->
+> & { readonly l1: { readonly reader: Pick<Node['l1']['reader'], 'agreement'> } }
 
 export function watchNode(metrics: Metrics, node: Watched): void {
   const { chain, pool, p2p, pipeline, options } = node
@@ -41,6 +41,11 @@ export function watchNode(metrics: Metrics, node: Watched): void {
     finalized: () => Number(pipeline.status.finalizedL1?.number ?? 0n),
     derived: () => Number(pipeline.status.currentL1.number),
   })
+  metrics.total(
+    'openledger_l1_disagreements_total',
+    'Times that an L1 endpoint contradicted the others',
+    () => node.l1.reader.agreement?.disagreements ?? 0,
+  )
   metrics.gauge('openledger_database_size_bytes', 'Files of the database', () =>
     folderBytes(join(options.dataDir, 'db')),
   )

@@ -18,7 +18,7 @@ import {
 import { RateTable } from './rate.ts'
 import { blocksProtocol } from './topics.ts'
 import type { Clock, Peer, PeerId, SignedBlock, VerifiedBlock } from './types.ts'
-import { type BlockSigner, checkSignedBlock } from './verify.ts'
+import { type BlockSigner, checkSignedBlock, type PastSigners } from './verify.ts'
 
 /** Consecutive blocks from `start` up, at most `count`; fewer (or none) when there are no more with
  * a signature. */
@@ -70,6 +70,7 @@ export async function requestBlocksFrom(
   request: {
     chainId: bigint
     signer: BlockSigner
+    past?: PastSigners
     start: bigint
     count: number
     stopped: AbortSignal

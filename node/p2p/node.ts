@@ -41,12 +41,14 @@ import type {
   PeerId,
   VerifiedBlock,
 } from './types.ts'
-import type { BlockSigner } from './verify.ts'
+import type { BlockSigner, PastSigners } from './verify.ts'
 
 export type P2PModules = {
   readonly chainId: bigint
   /** The address whose signature makes a block the sequencer's. */
   readonly signer: BlockSigner
+  /** Whose signatures stored blocks may bear beside; gossip is judged by `signer` alone. */
+  readonly pastSigners?: PastSigners
   readonly blocksByRange: BlocksByRange
   readonly content: ContentSource
   /** What a follower has: gossiped blocks are imported and gaps are filled. A sequencer has none. */
@@ -276,8 +278,9 @@ export class P2P {
     start: bigint,
     count: number,
   ): Promise<readonly VerifiedBlock[]> {
-    const { chainId, signer } = this.#modules
-    const request = { chainId, signer, start, count, stopped: this.#stop.signal }
+    const { chainId, signer, pastSigners } = this.#modules
+    const past = pastSigners ? { past: pastSigners } : {}
+    const request = { chainId, signer, ...past, start, count, stopped: this.#stop.signal }
     const candidates = this.#candidates().filter((id) => from === 'any' || id.toString() === from)
     let failure: unknown = new P2PError('no-peer', 'not connected to any peer to ask for blocks')
     let answered = false

@@ -154,6 +154,27 @@ export function list<T>(item: ValueType<T>, max: number): ValueType<readonly T[]
   }
 }
 
+/** An object of exactly these fields. */
+export function fields<const T extends Readonly<Record<string, ValueType<unknown>>>>(
+  types: T,
+): ValueType<{ readonly [K in keyof T]: T[K] extends ValueType<infer V> ? V : never }> {
+  const names = Object.keys(types)
+  const properties = Object.fromEntries(names.map((name) => [name, types[name]?.schema]))
+  return {
+    schema: { type: 'object', properties, required: names, additionalProperties: false },
+    parse: (value) => {
+      const found = object.parse(value)
+      const unknown = Object.keys(found).find((name) => !Object.hasOwn(types, name))
+      if (unknown !== undefined) throw new BadValue(`unknown field '${unknown}'`)
+      const entries = names.map((name) => [
+        name,
+        inside(`.${name}`, () => types[name]?.parse(found[name])),
+      ])
+      return Object.fromEntries(entries)
+    },
+  }
+}
+
 /** Any JSON object. */
 export const object: ValueType<Readonly<Record<string, unknown>>> = {
   schema: { type: 'object' },

@@ -17,7 +17,7 @@ export class Session {
   }
 
   /** `start` gets the function that pushes and returns the one that stops. */
-  subscribe(start: (push: (result: Json) => void) => () => void): Hex {
+  subscribe(start: (push: (result: Json) => void) => () => void, method = 'eth_subscription'): Hex {
     if (this.#stops.size >= this.#max) {
       throw new RpcError(
         RPC.limitExceeded,
@@ -27,7 +27,7 @@ export class Session {
     const subscription = randomId()
     const stop = start((result) => {
       const params = { subscription, result }
-      this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params }))
+      this.#send(JSON.stringify({ jsonrpc: '2.0', method, params }))
     })
     this.#stops.set(subscription, stop)
     return subscription

@@ -3,10 +3,12 @@
  * the new heads are all there after a crash, or none of them. Rows are gathered with the names of
  * the field and written once.
  */
-import { bigintToBytes, concatBytes, fromHex, type Hex, utf8 } from '../base/bytes.ts'
+import { bigintToBytes, fromHex, type Hex, utf8 } from '../base/bytes.ts'
 import type { WriteOp } from './database.ts'
+import { pack } from './pack.ts'
 import type { Store } from './store.ts'
 import { keyIn, type TableName } from './tables.ts'
+import { encodeTxPlace, txPlaceKey } from './tx-place.ts'
 
 export class Commit {
   readonly #ops: WriteOp[] = []
@@ -22,7 +24,8 @@ export class Commit {
   }
 
   block(hash: Hex, block: Uint8Array, receipts: Uint8Array): this {
-    return this.#put('block', fromHex(hash), block).#put('receipts', fromHex(hash), receipts)
+    const key = fromHex(hash)
+    return this.#put('block', key, pack(block)).#put('receipts', key, pack(receipts))
   }
 
   signature(hash: Hex, signature: Uint8Array): this {
@@ -37,13 +40,13 @@ export class Commit {
     return this.#del('canonical', bigintToBytes(number, 8))
   }
 
-  txPlace(txHash: Hex, blockHash: Hex, index: number): this {
-    const row = concatBytes(fromHex(blockHash), bigintToBytes(BigInt(index), 4))
-    return this.#put('txIndex', fromHex(txHash), row)
+  /** In the block that is canonical at `number`. */
+  txPlace(txHash: Hex, number: bigint, index: number): this {
+    return this.#put('txPlace', txPlaceKey(txHash), encodeTxPlace({ number, index }))
   }
 
   dropTxPlace(txHash: Hex): this {
-    return this.#del('txIndex', fromHex(txHash))
+    return this.#del('txPlace', txPlaceKey(txHash)).#del('txIndex', fromHex(txHash))
   }
 
   meta(name: string, value: Uint8Array): this {

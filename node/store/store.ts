@@ -9,7 +9,9 @@ import { KvTable } from './kv.ts'
 import { LruMap } from './lru.ts'
 import { migrate } from './migrations.ts'
 import { storeOptions } from './options.ts'
+import { unpack } from './pack.ts'
 import { keyIn, SCHEMA_VERSION } from './tables.ts'
+import { decodeTxPlace, txPlaceKey } from './tx-place.ts'
 
 export class Store {
   readonly database: Database
@@ -67,11 +69,11 @@ export class Store {
   }
 
   block(hash: Hex): Uint8Array | undefined {
-    return this.database.getSync(keyIn('block', fromHex(hash)))
+    return this.#unpacked('block', hash)
   }
 
   receipts(hash: Hex): Uint8Array | undefined {
-    return this.database.getSync(keyIn('receipts', fromHex(hash)))
+    return this.#unpacked('receipts', hash)
   }
 
   signature(hash: Hex): Uint8Array | undefined {
@@ -84,7 +86,14 @@ export class Store {
     return hash && toHex(hash)
   }
 
+  /** Where a canonical transaction stands; whoever asks looks whether it does. */
   txPlace(txHash: Hex): { blockHash: Hex; index: number } | undefined {
+    const found = this.database.getSync(keyIn('txPlace', txPlaceKey(txHash)))
+    if (found) {
+      const { number, index } = decodeTxPlace(found)
+      const blockHash = this.canonicalHash(number)
+      return blockHash && { blockHash, index }
+    }
     const row = this.database.getSync(keyIn('txIndex', fromHex(txHash)))
     if (!row) return undefined
     return { blockHash: toHex(row.subarray(0, 32)), index: Number(bytesToBigint(row.subarray(32))) }
@@ -92,6 +101,11 @@ export class Store {
 
   meta(name: string): Uint8Array | undefined {
     return this.database.getSync(keyIn('meta', utf8(name)))
+  }
+
+  #unpacked(table: 'block' | 'receipts', hash: Hex): Uint8Array | undefined {
+    const row = this.database.getSync(keyIn(table, fromHex(hash)))
+    return row && unpack(row)
   }
 }
 

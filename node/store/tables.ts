@@ -3,20 +3,22 @@
  * other rooms live under `extra`, each with its own name. A new table gets a new letter here, never
  * one that was used before; a changed row layout raises `SCHEMA_VERSION`.
  */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const TABLES = {
   /** trie node hash 32 -> RLP. Archive: nothing is ever removed. */
   node: 'n',
   /** code hash 32 -> code. */
   code: 'c',
-  /** block hash 32 -> block RLP, side branches included. */
+  /** block hash 32 -> block RLP (`pack.ts`), side branches included. */
   block: 'b',
-  /** block hash 32 -> stored receipts RLP (node/chain/receipt.ts). */
+  /** block hash 32 -> stored receipts RLP (node/chain/receipt.ts; `pack.ts`). */
   receipts: 'r',
   /** number u64be -> hash of the block that is canonical there. */
   canonical: 'k',
-  /** transaction hash 32 -> canonical block hash 32 || index u32be. */
+  /** transaction hash 16 -> number u40be || index u24be of its canonical block (`tx-place.ts`). */
+  txPlace: 'i',
+  /** transaction hash 32 -> canonical block hash 32 || index u32be: as schema 1 wrote it. */
   txIndex: 't',
   /** block hash 32 -> the sequencer's signature. */
   signature: 's',

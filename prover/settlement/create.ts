@@ -95,6 +95,7 @@ export function createSettlement(
       log,
     },
   )
+  node.checks.push({ name: 'settlement', run: () => service.fatal })
   const check = async (): Promise<void> => {
     await proposer?.check()
     await challenger?.check()

@@ -5,10 +5,9 @@
  *        -> each open game: every player's move
  *        -> when all games are looked after: propose the newest verified output, if it is time
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Hex } from '../../node/base/bytes.ts'
-import { messageOf } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
+import { Loop, type LoopOptions } from '../../node/base/loop.ts'
 import { L1CallError } from '../../node/l1/errors.ts'
 import { type Attestation, attestationProof, type Output } from './attestation.ts'
 import type { SettlementContracts } from './contracts.ts'
@@ -17,10 +16,7 @@ import type { L1Calls, L1ContractCall } from './l1-calls.ts'
 import { challengerMove, type Judgement, type Move, proposerMove, type View } from './moves.ts'
 import type { Outputs } from './outputs.ts'
 
-export type SettlementOptions = {
-  readonly pollMs: number
-  readonly retryMs: number
-  readonly retryMsMax: number
+export type SettlementOptions = LoopOptions & {
   /** Outputs of blocks whose number this divides are proposed. */
   readonly intervalBlocks: bigint
 }
@@ -61,8 +57,7 @@ export class SettlementService {
   readonly #options: SettlementOptions
   readonly #modules: SettlementModules
   readonly #players: readonly Player[]
-  readonly #abort = new AbortController()
-  #loop: Promise<void> | null = null
+  readonly #loop: Loop
   #status: SettlementStatus = { openGames: 0, proposedBlock: 0n, anchorBlock: 0n, alarms: [] }
 
   constructor(options: SettlementOptions, modules: SettlementModules) {
@@ -73,6 +68,16 @@ export class SettlementService {
       ...(proposer ? [{ calls: proposer, move: proposerMove }] : []),
       ...(challenger ? [{ calls: challenger, move: challengerMove }] : []),
     ]
+    const turn = async () => {
+      await this.tick()
+      return false
+    }
+    this.#loop = new Loop(options, { name: 'settlement', log: modules.log, turn })
+  }
+
+  /** Why it has stopped for good, if it has. Attesting goes on: it is asked for, not polled. */
+  get fatal(): string | null {
+    return this.#loop.fatal?.message ?? null
   }
 
   get status(): SettlementStatus {
@@ -80,31 +85,11 @@ export class SettlementService {
   }
 
   start(): void {
-    if (this.#players.length > 0) this.#loop ??= this.#run()
+    if (this.#players.length > 0) this.#loop.start()
   }
 
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    const { pollMs, retryMs, retryMsMax } = this.#options
-    const { signal } = this.#abort
-    let failures = 0
-    while (!signal.aborted) {
-      let waitMs = pollMs
-      try {
-        await this.tick()
-        failures = 0
-      } catch (error) {
-        waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
-        if (!signal.aborted) {
-          this.#modules.log.warn('settlement waits', { error: messageOf(error), waitMs })
-        }
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => {})
-    }
+  stop(): Promise<void> {
+    return this.#loop.stop()
   }
 
   /** One look, and at most one call of each account. */

@@ -30,7 +30,7 @@ export type Command = {
   /** One word or two: `run`, `snapshot create`. */
   readonly name: string
   readonly summary: string
-  /** As help shows them: `<dir> [file]`. Optional ones are in brackets. */
+  /** As help shows them: `<dir> [file]`. Optional ones are in brackets; `[dir…]` at the end: any number. */
   readonly args?: string
   readonly flags?: Readonly<Record<string, FlagSpec>>
   /** Groups of node options that the command takes. */
@@ -72,7 +72,9 @@ export function readLine(
 /** @throws NodeError `usage` naming the flag and the one that was meant */
 export function readCall(command: Command, rest: readonly string[], environment: Texts): Call {
   const { values, positionals } = parse(command, rest)
-  const most = command.args?.split(' ').filter(Boolean).length ?? 0
+  const isOpen = command.args?.endsWith('…]') === true
+  const named = command.args?.split(' ').filter(Boolean).length ?? 0
+  const most = isOpen ? Number.POSITIVE_INFINITY : named
   const least = command.args?.split(' ').filter((word) => word.startsWith('<')).length ?? 0
   if (positionals.length > most)
     throw userError(

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 5_000
 export type Rpc = <T>(method: string, ...params: unknown[]) => Promise<T>
 
 /** @throws NodeError `rpc-unreachable`, `rpc-refused` */
-export function rpcTo(url: string): Rpc {
+export function rpcTo(url: string, timeoutMs: number = TIMEOUT_MS): Rpc {
   return async <T>(method: string, ...params: unknown[]): Promise<T> => {
     let body: { result?: T; error?: { code: number; message: string } }
     try {
@@ -14,7 +14,7 @@ export function rpcTo(url: string): Rpc {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       body = (await response.json()) as typeof body
     } catch (error) {

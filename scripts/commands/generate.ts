@@ -1,6 +1,7 @@
 /** `openledger generate`: answers a file of prompts with a model from plain files. */
 import { userError } from '../../node/base/errors.ts'
-import type { Call, Command } from '../cli/command.ts'
+import type { Command } from '../cli/command.ts'
+import { count, need } from '../cli/flags.ts'
 import { generateFile } from '../generate.ts'
 
 export const generateAnswers: Command = {
@@ -24,28 +25,16 @@ export const generateAnswers: Command = {
     if (precision !== 'f32' && precision !== 'int8') {
       throw userError('usage', `--precision is '${precision}'; it must be f32 or int8`)
     }
-    const maxNew = need(flags, 'max-new')
-    if (!/^[1-9]\d{0,5}$/.test(maxNew)) {
-      throw userError('usage', `--max-new is '${maxNew}'; it must be 1 to 999999`)
-    }
     const out = need(flags, 'out')
     const { rows, tokens } = await generateFile({
       base: need(flags, 'base'),
       adapter: flags.adapter,
       prompts: need(flags, 'prompts'),
       out,
-      maxNew: Number(maxNew),
+      maxNew: count(flags, 'max-new', 999_999),
       precision,
     })
     process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${out}\n`)
     return undefined
   },
-}
-
-function need(flags: Call['flags'], name: string): string {
-  const value = flags[name]
-  if (!value) {
-    throw userError('usage', `--${name} is missing; 'openledger generate --help' shows its use`)
-  }
-  return value
 }

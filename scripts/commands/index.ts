@@ -2,20 +2,26 @@
 import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
+import { attributeRows } from './attribute.ts'
+import { benchEngine } from './bench.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
+import { datanetCommands } from './datanet.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
 import { generateAnswers } from './generate.ts'
 import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
+import { jobCommands } from './job.ts'
 import { modelFetch } from './model.ts'
 import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
 import { token } from './token.ts'
+import { trainAdapter } from './train.ts'
 import { version } from './version.ts'
+import { worker } from './worker.ts'
 
 const help: Command = {
   name: 'help',
@@ -42,8 +48,14 @@ export const COMMANDS: readonly Command[] = [
   dbVerify,
   importChain,
   exportChain,
+  ...jobCommands,
+  worker,
   modelFetch,
   generateAnswers,
+  trainAdapter,
+  attributeRows,
+  benchEngine,
+  ...datanetCommands,
   ...accountCommands,
   configPrint,
   token,

@@ -9,6 +9,7 @@ import type { ChainConfig } from '../../genesis/chain.ts'
 import {
   DatanetRegistry,
   InferenceEscrow,
+  JobRegistry,
   ModelRegistry,
   OpenToken,
   Portal,
@@ -21,16 +22,15 @@ import {
   keccakHex,
   toHex,
   utf8,
+  ZERO_HASH,
 } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
-import { encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
+import { commitmentOf, signContribution } from '../../node/datanet/contribution.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
+import { NO_QUORUM, PUBLIC_DOMAIN } from '../../node/datanet/licence.ts'
+import { encodeRow, encodeRows, rowsRoot } from '../../node/datanet/rows.ts'
 import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
-import {
-  type DatanetVersionRef,
-  DEFAULT_TRAINING,
-  manifestHash,
-  type TrainingManifest,
-} from '../../node/model/manifest.ts'
+import type { DatanetVersionRef, TrainingManifest } from '../../node/factory/manifest.ts'
 import type { Account } from './accounts.ts'
 import type { Author } from './sotu.ts'
 import type { Call, Wallet } from './wallet.ts'
@@ -138,71 +138,86 @@ export async function createDatanet(
 ): Promise<DatanetVersionRef & { rows: number }> {
   const { authors, curator, rpc } = input
   const registry = { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi as Abi }
-  const licence = keccakHex(utf8('public domain'))
-  const created = await curator.send({
-    ...registry,
-    functionName: 'create',
-    args: [
-      input.name,
-      '{"text":"string","meta":{"year":"number"}}',
-      licence,
-      10_000,
-      curator.address,
-      [],
-    ],
-  })
-  const datanet = bytesToBigint(fromHex(created.logs[0]?.topics[1] as Hex))
-
-  const contributions = []
-  for (const author of authors) {
-    const file = await rpc<Hex>('openledger_putContent', toHex(encodeRows(author.rows)))
-    const root = rowsRoot(author.rows)
-    const salt = toHex(keccak(utf8(`${author.name} ${root}`)))
-    contributions.push({
-      contributor: author.address,
-      rowsRoot: root,
-      rowCount: author.rows.length,
-      file,
-      salt,
-    })
+  const params = {
+    name: input.name,
+    schema: '{"text":"string","meta":{"year":"number"}}',
+    licence: PUBLIC_DOMAIN,
+    treasury: curator.address,
+    limits: { rowsMax: 10_000, rowBytesMax: 65_536, rowsPerDayMax: 0, bytesPerDayMax: 0n },
+    quorum: NO_QUORUM,
+    payer: 0,
+    relayFee: 0n,
   }
-  const commits = await Promise.all(
-    contributions.map(async ({ contributor, rowsRoot: root, rowCount, salt }): Promise<Call> => {
-      const args = [datanet, contributor, root, rowCount, salt]
-      const commitment = await curator.read({ ...registry, functionName: 'commitmentFor', args })
-      return { ...registry, functionName: 'commit', args: [datanet, commitment] }
+  const created = await curator.send({ ...registry, functionName: 'create', args: [params] })
+  const datanet = bytesToBigint(fromHex(created.logs[0]?.topics[1] as Hex))
+  const chainId = await curator.reader.getChainId()
+
+  const contributions = authors.map(({ name, address, privateKey, rows }) => {
+    const file = encodeRows(rows)
+    const contribution = {
+      datanetId: datanet,
+      contributor: address,
+      rowsRoot: rowsRoot(rows),
+      contentHash: keccakHex(file),
+      rowCount: rows.length,
+      byteCount: BigInt(file.length),
+      isPrivate: false,
+      salt: keccakHex(utf8(`${name} ${keccakHex(file)}`)),
+    }
+    const signature = signContribution(contribution, { key: fromHex(privateKey), chainId })
+    return { contribution, file, signature }
+  })
+  const commitments = contributions.map(({ contribution }) => commitmentOf(contribution))
+  const sent = await curator.send({
+    ...registry,
+    functionName: 'commit',
+    args: [datanet, commitments],
+  })
+  update(0.5, `${commitments.length} committed`)
+  // A reveal counts only in a later block than its commitment, and calls are tried on the newest block.
+  await until(
+    'the next block',
+    async () => (await curator.reader.getBlockNumber({ cacheTime: 0 })) > sent.blockNumber,
+  )
+  for (const { file } of contributions) await rpc<Hex>('openledger_putContent', toHex(file))
+  const reveals = contributions.map(
+    ({ contribution, signature }): Call => ({
+      ...registry,
+      functionName: 'revealFor',
+      args: [contribution, signature],
     }),
   )
   const count = authors.length
-  const sent = await curator.sendAll(commits, (done) =>
-    update(done / (2 * count), `${done} committed`),
-  )
-  // A reveal counts only in a later block than its commitment, and calls are tried on the newest block.
-  const last = sent.reduce((a, { blockNumber }) => (blockNumber > a ? blockNumber : a), 0n)
-  await until(
-    'the next block',
-    async () => (await curator.reader.getBlockNumber({ cacheTime: 0 })) > last,
-  )
-  const reveals = contributions.map(
-    ({ contributor, rowsRoot: root, rowCount, salt }): Call => ({
-      ...registry,
-      functionName: 'revealFor',
-      args: [contributor, datanet, root, rowCount, salt],
-    }),
-  )
   await curator.sendAll(reveals, (done) => update(0.5 + done / (2 * count), `${done} revealed`))
 
   const manifest = encodeVersionManifest({
     version: 1,
-    contributions: contributions.map(({ salt: _, ...contribution }) => contribution),
+    contributions: contributions.map(({ contribution }) => ({
+      contributor: contribution.contributor,
+      rowsRoot: contribution.rowsRoot,
+      rowCount: contribution.rowCount,
+      file: contribution.contentHash,
+    })),
   })
   const hash = await rpc<Hex>('openledger_putContent', toHex(manifest))
   const rows = authors.flatMap(({ address, rows: own }) =>
     own.map((row) => ({ contributor: address, row })),
   )
+  const index = new GroupIndex()
+  const groups = encodeGroups({
+    asOf: sent.blockNumber,
+    rows: rows.map(({ row }) => index.add(keccak(encodeRow(row)), row.text)),
+  })
+  const groupsHash = await rpc<Hex>('openledger_putContent', toHex(groups))
   const root = versionRoot(rows)
-  const args = [datanet, root, rows.length, `0x${'00'.repeat(32)}`, hash]
-  await curator.send({ ...registry, functionName: 'publish', args })
+  const version = {
+    parent: ZERO_HASH,
+    rowsRoot: root,
+    manifestHash: hash,
+    groupsHash,
+    contributions: contributions.map(({ contribution }) => contribution.rowsRoot),
+  }
+  await curator.send({ ...registry, functionName: 'publish', args: [datanet, version] })
   return {
     datanet: datanet.toString(),
     version: 1,
@@ -213,88 +228,110 @@ export async function createDatanet(
 }
 
 export type TrainedModel = {
-  readonly manifestHash: Hex
-  readonly adapterHash: Hex
-  readonly artefactHash: Hex
-  readonly leavesRoot: Hex
+  readonly modelId: Hex
   readonly losses: readonly number[]
-  readonly contributors: readonly Hex[]
-  readonly chunks: readonly Hex[]
-  readonly seal: Hex
+  readonly contributors: number
+  /** Pieces of the attribution table, in the state. */
+  readonly chunks: number
 }
 
 type JobView = {
   readonly state: string
-  readonly error?: string
-  readonly progress?: { phase: string; step: number; steps: number; loss?: number; stage?: string }
-  readonly result?: TrainedModel
+  readonly error: { readonly message: string } | null
+  readonly progress: {
+    readonly phase: string
+    readonly step: number
+    readonly steps: number
+    readonly loss?: number
+    readonly stage?: string
+  } | null
+  readonly points: readonly (readonly [step: number, loss: number, gradNorm: number])[]
+  readonly result: { readonly contributors: readonly Hex[]; readonly chunks: readonly Hex[] } | null
+  readonly modelId: Hex | null
 }
 
-/** Registers the base, commits the manifest, and lets the node train. */
+type DraftView = {
+  readonly manifest: TrainingManifest
+  readonly terms: TermsView
+  readonly estimate: { readonly fee: string; readonly seconds: { readonly total: number } }
+}
+
+type TermsView = {
+  readonly manifest: {
+    readonly datanetIds: readonly string[]
+    readonly evaluationIds: readonly string[]
+  }
+  readonly deadline: string
+}
+
+/** Registers the base, commits the job with its fee, and waits until its model is on chain. */
 export async function train(
-  input: { datanet: DatanetVersionRef; builder: Wallet; rpc: Rpc },
+  input: { name: string; datanet: DatanetVersionRef; builder: Wallet; rpc: Rpc },
   update: Update,
-): Promise<{ model: TrainedModel; manifest: TrainingManifest }> {
-  const { builder, rpc } = input
-  const { datanet, version, rowsRoot: root, manifestHash: versionManifest } = input.datanet
-  const registry = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi }
-  const info = await rpc<{
-    baseModel: { hash: Hex; name: string; licence: string }
-    kernelSet: number
-  }>('openledger_nodeInfo')
-  const manifest: TrainingManifest = {
-    ...DEFAULT_TRAINING,
-    base: info.baseModel.hash,
-    kernelSet: info.kernelSet,
-    datanets: [{ datanet, version, rowsRoot: root, manifestHash: versionManifest }],
-  }
-  const { name, licence } = info.baseModel
+): Promise<TrainedModel> {
+  const { builder, rpc, datanet } = input
+  const { baseModel } = await rpc<{ baseModel: { hash: Hex; name: string; licence: string } }>(
+    'openledger_nodeInfo',
+  )
   await builder.send({
-    ...registry,
+    address: OPENLEDGER.modelRegistry,
+    abi: ModelRegistry.abi as Abi,
     functionName: 'registerBase',
-    args: [manifest.base, name, licence],
+    args: [baseModel.hash, baseModel.name, baseModel.licence],
   })
-  const hash = manifestHash(manifest)
-  const args = [hash, manifest.base, [BigInt(datanet)], [version]]
-  await builder.send({ ...registry, functionName: 'commitManifest', args })
-
-  const id = await rpc<Hex>('openledger_submitJob', manifest)
-  const model = await until('the training', async () => {
+  const draft = await rpc<DraftView>('openledger_draftJob', {
+    name: input.name,
+    datanets: [{ datanet: datanet.datanet, version: datanet.version }],
+  })
+  await builder.send({
+    address: OPENLEDGER.jobRegistry,
+    abi: JobRegistry.abi as Abi,
+    functionName: 'submit',
+    args: [termsOf(draft.terms)],
+    value: BigInt(draft.estimate.fee),
+  })
+  const id = await rpc<Hex>('openledger_submitJob', draft.manifest)
+  return until('the training', async () => {
     const job = await rpc<JobView>('openledger_getJob', id)
-    if (job.state === 'failed') throw userError('job-failed', `the training failed: ${job.error}`)
+    if (job.state === 'failed' || job.state === 'cancelled')
+      throw userError('job-failed', `the training ${job.state}: ${job.error?.message}`)
     if (job.progress) update(...progressOf(job.progress))
-    return job.result
+    const { result, modelId } = job
+    if (!result || !modelId) return null
+    return {
+      modelId,
+      losses: job.points.map(([, loss]) => loss),
+      contributors: result.contributors.length,
+      chunks: result.chunks.length,
+    }
   })
-  return { model, manifest }
 }
 
-/** Uploads the table chunk by chunk, seals it, sets the price. The model's id on chain. */
-export async function registerModel(
-  input: { name: string; model: TrainedModel; builder: Wallet; rateIn: bigint; rateOut: bigint },
-  update: Update,
-): Promise<Hex> {
-  const { model, builder } = input
-  const registry = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi }
-  for (const [i, chunk] of model.chunks.entries()) {
-    await builder.send({ ...registry, functionName: 'putChunk', args: [chunk] })
-    update((i + 1) / (model.chunks.length + 2), `chunk ${i + 1} of ${model.chunks.length}`)
+/** JSON has no bigints. */
+function termsOf(terms: TermsView): object {
+  const { manifest, deadline } = terms
+  return {
+    ...terms,
+    deadline: BigInt(deadline),
+    manifest: {
+      ...manifest,
+      datanetIds: manifest.datanetIds.map(BigInt),
+      evaluationIds: manifest.evaluationIds.map(BigInt),
+    },
   }
-  const params = {
-    manifestHash: model.manifestHash,
-    adapterHash: model.adapterHash,
-    artefactHash: model.artefactHash,
-    leavesRoot: model.leavesRoot,
-    name: input.name,
-    sealManifest: model.seal,
-  }
-  await builder.send({ ...registry, functionName: 'registerModel', args: [params] })
-  const modelId = keccakHex(fromHex(model.seal))
-  await builder.send({
-    ...registry,
+}
+
+/** The owner's price, wei per token. */
+export async function setRates(
+  modelId: Hex,
+  input: { builder: Wallet; rateIn: bigint; rateOut: bigint },
+): Promise<void> {
+  await input.builder.send({
+    address: OPENLEDGER.modelRegistry,
+    abi: ModelRegistry.abi as Abi,
     functionName: 'setRates',
     args: [modelId, input.rateIn, input.rateOut],
   })
-  return modelId
 }
 
 /** Prepaid balance from which the payer's vouchers draw. */
@@ -307,5 +344,6 @@ function progressOf(progress: NonNullable<JobView['progress']>): [number, string
   const { phase, step, steps, loss, stage } = progress
   const part = steps === 0 ? 0 : step / steps
   if (phase === 'train') return [part / 2, `step ${step} of ${steps}, loss ${loss?.toFixed(3)}`]
-  return [0.5 + part / 2, `attribution index: ${stage}`]
+  if (phase === 'register') return [0.9 + part / 10, `attribution table: ${step} of ${steps}`]
+  return [0.5 + 0.4 * part, `${phase}: ${stage}`]
 }

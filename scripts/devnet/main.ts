@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import { devnetAccount, devnetAccounts } from './accounts.ts'
 import { ask, awaitVerdict } from './ask.ts'
-import { bridge, createDatanet, createRpc, fundEscrow, registerModel, train } from './economy.ts'
+import { bridge, createDatanet, createRpc, fundEscrow, setRates, train } from './economy.ts'
 import { Progress } from './progress.ts'
 import { printOutcome } from './report.ts'
 import { loadAuthors } from './sotu.ts'
@@ -110,19 +110,17 @@ async function live(
     (update) => createDatanet({ name: 'State of the Union', authors, curator, rpc }, update),
     ({ rows }) => `${rows} rows of ${authors.length} authors`,
   )
-  const { model } = await progress.step(
-    'fine-tune and attribution index',
-    (update) => train({ datanet, builder, rpc }, update),
-    ({ model: { losses } }) => `loss ${losses[0]?.toFixed(3)} to ${losses.at(-1)?.toFixed(3)}`,
+  const model = await progress.step(
+    'ModelFactory: fine-tune, index, register',
+    (update) => train({ name: MODEL_NAME, datanet, builder, rpc }, update),
+    ({ losses, chunks }) =>
+      `loss ${losses[0]?.toFixed(3)} to ${losses.at(-1)?.toFixed(3)}, ${chunks} chunks in state`,
   )
-  const modelId = await progress.step(
-    'register the model',
-    (update) =>
-      registerModel(
-        { name: MODEL_NAME, model, builder, rateIn: RATE_IN, rateOut: RATE_OUT },
-        update,
-      ),
-    (id) => `${model.chunks.length} chunks in state, id ${id.slice(0, 18)}…`,
+  const { modelId } = model
+  await progress.step(
+    'set the price',
+    () => setRates(modelId, { builder, rateIn: RATE_IN, rateOut: RATE_OUT }),
+    () => `model ${modelId.slice(0, 18)}…`,
   )
   const answer = await progress.step(
     'paid inference, settled',

@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, encodeChainConfig, type SystemConfig } from '../../genesis/chain.ts'
+import {
+  type ChainConfig,
+  economyOf,
+  encodeChainConfig,
+  type Governance,
+  type SystemConfig,
+} from '../../genesis/chain.ts'
 import { AttestationVerifier, OpenToken } from '../../genesis/contracts.generated.ts'
 import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
@@ -67,6 +73,17 @@ export async function startL1(
   return { l1, config }
 }
 
+/** A proposal's whole life in a minute; its exit window is still longer than a withdrawal. */
+const GOVERNANCE: Governance = {
+  votingDelay: 5n,
+  votingPeriod: 20n,
+  proposalThreshold: 100n,
+  quorumPercent: 4n,
+  exitWindow: 30n,
+  unbondingSeconds: 180n,
+  vestingStart: 0n,
+}
+
 /** Without its bond a validator's signature does not count. */
 async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void> {
   const wallet = createWallet(devnetAccount('deployer'), { rpc, chainId: deployed.l1ChainId })
@@ -80,7 +97,7 @@ async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void
 
 async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<ChainConfig> {
   const { timestamp, ...l1 } = deployed.genesisL1
-  const config: ChainConfig = {
+  const plain: ChainConfig = {
     l1ChainId: deployed.l1ChainId,
     l2ChainId: L2_CHAIN_ID,
     genesis: {
@@ -105,6 +122,7 @@ async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<Ch
       ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
     },
   }
+  const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE } }
   const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
 }

@@ -4,6 +4,8 @@
  */
 import {
   type Abi,
+  BaseError,
+  ContractFunctionRevertedError,
   createPublicClient,
   createWalletClient,
   defineChain,
@@ -66,7 +68,11 @@ export function createWallet(
     signer,
 
     async send(call: Call): Promise<TransactionReceipt> {
-      const { request } = await reader.simulateContract({ ...call, account: signer } as never)
+      const { request } = await reader
+        .simulateContract({ ...call, account: signer } as never)
+        .catch((error) => {
+          throw refusal(call, error)
+        })
       return confirmed(await writer.writeContract(request as never), call.functionName)
     },
 
@@ -88,4 +94,15 @@ export function createWallet(
       return reader.readContract(call as never) as Promise<T>
     },
   }
+}
+
+/** A contract's refusal in its own words, on one line. */
+function refusal({ functionName }: Call, error: unknown): unknown {
+  const reverted =
+    error instanceof BaseError
+      ? error.walk((cause) => cause instanceof ContractFunctionRevertedError)
+      : null
+  if (!(reverted instanceof ContractFunctionRevertedError) || !reverted.data) return error
+  const { errorName, args = [] } = reverted.data
+  return userError('refused', `${functionName} is refused: ${errorName}(${args.join(', ')})`)
 }

@@ -18,7 +18,24 @@ export async function examineL1(
   const endpoints = await Promise.all(options.l1Rpc.map((url) => examineRpc(url, config)))
   const beacons = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
   const blobs = await Promise.all(beacons.map((url) => examineBeacon(url)))
-  return [...endpoints.flat(), ...blobs, ...(await forwarding(options, config))]
+  return [
+    ...endpoints.flat(),
+    ...agreement(options),
+    ...blobs,
+    ...(await forwarding(options, config)),
+  ]
+}
+
+/** With one endpoint, L1 is what it says it is. */
+function agreement({ l1Rpc, l1Quorum }: NodeOptions): Finding[] {
+  const { size } = new Set(l1Rpc)
+  if (size < l1Quorum) {
+    const remedy = 'name more endpoints with --l1-rpc, or lower --l1-quorum'
+    return [wrong('l1 agreement', `${size} endpoints, and ${l1Quorum} must agree`, remedy)]
+  }
+  if (size > 2) return [ok('l1 agreement', `${size} endpoints are compared`)]
+  const detail = size === 1 ? 'one endpoint: its word is taken' : 'two endpoints: they can disagree'
+  return [warn('l1 agreement', detail, 'name three endpoints of different operators with --l1-rpc')]
 }
 
 async function examineRpc(url: string, config: ChainConfig | null): Promise<Finding[]> {

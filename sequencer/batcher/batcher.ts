@@ -9,11 +9,11 @@
  *
  * Nothing is decided by memory: a batcher that starts on the same outbox goes on where the other ended.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../../node/base/bytes.ts'
-import { messageOf, NodeError } from '../../node/base/errors.ts'
+import type { NodeError } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
+import { Loop } from '../../node/base/loop.ts'
 import type { Block } from '../../node/chain/types.ts'
 import type { BlobArchive } from '../../node/l1/blob-archive.ts'
 import { costAtMost } from '../../node/l1/fees.ts'
@@ -94,15 +94,13 @@ export class Batcher {
   readonly #backlog: Backlog
   readonly #announced = new Set<Hex>()
   readonly #foreign = new Set<bigint>()
-  readonly #abort = new AbortController()
+  readonly #loop: Loop
   #turn: Promise<unknown> = Promise.resolve()
-  #loop: Promise<void> | null = null
   #lastPostMs: number
   #noBlobsUntilMs = Number.NEGATIVE_INFINITY
   /** The kind of transaction that the pool holds of us, when it told so. */
   #kindInPool: Submission['kind'] | null = null
   #waiting: string | null = null
-  #fatal: NodeError | null = null
   #balance: BatcherStatus['balance'] = null
   #lastPosted: Posted | null = null
   /** Of the last transaction that landed: what a batch usually is. */
@@ -117,6 +115,11 @@ export class Batcher {
     this.#backlog = new Backlog(modules.chain)
     const { sender, outbox, config } = modules
     this.#txs = new TxManager(options, { inbox: config.batchInbox, sender, outbox, log: this.#log })
+    const turn = async () => {
+      await this.tick()
+      return false
+    }
+    this.#loop = new Loop(options, { name: 'batcher', log: this.#log, turn })
   }
 
   /** The newest transaction of ours in an L1 block. */
@@ -126,14 +129,14 @@ export class Batcher {
 
   /** Why it has stopped for good, if it has: a bug in the encoder, and nothing was posted. */
   get fatal(): NodeError | null {
-    return this.#fatal
+    return this.#loop.fatal
   }
 
   status(): BatcherStatus {
     return {
       address: this.#modules.sender.address,
-      waiting: this.#waiting,
-      fatal: this.#fatal?.message ?? null,
+      waiting: this.#loop.failure ?? this.#waiting,
+      fatal: this.fatal?.message ?? null,
       balance: this.#balance,
       backlogBytes: this.#backlog.bytes(),
       ...this.#counts,
@@ -145,36 +148,12 @@ export class Batcher {
 
   start(): void {
     if (this.#options.dataAvailability !== 'calldata') loadKzg()
-    this.#loop ??= this.#run()
+    this.#loop.start()
   }
 
   /** Ends after the step under way; what is in the outbox is sent on the next start. */
-  async stop(): Promise<void> {
-    this.#abort.abort()
-    await this.#loop
-  }
-
-  async #run(): Promise<void> {
-    const { pollMs, retryMs, retryMsMax } = this.#options
-    const { signal } = this.#abort
-    let failures = 0
-    while (!signal.aborted) {
-      let waitMs = pollMs
-      try {
-        await this.tick()
-        failures = 0
-      } catch (error) {
-        waitMs = Math.min(retryMs * 2 ** failures++, retryMsMax)
-        this.#waiting = messageOf(error)
-        if (error instanceof NodeError && error.severity === 'fatal') {
-          this.#fatal = error
-          this.#log.error('batcher has stopped', { error: messageOf(error) })
-          return
-        }
-        this.#log.warn('batcher waits', { error: messageOf(error), waitMs })
-      }
-      await delay(waitMs, undefined, { signal }).catch(() => {})
-    }
+  stop(): Promise<void> {
+    return this.#loop.stop()
   }
 
   /** One look and at most one new range. `force` posts whatever there is, however young. */

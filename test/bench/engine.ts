@@ -16,7 +16,7 @@ import {
   sketchQuery,
   trainLora,
 } from '../../native/index.ts'
-import { DEFAULT_TRAINING } from '../../node/model/manifest.ts'
+import { DEFAULT_TRAINING } from '../../node/factory/manifest.ts'
 import { loadAuthors } from '../../scripts/devnet/sotu.ts'
 import { conditions, load, median } from './conditions.ts'
 

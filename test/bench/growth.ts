@@ -21,11 +21,13 @@ import {
 } from '../support/chain.ts'
 import { conditions, median } from './conditions.ts'
 import { benchAccount, type Sender, signAll } from './load.ts'
+import { type Panel, writePlot } from './plot.ts'
 
 const HELP = `usage: node test/bench/growth.ts [options]
 
   --blocks N      longest chain, a power of ten (10000)
   --accounts N    largest state, a power of ten (100000)
+  --svg FILE      plot it too
   --dir PATH      where the databases go for the run (a temporary folder)
   --help
 `
@@ -51,6 +53,7 @@ async function main(): Promise<void> {
     options: {
       blocks: { type: 'string', default: '10000' },
       accounts: { type: 'string', default: '100000' },
+      svg: { type: 'string' },
       dir: { type: 'string', default: tmpdir() },
       help: { type: 'boolean', default: false },
     },
@@ -59,11 +62,33 @@ async function main(): Promise<void> {
   if (values.help || !(blocks >= SMALLEST && accounts >= SMALLEST)) {
     return void process.stdout.write(HELP)
   }
-  console.log(conditions())
+  const measuredOn = conditions()
+  console.log(measuredOn)
   const length = await series(values.dir, blocks, 1)
   show('blocks in the chain, a transfer each', length)
   const size = await series(values.dir, accounts, PER_BLOCK)
   show(`accounts in the state, made by transfers, ${PER_BLOCK} a block`, size)
+  if (values.svg) writePlot(values.svg, measuredOn, panelsOf(length, size))
+}
+
+function panelsOf(length: readonly Row[], size: readonly Row[]): Panel[] {
+  const panel = (title: string, of: (row: Row) => number): Panel => ({
+    title,
+    series: [
+      { name: 'blocks in the chain', points: pointsOf(length, of) },
+      { name: 'accounts in the state', points: pointsOf(size, of) },
+    ],
+  })
+  return [
+    panel(`import of ${PROBE_TRANSFERS} transfers, ms`, ({ importMs }) => importMs),
+    panel('opening, ms', ({ openMs }) => openMs),
+    panel('disk, bytes for each', ({ diskBytes, size }) => diskBytes / size),
+    panel('memory, MiB', ({ memoryBytes }) => memoryBytes / 2 ** 20),
+  ]
+}
+
+function pointsOf(rows: readonly Row[], of: (row: Row) => number): Panel['series'][0]['points'] {
+  return rows.map((row) => ({ size: row.size, value: of(row) }))
 }
 
 /** Grows a chain by transfers, `perBlock` in each, and measures at every power of ten. */

@@ -116,7 +116,8 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 50))
 }
 
-function sizeOf(dir: string): number {
+/** Bytes of everything below. */
+export function sizeOf(dir: string): number {
   return Number(execFileSync('du', ['-sb', dir], { encoding: 'utf8' }).split('\t')[0])
 }
 

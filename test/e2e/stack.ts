@@ -6,7 +6,7 @@ import {
   createRpc,
   fundEscrow,
   type Rpc,
-  registerModel,
+  setRates,
   train,
 } from '../../scripts/devnet/economy.ts'
 import { loadAuthors } from '../../scripts/devnet/sotu.ts'
@@ -64,9 +64,9 @@ export async function startLive(dir: string): Promise<Live> {
     { name: 'speeches', authors, curator: wallet('curator'), rpc },
     silent,
   )
-  const { model } = await train({ datanet, builder, rpc }, silent)
+  const { modelId } = await train({ name: MODEL, datanet, builder, rpc }, silent)
   const rates = { rateIn: 10_000_000_000_000n, rateOut: 30_000_000_000_000n }
-  await registerModel({ name: MODEL, model, builder, ...rates }, silent)
+  await setRates(modelId, { builder, ...rates })
   await fundEscrow(alice, '100')
   return live
 }

@@ -19,7 +19,7 @@ import {
 import { entryPoint07Abi, entryPoint08Abi, toPackedUserOperation } from 'viem/account-abstraction'
 import { privateKeyToAccount } from 'viem/accounts'
 import { OP, STANDARD } from '../../genesis/addresses.ts'
-import { WOPEN } from '../../genesis/contracts.generated.ts'
+import { PayableWOPEN } from '../../genesis/contracts.generated.ts'
 import { PREINSTALLS, SENDER_CREATORS } from '../../genesis/preinstalls.ts'
 import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
 import { creationCodeOf } from '../../node/preinstalls.ts'
@@ -116,7 +116,7 @@ t.test('nothing else was left behind by the deployments', async (t) => {
 })
 
 t.test('OPEN wraps and unwraps one to one', async (t) => {
-  const wopen = { address: OP.wopen, abi: WOPEN.abi }
+  const wopen = { address: OP.wopen, abi: PayableWOPEN.abi }
   await world.send(alice, wopen, 'deposit', [], { value: 5n * ETHER })
   t.equal(await world.read(wopen, 'balanceOf', [alice.address]), 5n * ETHER)
   await world.send(alice, wopen, 'transfer', [bob.address, 2n * ETHER])
@@ -139,7 +139,7 @@ t.test('Permit2 moves tokens by a signature for this chain', async (t) => {
   ])
   const permit2 = { address: at('permit2'), abi }
   const domain = { name: 'Permit2', chainId: CHAIN_ID, verifyingContract: permit2.address }
-  const wopen = { address: OP.wopen, abi: WOPEN.abi }
+  const wopen = { address: OP.wopen, abi: PayableWOPEN.abi }
   await world.send(alice, wopen, 'deposit', [], { value: ETHER })
   await world.send(alice, wopen, 'approve', [permit2.address, maxUint160])
   const permitted = { token: OP.wopen, amount: 7n }

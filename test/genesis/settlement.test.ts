@@ -1,7 +1,8 @@
 /** One paid, attributed answer on chain, and every way of getting money out of it that must not work. */
 import t, { type Test } from 'tap'
 import { keccak256 } from 'viem'
-import { toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { fromHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { type Claim, decodeClaims, mix } from '../../precompiles/mix.ts'
 import { alice, bob, ETHER } from '../support/chain.ts'
 import { carol, Economy, economy, operator, provider } from '../support/economy.ts'
 import {
@@ -19,6 +20,7 @@ import {
   SHARES,
   settlementOf,
   TREASURY,
+  table,
 } from '../support/model.ts'
 
 const PREPAID = 10n * ETHER
@@ -262,6 +264,7 @@ t.test('a policy, once added, stays as it is and within the bounds', async (t) =
   const world = await openWorld(t)
   const parts = (platform: number, modelOwner: number, stakers: number, contributors: number) => [
     { platform, modelOwner, stakers, contributors },
+    { gradient: 10_000, span: 0, retrieval: 0 },
   ]
   const add = (...input: Parameters<typeof parts>): Promise<string> =>
     world.refusal(operator, policies, 'addPolicy', parts(...input))
@@ -290,4 +293,104 @@ t.test('a wallet contract can pay and provide by ERC-1271', async (t) => {
   const receipt = receiptOf({ payer: wallet, provider: wallet })
   await settle(world, settlementOf(receipt, { providerSignature: toHex(new Uint8Array(3)) }))
   t.equal(await world.read(escrow, 'balanceOf', [wallet]), ETHER - receipt.fee)
+})
+
+/** 17 bytes: kind, contributor, row, start, length, score. */
+const claimOf = (kind: number, contributor: number, score: number): string =>
+  [
+    [kind, 2],
+    [contributor, 8],
+    [0, 8],
+    [0, 4],
+    [6, 4],
+    [score, 8],
+  ]
+    .map(([value, width]) => (value as number).toString(16).padStart(width as number, '0'))
+    .join('')
+
+t.test('claims of spans are paid by the policy, beside the gradient', async (t) => {
+  const world = await openWorld(t)
+  // The gradient pays alice 2/3 and bob 1/3; two quotations, carol's three times bob's.
+  const claims = `0x${claimOf(1, 2, 300)}${claimOf(1, 1, 100)}` as const
+  const sketch = Int8Array.of(1, 0)
+  const twin = mix(
+    { k: 2, top: 2, sums: table.sums, multipliers: Uint32Array.of(1, 1, 1) },
+    sketch,
+    decodeClaims(fromHex(claims), 3) as Claim[],
+    { gradient: 6_000, span: 3_000, retrieval: 1_000 },
+  )
+  t.same(
+    twin.map(({ index }) => index),
+    [0, 1, 2],
+    'alice 4/9, bob 11/36, carol 1/4',
+  )
+  t.equal(twin[2]?.weight, 1n << 30n)
+  const shares = twin.map(({ index, weight }) => [index, weight] as const)
+  const receipt = receiptOf({
+    claimsHash: keccak256(claims),
+    attributionRoot: attributionRoot(shares),
+  })
+  t.match(await refusal(world, settlementOf(receipt)), /^WrongClaims/)
+  const bad = receiptOf({ claimsHash: keccak256('0x01') })
+  t.match(await refusal(world, settlementOf(bad, { claims: '0x01' })), /^AttributionFailed/)
+  const { events } = await settle(world, settlementOf(receipt, { claims }))
+  const paid = events.filter(({ name }) => name === 'Attributed').map(({ args }) => args)
+  t.equal(
+    paid.reduce((sum, { amount }) => sum + (amount as bigint), 0n),
+    5_517n,
+  )
+  t.equal(paid[2]?.amount, 1_379n, 'a quarter of the contributors part')
+})
+
+/** What settlement of `receiptOf()` books. */
+const booked = (): [string, string[], bigint[]] => [
+  bob.address,
+  [economy.platformTreasury, operator.address, economy.stakersPool, alice.address, bob.address],
+  [1_103n, 2_206n, 2_206n, 3_678n, 1_839n],
+]
+
+t.test('a reported receipt pays nobody until it is resolved', async (t) => {
+  const world = await openWorld(t)
+  const hash = hashOfReceipt(receiptOf())
+  const [payer, accounts, amounts] = booked()
+  const why = ['tokens', 'token 3: claimed 7, found 9']
+  const args = [hash, payer, accounts, amounts, ...why]
+  const report = (value = ETHER, changed = args): Promise<string> =>
+    world.refusal(carol, receipts, 'report', changed, value)
+  t.match(await report(), /^NotSettled/)
+  await settle(world, settlementOf(receiptOf()))
+  t.match(await report(ETHER - 1n), /^WrongBond/)
+  const wrong = [hash, payer, accounts, [1_104n, 2_206n, 2_206n, 3_677n, 1_839n], ...why]
+  t.match(await report(ETHER, wrong), /^WrongPayouts/)
+  const { events } = await world.send(carol, receipts, 'report', args, { value: ETHER })
+  t.match(events.find(({ name }) => name === 'ReceiptReported')?.args, { stage: 'tokens' })
+  t.match(await report(), /^AlreadyReported/)
+  for (const account of accounts) t.equal(await pendingOf(world, account), 0n)
+  t.equal(await world.read(rewards, 'totalHeld'), 11_032n)
+  const verdict = (upheld: boolean): unknown[] => [hash, payer, accounts, amounts, upheld]
+  t.match(await world.refusal(carol, receipts, 'resolve', verdict(true)), /^NotArbiter/)
+  t.match(await world.refusal(carol, receipts, 'resolve', verdict(false)), /^StillOpen/)
+
+  await world.send(operator, receipts, 'resolve', verdict(true))
+  t.equal(await world.read(escrow, 'balanceOf', [bob.address]), PREPAID, 'the payer has it back')
+  t.equal(world.balance(rewards.address), 0n)
+  t.equal(world.balance(receipts.address), 0n, 'and the reporter its bond')
+  t.match(await world.refusal(operator, receipts, 'resolve', verdict(true)), /^NotReported/)
+})
+
+t.test('a dismissed report costs its bond and delays the payouts, no more', async (t) => {
+  const world = await openWorld(t, 60n)
+  const [payer, accounts, amounts] = booked()
+  const hash = hashOfReceipt(receiptOf())
+  await settle(world, settlementOf(receiptOf()))
+  const args = [hash, payer, accounts, amounts, 'sketch', 'made up']
+  await world.send(carol, receipts, 'report', args, { value: ETHER })
+  await world.send(operator, receipts, 'resolve', [hash, payer, accounts, amounts, false])
+  t.equal(world.balance(economy.platformTreasury as `0x${string}`), ETHER)
+  t.equal(await pendingOf(world, alice.address), 3_678n)
+  t.equal(world.balance(rewards.address), 11_032n)
+  t.equal(await world.read(rewards, 'totalHeld'), 0n)
+  await world.pass(300n)
+  t.equal(await world.read(rewards, 'claimable', [alice.address]), 3_678n)
+  t.match(await world.refusal(carol, receipts, 'report', args, ETHER), /^AlreadyFinal/)
 })

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { PRECOMPILE } from '../../genesis/addresses.ts'
 import { CONTRIBUTORS_MAX, SCORE_BATCH_MAX, SKETCH_ENTRIES_MAX } from '../../genesis/limits.ts'
-import { concatBytes, fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { concatBytes, fromHex, type Hex, keccak, keccakHex, toHex } from '../../node/base/bytes.ts'
 import { scoreGas } from '../../precompiles/gas.ts'
 import { WEIGHT_ONE } from '../../precompiles/score.ts'
 import {
@@ -29,6 +29,21 @@ const table = tableOf([
 ])
 const sketch = sketchOf([2, 1, -1])
 
+/** By the rule in genesis/README.md, without the code under test. */
+const [left, right] = [0, 3].map((index) =>
+  keccak(
+    fromHex(`0x00${index.toString(16).padStart(8, '0')}`),
+    fromHex(accountOf(index)),
+    fromHex('0x0000000080000000'),
+  ),
+) as [Uint8Array, Uint8Array]
+const halfWord = fromHex('0x0000000080000000')
+const sumRootByHand = keccakHex(
+  Uint8Array.of(2),
+  keccak(Uint8Array.of(1), left, halfWord, right, halfWord),
+  fromHex('0x0000000100000000'),
+)
+
 t.test('pays by score, with the root of what it pays', async (t) => {
   const bench = new PrecompileBench()
   const id = await bench.register(table)
@@ -40,7 +55,7 @@ t.test('pays by score, with the root of what it pays', async (t) => {
     accounts: [accountOf(0), accountOf(3)],
     indices: [0, 3],
     weights: [half, half],
-    root: keccakHex(fromHex('0x000000000000000080000000'), fromHex('0x000000030000000080000000')),
+    root: sumRootByHand,
   })
   t.equal(gasUsed, scoreGas({ k: 3, contributors: 4, chunks: 1 }, 1))
 })

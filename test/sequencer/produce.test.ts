@@ -2,6 +2,7 @@ import t from 'tap'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import type { Chain } from '../../node/chain/chain.ts'
+import { txHash } from '../../node/chain/tx.ts'
 import type { Block } from '../../node/chain/types.ts'
 import { l2RefOf } from '../../node/derive/l2-ref.ts'
 import { PRODUCER_DEFAULTS, Producer, type ProducerModules } from '../../sequencer/produce.ts'
@@ -21,11 +22,16 @@ const origin = {
 }
 
 /** A producer on a real chain, with a clock that stands `seconds` after genesis. */
-function aProducer(chain: Chain, seconds: number, change: Partial<ProducerModules> = {}) {
+function aProducer(
+  chain: Chain,
+  seconds: number,
+  change: Partial<ProducerModules> = {},
+  options: Partial<typeof PRODUCER_DEFAULTS> = {},
+) {
   const told: string[] = []
   const published: bigint[] = []
   const producer = new Producer(
-    { ...PRODUCER_DEFAULTS, retryDelayMs: 1, retryDelayMsMax: 4 },
+    { ...PRODUCER_DEFAULTS, retryDelayMs: 1, retryDelayMsMax: 4, ...options },
     {
       config: testConfig,
       chain,
@@ -169,5 +175,52 @@ t.test(
       Math.max(...late) <= PRODUCER_DEFAULTS.lateMsMax + HEAVY_MS,
       `late by ${late.join(', ')} ms`,
     )
+  },
+)
+
+/** JUMPDEST PUSH0 JUMP as initcode: burns all the gas it is given. */
+const ENDLESS = Uint8Array.of(0x5b, 0x5f, 0x56)
+
+t.test(
+  'a transaction that computes for longer than a block has is first once, then given up',
+  async (t) => {
+    const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+    t.teardown(close)
+    const cheap = signedTx(bob, { nonce: 0n, to: alice.address, value: 1n })
+    const heavy = signedTx(alice, { nonce: 0n, to: null, data: ENDLESS, gasLimit: 16_000_000n })
+    const firsts: (string | null)[] = []
+    const skipped: { hash: string; reason: { code: string; message: string } }[] = []
+    // A clock that moves only when it is asked: each look is a millisecond, a transfer has one or two.
+    let ms = GENESIS_MS + 60_000
+    let block = 0
+    const { producer, published } = aProducer(
+      chain,
+      60,
+      {
+        now: () => ++ms,
+        candidates: (first) => {
+          firsts.push(first)
+          block++
+          // The first block has used most of its time when the heavy one comes.
+          if (block > 1) return first ? [heavy] : []
+          return (function* () {
+            yield cheap
+            ms += 300
+            yield heavy
+          })()
+        },
+        onSkipped: (list) => void skipped.push(...list),
+      },
+      { lateMsMax: 10 ** 9, fillMsMax: 600 },
+    )
+    for (let i = 0; i < 3; i++) await producer.produceIfDue()
+    t.same(published, [1n, 2n, 3n], 'no block waits for it')
+    t.equal(chain.blockByNumber(1n)?.transactions.length, 2, 'what stood before it is in')
+    t.same(
+      skipped.map(({ reason }) => reason.code),
+      ['out-of-time', 'computes-too-long'],
+    )
+    t.same(firsts, [null, txHash(heavy), null], 'the second block is its own')
+    t.match(skipped[1]?.reason.message, /computed for \d+ ms .* split it/)
   },
 )

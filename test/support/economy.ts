@@ -10,7 +10,7 @@ import {
   encodeFunctionData,
 } from 'viem'
 import { genesisAlloc } from '../../genesis/alloc.ts'
-import { type ChainConfig, economyOf } from '../../genesis/chain.ts'
+import { type ChainConfig, economyOf, type Governance } from '../../genesis/chain.ts'
 import * as contracts from '../../genesis/contracts.generated.ts'
 import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
 import type { Chain } from '../../node/chain/chain.ts'
@@ -34,6 +34,17 @@ export const provider: Wallet = walletOf(4)
 export const operator: Wallet = walletOf(5)
 export const PEOPLE: readonly Wallet[] = [alice, bob, carol, provider, operator]
 
+/** Seconds, but for the whole OPEN of the threshold and the per cent of the quorum. */
+export const GOVERNANCE: Governance = {
+  votingDelay: 10n,
+  votingPeriod: 60n,
+  proposalThreshold: 100n,
+  quorumPercent: 4n,
+  exitWindow: 40n,
+  unbondingSeconds: 200n,
+  vestingStart: 0n,
+}
+
 /** Platform, stakers and fees each go somewhere of their own, so that a mix-up shows. */
 export const economyConfig: ChainConfig = {
   ...testConfig,
@@ -45,6 +56,7 @@ export const economyConfig: ChainConfig = {
     feeRecipient: `0x${'a3'.repeat(20)}`,
     epochSeconds: 60n,
     challengeSeconds: 90n,
+    governance: GOVERNANCE,
   },
 }
 
@@ -69,15 +81,20 @@ export class Economy {
   /** @param options.blockTime seconds; long blocks make waiting short */
   static async open(
     path: string,
-    options: { blockTime?: bigint; alloc?: GenesisAlloc } = {},
+    options: { blockTime?: bigint; alloc?: GenesisAlloc; governance?: Partial<Governance> } = {},
   ): Promise<Economy> {
     const people = PEOPLE.map(({ address }) => [address, { balance: 1_000n * ETHER }] as const)
+    const governance = { ...GOVERNANCE, ...options.governance }
+    const config = {
+      ...economyConfig,
+      economy: { ...economyOf(economyConfig), governance },
+      blockTime: options.blockTime ?? 1n,
+    }
     const alloc = {
-      ...genesisAlloc(economyConfig, creationCodeOf),
+      ...genesisAlloc(config, creationCodeOf),
       ...Object.fromEntries(people),
       ...options.alloc,
     }
-    const config = { ...economyConfig, blockTime: options.blockTime ?? 1n }
     const { chain, close } = await openTestChain(path, alloc, config)
     return new Economy(chain, close)
   }
@@ -130,6 +147,15 @@ export class Economy {
     const sent = await this.sendRaw(...input)
     if (sent.receipt.status === 1) return sent
     throw new Error(`${input[2]} failed, ${sent.receipt.gasUsed} gas used`)
+  }
+
+  /** One block with a plain transfer. */
+  async pay(from: Wallet, to: Hex, value: bigint): Promise<void> {
+    const nonce = this.#nonces.get(from.address) ?? 0n
+    this.#nonces.set(from.address, nonce + 1n)
+    const raw = signedTx(from, { nonce, to, value, gasLimit: 200_000n })
+    const { receipts } = await this.#extend([raw])
+    if (receipts[1]?.status !== 1) throw new Error(`${to} does not take ${value} wei`)
   }
 
   /** As `eth_call` on the head. @throws Refusal */

@@ -7,10 +7,11 @@
  *   bob          1          0
  *   carol        0          3
  */
-import { keccak256, toHex as viemHex } from 'viem'
+import { keccak256 } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
+  DatanetValidation,
   InferenceEscrow,
   ModelRegistry,
   ReceiptRegistry,
@@ -24,11 +25,17 @@ import {
   voucherHash,
 } from '../../node/attribution/receipt.ts'
 import { type AttributionTable, encodeSeal } from '../../node/attribution/table.ts'
-import { type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
+import { sumRoot } from '../../precompiles/sum-tree.ts'
 import { alice, bob, CHAIN_ID, type Wallet } from './chain.ts'
+import { contribute, contributionOf, openDatanet, versionOf } from './datanet.ts'
 import { type Contract, carol, type Economy, operator, provider } from './economy.ts'
 
 export const datanets: Contract = { address: OPENLEDGER.datanetRegistry, abi: DatanetRegistry.abi }
+export const validation: Contract = {
+  address: OPENLEDGER.datanetValidation,
+  abi: DatanetValidation.abi,
+}
 export const models: Contract = { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi }
 export const escrow: Contract = { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi }
 export const receipts: Contract = { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi }
@@ -69,11 +76,11 @@ export const artefact: { chunk: Hex; seal: Hex; modelId: Hex } = (() => {
 
 /** A Datanet of `operator` with one version. Its id. */
 export async function createDatanet(world: Economy): Promise<bigint> {
-  const args = ['speeches', 'text', hashOf('licence'), 1_000, TREASURY, []]
-  const { events } = await world.send(operator, datanets, 'create', args)
-  const id = events[0]?.args.datanetId as bigint
-  const version = [id, hashOf('rows'), 10, ZERO_HASH, hashOf('version manifest')]
-  await world.send(operator, datanets, 'publish', version)
+  const id = await openDatanet(world, operator, { treasury: TREASURY })
+  const contribution = contributionOf(id, operator)
+  await contribute(world, contribution, operator)
+  const version = versionOf(hashOf('rows'), [contribution.rowsRoot])
+  await world.send(operator, datanets, 'publish', [id, version])
   return id
 }
 
@@ -106,11 +113,11 @@ export const SHARES: readonly (readonly [number, bigint])[] = [
 export const BARREN_SKETCH: Hex = '0xff00'
 
 export function attributionRoot(shares: readonly (readonly [number, bigint])[]): Hex {
-  const parts = shares.map(
-    ([index, weight]) =>
-      viemHex(index, { size: 4 }).slice(2) + viemHex(weight, { size: 8 }).slice(2),
-  )
-  return keccak256(`0x${parts.join('')}`)
+  const leaves = shares.map(([index, weight]) => {
+    const { account } = table.contributors[index] as { account: Hex }
+    return { index, weight, account: fromHex(account) }
+  })
+  return toHex(sumRoot(leaves))
 }
 
 export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceReceipt {
@@ -131,6 +138,7 @@ export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceRece
     traceRoot: ZERO_HASH,
     policyId: 1,
     sketchHash: keccak256(SKETCH),
+    claimsHash: keccak256('0x'),
     attributionRoot: attributionRoot(SHARES),
     startedAt: 1n,
     finishedAt: 2n,
@@ -144,6 +152,7 @@ export function receiptOf(change: Partial<InferenceReceipt> = {}): InferenceRece
 export type SettlementChange = {
   readonly cumulative?: bigint
   readonly sketch?: Hex
+  readonly claims?: Hex
   /** Who signs instead of those the receipt names. */
   readonly providerKey?: Wallet
   readonly payerKey?: Wallet
@@ -165,6 +174,7 @@ export function settlementOf(receipt: InferenceReceipt, change: SettlementChange
       (change.payerKey ?? bob).key,
     ),
     sketch: change.sketch ?? SKETCH,
+    claims: change.claims ?? '0x',
   }
 }
 

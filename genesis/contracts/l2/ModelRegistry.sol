@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {DatanetRegistry} from "./DatanetRegistry.sol";
 import {IModelPrecompile} from "./IPrecompiles.sol";
+import {LicenceUse, Licences, LicenceViolation} from "./Licences.sol";
+import {Lineage} from "./Lineage.sol";
 import {Predeploys} from "./Predeploys.sol";
 import {SealManifest} from "./SealManifest.sol";
 
@@ -11,6 +13,8 @@ import {SealManifest} from "./SealManifest.sol";
 /// attribution table, their prices, and where they come from.
 ///
 ///     registerBase -> commitManifest (before training) -> putChunk ... putChunk -> registerModel -> setRates
+///
+/// JobRegistry does the second and the fourth step in the name of a job's owner.
 ///
 /// Only this contract may write through the MODEL precompile; the model id is the one MODEL returns, the
 /// hash of everything sealed.
@@ -36,12 +40,41 @@ contract ModelRegistry {
         string licence;
     }
 
+    /// @notice What a manifest says, as far as this contract can hold its owner to it.
+    struct ManifestTerms {
+        bytes32 manifestHash;
+        bytes32 baseHash;
+        /// Trained on, and what the parents were trained on.
+        uint256[] datanetIds;
+        /// In the same order.
+        uint32[] versions;
+        /// Models it continues (one) or merges (two and more).
+        bytes32[] parents;
+        bool isMerge;
+        /// A model whose manifest says false can have no price.
+        bool isCommercial;
+        /// What the model is for, in the bits of `Licences`; 0: not said.
+        uint32 purposes;
+        /// Least part of a fee that its contributors get, in 10,000ths.
+        uint16 contributorsPart;
+        /// Datanet versions that only measure the model.
+        uint256[] evaluationIds;
+        uint32[] evaluationVersions;
+    }
+
     struct Manifest {
         address owner;
         uint64 blockNumber;
         bytes32 baseHash;
         uint256[] datanetIds;
         uint32[] versions;
+        bytes32[] parents;
+        bool isMerge;
+        bool isCommercial;
+        uint32 purposes;
+        uint16 contributorsPart;
+        uint256[] evaluationIds;
+        uint32[] evaluationVersions;
     }
 
     struct RegisterParams {
@@ -129,10 +162,24 @@ contract ModelRegistry {
     error UnknownModel(bytes32 modelId);
     error NotModelOwner(bytes32 modelId, address caller);
     error TooManyEdges(uint256 count);
+    error NotJobRegistry(address caller);
+    /// @notice One parent is continued; two to `PARENTS_MAX` are merged.
+    error ParentsOutOfBounds(uint256 count);
+    /// @notice The parent stands on another base.
+    error ParentBaseMismatch(bytes32 parent, bytes32 baseHash);
+    /// @notice What a parent was trained on must be named too, or its contributors would be forgotten.
+    error ParentDatanetMissing(bytes32 parent, uint256 datanetId, uint32 version);
+    /// @notice The licence of this Datanet version forbids the use, and why.
+    error LicenceForbids(uint256 datanetId, uint32 version, LicenceViolation why);
+    /// @notice The model was committed as not commercial.
+    error NotCommercial(bytes32 modelId);
 
     uint256 public constant NAME_BYTES_MAX = 128;
     uint256 public constant DATANETS_MAX = 16;
     uint256 public constant EDGES_MAX = 64;
+    uint256 public constant PARENTS_MAX = 8;
+    /// @notice What the default policy gives contributors.
+    uint16 public constant CONTRIBUTORS_PART = 5_000;
     /// @notice A quoted price can still be settled this long after the owner has changed it.
     uint256 public constant RATE_GRACE_SECONDS = 1 hours;
 
@@ -145,6 +192,12 @@ contract ModelRegistry {
     mapping(bytes32 modelId => Rates) private _rates; // slot 3
     mapping(bytes32 modelId => Edge[]) private _edges; // slot 4
     bytes32[] private _modelIds; // slot 5
+    mapping(bytes32 modelId => Lineage.Share[]) private _royalties; // slot 6
+
+    modifier onlyJobRegistry() {
+        if (msg.sender != Predeploys.JOB_REGISTRY) revert NotJobRegistry(msg.sender);
+        _;
+    }
 
     modifier onlyModelOwner(bytes32 modelId) {
         if (_model(modelId).owner != msg.sender) revert NotModelOwner(modelId, msg.sender);
@@ -163,7 +216,7 @@ contract ModelRegistry {
     }
 
     /// @notice Fixes how a model will be trained, and on what, before it is. The first to commit a
-    /// manifest owns it.
+    /// manifest owns it. Short for a manifest without parents, of a model that may be sold.
     /// @param versions of the Datanets, in the same order
     function commitManifest(
         bytes32 manifestHash,
@@ -171,22 +224,24 @@ contract ModelRegistry {
         uint256[] calldata datanetIds,
         uint32[] calldata versions
     ) external {
-        Manifest storage manifest = _manifests[manifestHash];
-        if (manifest.owner != address(0)) revert ManifestTaken(manifestHash, manifest.owner);
-        if (_bases[baseHash].registrant == address(0)) revert UnknownBase(baseHash);
-        uint256 count = datanetIds.length;
-        if (count == 0 || count > DATANETS_MAX || count != versions.length) {
-            revert DatanetsOutOfBounds(count, versions.length);
-        }
-        for (uint256 i = 0; i < count; ++i) {
-            DATANETS.getVersion(datanetIds[i], versions[i]); // reverts when there is no such version
-        }
-        manifest.owner = msg.sender;
-        manifest.blockNumber = uint64(block.number);
-        manifest.baseHash = baseHash;
-        manifest.datanetIds = datanetIds;
-        manifest.versions = versions;
-        emit ManifestCommitted(manifestHash, msg.sender, baseHash, datanetIds, versions);
+        Manifest storage manifest = _begin(manifestHash, msg.sender, baseHash);
+        manifest.isCommercial = true;
+        manifest.contributorsPart = CONTRIBUTORS_PART;
+        _checkLicences(datanetIds, versions, _useOf(manifest, false));
+        _setDatanets(manifest, manifestHash, datanetIds, versions);
+    }
+
+    /// @notice The same with everything a manifest may say.
+    function commitTerms(ManifestTerms calldata terms) external {
+        _commit(msg.sender, terms);
+    }
+
+    /// @notice A job's manifest, in the name of the job's owner.
+    function commitManifestFor(address owner, ManifestTerms calldata terms)
+        external
+        onlyJobRegistry
+    {
+        _commit(owner, terms);
     }
 
     /// @notice Stores one piece of an attribution table; whoever sends it pays for it.
@@ -201,22 +256,16 @@ contract ModelRegistry {
 
     /// @notice Seals the table and makes the model known. Its chunks must be stored already.
     function registerModel(RegisterParams calldata params) external returns (bytes32 modelId) {
-        Manifest storage manifest = _manifests[params.manifestHash];
-        if (manifest.owner == address(0)) revert UnknownManifest(params.manifestHash);
-        if (manifest.owner != msg.sender) {
-            revert NotManifestOwner(params.manifestHash, msg.sender);
-        }
-        if (manifest.blockNumber >= block.number) {
-            revert ManifestNotEarlier(params.manifestHash);
-        }
-        _checkText(params.name);
-        _checkSeal(params, manifest.baseHash);
-        try MODEL.seal(params.sealManifest) returns (bytes32 id) {
-            modelId = id;
-        } catch {
-            revert ArtefactRefused(params.sealManifest.length);
-        }
-        _store(modelId, params, manifest);
+        return _register(msg.sender, params);
+    }
+
+    /// @notice A job's model, in the name of the job's owner.
+    function registerModelFor(address owner, RegisterParams calldata params)
+        external
+        onlyJobRegistry
+        returns (bytes32 modelId)
+    {
+        return _register(owner, params);
     }
 
     /// @notice Prices from now on; the ones before stay good for `RATE_GRACE_SECONDS`.
@@ -224,6 +273,10 @@ contract ModelRegistry {
         external
         onlyModelOwner(modelId)
     {
+        bool isFree = rateIn == 0 && rateOut == 0;
+        if (!isFree && !_manifests[_models[modelId].manifestHash].isCommercial) {
+            revert NotCommercial(modelId);
+        }
         Rates storage rates = _rates[modelId];
         rates.previousIn = rates.rateIn;
         rates.previousOut = rates.rateOut;
@@ -270,6 +323,28 @@ contract ModelRegistry {
         return _edges[modelId];
     }
 
+    /// @notice What the owners of a model's ancestors get of its owner's income, parts of 10^9.
+    function royaltiesOf(bytes32 modelId) external view returns (Lineage.Share[] memory) {
+        return _royalties[modelId];
+    }
+
+    /// @notice Cuts the model owner's part of a fee between the owner, who comes first, and the owners of
+    /// its ancestors. The amounts sum to `amount`.
+    function splitRoyalties(bytes32 modelId, uint256 amount)
+        external
+        view
+        returns (address[] memory accounts, uint256[] memory amounts)
+    {
+        (bytes32[] memory ancestors, uint256[] memory parts, uint256 rest) =
+            Lineage.split(_royalties[modelId], amount);
+        accounts = new address[](ancestors.length + 1);
+        amounts = new uint256[](ancestors.length + 1);
+        (accounts[0], amounts[0]) = (_model(modelId).owner, rest);
+        for (uint256 i = 0; i < ancestors.length; ++i) {
+            (accounts[i + 1], amounts[i + 1]) = (_models[ancestors[i]].owner, parts[i]);
+        }
+    }
+
     function termsOf(bytes32 modelId) external view returns (Terms memory) {
         Model storage model = _model(modelId);
         return Terms(model.owner, model.baseHash, model.adapterHash);
@@ -301,6 +376,140 @@ contract ModelRegistry {
             && fee == uint256(rates.previousIn) * tokensIn + uint256(rates.previousOut) * tokensOut;
     }
 
+    function _begin(bytes32 manifestHash, address owner, bytes32 baseHash)
+        private
+        returns (Manifest storage manifest)
+    {
+        manifest = _manifests[manifestHash];
+        if (manifest.owner != address(0)) revert ManifestTaken(manifestHash, manifest.owner);
+        if (_bases[baseHash].registrant == address(0)) revert UnknownBase(baseHash);
+        manifest.owner = owner;
+        manifest.blockNumber = uint64(block.number);
+        manifest.baseHash = baseHash;
+    }
+
+    function _useOf(Manifest storage manifest, bool isDerived)
+        private
+        view
+        returns (LicenceUse memory use)
+    {
+        use.permissions = Licences.TRAIN;
+        if (manifest.isCommercial) use.permissions |= Licences.COMMERCIAL;
+        if (isDerived) use.permissions |= Licences.DERIVATIVES;
+        use.purposes = manifest.purposes;
+        use.contributorsPart = manifest.contributorsPart;
+        use.base = manifest.baseHash;
+    }
+
+    /// Reverts, too, when there is no such version.
+    function _checkLicences(
+        uint256[] calldata datanetIds,
+        uint32[] calldata versions,
+        LicenceUse memory use
+    ) private view {
+        uint256 count = datanetIds.length;
+        if (count > DATANETS_MAX || count != versions.length) {
+            revert DatanetsOutOfBounds(count, versions.length);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            LicenceViolation why = DATANETS.violationOf(datanetIds[i], versions[i], use);
+            if (why != LicenceViolation.NONE) {
+                revert LicenceForbids(datanetIds[i], versions[i], why);
+            }
+        }
+    }
+
+    function _setDatanets(
+        Manifest storage manifest,
+        bytes32 manifestHash,
+        uint256[] calldata datanetIds,
+        uint32[] calldata versions
+    ) private {
+        if (datanetIds.length == 0) revert DatanetsOutOfBounds(0, versions.length);
+        manifest.datanetIds = datanetIds;
+        manifest.versions = versions;
+        emit ManifestCommitted(
+            manifestHash, manifest.owner, manifest.baseHash, datanetIds, versions
+        );
+    }
+
+    function _commit(address owner, ManifestTerms calldata terms) private {
+        Manifest storage manifest = _begin(terms.manifestHash, owner, terms.baseHash);
+        manifest.isCommercial = terms.isCommercial;
+        manifest.purposes = terms.purposes;
+        manifest.contributorsPart = terms.contributorsPart;
+        LicenceUse memory use = _useOf(manifest, terms.parents.length > 0);
+        _checkLicences(terms.datanetIds, terms.versions, use);
+        // Measuring takes reading the rows, and nothing is made of them.
+        use.permissions = Licences.TRAIN;
+        _checkLicences(terms.evaluationIds, terms.evaluationVersions, use);
+        _setDatanets(manifest, terms.manifestHash, terms.datanetIds, terms.versions);
+        manifest.evaluationIds = terms.evaluationIds;
+        manifest.evaluationVersions = terms.evaluationVersions;
+        uint256 count = terms.parents.length;
+        if (terms.isMerge ? count < 2 || count > PARENTS_MAX : count > 1) {
+            revert ParentsOutOfBounds(count);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            _checkParent(terms, terms.parents[i]);
+        }
+        manifest.parents = terms.parents;
+        manifest.isMerge = terms.isMerge;
+    }
+
+    function _checkParent(ManifestTerms calldata terms, bytes32 parent) private view {
+        Model storage model = _model(parent);
+        if (model.baseHash != terms.baseHash) revert ParentBaseMismatch(parent, model.baseHash);
+        for (uint256 i = 0; i < model.datanetIds.length; ++i) {
+            (uint256 id, uint32 version) = (model.datanetIds[i], model.versions[i]);
+            uint256 j = 0;
+            while (
+                j < terms.datanetIds.length
+                    && (terms.datanetIds[j] != id || terms.versions[j] != version)
+            ) ++j;
+            if (j == terms.datanetIds.length) revert ParentDatanetMissing(parent, id, version);
+        }
+    }
+
+    function _register(address owner, RegisterParams calldata params)
+        private
+        returns (bytes32 modelId)
+    {
+        Manifest storage manifest = _manifests[params.manifestHash];
+        if (manifest.owner == address(0)) revert UnknownManifest(params.manifestHash);
+        if (manifest.owner != owner) revert NotManifestOwner(params.manifestHash, owner);
+        if (manifest.blockNumber >= block.number) {
+            revert ManifestNotEarlier(params.manifestHash);
+        }
+        _checkText(params.name);
+        _checkSeal(params, manifest.baseHash);
+        try MODEL.seal(params.sealManifest) returns (bytes32 id) {
+            modelId = id;
+        } catch {
+            revert ArtefactRefused(params.sealManifest.length);
+        }
+        _store(modelId, owner, params, manifest);
+        _describe(modelId, manifest);
+        Lineage.inherit(_royalties, modelId, manifest.parents);
+    }
+
+    /// Lineage as the manifest gives it.
+    function _describe(bytes32 modelId, Manifest storage manifest) private {
+        _addEdge(modelId, EdgeKind.FINETUNED_FROM, manifest.baseHash, 0);
+        for (uint256 i = 0; i < manifest.parents.length; ++i) {
+            EdgeKind kind = manifest.isMerge ? EdgeKind.MERGED_OF : EdgeKind.FINETUNED_FROM;
+            _addEdge(modelId, kind, manifest.parents[i], 0);
+        }
+        for (uint256 i = 0; i < manifest.datanetIds.length; ++i) {
+            bytes32 target = bytes32(manifest.datanetIds[i]);
+            _addEdge(modelId, EdgeKind.TRAINED_ON, target, manifest.versions[i]);
+        }
+        for (uint256 i = 0; i < manifest.evaluationIds.length; ++i) {
+            bytes32 target = bytes32(manifest.evaluationIds[i]);
+            _addEdge(modelId, EdgeKind.EVALUATED_ON, target, manifest.evaluationVersions[i]);
+        }
+    }
+
     function _checkSeal(RegisterParams calldata params, bytes32 baseHash) private pure {
         SealManifest.Hashes memory inside = SealManifest.hashes(params.sealManifest);
         _checkSame(baseHash, inside.base);
@@ -314,12 +523,15 @@ contract ModelRegistry {
         if (expected != got) revert SealMismatch(expected, got);
     }
 
-    function _store(bytes32 modelId, RegisterParams calldata params, Manifest storage manifest)
-        private
-    {
+    function _store(
+        bytes32 modelId,
+        address owner,
+        RegisterParams calldata params,
+        Manifest storage manifest
+    ) private {
         Model storage model = _models[modelId];
         if (model.owner != address(0)) revert ModelExists(modelId);
-        model.owner = msg.sender;
+        model.owner = owner;
         model.registeredAt = uint64(block.timestamp);
         model.baseHash = manifest.baseHash;
         model.adapterHash = params.adapterHash;
@@ -332,22 +544,8 @@ contract ModelRegistry {
         model.versions = manifest.versions;
         _modelIds.push(modelId);
         emit ModelRegistered(
-            modelId,
-            msg.sender,
-            manifest.baseHash,
-            params.adapterHash,
-            params.manifestHash,
-            params.name
+            modelId, owner, manifest.baseHash, params.adapterHash, params.manifestHash, params.name
         );
-        _addEdge(modelId, EdgeKind.FINETUNED_FROM, manifest.baseHash, 0);
-        for (uint256 i = 0; i < manifest.datanetIds.length; ++i) {
-            _addEdge(
-                modelId,
-                EdgeKind.TRAINED_ON,
-                bytes32(manifest.datanetIds[i]),
-                manifest.versions[i]
-            );
-        }
     }
 
     function _addEdge(bytes32 modelId, EdgeKind kind, bytes32 target, uint32 version) private {

@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {DatanetRegistry} from "./DatanetRegistry.sol";
 import {Eip712} from "./Eip712.sol";
-import {ExactSplit} from "./ExactSplit.sol";
 import {InferenceEscrow} from "./InferenceEscrow.sol";
 import {IAttributePrecompile} from "./IPrecompiles.sol";
 import {ModelRegistry} from "./ModelRegistry.sol";
@@ -19,9 +18,15 @@ import {SplitPolicy} from "./SplitPolicy.sol";
 /// the fee is split to the wei between platform, model owner, stakers and the contributors whose data
 /// shaped the answer.
 ///
-///     check receipt -> charge the payer -> score the sketch -> split -> accrue
+///     check receipt -> charge the payer -> score sketch and claims -> split -> accrue
 ///
 /// Anyone may settle; a batch settles whole or not at all.
+///
+/// What consensus cannot recompute, that tokens, sketch and claims came from this model, is optimistic: until a
+/// receipt is final, whoever found it wrong reports it with a bond, and its payouts are held.
+///
+///     settled --report--> reported --resolve: upheld--> payer refunded, reporter has its bond back
+///                                  \--resolve: dismissed, or nobody resolves--> paid after all, bond to the platform
 contract ReceiptRegistry is Eip712 {
     struct Settlement {
         InferenceReceipt receipt;
@@ -31,6 +36,13 @@ contract ReceiptRegistry is Eip712 {
         bytes payerSignature;
         /// int8 entries.
         bytes sketch;
+        /// Spans and retrieved rows, 17 bytes each; may be empty.
+        bytes claims;
+    }
+
+    struct Report {
+        address reporter;
+        uint64 reportedAt;
     }
 
     event ReceiptSettled(
@@ -64,6 +76,13 @@ contract ReceiptRegistry is Eip712 {
         uint256 amount
     );
 
+    /// @param stage what of the receipt is wrong: tokens, trace, sketch, claims, table, payout ...
+    /// @param difference the first difference, for people and for the game to come
+    event ReceiptReported(
+        bytes32 indexed receiptHash, address indexed reporter, string stage, string difference
+    );
+    event ReportResolved(bytes32 indexed receiptHash, bool upheld);
+
     error BatchOutOfBounds(uint256 count);
     error AlreadySettled(bytes32 receiptHash);
     error WrongSketch(bytes32 expected, bytes32 got);
@@ -72,9 +91,25 @@ contract ReceiptRegistry is Eip712 {
     error BadProviderSignature(address provider);
     error WrongAttribution(bytes32 expected, bytes32 got);
     /// @notice ATTRIBUTE refused the sketch, say for its length.
+    error WrongClaims(bytes32 expected, bytes32 got);
+    error NotSettled(bytes32 receiptHash);
+    error AlreadyFinal(bytes32 receiptHash);
+    error AlreadyReported(bytes32 receiptHash);
+    error NotReported(bytes32 receiptHash);
+    error WrongBond(uint256 expected, uint256 got);
+    /// @notice These are not the accounts and amounts that settlement booked, in its order.
+    error WrongPayouts(bytes32 expected, bytes32 got);
+    error DifferenceTooLong(uint256 bytesMax);
+    error NotArbiter(address caller);
+    error StillOpen(uint256 until);
+    error TransferFailed();
     error AttributionFailed(bytes32 modelId, uint256 sketchBytes);
 
     uint256 public constant SETTLEMENTS_MAX = 64;
+    uint256 public constant REPORT_BOND = 1 ether;
+    uint256 public constant DIFFERENCE_BYTES_MAX = 512;
+    /// @notice After this time anyone may dismiss a report that nobody has resolved.
+    uint256 public constant RESOLVE_SECONDS = 7 days;
 
     InferenceEscrow private constant ESCROW = InferenceEscrow(Predeploys.INFERENCE_ESCROW);
     ModelRegistry private constant MODELS = ModelRegistry(Predeploys.MODEL_REGISTRY);
@@ -87,6 +122,9 @@ contract ReceiptRegistry is Eip712 {
     /// @notice Seconds; 0 when not settled.
     mapping(bytes32 receiptHash => uint64 timestamp) public settledAt; // slot 0
     uint256 public settledCount; // slot 1
+    /// @notice keccak256(abi.encode(payer, accounts, amounts)) as settlement booked them.
+    mapping(bytes32 receiptHash => bytes32) public payoutsOf; // slot 2
+    mapping(bytes32 receiptHash => Report) public reportOf; // slot 3
 
     /// @notice Settles up to `SETTLEMENTS_MAX` receipts.
     function settle(Settlement[] calldata batch) external {
@@ -97,6 +135,63 @@ contract ReceiptRegistry is Eip712 {
             _settle(batch[i]);
         }
         settledCount += batch.length;
+    }
+
+    /// @notice Says that a receipt is wrong, with a bond; holds what it paid. `payer`, `accounts` and `amounts` are
+    /// those that settlement booked: platform, owner, stakers, then the contributors.
+    function report(
+        bytes32 hash,
+        address payer,
+        address[] calldata accounts,
+        uint256[] calldata amounts,
+        string calldata stage,
+        string calldata difference
+    ) external payable {
+        uint64 time = settledAt[hash];
+        if (time == 0) revert NotSettled(hash);
+        if (block.timestamp >= finalAt(hash)) revert AlreadyFinal(hash);
+        if (reportOf[hash].reporter != address(0)) revert AlreadyReported(hash);
+        if (msg.value != REPORT_BOND) revert WrongBond(REPORT_BOND, msg.value);
+        if (bytes(stage).length + bytes(difference).length > DIFFERENCE_BYTES_MAX) {
+            revert DifferenceTooLong(DIFFERENCE_BYTES_MAX);
+        }
+        _checkPayouts(hash, payer, accounts, amounts);
+        reportOf[hash] = Report(msg.sender, uint64(block.timestamp));
+        REWARDS.hold(REWARDS.epochOf(time), accounts, amounts);
+        emit ReceiptReported(hash, msg.sender, stage, difference);
+    }
+
+    /// @notice Ends a report. Until the game on traces stands, the governor of SplitPolicy decides; after
+    /// `RESOLVE_SECONDS` without a decision anyone may dismiss it.
+    function resolve(
+        bytes32 hash,
+        address payer,
+        address[] calldata accounts,
+        uint256[] calldata amounts,
+        bool upheld
+    ) external {
+        Report memory found = reportOf[hash];
+        if (found.reporter == address(0) || payoutsOf[hash] == 0) revert NotReported(hash);
+        if (msg.sender != POLICY.governor()) {
+            uint256 until = found.reportedAt + RESOLVE_SECONDS;
+            if (upheld) revert NotArbiter(msg.sender);
+            if (block.timestamp < until) revert StillOpen(until);
+        }
+        _checkPayouts(hash, payer, accounts, amounts);
+        delete payoutsOf[hash];
+        if (upheld) {
+            uint256 sum = 0;
+            for (uint256 i = 0; i < amounts.length; ++i) {
+                sum += amounts[i];
+            }
+            REWARDS.refund(payer, sum);
+        } else {
+            REWARDS.restore(accounts, amounts);
+        }
+        emit ReportResolved(hash, upheld);
+        address to = upheld ? found.reporter : POLICY.platformTreasury();
+        (bool ok,) = to.call{value: REPORT_BOND}("");
+        if (!ok) revert TransferFailed();
     }
 
     /// @notice What the provider signs (EIP-712), and a receipt's name everywhere.
@@ -135,7 +230,7 @@ contract ReceiptRegistry is Eip712 {
             receipt.fee
         );
         emit ReceiptSettled(hash, receipt.modelId, receipt.payer, receipt.provider, receipt.fee);
-        _pay(receipt, settlement.sketch, terms.owner, hash);
+        _pay(settlement, terms.owner, hash);
     }
 
     function _check(
@@ -146,6 +241,8 @@ contract ReceiptRegistry is Eip712 {
         InferenceReceipt calldata receipt = settlement.receipt;
         bytes32 sketchHash = keccak256(settlement.sketch);
         if (sketchHash != receipt.sketchHash) revert WrongSketch(receipt.sketchHash, sketchHash);
+        bytes32 claimsHash = keccak256(settlement.claims);
+        if (claimsHash != receipt.claimsHash) revert WrongClaims(receipt.claimsHash, claimsHash);
         if (receipt.baseHash != terms.baseHash || receipt.adapterHash != terms.adapterHash) {
             revert WrongModelHashes(receipt.modelId);
         }
@@ -161,18 +258,14 @@ contract ReceiptRegistry is Eip712 {
     }
 
     /// Scores, splits and books one fee. The first three accounts are platform, owner and stakers.
-    function _pay(
-        InferenceReceipt calldata receipt,
-        bytes calldata sketch,
-        address owner,
-        bytes32 hash
-    ) private {
+    function _pay(Settlement calldata settlement, address owner, bytes32 hash) private {
+        InferenceReceipt calldata receipt = settlement.receipt;
         SplitPolicy.Shares memory shares = POLICY.split(receipt.policyId, receipt.fee);
         emit FeeSplit(
             hash, shares.platform, shares.modelOwner, shares.stakers, shares.contributors
         );
         (address[] memory paid, uint256[] memory parts) =
-            _attribute(receipt, sketch, shares.contributors, hash);
+            _attribute(settlement, shares.contributors, hash);
         address[] memory accounts = new address[](paid.length + 3);
         uint256[] memory amounts = new uint256[](paid.length + 3);
         (accounts[0], amounts[0]) = (POLICY.platformTreasury(), shares.platform);
@@ -181,38 +274,68 @@ contract ReceiptRegistry is Eip712 {
         for (uint256 i = 0; i < paid.length; ++i) {
             (accounts[i + 3], amounts[i + 3]) = (paid[i], parts[i]);
         }
+        payoutsOf[hash] = keccak256(abi.encode(receipt.payer, accounts, amounts));
         REWARDS.accrue(accounts, amounts);
     }
 
-    function _attribute(
-        InferenceReceipt calldata receipt,
-        bytes calldata sketch,
-        uint256 amount,
-        bytes32 hash
-    ) private returns (address[] memory accounts, uint256[] memory parts) {
+    function _attribute(Settlement calldata settlement, uint256 amount, bytes32 hash)
+        private
+        returns (address[] memory accounts, uint256[] memory parts)
+    {
+        InferenceReceipt calldata receipt = settlement.receipt;
         uint32[] memory indices;
         uint64[] memory weights;
         bytes32 root;
-        (accounts, indices, weights, root) = _score(receipt.modelId, sketch);
+        (accounts, indices, weights, parts, root) = _share(settlement, amount);
         if (root != receipt.attributionRoot) {
             revert WrongAttribution(receipt.attributionRoot, root);
         }
         if (accounts.length == 0) return _toTreasuries(receipt.modelId, amount, hash);
-        parts = ExactSplit.split(amount, weights, indices);
         for (uint256 i = 0; i < accounts.length; ++i) {
             emit Attributed(hash, accounts[i], indices[i], weights[i], parts[i]);
         }
     }
 
-    function _score(bytes32 modelId, bytes calldata sketch)
+    function _share(Settlement calldata settlement, uint256 amount)
         private
         view
-        returns (address[] memory, uint32[] memory, uint64[] memory, bytes32)
+        returns (
+            address[] memory,
+            uint32[] memory,
+            uint64[] memory,
+            uint256[] memory,
+            bytes32
+        )
     {
+        InferenceReceipt calldata receipt = settlement.receipt;
+        SplitPolicy.Channels memory channels = POLICY.channelsOf(receipt.policyId);
         (bool ok, bytes memory output) = address(ATTRIBUTE)
-            .staticcall(abi.encodeCall(IAttributePrecompile.score, (modelId, sketch)));
-        if (!ok || output.length == 0) revert AttributionFailed(modelId, sketch.length);
-        return abi.decode(output, (address[], uint32[], uint64[], bytes32));
+            .staticcall(
+                abi.encodeCall(
+                    IAttributePrecompile.share,
+                    (
+                        receipt.modelId,
+                        settlement.sketch,
+                        settlement.claims,
+                        [channels.gradient, channels.span, channels.retrieval],
+                        amount
+                    )
+                )
+            );
+        if (!ok || output.length == 0) {
+            revert AttributionFailed(receipt.modelId, settlement.sketch.length);
+        }
+        return abi.decode(output, (address[], uint32[], uint64[], uint256[], bytes32));
+    }
+
+    function _checkPayouts(
+        bytes32 hash,
+        address payer,
+        address[] calldata accounts,
+        uint256[] calldata amounts
+    ) private view {
+        bytes32 got = keccak256(abi.encode(payer, accounts, amounts));
+        if (payoutsOf[hash] != got) revert WrongPayouts(payoutsOf[hash], got);
     }
 
     /// Nobody's data can be named: the treasuries of the model's Datanets share evenly, the first of

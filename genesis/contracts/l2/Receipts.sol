@@ -20,6 +20,7 @@ struct InferenceReceipt {
     bytes32 traceRoot;
     uint32 policyId;
     bytes32 sketchHash;
+    bytes32 claimsHash;
     bytes32 attributionRoot;
     uint256 fee;
     uint64 startedAt;
@@ -31,7 +32,7 @@ struct InferenceReceipt {
 /// @notice The struct hash of a receipt.
 library Receipts {
     bytes32 internal constant TYPEHASH = keccak256(
-        "InferenceReceipt(bytes32 requestId,address payer,address provider,bytes32 modelId,bytes32 baseHash,bytes32 adapterHash,bytes32 tokenizerHash,bytes32 promptCommit,bytes32 outputCommit,uint32 tokensIn,uint32 tokensOut,uint64 seed,bytes32 samplerHash,bytes32 traceRoot,uint32 policyId,bytes32 sketchHash,bytes32 attributionRoot,uint256 fee,uint64 startedAt,uint64 finishedAt,bytes32 parentAction)"
+        "InferenceReceipt(bytes32 requestId,address payer,address provider,bytes32 modelId,bytes32 baseHash,bytes32 adapterHash,bytes32 tokenizerHash,bytes32 promptCommit,bytes32 outputCommit,uint32 tokensIn,uint32 tokensOut,uint64 seed,bytes32 samplerHash,bytes32 traceRoot,uint32 policyId,bytes32 sketchHash,bytes32 claimsHash,bytes32 attributionRoot,uint256 fee,uint64 startedAt,uint64 finishedAt,bytes32 parentAction)"
     );
 
     /// @dev Every field is static, so ABI encoding and EIP-712's encodeData are the same bytes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {InferenceEscrow} from "./InferenceEscrow.sol";
 import {Predeploys} from "./Predeploys.sol";
 
 /// @title RewardDistributor
@@ -8,11 +9,13 @@ import {Predeploys} from "./Predeploys.sol";
 /// epoch has ended and the challenge time after it has passed: its receipts are final then.
 ///
 ///     fund (escrow) -> accrue (receipts, the same wei in the same transaction) -> claim (anyone, to the owner)
+///                          \-> hold (a receipt is reported) -> restore (accrued anew) or refund (to the payer)
 ///
-/// What it owes is `totalAccrued - totalClaimed`, and it holds exactly that.
+/// What it owes is `totalAccrued - totalClaimed`, beside what is held, and it holds exactly that.
 contract RewardDistributor {
     event Accrued(uint256 indexed epoch, address indexed account, uint256 amount);
     event Claimed(uint256 indexed epoch, address indexed account, uint256 amount);
+    event Held(uint256 indexed epoch, address indexed account, uint256 amount);
 
     error NotEscrow(address caller);
     error NotReceiptRegistry(address caller);
@@ -40,6 +43,8 @@ contract RewardDistributor {
     mapping(address account => uint256 wei_) public pending; // slot 6
     mapping(address account => uint64[] epochs) private _epochs; // slot 7, ascending
     mapping(address account => uint256 position) private _firstUnclaimed; // slot 8
+    /// @notice Taken out of accounts because their receipts are reported.
+    uint256 public totalHeld; // slot 9
 
     /// @notice Takes a fee from the escrow.
     function fund() external payable {
@@ -49,7 +54,7 @@ contract RewardDistributor {
 
     /// @notice Books what was just funded to accounts; the amounts must sum to it.
     function accrue(address[] calldata accounts, uint256[] calldata amounts) external {
-        if (msg.sender != Predeploys.RECEIPT_REGISTRY) revert NotReceiptRegistry(msg.sender);
+        _onlyReceiptRegistry();
         if (accounts.length != amounts.length) {
             revert LengthMismatch(accounts.length, amounts.length);
         }
@@ -63,6 +68,42 @@ contract RewardDistributor {
         if (sum != unaccrued) revert NotExact(unaccrued, sum);
         unaccrued = 0;
         totalAccrued += sum;
+    }
+
+    /// @notice Takes one receipt's payouts out of an epoch that is not final yet; the registry knows the amounts.
+    function hold(uint256 epoch, address[] calldata accounts, uint256[] calldata amounts)
+        external
+    {
+        _onlyReceiptRegistry();
+        uint256 sum = 0;
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            accruedInEpoch[epoch][accounts[i]] -= amounts[i];
+            pending[accounts[i]] -= amounts[i];
+            sum += amounts[i];
+            emit Held(epoch, accounts[i], amounts[i]);
+        }
+        totalAccrued -= sum;
+        totalHeld += sum;
+    }
+
+    /// @notice Books what was held again, now: the report was wrong.
+    function restore(address[] calldata accounts, uint256[] calldata amounts) external {
+        _onlyReceiptRegistry();
+        uint256 epoch = currentEpoch();
+        uint256 sum = 0;
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            sum += amounts[i];
+            if (amounts[i] != 0) _book(epoch, accounts[i], amounts[i]);
+        }
+        totalHeld -= sum;
+        totalAccrued += sum;
+    }
+
+    /// @notice Gives what was held back to who paid for the answer: the report was right.
+    function refund(address payer, uint256 amount) external {
+        _onlyReceiptRegistry();
+        totalHeld -= amount;
+        InferenceEscrow(Predeploys.INFERENCE_ESCROW).depositFor{value: amount}(payer);
     }
 
     /// @notice Pays the caller what these epochs hold for it.
@@ -115,9 +156,17 @@ contract RewardDistributor {
         }
     }
 
+    function _onlyReceiptRegistry() private view {
+        if (msg.sender != Predeploys.RECEIPT_REGISTRY) revert NotReceiptRegistry(msg.sender);
+    }
+
     function _book(uint256 epoch, address account, uint256 amount) private {
         uint256 before = accruedInEpoch[epoch][account];
-        if (before == 0) _epochs[account].push(uint64(epoch));
+        uint64[] storage epochs = _epochs[account];
+        // A hold may have emptied an epoch that is listed already.
+        if (before == 0 && (epochs.length == 0 || epochs[epochs.length - 1] != epoch)) {
+            epochs.push(uint64(epoch));
+        }
         accruedInEpoch[epoch][account] = before + amount;
         pending[account] += amount;
         emit Accrued(epoch, account, amount);

@@ -23,7 +23,14 @@ contract SplitPolicy {
         uint256 contributors;
     }
 
-    event PolicyAdded(uint32 indexed policyId, Policy policy);
+    /// @notice How much each attribution channel counts, parts of `WHOLE`.
+    struct Channels {
+        uint16 gradient;
+        uint16 span;
+        uint16 retrieval;
+    }
+
+    event PolicyAdded(uint32 indexed policyId, Policy policy, Channels channels);
     event PoolsSet(address platformTreasury, address stakersPool);
     event GovernorSet(address indexed governor);
 
@@ -31,6 +38,8 @@ contract SplitPolicy {
     error UnknownPolicy(uint32 policyId);
     /// @notice Parts must sum to `WHOLE`, within the bounds below.
     error PolicyOutOfBounds(Policy policy);
+    /// @notice Parts must sum to `WHOLE`.
+    error ChannelsOutOfBounds(Channels channels);
     error ZeroAddress();
 
     uint256 public constant WHOLE = 10_000;
@@ -45,6 +54,7 @@ contract SplitPolicy {
     address public stakersPool; // slot 2, set in the genesis alloc
     uint32 private _added; // slot 3: policies beside the default one
     mapping(uint32 policyId => Policy) private _policies; // slot 4
+    mapping(uint32 policyId => Channels) private _channels; // slot 5
 
     modifier onlyGovernor() {
         if (msg.sender != governor) revert NotGovernor(msg.sender);
@@ -60,6 +70,14 @@ contract SplitPolicy {
         if (policyId == DEFAULT_POLICY) return Policy(1_000, 2_000, 2_000, 5_000);
         if (policyId == 0 || policyId > policyCount()) revert UnknownPolicy(policyId);
         return _policies[policyId];
+    }
+
+    /// @notice 60 % gradient, 30 % spans, 10 % retrieval by default; a channel that names nobody gives its part
+    /// to the others.
+    function channelsOf(uint32 policyId) public view returns (Channels memory) {
+        if (policyId == DEFAULT_POLICY) return Channels(6_000, 3_000, 1_000);
+        if (policyId == 0 || policyId > policyCount()) revert UnknownPolicy(policyId);
+        return _channels[policyId];
     }
 
     /// @notice Floors for three; contributors take the rest, so the parts always sum to the fee.
@@ -82,17 +100,25 @@ contract SplitPolicy {
         return ExactSplit.split(amount, weights, indices);
     }
 
-    function addPolicy(Policy calldata policy) external onlyGovernor returns (uint32 policyId) {
+    function addPolicy(Policy calldata policy, Channels calldata channels)
+        external
+        onlyGovernor
+        returns (uint32 policyId)
+    {
         uint256 sum = uint256(policy.platform) + policy.modelOwner + policy.stakers
             + policy.contributors;
         bool inBounds = sum == WHOLE && policy.platform <= PLATFORM_MAX
             && policy.contributors >= CONTRIBUTORS_MIN
             && policy.platform + policy.stakers >= COMMONS_MIN;
         if (!inBounds) revert PolicyOutOfBounds(policy);
+        if (uint256(channels.gradient) + channels.span + channels.retrieval != WHOLE) {
+            revert ChannelsOutOfBounds(channels);
+        }
         ++_added;
         policyId = policyCount();
         _policies[policyId] = policy;
-        emit PolicyAdded(policyId, policy);
+        _channels[policyId] = channels;
+        emit PolicyAdded(policyId, policy, channels);
     }
 
     function setPools(address platformTreasury_, address stakersPool_) external onlyGovernor {

@@ -6,16 +6,21 @@ use crate::model::{NativeAdapter, NativeModel};
 use crate::run::{SampleInput, samples};
 use napi::Env;
 use napi::bindgen_prelude::{
-    BigInt, BigUint64Array, Int8Array, Int16Array, Int32Array, Object, Uint8Array, Uint32Array,
+    BigInt, BigInt64Array, BigUint64Array, ClassInstance, Float32Array, Int8Array, Int16Array,
+    Int32Array, Object, Uint8Array, Uint32Array,
 };
 use napi_derive::napi;
 use openledger_core::attribution::{
-    AttributionIndex, IndexConfig, Phase, build_index, merkle, score,
+    AttributionIndex, IndexConfig, InfluenceConfig, Phase, build_index, influence, merkle, scan,
+    score,
 };
 use openledger_core::bail;
 use openledger_core::cuda::Resident;
 use openledger_core::cuda::sketch::GpuIndex;
-use openledger_core::gradients::{LoraGradients, Sample, check_samples, sketch_samples};
+use openledger_core::gradients::{
+    Sample, check_samples, checkpoint_gradients, sketch_by_checkpoints, sketch_samples,
+};
+use openledger_core::lora::Adapter;
 use std::sync::Arc;
 
 #[napi(object)]
@@ -27,6 +32,10 @@ pub struct IndexInput {
     pub damping: f64,
     pub label_draws: f64,
     pub seed: BigInt,
+}
+
+fn inner(adapters: &[ClassInstance<NativeAdapter>]) -> Vec<Arc<Adapter>> {
+    adapters.iter().map(|a| a.inner.clone()).collect()
 }
 
 #[napi(object)]
@@ -63,7 +72,7 @@ pub struct IndexOutput {
 pub fn build_attribution_index<'e>(
     env: &'e Env,
     model: &NativeModel,
-    adapter: &NativeAdapter,
+    adapters: Vec<ClassInstance<'e, NativeAdapter>>,
     inputs: Vec<SampleInput>,
     config: IndexInput,
     cancel: &CancelHandle,
@@ -80,9 +89,9 @@ pub fn build_attribution_index<'e>(
         ))
     })?;
     let damping = config.damping as f32;
-    let (model, adapter, cancel) = (model.inner.clone(), adapter.inner.clone(), cancel.clone());
+    let (model, adapters, cancel) = (model.inner.clone(), inner(&adapters), cancel.clone());
     let job = move || {
-        let source = LoraGradients::new(&model.weights, &adapter, &all)?;
+        let source = checkpoint_gradients(&model.weights, &adapters, &all)?;
         let config = IndexConfig {
             contributors: &contributors,
             contributor_count: count,
@@ -161,6 +170,109 @@ pub fn sketch_answer<'e>(
         sketch_samples(&index, &copy, &model.weights, &adapter, &all).map_err(from_attribution)
     };
     start(env, job, |sketches| Ok(Int8Array::from(sketches.concat())))
+}
+
+/// Sketches [samples, k] of whole samples by an index over one checkpoint or several.
+#[napi(ts_return_type = "Promise<Int8Array>")]
+pub fn sketch_samples_by<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapters: Vec<ClassInstance<'e, NativeAdapter>>,
+    index: &NativeIndex,
+    inputs: Vec<SampleInput>,
+) -> napi::Result<Object<'e>> {
+    let all = guard(|| samples(inputs))?;
+    let (model, adapters, index) = (model.inner.clone(), inner(&adapters), index.inner.clone());
+    let job = move || {
+        sketch_by_checkpoints(&index, &model.weights, &adapters, &all).map_err(from_attribution)
+    };
+    start(env, job, |sketches| Ok(Int8Array::from(sketches.concat())))
+}
+
+#[napi(object)]
+pub struct InfluenceInput {
+    pub damping: f64,
+    pub label_draws: f64,
+    pub seed: BigInt,
+}
+
+#[napi(object)]
+pub struct InfluenceOutput {
+    /// [queries, samples]
+    pub scores: Float32Array,
+    pub events: u32,
+}
+
+/// EK-FAC influence in f32, without basis and rounding.
+#[napi(ts_return_type = "Promise<InfluenceOutput>")]
+#[allow(clippy::too_many_arguments)]
+pub fn influence_scores<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    adapters: Vec<ClassInstance<'e, NativeAdapter>>,
+    train: Vec<SampleInput>,
+    queries: Vec<SampleInput>,
+    config: InfluenceInput,
+    cancel: &CancelHandle,
+    on_progress: Option<Events<PhaseEvent>>,
+) -> napi::Result<Object<'e>> {
+    let (train, queries) = guard(|| Ok((samples(train)?, samples(queries)?)))?;
+    let config = guard(|| {
+        Ok(InfluenceConfig {
+            damping: config.damping as f32,
+            label_draws: whole("labelDraws", config.label_draws, 1, 64)? as u32,
+            seed: crate::cast::seed(config.seed)?,
+        })
+    })?;
+    let (model, adapters, cancel) = (model.inner.clone(), inner(&adapters), cancel.clone());
+    let job = move || {
+        let train = checkpoint_gradients(&model.weights, &adapters, &train)?;
+        let queries = checkpoint_gradients(&model.weights, &adapters, &queries)?;
+        let mut events = 0;
+        let scores = influence(&train, &queries, config, &mut |phase, done, total| {
+            if on_progress.is_some() {
+                events += 1;
+                let phase = phase_name(phase).to_string();
+                emit(&on_progress, PhaseEvent { phase, done: done as f64, total: total as f64 });
+            }
+            !cancel.cancelled()
+        })
+        .map_err(from_attribution)?;
+        Ok((scores, events))
+    };
+    start(env, job, |(scores, events)| Ok(InfluenceOutput { scores: scores.into(), events }))
+}
+
+/// Exact dot products of a query with training sketches [n, k]; answers at once.
+#[napi]
+pub fn score_samples(
+    sketches: Int16Array,
+    k: f64,
+    query: Int8Array,
+) -> napi::Result<BigInt64Array> {
+    guard(|| {
+        let k = size("k", k, 1, score::K_MAX)?;
+        let scores = score::sample_scores(&sketches, k, &query).map_err(from_attribution)?;
+        Ok(scores.into())
+    })
+}
+
+#[napi(object)]
+pub struct ScanOutput {
+    pub rows: Uint32Array,
+    pub scores: Int32Array,
+}
+
+/// The `top` rows of int8 sketches [n, k] that score highest with the query, best first.
+#[napi]
+pub fn scan_sketches(sketches: Int8Array, query: Int8Array, top: f64) -> napi::Result<ScanOutput> {
+    guard(|| {
+        let top = size("top", top, 1, scan::TOP_MAX)?;
+        let found = scan::scan(&sketches, &query, top).map_err(from_attribution)?;
+        let rows: Vec<u32> = found.iter().map(|(row, _)| *row as u32).collect();
+        let scores: Vec<i32> = found.iter().map(|(_, score)| *score).collect();
+        Ok(ScanOutput { rows: rows.into(), scores: scores.into() })
+    })
 }
 
 #[napi(object)]

@@ -11,6 +11,7 @@ mod job;
 mod model;
 mod run;
 mod serve;
+mod suffix;
 mod train;
 
 use napi_derive::napi;

@@ -7,13 +7,15 @@ use crate::run::{SampleInput, samples};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Object, Uint32Array};
 use napi_derive::napi;
-use openledger_core::lora::LoraConfig;
+use openledger_core::lora::{Adapter, LoraConfig};
 use openledger_core::model::vocabulary::train_vocabulary;
 use openledger_core::model::{LlamaConfig, Target, Text, save};
 use openledger_core::tensors::Store;
 use openledger_core::train::base::{BaseConfig, train_base};
 use openledger_core::train::lora::BATCH_MAX;
-use openledger_core::train::{OptimizerKind, Progress, TrainConfig, train_lora};
+use openledger_core::train::{
+    Checkpoints, OptimizerKind, Progress, RunOptions, TrainConfig, train_lora_with,
+};
 use openledger_core::{Result, bail};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,6 +92,8 @@ pub struct ProgressEvent {
     pub lr: f64,
     pub grad_norm: f64,
     pub tokens_per_second: f64,
+    /// Mean loss of the evaluation samples, when they were evaluated after this step.
+    pub evaluation: Option<f64>,
 }
 
 /// Passes progress on and watches for cancellation. The clock only measures speed.
@@ -98,16 +102,20 @@ struct Reporter {
     cancel: CancelHandle,
     start: Instant,
     sent: u32,
+    first: Option<u64>,
 }
 
 impl Reporter {
     fn new(events: Option<Events<ProgressEvent>>, cancel: &CancelHandle) -> Self {
-        Self { events, cancel: cancel.clone(), start: Instant::now(), sent: 0 }
+        Self { events, cancel: cancel.clone(), start: Instant::now(), sent: 0, first: None }
     }
 
     fn report(&mut self, p: Progress) -> bool {
         if self.events.is_some() {
             self.sent += 1;
+            // A resumed run counts the tokens of its first part, but did not run them.
+            let first =
+                *self.first.get_or_insert(if self.sent == 1 && p.step > 1 { p.tokens } else { 0 });
             let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
             emit(
                 &self.events,
@@ -117,7 +125,8 @@ impl Reporter {
                     loss: p.loss,
                     lr: p.learning_rate,
                     grad_norm: p.gradient_norm,
-                    tokens_per_second: p.tokens as f64 / seconds,
+                    tokens_per_second: (p.tokens - first) as f64 / seconds,
+                    evaluation: p.evaluation,
                 },
             );
         }
@@ -125,10 +134,49 @@ impl Reporter {
     }
 }
 
+/// What a fine-tuning run does besides its steps.
+#[napi(object)]
+pub struct RunInput {
+    /// Samples whose gradients are held at once; 0: the whole batch.
+    pub together: f64,
+    pub evaluation: Vec<SampleInput>,
+    /// Steps; 0: every epoch.
+    pub evaluate_every: f64,
+    pub patience: f64,
+    pub checkpoint_dir: Option<String>,
+    /// Steps; 0: every epoch.
+    pub checkpoint_every: f64,
+    pub resume: bool,
+    /// PEFT directory of the adapter to go on from.
+    pub initial_dir: Option<String>,
+}
+
+const STEPS_MAX: usize = 1_000_000_000;
+
+fn run_options(run: RunInput, base_name: &str) -> Result<RunOptions> {
+    let every = size("checkpointEvery", run.checkpoint_every, 0, STEPS_MAX)?;
+    Ok(RunOptions {
+        together: size("together", run.together, 0, BATCH_MAX)?,
+        evaluation: if run.evaluation.is_empty() { vec![] } else { samples(run.evaluation)? },
+        evaluate_every: size("evaluateEvery", run.evaluate_every, 0, STEPS_MAX)?,
+        patience: size("patience", run.patience, 0, 1_000_000)?,
+        checkpoints: run.checkpoint_dir.map(|dir| Checkpoints {
+            dir: PathBuf::from(dir),
+            every,
+            resume: run.resume,
+            base_name: base_name.to_string(),
+        }),
+        initial: None,
+    })
+}
+
 #[napi(object)]
 pub struct TrainOutput {
     pub final_loss: f64,
     pub steps: f64,
+    /// Of the best evaluation.
+    pub best_step: Option<f64>,
+    pub best_loss: Option<f64>,
     pub events: u32,
 }
 
@@ -141,6 +189,7 @@ pub fn train_adapter<'e>(
     inputs: Vec<SampleInput>,
     lora: LoraInput,
     schedule: ScheduleInput,
+    run: RunInput,
     base_name: String,
     out_dir: String,
     cancel: &CancelHandle,
@@ -148,19 +197,32 @@ pub fn train_adapter<'e>(
 ) -> napi::Result<Object<'e>> {
     let all = guard(|| samples(inputs))?;
     let config = guard(|| train_config(lora, schedule))?;
+    let initial = run.initial_dir.clone();
+    let mut options = guard(|| run_options(run, &base_name))?;
     let model = model.inner.clone();
     let mut reporter = Reporter::new(on_progress, cancel);
     let job = move || {
-        let mut last = (0.0, 0);
-        let adapter = train_lora(&model.weights, &all, &config, &mut |p| {
-            last = (p.loss, p.step);
+        if let Some(dir) = initial {
+            options.initial =
+                Some(Arc::new(Adapter::load(&PathBuf::from(dir), &model.weights.config)?));
+        }
+        let mut last = f64::NAN;
+        let trained = train_lora_with(&model.weights, &all, &config, &options, &mut |p| {
+            last = p.loss;
             reporter.report(p)
         })?;
-        adapter.save(&PathBuf::from(out_dir), &base_name)?;
-        Ok((last, reporter.sent, Arc::new(adapter)))
+        trained.adapter.save(&PathBuf::from(out_dir), &base_name)?;
+        Ok((last, reporter.sent, trained))
     };
-    start(env, job, |((final_loss, steps), events, inner)| {
-        Ok((TrainOutput { final_loss, steps: steps as f64, events }, NativeAdapter { inner }))
+    start(env, job, |(final_loss, events, trained)| {
+        let output = TrainOutput {
+            final_loss,
+            steps: trained.steps as f64,
+            best_step: trained.best.map(|(step, _)| step as f64),
+            best_loss: trained.best.map(|(_, loss)| loss),
+            events,
+        };
+        Ok((output, NativeAdapter { inner: Arc::new(trained.adapter) }))
     })
 }
 
@@ -207,7 +269,8 @@ pub fn train_base_model<'e>(
         Ok((last, reporter.sent))
     };
     start(env, job, |((final_loss, steps), events)| {
-        Ok(TrainOutput { final_loss, steps: steps as f64, events })
+        let (best_step, best_loss) = (None, None);
+        Ok(TrainOutput { final_loss, steps: steps as f64, best_step, best_loss, events })
     })
 }
 

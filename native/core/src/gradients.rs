@@ -3,7 +3,7 @@
 
 use crate::attribution::sketch::{quantise_query, sketch_query};
 use crate::attribution::source::{FactorShape, GradientSink, GradientSource, Labels};
-use crate::attribution::{AttributionError, AttributionIndex};
+use crate::attribution::{AttributionError, AttributionIndex, Ensemble};
 use crate::cuda::samples::{LabelSource, Runner};
 use crate::cuda::sketch::GpuIndex;
 use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
@@ -14,7 +14,7 @@ use crate::model::forward::{KvCache, check_tokens};
 use crate::model::tape::Tape;
 use crate::model::weights::Weights;
 use crate::ops::loss::{cross_entropy, cross_entropy_gradient, draw};
-use crate::{Result, bail};
+use crate::{EngineError, ErrorCode, Result, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -238,6 +238,30 @@ pub fn sketch_samples(
             Err(e) => weights.leave_gpu(e),
         }
     }
+    (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
+}
+
+/// Samples as the checkpoints of one run see them, one after the other.
+pub fn checkpoint_gradients<'a>(
+    weights: &'a Weights,
+    adapters: &'a [Arc<Adapter>],
+    samples: &'a [Sample],
+) -> Result<Ensemble<LoraGradients<'a>>> {
+    let members: Result<Vec<_>> =
+        adapters.iter().map(|a| LoraGradients::new(weights, a, samples)).collect();
+    Ensemble::new(members?).map_err(|e| EngineError::new(ErrorCode::BadInput, e.to_string()))
+}
+
+/// The int8 sketches of every sample by an index over several checkpoints.
+pub fn sketch_by_checkpoints(
+    index: &AttributionIndex,
+    weights: &Weights,
+    adapters: &[Arc<Adapter>],
+    samples: &[Sample],
+) -> Result<Vec<Vec<i8>>, AttributionError> {
+    let source = checkpoint_gradients(weights, adapters, samples)
+        .map_err(|e| AttributionError::InvalidArgument(e.to_string()))?;
+    index.check_factors(source.factors())?;
     (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
 }
 

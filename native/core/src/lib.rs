@@ -20,6 +20,7 @@ pub mod model;
 pub mod ops;
 pub mod pool;
 pub mod serve;
+pub mod suffix;
 pub mod tensors;
 pub mod train;
 

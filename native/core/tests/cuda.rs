@@ -9,7 +9,7 @@ use equality::{Tally, operators};
 use openledger_core::cuda::Gpu;
 use openledger_core::model::Model;
 use openledger_core::model::config::{LlamaConfig, Target};
-use openledger_core::model::testing::{random_adapter, random_weights, tiny_config};
+use openledger_core::model::testing::{in_int8, random_adapter, random_weights, tiny_config};
 use std::sync::Arc;
 
 fn device(reversed: bool) -> Arc<Gpu> {
@@ -38,8 +38,9 @@ fn every_kernel_has_the_barriers_it_needs() {
 fn cases(reversed: bool, run: impl Fn(&Case, &Arc<Gpu>, &mut Tally)) {
     let gpu = device(reversed);
     let mut tally = Tally::default();
-    for tied in [true, false] {
+    for (tied, int8) in [(true, false), (false, false), (true, true)] {
         let weights = random_weights(LlamaConfig { tied, ..tiny_config() }, 3);
+        let weights = if int8 { in_int8(&weights) } else { weights };
         let config = &weights.config;
         let adapters = vec![
             Arc::new(random_adapter(config, &Target::ALL, 3, 1)),
@@ -64,18 +65,21 @@ fn losses_and_gradients_have_the_bytes_of_the_cpu() {
 #[test]
 fn answers_losses_training_and_sketches_have_the_bytes_of_the_cpu() {
     let weights = random_weights(tiny_config(), 3);
-    let mut tally = Tally::default();
-    whole::products("tiny", &weights, 0, &device(false), &mut tally);
-    expect_equal(tally);
+    for weights in [in_int8(&weights), weights] {
+        let mut tally = Tally::default();
+        whole::products("tiny", &weights, 0, &device(false), &mut tally);
+        expect_equal(tally);
+    }
 }
 
 #[test]
 fn a_card_that_vanishes_in_mid_run_changes_no_byte() {
     let weights = random_weights(tiny_config(), 3);
-    let want = golden::of_model("tiny", &weights, 0);
-    for launches in [0, 50, 700] {
-        let gpu = Gpu::new(Box::new(Host::vanishing(launches)), 1 << 30);
-        if weights.use_gpu(&gpu).is_ok() {
+    for weights in [in_int8(&weights), weights] {
+        let want = golden::of_model("tiny", &weights, 0);
+        for launches in [0, 50, 700] {
+            let gpu = Gpu::new(Box::new(Host::vanishing(launches)), 1 << 30);
+            weights.use_gpu(&gpu).expect("uploads still work");
             assert_eq!(golden::of_model("tiny", &weights, 0), want, "after {launches} launches");
             assert!(weights.on_gpu.get().is_none(), "the card was given up");
         }
@@ -132,4 +136,26 @@ fn the_committed_ptx_names_the_sources_it_was_made_from() {
         format!("// made from sources {hash}"),
         "run: npm run build:kernels -- --fetch"
     );
+}
+
+/// Entry points of a PTX text.
+fn entries(ptx: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = ptx
+        .lines()
+        .filter_map(|line| line.split_once(".entry ")?.1.split(['(', ' ']).next())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// NVRTC needs no card. Without it (PyPI `nvidia-cuda-nvrtc` has it, found through LD_LIBRARY_PATH) this test says so.
+#[test]
+fn nvrtc_makes_every_kernel_that_the_committed_ptx_has() {
+    let committed = committed("native/kernels/openledger.ptx");
+    assert!(entries(&committed).len() > 30);
+    match openledger_core::cuda::driver::compile() {
+        Ok(ptx) => assert_eq!(entries(&ptx), entries(&committed)),
+        Err(e) if e.0 == "NVRTC is not installed" => eprintln!("not run: {e}"),
+        Err(e) => panic!("{e}"),
+    }
 }

@@ -5,17 +5,23 @@
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
+import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
+import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
-import type { Job } from '../../model/jobs.ts'
-import type { TrainingManifest } from '../../model/manifest.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
-import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
+import { attributionMethods } from './attribution.ts'
+import { datanetMethods } from './datanet.ts'
+import { jobJson, jobMethods, onJobOf } from './jobs.ts'
+import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
+import { orNull, plain } from './plain.ts'
 
 export type OpenledgerServices = {
   readonly role: string
+  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   readonly models: ModelServices
   readonly ledger: ReceiptLedger
   readonly content: ContentStore
@@ -31,7 +37,20 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  return { ...dataMethods(services), ...modelMethods(services), ...receiptMethods(services) }
+  return {
+    ...dataMethods(services),
+    ...datanetMethods(services),
+    ...modelMethods(services),
+    ...jobMethods(services.models),
+    ...receiptMethods(services),
+    ...openledgerSubscribeMethods({
+      chain: services.chain,
+      onJob: onJobOf(services.models),
+      receiptView,
+      jobView: jobJson,
+    }),
+    ...attributionMethods(services),
+  }
 }
 
 function dataMethods({
@@ -78,26 +97,27 @@ function dataMethods({
         return content.put(data)
       },
     }),
-    openledger_listDatanets: method({
-      summary: 'Datanets, newest first',
-      params: [],
-      result: ARRAY,
-      handler: async () => (await models.registry.datanets()).map(plain),
-    }),
-    openledger_getDatanet: method({
-      summary: 'One Datanet, or null',
-      params: [required('id', count)],
-      result: schemas.object,
-      handler: async (_context, [id]) => orNull(await models.registry.datanet(BigInt(id))),
+    openledger_getContent: method({
+      summary: 'Bytes by their keccak256, from here or from peers',
+      params: [required('hash', hash)],
+      result: bytes.schema,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, [name]) => {
+        const size = await content.size(name)
+        if (size !== undefined && size > CONTENT_BYTES_MAX) {
+          throw userError(
+            'content-too-large',
+            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+          )
+        }
+        return toHex(await models.readContent(name))
+      },
     }),
   }
 }
 
 function modelMethods({ models }: OpenledgerServices): RpcMethods {
-  const provider = (): NonNullable<ModelServices['provider']> => {
-    if (models.provider) return models.provider
-    throw userError('no-provider', 'this node serves no models; ask one that does')
-  }
   return {
     openledger_listModels: method({
       summary: 'Registered models, oldest first',
@@ -123,31 +143,6 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
         const model = await models.registry.model(id)
         if (!model) throw userError('model-unknown', `no model ${id} is registered`)
         return { fee: feeOf(model, tokensIn, tokensOut).toString(), unit: 'wei of OPEN' }
-      },
-    }),
-    openledger_submitJob: method({
-      summary: 'Queues a training whose manifest is committed on chain; answers the job id',
-      params: [required('manifest', object)],
-      result: hash.schema,
-      handler: (_context, [manifest]) =>
-        provider().jobs.submit(manifest as unknown as TrainingManifest),
-    }),
-    openledger_getJob: method({
-      summary: 'State, progress and result of a job, or null',
-      params: [required('id', hash)],
-      result: schemas.object,
-      handler: (_context, [id]) => {
-        const job = provider().jobs.get(id)
-        return job ? jobView(job) : null
-      },
-    }),
-    openledger_cancelJob: method({
-      summary: 'Cancels a waiting or running job',
-      params: [required('id', hash)],
-      result: schemas.boolean,
-      handler: (_context, [id]) => {
-        provider().jobs.cancel(id)
-        return true
       },
     }),
   }
@@ -200,7 +195,7 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
   }
 }
 
-function receiptView({
+export function receiptView({
   hash: receiptHash,
   receipt,
   shares,
@@ -223,29 +218,4 @@ function receiptView({
     block: { number: Number(block.number), hash: block.hash },
     transaction,
   }
-}
-
-function jobView({ id, manifest, state }: Job): JsonObject {
-  const common = { id, manifest: manifest as unknown as JsonObject, state: state.kind }
-  if (state.kind === 'running')
-    return { ...common, progress: state.progress && plain(state.progress) }
-  if (state.kind === 'failed') return { ...common, error: state.error }
-  return state.kind === 'done' ? { ...common, result: plain(state.result) } : common
-}
-
-function orNull(value: object | null): JsonObject | null {
-  return value && plain(value)
-}
-
-/** Data as JSON: bigints in decimal, bytes in hex. */
-function plain(value: object): JsonObject {
-  return toJson(value) as JsonObject
-}
-
-function toJson(value: unknown): Json {
-  if (typeof value === 'bigint') return value.toString()
-  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`
-  if (Array.isArray(value)) return value.map(toJson)
-  if (typeof value !== 'object' || value === null) return value as Json
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
 }

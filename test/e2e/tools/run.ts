@@ -1,5 +1,5 @@
 /**
- * Tools of other people against a live devnet, unmodified and in their own environments: web3.py from PyPI,
+ * Tools of other people against a live devnet, unmodified and in their own environments: web3.py and openai from PyPI,
  * Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
  *
  *   npm run test:tools            exit status 0 when every tool did its whole round
@@ -18,6 +18,7 @@ import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
 import { startLive } from '../stack.ts'
 
 const WEB3_PY = 'web3==8.0.0'
+const OPENAI_PY = 'openai==3.57.0'
 const HARDHAT = 'hardhat@3.18.0'
 const FORGE = '@foundry-rs/forge@1.7.1'
 const here = import.meta.dirname
@@ -29,6 +30,12 @@ const ROUNDS: Readonly<Record<string, Round>> = {
     await run('python3', ['-m', 'venv', dir])
     await run(join(dir, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', WEB3_PY])
     return run(join(dir, 'bin/python'), [join(here, 'round.py')], { input: setup })
+  },
+  [OPENAI_PY]: async (dir, setup) => {
+    await run('python3', ['-m', 'venv', dir])
+    const quiet = ['install', '--quiet', '--disable-pip-version-check']
+    await run(join(dir, 'bin/pip'), [...quiet, OPENAI_PY])
+    return run(join(dir, 'bin/python'), [join(here, 'fine_tune.py')], { input: setup })
   },
   [HARDHAT]: async (dir, setup) => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')

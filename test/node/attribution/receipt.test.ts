@@ -29,6 +29,7 @@ const receipt: InferenceReceipt = {
   traceRoot: ZERO_HASH,
   policyId: 1,
   sketchHash: ZERO_HASH,
+  claimsHash: ZERO_HASH,
   attributionRoot: ZERO_HASH,
   fee: 10n ** 18n,
   startedAt: 1n,

@@ -3,7 +3,15 @@ import { existsSync, readFileSync } from 'node:fs'
 import { RLP } from '@ethereumjs/rlp'
 import fc from 'fast-check'
 import t from 'tap'
-import { fromHex, type Hex, keccakHex, toHex } from '../../../node/base/bytes.ts'
+import {
+  concatBytes,
+  fromHex,
+  type Hex,
+  keccak,
+  keccakHex,
+  toHex,
+  utf8,
+} from '../../../node/base/bytes.ts'
 import {
   createBlock,
   decodeBlock,
@@ -40,7 +48,7 @@ import {
   type RlpItem,
 } from '../../../node/chain/rlp.ts'
 import type { Header, Receipt } from '../../../node/chain/types.ts'
-import { alice, l1AttributesAt, signedTx } from '../../support/chain.ts'
+import { alice, bob, l1AttributesAt, signedTx } from '../../support/chain.ts'
 
 /** Vectors of other implementations, kept beside the checkout where there are any. */
 const VECTORS = new URL('../../../../shared/conformance/derivation/vectors.json', import.meta.url)
@@ -201,6 +209,36 @@ const receipt: fc.Arbitrary<Receipt> = fc
         }),
   }))
 
+/** A transaction of the receipt's type and recipient; the rest says nothing. */
+function rawOf({ type, to }: Pick<Receipt, 'type' | 'to'>): Uint8Array {
+  const at = type === 0 ? 3 : type === 1 ? 4 : type === 0x7e ? 2 : 5
+  const fields = Array.from({ length: 9 }, (_, i) =>
+    i === at && to ? fromHex(to) : new Uint8Array(0),
+  )
+  const body = encodeRlp(fields)
+  return type === 0 ? body : concatBytes(Uint8Array.of(type), body)
+}
+
+t.test('stored receipts of schema 1, which repeat hash and recipient, are read', async (t) => {
+  const [hash, from, to] = [keccak(utf8('tx')), fromHex(alice.address), fromHex(bob.address)]
+  const none = new Uint8Array(0)
+  const row = [
+    integer(2),
+    hash,
+    from,
+    to,
+    integer(1),
+    integer(21_000),
+    [],
+    none,
+    integer(7),
+    [],
+    [],
+  ]
+  const [back] = decodeStoredReceipts(encodeRlp([row]), { transactions: [Uint8Array.of(2)] })
+  t.match(back, { transactionHash: toHex(hash), from: alice.address, to: bob.address, status: 1 })
+})
+
 t.test('stored receipts come back whole, cumulative gas and bloom computed again', async () => {
   fc.assert(
     fc.property(fc.array(receipt, { maxLength: 5 }), (receipts) => {
@@ -209,7 +247,14 @@ t.test('stored receipts come back whole, cumulative gas and bloom computed again
         cumulativeGasUsed += r.gasUsed
         return { ...r, cumulativeGasUsed }
       })
-      const back = decodeStoredReceipts(encodeStoredReceipts(inBlock))
+      const transactions = inBlock.map(rawOf)
+      const back = decodeStoredReceipts(encodeStoredReceipts(inBlock), { transactions })
+      for (const [i, { transactionHash, to, from, status }] of back.entries()) {
+        const wanted = inBlock[i]
+        if (transactionHash !== keccakHex(transactions[i] as Uint8Array)) throw new Error('hash')
+        if (to !== wanted?.to || from !== wanted.from || status !== wanted.status)
+          throw new Error('recipient, sender or status')
+      }
       const plain = (r: Receipt[]) => r.map((one) => toHex(encodeReceipt(one))).join()
       if (plain(back) !== plain(inBlock)) throw new Error('consensus encoding differs')
       if (back.some((one, i) => one.l1Fee?.fee !== inBlock[i]?.l1Fee?.fee))

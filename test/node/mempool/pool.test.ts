@@ -233,6 +233,38 @@ t.test('the builder’s refusals drop what time cannot cure', async (t) => {
   t.notOk(pool.has(txHash(raws[1])))
 })
 
+t.test('what computes too long is dropped, and its sender asks for less for a while', async (t) => {
+  const { pool, state } = world()
+  const heavy = signedTx(alice, { gasLimit: 8_000_000n })
+  pool.add(heavy)
+  const reason = { code: 'computes-too-long' as const, message: 'it computed for 425 ms' }
+  pool.onSkipped([{ hash: txHash(heavy), reason }])
+  t.equal(pool.size, 0)
+  const { code, message } = refusal(() => pool.add(signedTx(alice, { gasLimit: 5_000_000n })))
+  t.equal(code, 'computes-too-long')
+  t.match(message, /it computed for 425 ms; until 1970-01-01T00:01:00.000Z .* below 4000000/)
+  pool.add(signedTx(bob, { gasLimit: 8_000_000n, to: alice.address }))
+  pool.add(signedTx(alice, { nonce: 0n, gasLimit: 3_999_999n }))
+  t.equal(pool.size, 2, 'others, and smaller ones, come in')
+  state.seconds = 61
+  pool.add(signedTx(alice, { nonce: 1n, gasLimit: 8_000_000n }))
+  t.equal(pool.size, 3, 'after a minute it may try again')
+})
+
+t.test('the builder gets the one it asks for first, if it still waits', async (t) => {
+  const { pool } = world()
+  const [dear, cheap] = [
+    signedTx(alice, { maxPriorityFeePerGas: 2_000n }),
+    signedTx(bob, { to: alice.address }),
+  ]
+  pool.add(dear)
+  pool.add(cheap)
+  t.same([...pool.candidates(GWEI)], [dear, cheap])
+  t.same([...pool.candidates(GWEI, txHash(cheap))], [cheap, dear])
+  pool.remove(txHash(cheap))
+  t.same([...pool.candidates(GWEI, txHash(cheap))], [dear])
+})
+
 t.test('an account with delegated code has one transaction in flight', async (t) => {
   const { pool, accounts, codes } = world()
   const code = fromHex(`0xef0100${'11'.repeat(20)}`)

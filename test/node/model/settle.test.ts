@@ -96,3 +96,24 @@ t.test('a full queue refuses and stays as it is', async (t) => {
   await t.rejects(settler.add(aSettlement('b')), { code: 'queue-full' })
   t.equal(settler.waiting, 1)
 })
+
+t.test('a receipt whose transaction reverts is sent again, and given up after a few', async (t) => {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
+  for (const [reverts, sent] of [
+    [1, 2],
+    [100, 4],
+  ] as const) {
+    const chain = aChain()
+    const status = async (): Promise<'success' | 'reverted'> =>
+      chain.batches.length > reverts ? 'success' : 'reverted'
+    const table = store.table('settlements')
+    const settler = await Settler.open(options, { ...chain.modules, status, table })
+    await settler.add(aSettlement('a'))
+    settler.start()
+    await until(() => settler.waiting === 0)
+    await settler.stop()
+    t.equal(chain.batches.length, sent, `${reverts} reverts`)
+  }
+})

@@ -21,7 +21,14 @@ t.test('each failing check is named with its reason, the others pass', async (t)
   t.teardown(close)
   const options = parseOptions({ 'data-dir': dir, peers: '/ip4/127.0.0.1/tcp/1' }, {})
   const L1 = { hash: testConfig.genesis.l1.hash, number: 7n }
-  const at = (ago: { l1Ms: number | null; seconds: number; l1Blocks: bigint; peers: number }) =>
+  const at = (ago: {
+    l1Ms: number | null
+    seconds: number
+    l1Blocks: bigint
+    peers: number
+    fatal?: string
+    disagreement?: string
+  }) =>
     readiness(
       nodeChecks({
         chain,
@@ -29,9 +36,11 @@ t.test('each failing check is named with its reason, the others pass', async (t)
         options: { ...options, diskFreeMinMib: 0 },
         role: 'follower',
         l1SilentMs: () => ago.l1Ms,
+        l1Disagreement: () => ago.disagreement ?? null,
         now: () => GENESIS_MS + ago.seconds * 1000,
         p2p: { peers: () => new Array(ago.peers).fill({}) } as never,
         pipeline: {
+          fatal: ago.fatal ? { message: ago.fatal } : null,
           status: { currentL1: L1, headL1: { ...L1, number: L1.number + ago.l1Blocks } },
         } as never,
       }),
@@ -51,6 +60,13 @@ t.test('each failing check is named with its reason, the others pass', async (t)
     peers: 'none of 1 configured peers is connected',
   })
   t.equal(reasons.database, undefined)
+  const stopped = await at({ l1Ms: 10, seconds: 3, l1Blocks: 2n, peers: 1, fatal: 'wrong L1' })
+  t.match(stopped, {
+    ok: false,
+    checks: [{}, {}, { name: 'derivation', reason: 'derivation has stopped: wrong L1' }],
+  })
+  const split = await at({ l1Ms: 1, seconds: 3, l1Blocks: 2n, peers: 1, disagreement: 'a, b' })
+  t.match(split.checks[0], { name: 'l1', reason: 'the L1 endpoints disagree: a, b' })
   const fresh = await at({ l1Ms: null, seconds: 0, l1Blocks: 0n, peers: 1 })
   t.match(fresh.checks[0], { ok: false, reason: /no L1 endpoint has answered yet/ })
 })

@@ -30,6 +30,7 @@ async function aNode(dir: string) {
     p2p: { peers: () => [{ direction: 'outbound' }] } as never,
     pipeline: { status: { currentL1: L1, headL1: null, finalizedL1: null } } as never,
     models: { provider: { service } } as never,
+    l1: { reader: { agreement: { disagreements: 3, unresolved: null } } },
   })
   const checks: { name: string; run(): unknown }[] = []
   const batcher = {
@@ -56,6 +57,7 @@ t.test('what happens in the chain is what is measured', async (t) => {
     'openledger_pool_transactions{state="pending"} 4',
     'openledger_peers{direction="outbound"} 1',
     'openledger_l1_block_number{ref="derived"} 7',
+    'openledger_l1_disagreements_total 3',
     'openledger_rpc_request_duration_seconds_count{method="eth_call",outcome="ok"} 1',
     'openledger_batcher_balance_ether 1',
     'openledger_batcher_backlog_blocks 1',

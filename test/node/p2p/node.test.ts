@@ -7,6 +7,7 @@ import {
   MemoryChain,
   makeBlock,
   makeChain,
+  SEQUENCER_KEY,
   STRANGER_KEY,
   sign,
   startNode,
@@ -127,6 +128,30 @@ t.test('a peer that serves blocks of another signer is blamed; an honest one ser
   await asking.connect(addressesOf(honest)[0] as string)
   t.equal((await asking.requestBlocks('any', 1n, 10)).length, 10)
 })
+
+t.test(
+  'blocks signed before a rotation are served after it; the old key signs nothing newer',
+  async (t) => {
+    const blocks = makeChain(10)
+    const signed = (until: number) =>
+      blocks.map((block, i) => sign(block, i < until ? STRANGER_KEY : SEQUENCER_KEY))
+    const old = addressOfKey(STRANGER_KEY)
+    const pastSigners = {
+      isKnown: (signer: string) => signer === old,
+      mayHaveSigned: (signer: string, { header }: { header: { number: bigint } }) =>
+        signer === old && header.number <= 4n,
+    }
+    const honest = await startNode(t, { blocksByRange: () => signed(4) })
+    const liar = await startNode(t, { blocksByRange: () => signed(5) })
+    const asking = await startNode(t, { pastSigners })
+    for (const peer of [honest, liar]) await asking.connect(addressesOf(peer)[0] as string)
+    t.equal((await asking.requestBlocks(honest.id, 1n, 10)).length, 10)
+    await t.rejects(asking.requestBlocks(liar.id, 1n, 10), { code: 'wrong-answer' })
+    const unaware = await startNode(t)
+    await unaware.connect(addressesOf(honest)[0] as string)
+    await t.rejects(unaware.requestBlocks(honest.id, 1n, 10), { code: 'wrong-answer' })
+  },
+)
 
 t.test('answers that are no range are refused', async (t) => {
   const [one, two, three] = makeChain(3).map((block) => sign(block)) as ReturnType<typeof sign>[]

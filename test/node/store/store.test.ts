@@ -4,8 +4,10 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { toHex, utf8 } from '../../../node/base/bytes.ts'
+import { fromHex, type Hex, toHex, utf8 } from '../../../node/base/bytes.ts'
+import { Commit } from '../../../node/store/commit.ts'
 import { LruMap } from '../../../node/store/lru.ts'
+import { pack, unpack } from '../../../node/store/pack.ts'
 import { Store } from '../../../node/store/store.ts'
 import { keyIn, SCHEMA_VERSION } from '../../../node/store/tables.ts'
 import { openTestChain } from '../../support/chain.ts'
@@ -61,6 +63,39 @@ t.test('a range has a first key, an end, a direction and a limit', async (t) => 
   await table.delete(Uint8Array.of(5))
   t.equal(await table.get(Uint8Array.of(5)), undefined)
   await store.close()
+})
+
+t.test(
+  'blocks and receipts are packed when that makes them smaller, and come back whole',
+  async (t) => {
+    const row = fc.uint8Array({ maxLength: 2_000 }).map((body) => Uint8Array.of(0xc0, ...body))
+    fc.assert(
+      fc.property(fc.oneof(row, fc.constant(new Uint8Array(5_000).fill(0xc8))), (bytes) => {
+        const packed = pack(bytes)
+        return packed.length <= bytes.length && toHex(unpack(packed)) === toHex(bytes)
+      }),
+    )
+    t.ok(pack(new Uint8Array(5_000).fill(0xc8)).length < 100)
+    t.throws(() => unpack(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xff)), 'a damaged row')
+  },
+)
+
+t.test('the transaction index of schema 1 is read, and goes with its block', async (t) => {
+  const store = await Store.open(t.testdir())
+  t.teardown(() => store.close())
+  const [tx, block, other] = [1, 2, 3].map((n) => toHex(new Uint8Array(32).fill(n))) as [
+    Hex,
+    Hex,
+    Hex,
+  ]
+  const key = keyIn('txIndex', fromHex(tx))
+  const value = new Uint8Array([...fromHex(block), 0, 0, 0, 7])
+  await store.database.write([{ type: 'put', key, value }])
+  t.same(store.txPlace(tx), { blockHash: block, index: 7 })
+  await new Commit().canonical(9n, other).txPlace(tx, 9n, 2).write(store)
+  t.same(store.txPlace(tx), { blockHash: other, index: 2 }, 'the new row wins')
+  await new Commit().dropTxPlace(tx).write(store)
+  t.equal(store.txPlace(tx), undefined)
 })
 
 t.test('a database of another layout is refused', async (t) => {

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
+import { NodeError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { localSigner } from '../../../node/keys/signer.ts'
 import { L1Client } from '../../../node/l1/client.ts'
@@ -27,6 +28,9 @@ const outputs = new Map<bigint, Output>()
 let head = 0n
 let safe = 0n
 let derivedTo = 0n
+/** What the node says instead of its head, when set. */
+let broken: NodeError | null = null
+let complaints: string[] = []
 
 t.before(async () => {
   world = await BridgeL1.start(t)
@@ -39,11 +43,17 @@ t.beforeEach(async () => {
   await world.anvil.mine()
   ;[head, safe, derivedTo] = [0n, 0n, 0n]
   outputs.clear()
+  ;[broken, complaints] = [null, []]
 })
 t.afterEach(async () => {
   await world.anvil.rpc('evm_setAutomine', true)
   await world.anvil.rpc('evm_revert', snapshot)
 })
+
+function headOrFault(): bigint {
+  if (broken) throw broken
+  return head
+}
 
 function grow(to: bigint): void {
   for (let number = head + 1n; number <= to; number++) outputs.set(number, made(number))
@@ -93,7 +103,7 @@ async function open(
     {
       contracts,
       games: new Games(contracts, { seen: store.table('seen'), open: store.table('open') }),
-      outputs: { head: () => head, at } as never,
+      outputs: { head: headOrFault, at } as never,
       collect: async (output) =>
         signers.length < 2
           ? null
@@ -101,7 +111,7 @@ async function open(
       proposer: roles.proposer ? callsOf(roles.proposer) : null,
       challenger: roles.challenger ? callsOf(roles.challenger) : null,
       derived: () => ({ l1Timestamp: derivedTo, safe }),
-      log: silentLog,
+      log: { ...silentLog, error: (event) => complaints.push(event) },
     },
   )
   return {
@@ -158,6 +168,23 @@ t.test('nothing is proposed that no quorum has signed', async (t) => {
   await ticks(node)
   t.equal(await gameCount(), 0n)
 })
+
+t.test(
+  'a fatal fault ends settlement alone: said once, kept for the readiness check',
+  async (t) => {
+    const node = await open(join(t.testdir(), 'db'), { proposer })
+    t.teardown(node.stop)
+    broken = new NodeError('assertion', 'fatal', 'the head went backwards')
+    node.service.start()
+    while (!node.service.fatal) await new Promise((resolve) => setImmediate(resolve))
+    await node.service.stop()
+    t.equal(node.service.fatal, 'the head went backwards')
+    t.same(complaints, ['settlement has stopped'])
+    // What is left of the node is asked as before.
+    broken = null
+    await ticks(node)
+  },
+)
 
 t.test('a restart sends the call that was under way, not another', async (t) => {
   const path = join(t.testdir(), 'db')

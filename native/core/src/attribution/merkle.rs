@@ -72,7 +72,7 @@ pub fn verify(root: &Hash, leaf: &Hash, index: usize, count: usize, proof: &[Has
     siblings.next().is_none() && hash == *root
 }
 
-fn parents(level: &[Hash]) -> Vec<Hash> {
+pub(crate) fn parents(level: &[Hash]) -> Vec<Hash> {
     level
         .chunks(2)
         .map(|pair| match pair {

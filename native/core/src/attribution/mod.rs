@@ -9,14 +9,17 @@
 pub mod basis;
 pub mod codec;
 pub mod curvature;
+pub mod ensemble;
 pub mod error;
 pub mod gemm;
 pub mod gram_schmidt;
 pub mod index;
+pub mod influence;
 pub mod linalg;
 pub mod merkle;
 pub mod packed;
 pub mod parallel;
+pub mod scan;
 pub mod score;
 pub mod simd;
 pub mod sketch;
@@ -27,8 +30,10 @@ pub mod whiten;
 #[cfg(test)]
 mod tests;
 
+pub use ensemble::Ensemble;
 pub use error::AttributionError;
 pub use index::{AttributionIndex, BuiltIndex, IndexConfig, Phase, build_index};
+pub use influence::{InfluenceConfig, influence};
 pub use score::{Score, score};
 pub use sketch::sketch_query;
 pub use source::{FactorShape, GradientSink, GradientSource, Labels};

@@ -64,6 +64,41 @@ pub fn raw_scores(level: Level, sums: &[i32], query: &[i8]) -> Vec<i64> {
     out
 }
 
+/// The same for training sketches [n, k]: what each sample did for the query.
+pub fn sample_scores(sketches: &[i16], k: usize, query: &[i8]) -> Result<Vec<i64>> {
+    require(
+        (1..=K_MAX).contains(&k) && query.len() == k && sketches.len().is_multiple_of(k),
+        || {
+            format!(
+                "k is {k} (1 to {K_MAX}), the query has {} entries, the sketches {}",
+                query.len(),
+                sketches.len()
+            )
+        },
+    )?;
+    let level = Level::detect();
+    let wide: Vec<i32> = query.iter().map(|q| i32::from(*q)).collect();
+    let mut out = vec![0i64; sketches.len() / k];
+    dot_samples(level, sketches, &wide, &mut out);
+    Ok(out)
+}
+
+multiversion! {
+    fn dot_samples(sketches: &[i16], query: &[i32], out: &mut [i64]) = dot_samples_body, dot_samples_body
+}
+
+#[inline(always)]
+fn dot_samples_body(sketches: &[i16], query: &[i32], out: &mut [i64]) {
+    // 256 products of 15 and 7 bits fit 32 bits: 2^30.
+    for (row, out) in sketches.chunks_exact(query.len()).zip(out) {
+        let parts = row.chunks(256).zip(query.chunks(256));
+        let part = |(t, q): (&[i16], &[i32])| -> i64 {
+            i64::from(t.iter().zip(q).map(|(t, q)| i32::from(*t) * q).sum::<i32>())
+        };
+        *out = parts.map(part).sum();
+    }
+}
+
 multiversion! {
     fn dot_rows(sums: &[i32], query: &[i32], out: &mut [i64]) = dot_rows_body, dot_rows_body
 }

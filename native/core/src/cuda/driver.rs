@@ -14,7 +14,7 @@ use std::sync::Mutex;
 const CAPABILITY_MIN: (i32, i32) = (8, 0);
 const PTX: &str = include_str!("../../../kernels/openledger.ptx");
 /// The kernels' source with its headers, in the order a compiler would read them.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 25] = [
     include_str!("../../../kernels/common.cuh"),
     include_str!("../../../kernels/math.cuh"),
     include_str!("../../../kernels/gemm.cuh"),
@@ -34,6 +34,7 @@ const SOURCES: [&str; 24] = [
     include_str!("../../../kernels/lora_expand.cu"),
     include_str!("../../../kernels/lora_shrink.cu"),
     include_str!("../../../kernels/optimizer.cu"),
+    include_str!("../../../kernels/quantise_i8.cu"),
     include_str!("../../../kernels/rms_norm.cu"),
     include_str!("../../../kernels/rms_norm_backward.cu"),
     include_str!("../../../kernels/rope.cu"),

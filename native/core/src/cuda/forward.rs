@@ -59,7 +59,7 @@ impl GpuModel {
     ) -> Result<Buffer<f32>> {
         let (gpu, h, rows) = (&self.gpu, self.config.hidden, batch.rows);
         let mut x = gpu.empty(rows * h)?;
-        ops::gather_rows(gpu, self.embedding.rows(h), &batch.tokens, x.rows(h))?;
+        ops::gather_rows(gpu, self.embedding.matrix(), &batch.tokens, x.rows(h))?;
         let pass = Pass { model: self, batch, adapters, ldp: batch.keys.next_multiple_of(4) };
         let keep = tape.is_some();
         for layer in 0..self.layers.len() {
@@ -85,7 +85,7 @@ impl GpuModel {
     /// Logits [rows, vocab] of hidden rows.
     pub fn logits(&self, hidden: Matrix) -> Result<Buffer<f32>> {
         let logits = self.gpu.empty(hidden.rows * self.config.vocab)?;
-        ops::apply(&self.gpu, hidden, self.head(), logits.rows(self.config.vocab))?;
+        self.head().apply(hidden, logits.rows(self.config.vocab))?;
         Ok(logits)
     }
 }
@@ -133,7 +133,7 @@ impl Pass<'_> {
         )?;
         let qkv: Buffer<f32> = gpu.empty(rows * (wide + 2 * kv))?;
         let all = qkv.rows(wide + 2 * kv);
-        ops::apply(gpu, normed.rows(h), weights.qkv.rows(h), all)?;
+        weights.qkv.apply(normed.rows(h), all)?;
         let (q, k, v) = (all.columns(0, wide), all.columns(wide, kv), all.columns(wide + kv, kv));
         for (target, y) in [(Target::Q, q), (Target::K, k), (Target::V, v)] {
             low[target as usize] = self.update(layer, target, normed.rows(h), y)?;
@@ -148,7 +148,7 @@ impl Pass<'_> {
         let left = Weights { p: &p, inverse: &inverse, ldp: self.ldp };
         ops::attention(gpu, q, heads, paged, &left, out.rows(wide))?;
         let added: Buffer<f32> = gpu.empty(rows * h)?;
-        ops::apply(gpu, out.rows(wide), weights.o.rows(wide), added.rows(h))?;
+        weights.o.apply(out.rows(wide), added.rows(h))?;
         low[Target::O as usize] = self.update(layer, Target::O, out.rows(wide), added.rows(h))?;
         let before = if keep { Some(x.duplicate()?) } else { None };
         ops::add_into(gpu, &x, &added)?;
@@ -164,14 +164,14 @@ impl Pass<'_> {
         )?;
         let gate_up: Buffer<f32> = gpu.empty(rows * 2 * c.ffn)?;
         let both = gate_up.rows(2 * c.ffn);
-        ops::apply(gpu, mlp_in.rows(h), weights.gate_up.rows(h), both)?;
+        weights.gate_up.apply(mlp_in.rows(h), both)?;
         for (target, from) in [(Target::Gate, 0), (Target::Up, c.ffn)] {
             low[target as usize] =
                 self.update(layer, target, mlp_in.rows(h), both.columns(from, c.ffn))?;
         }
         let activated = gpu.empty(rows * c.ffn)?;
         ops::swiglu(gpu, both, activated.rows(c.ffn))?;
-        ops::apply(gpu, activated.rows(c.ffn), weights.down.rows(c.ffn), added.rows(h))?;
+        weights.down.apply(activated.rows(c.ffn), added.rows(h))?;
         low[Target::Down as usize] =
             self.update(layer, Target::Down, activated.rows(c.ffn), added.rows(h))?;
         let middle = if keep { Some(x.duplicate()?) } else { None };

@@ -1,12 +1,12 @@
 //! A model and its adapters in device memory, in the form the kernels read: row-major weights, the three maps
 //! that read the attention norm side by side, gate and up likewise. Bounded by the device's limit.
 
-use super::device::{Address, DeviceError, Result};
+use super::device::{Address, Result};
 use super::memory::{Buffer, Gpu};
-use super::ops::{Matrix, Rotation};
+use super::ops::{self, Matrix, Rotation, WeightI8};
 use crate::lora::Adapter;
 use crate::model::config::{LlamaConfig, Target};
-use crate::model::weights::{Precision, Weights};
+use crate::model::weights::{Linear, Weights};
 use crate::ops::attention::{Heads, KEY_TILE};
 use std::sync::Arc;
 
@@ -14,18 +14,49 @@ pub struct GpuLayer {
     pub attention_norm: Buffer<f32>,
     pub mlp_norm: Buffer<f32>,
     /// [(query + 2 kv) * dim, h]: Q, K and V.
-    pub qkv: Buffer<f32>,
-    pub o: Buffer<f32>,
+    pub qkv: GpuMap,
+    pub o: GpuMap,
     /// [2 ffn, h]: gate and up.
-    pub gate_up: Buffer<f32>,
-    pub down: Buffer<f32>,
+    pub gate_up: GpuMap,
+    pub down: GpuMap,
+}
+
+/// One or more linear maps of the same inputs, row after row.
+pub struct GpuMap {
+    /// What gradients go back through; of an int8 map the f32 it stands for.
+    pub weight: Buffer<f32>,
+    /// What the forward pass multiplies by, when the model is in int8.
+    int8: Option<WeightI8>,
+    inn: usize,
+}
+
+impl GpuMap {
+    fn upload(gpu: &Arc<Gpu>, maps: &[&Linear]) -> Result<Self> {
+        let all: Vec<f32> = maps.iter().flat_map(|map| map.to_weight()).collect();
+        let int8: Vec<_> = maps.iter().filter_map(|map| map.int8()).collect();
+        let int8 = (!int8.is_empty()).then(|| WeightI8::upload(gpu, &int8)).transpose()?;
+        Ok(Self { weight: gpu.upload(&all)?, int8, inn: maps[0].in_dim() })
+    }
+
+    /// W row-major [out, in].
+    pub fn matrix(&self) -> Matrix<'_> {
+        self.weight.rows(self.inn)
+    }
+
+    /// y [m, out] = x [m, in] W^T.
+    pub fn apply(&self, x: Matrix, y: Matrix) -> Result<()> {
+        match &self.int8 {
+            Some(int8) => ops::apply_i8(self.weight.gpu(), x, int8, y),
+            None => ops::apply(self.weight.gpu(), x, self.matrix(), y),
+        }
+    }
 }
 
 pub struct GpuModel {
     pub gpu: Arc<Gpu>,
     pub config: LlamaConfig,
-    pub embedding: Buffer<f32>,
-    pub head: Option<Buffer<f32>>,
+    pub embedding: GpuMap,
+    pub head: Option<GpuMap>,
     pub final_norm: Buffer<f32>,
     pub layers: Vec<GpuLayer>,
     pub rotation: Rotation,
@@ -33,13 +64,9 @@ pub struct GpuModel {
 
 impl GpuModel {
     pub fn upload(gpu: &Arc<Gpu>, weights: &Weights) -> Result<Self> {
-        if weights.precision == Precision::Int8 {
-            return Err(DeviceError("int8 models run on the CPU so far".into()));
-        }
         let side_by_side = |layer: usize, targets: &[Target]| {
-            let all: Vec<f32> =
-                targets.iter().flat_map(|t| weights.layers[layer].linear(*t).to_weight()).collect();
-            gpu.upload(&all)
+            let maps: Vec<_> = targets.iter().map(|t| weights.layers[layer].linear(*t)).collect();
+            GpuMap::upload(gpu, &maps)
         };
         let mut layers = vec![];
         for (i, layer) in weights.layers.iter().enumerate() {
@@ -56,8 +83,8 @@ impl GpuModel {
         Ok(Self {
             gpu: gpu.clone(),
             config: weights.config.clone(),
-            embedding: gpu.upload(&weights.embedding.to_weight())?,
-            head: weights.head.as_ref().map(|h| gpu.upload(&h.to_weight())).transpose()?,
+            embedding: GpuMap::upload(gpu, &[&weights.embedding])?,
+            head: weights.head.as_ref().map(|h| GpuMap::upload(gpu, &[h])).transpose()?,
             final_norm: gpu.upload(&weights.final_norm)?,
             layers,
             rotation: Rotation {
@@ -74,8 +101,8 @@ impl GpuModel {
     }
 
     /// W [vocab, h] of the logits.
-    pub fn head(&self) -> Matrix<'_> {
-        self.head.as_ref().unwrap_or(&self.embedding).rows(self.config.hidden)
+    pub fn head(&self) -> &GpuMap {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Floats of one page of one layer: keys and values of KEY_TILE positions.
@@ -88,7 +115,7 @@ impl GpuModel {
         let (c, layer) = (&self.config, &self.layers[layer]);
         let (out, inn) = c.linear_shape(target);
         let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
-        let (buffer, before) = match target {
+        let (map, before) = match target {
             Target::Q => (&layer.qkv, 0),
             Target::K => (&layer.qkv, q),
             Target::V => (&layer.qkv, q + kv),
@@ -97,7 +124,7 @@ impl GpuModel {
             Target::Up => (&layer.gate_up, c.ffn),
             Target::Down => (&layer.down, 0),
         };
-        buffer.matrix(before * inn, out, inn, inn)
+        map.weight.matrix(before * inn, out, inn, inn)
     }
 }
 

@@ -163,7 +163,7 @@ impl Runner {
             }
             ops::subtract_one_hot(gpu, all, labels.at(from))?;
             let d_rows = gpu.empty(n * h)?;
-            ops::apply_backward(gpu, all, model.head(), d_rows.rows(h))?;
+            ops::apply_backward(gpu, all, model.head().matrix(), d_rows.rows(h))?;
             ops::scatter_rows(gpu, d_rows.rows(h), ids.at(from), d_hidden.rows(h))?;
         }
         let losses = losses.to_vec()?;

@@ -74,6 +74,21 @@ impl Learner {
         }
     }
 
+    /// The optimiser's moments as they stand.
+    pub fn moments(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        Ok((self.m.to_vec()?, self.v.to_vec()?))
+    }
+
+    pub fn set_moments(&mut self, m: &[f32], v: &[f32]) -> Result<()> {
+        self.m.write(m)?;
+        self.v.write(v)
+    }
+
+    /// Token-summed loss of samples under the parameters as they stand.
+    pub fn losses(&self, samples: &[&Sample]) -> Result<Vec<f64>> {
+        self.runner.losses(samples)
+    }
+
     pub fn parameters(&self) -> Result<Vec<f32>> {
         self.adapter.flat.to_vec()
     }

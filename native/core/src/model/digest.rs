@@ -69,17 +69,8 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{random_weights, tiny_config};
-    use super::super::weights::Precision;
+    use super::super::testing::{in_int8 as int8, random_weights, tiny_config};
     use super::*;
-
-    fn int8(weights: &Weights) -> Weights {
-        let mut tensors = weights.tensors().into_iter();
-        Weights::build_as::<()>(Precision::Int8, weights.config.clone(), |_, _| {
-            tensors.next().map(|(_, _, values)| values).ok_or(())
-        })
-        .expect("every tensor is there")
-    }
 
     #[test]
     fn each_form_has_a_hash_of_its_own_and_every_number_counts() {

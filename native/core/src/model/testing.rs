@@ -41,6 +41,16 @@ pub fn random_weights_as(precision: Precision, config: LlamaConfig, seed: u64) -
     built.unwrap_or_else(|never| match never {})
 }
 
+/// The same model in int8.
+pub fn in_int8(weights: &Weights) -> Weights {
+    let mut tensors = weights.tensors().into_iter();
+    let built: Result<_, Infallible> =
+        Weights::build_as(Precision::Int8, weights.config.clone(), |_, _| {
+            Ok(tensors.next().expect("as many tensors").2)
+        });
+    built.unwrap_or_else(|never| match never {})
+}
+
 /// An adapter with both factors away from zero.
 pub fn random_adapter(config: &LlamaConfig, targets: &[Target], rank: usize, seed: u64) -> Adapter {
     let lora = LoraConfig::new(rank, 16.0, false, targets.to_vec()).expect("a valid LoRA shape");

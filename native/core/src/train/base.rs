@@ -268,6 +268,7 @@ pub fn train_base(
             learning_rate: rate,
             gradient_norm: norm,
             tokens: ((step + 1) * targets) as u64,
+            evaluation: None,
         };
         if !progress(report) {
             bail!(Cancelled, "training was cancelled after step {} of {}", step + 1, config.steps);

@@ -1,17 +1,21 @@
 //! LoRA fine-tuning: the base is frozen, only the factors move.
 
 use super::Progress;
+use super::checkpoint::{Best, Folder, State, digest, fingerprint};
 use super::optimizer::{Clock, Optimizer, OptimizerKind, Update, length};
 use super::schedule::{Curve, batches};
 use crate::cuda::DeviceError;
 use crate::gemm::{BLOCK, MatRef, Packed, gemm};
-use crate::gradients::{Sample, check_samples, sample_gradient};
+use crate::gradients::{Sample, check_samples, sample_gradient, sample_loss};
 use crate::lora::{Adapter, LoraConfig};
 use crate::model::backward::{Depth, Gradient, LinearGradient};
+use crate::model::config::LlamaConfig;
 use crate::model::weights::Weights;
 use crate::ops::elementwise::{add_into, scale};
 use crate::{EngineError, ErrorCode, Result, bail};
 use rayon::prelude::*;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 pub const BATCH_MAX: usize = 1024;
 pub const STEPS_MAX: usize = 10_000_000;
@@ -50,6 +54,43 @@ impl TrainConfig {
         check_optimizer(self.optimizer)?;
         Ok(steps)
     }
+}
+
+/// What a run does besides its steps. None of it moves a byte of a step.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Samples whose gradients are held at once (micro-batch); 0: the whole batch. Gradients are added in sample order
+    /// either way, so a batch in parts has the bytes of a batch at once.
+    pub together: usize,
+    /// Samples that are evaluated but not trained on.
+    pub evaluation: Vec<Sample>,
+    /// Steps between evaluations; 0: after every epoch.
+    pub evaluate_every: usize,
+    /// Evaluations without a lower loss before the run stops; 0: it never does. When set, the result is the best
+    /// evaluated adapter instead of the last.
+    pub patience: usize,
+    pub checkpoints: Option<Checkpoints>,
+    /// The adapter to go on from, of the same shape; without one the run begins at zero.
+    pub initial: Option<Arc<Adapter>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    pub dir: PathBuf,
+    /// Steps between checkpoints; 0: after every epoch.
+    pub every: usize,
+    /// Go on from the newest one, when there is one.
+    pub resume: bool,
+    pub base_name: String,
+}
+
+#[derive(Debug)]
+pub struct Trained {
+    pub adapter: Adapter,
+    /// Steps done when the run ended.
+    pub steps: usize,
+    /// Step and loss of the best evaluation.
+    pub best: Option<(usize, f64)>,
 }
 
 pub fn check_rates(peak: f64, floor: f64, decay: f64, clip: f64) -> Result<()> {
@@ -143,6 +184,10 @@ trait Learner {
     fn scale(&mut self, factor: f32) -> Result<(), DeviceError>;
     fn update(&mut self, update: Update, rate: f32, decay: f64) -> Result<(), DeviceError>;
     fn parameters(&self) -> Result<Vec<f32>, DeviceError>;
+    /// The optimiser's moments, empty for SGD on the CPU.
+    fn moments(&self) -> Result<(Vec<f32>, Vec<f32>), DeviceError>;
+    /// Token-summed losses under the parameters as they stand.
+    fn losses(&self, samples: &[&Sample]) -> Result<Vec<f64>, DeviceError>;
 }
 
 struct CpuLearner<'a> {
@@ -151,18 +196,22 @@ struct CpuLearner<'a> {
     flat: Vec<f32>,
     gradient: Vec<f32>,
     optimizer: Optimizer,
+    /// Samples whose gradients are held at once.
+    together: usize,
 }
 
 impl Learner for CpuLearner<'_> {
     fn gradient(&mut self, samples: &[&Sample], factor: f32) -> Result<(f64, f64), DeviceError> {
         let adapter = Adapter::from_parameters(&self.weights.config, self.lora, &self.flat);
-        let parts: Vec<(f64, Vec<f32>)> =
-            samples.par_iter().map(|s| lora_gradient(self.weights, &adapter, s)).collect();
         let mut loss = 0.0;
         self.gradient = vec![0.0; self.flat.len()];
-        for (part, g) in &parts {
-            loss += part;
-            add_into(&mut self.gradient, g);
+        for some in samples.chunks(self.together) {
+            let parts: Vec<(f64, Vec<f32>)> =
+                some.par_iter().map(|s| lora_gradient(self.weights, &adapter, s)).collect();
+            for (part, g) in &parts {
+                loss += part;
+                add_into(&mut self.gradient, g);
+            }
         }
         scale(&mut self.gradient, factor);
         Ok((loss, length(&self.gradient)))
@@ -182,6 +231,16 @@ impl Learner for CpuLearner<'_> {
     fn parameters(&self) -> Result<Vec<f32>, DeviceError> {
         Ok(self.flat.clone())
     }
+
+    fn moments(&self) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
+        let (m, v) = self.optimizer.moments();
+        Ok((m.to_vec(), v.to_vec()))
+    }
+
+    fn losses(&self, samples: &[&Sample]) -> Result<Vec<f64>, DeviceError> {
+        let adapter = Adapter::from_parameters(&self.weights.config, self.lora, &self.flat);
+        Ok(samples.par_iter().map(|s| sample_loss(self.weights, Some(&adapter), s)).collect())
+    }
 }
 
 impl Learner for crate::cuda::train::Learner {
@@ -199,6 +258,14 @@ impl Learner for crate::cuda::train::Learner {
 
     fn parameters(&self) -> Result<Vec<f32>, DeviceError> {
         self.parameters()
+    }
+
+    fn moments(&self) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
+        self.moments()
+    }
+
+    fn losses(&self, samples: &[&Sample]) -> Result<Vec<f64>, DeviceError> {
+        self.losses(samples)
     }
 }
 
@@ -220,31 +287,83 @@ impl From<DeviceError> for Stop {
     }
 }
 
-/// Trains an adapter. `progress` is called after every step and stops the run by returning false. A card that
-/// fails in mid-run costs time, not the run: the CPU starts over, silently up to where the card was.
+/// Trains an adapter. `progress` is called after every step and stops the run by returning false.
 pub fn train_lora(
     weights: &Weights,
     samples: &[Sample],
     config: &TrainConfig,
     progress: &mut (dyn FnMut(Progress) -> bool + Send),
 ) -> Result<Adapter> {
+    train_lora_with(weights, samples, config, &RunOptions::default(), progress)
+        .map(|trained| trained.adapter)
+}
+
+/// The same with evaluation, early stop and checkpoints. A card that fails in mid-run costs time, not the run: the
+/// CPU starts over, silently up to where the card was.
+pub fn train_lora_with(
+    weights: &Weights,
+    samples: &[Sample],
+    config: &TrainConfig,
+    options: &RunOptions,
+    progress: &mut (dyn FnMut(Progress) -> bool + Send),
+) -> Result<Trained> {
     check_samples(weights, samples)?;
+    if !options.evaluation.is_empty() {
+        check_samples(weights, &options.evaluation)
+            .map_err(|e| EngineError::new(e.code, format!("evaluation {}", e.message)))?;
+    } else if options.patience > 0 {
+        bail!(BadInput, "patience {} needs evaluation samples", options.patience);
+    }
     let steps = config.check(samples.len())?;
     let model = &weights.config;
-    let flat = Adapter::initial_parameters(model, &config.lora, config.seed);
-    let mut told = 0;
+    if let Some(initial) = &options.initial
+        && initial.config != config.lora
+    {
+        bail!(
+            BadInput,
+            "the adapter to go on from is {:?}, the run's {:?}; they must be the same",
+            initial.config,
+            config.lora
+        );
+    }
+    let folder = options.checkpoints.as_ref().map(|c| {
+        let begun =
+            options.initial.as_ref().map(|a| digest(&a.to_parameters())).unwrap_or_default();
+        let schedule = format!("{} {}{begun}", options.evaluate_every, options.patience);
+        let run = fingerprint(weights, samples, &options.evaluation, config, &schedule);
+        Folder { dir: c.dir.clone(), base_name: c.base_name.clone(), run }
+    });
+    let resumed = match (&folder, &options.checkpoints) {
+        (Some(folder), Some(c)) if c.resume => folder.load(model, config)?,
+        _ => None,
+    };
+    let start = resumed.unwrap_or_else(|| State {
+        flat: match &options.initial {
+            Some(initial) => initial.to_parameters(),
+            None => Adapter::initial_parameters(model, &config.lora, config.seed),
+        },
+        ..State::default()
+    });
+    let run = Run { model, samples, config, options, steps, folder };
+    let mut told = start.step;
     let mut tell = |report: Progress| {
         let news = report.step > told;
         told = told.max(report.step);
         !news || progress(report)
     };
     let trained = weights.on_gpu.get().and_then(|gpu| {
-        let start = Adapter::from_parameters(model, &config.lora, &flat);
-        let run = crate::cuda::train::Learner::new(gpu, &start)
+        let adapter = Adapter::from_parameters(model, &config.lora, &start.flat);
+        let end = crate::cuda::train::Learner::new(gpu, &adapter)
+            .and_then(|mut learner| {
+                if !start.m.is_empty() {
+                    learner.set_moments(&start.m, &start.v)?;
+                }
+                Ok(learner)
+            })
             .map_err(Stop::from)
-            .and_then(|mut learner| learn(&mut learner, samples, config, steps, &mut tell));
-        match run {
-            Ok(flat) => Some(Ok(flat)),
+            .and_then(|mut learner| run.learn(&mut learner, start.clone(), &mut tell));
+        match end {
+            Ok(end) => Some(Ok(end)),
             Err(Stop::Run(error)) => Some(Err(error)),
             Err(Stop::Device(error)) => {
                 weights.leave_gpu(error);
@@ -252,58 +371,120 @@ pub fn train_lora(
             }
         }
     });
-    let trained = trained.unwrap_or_else(|| {
-        let optimizer = Optimizer::new(config.optimizer, flat.len());
-        let lora = &config.lora;
-        let mut learner = CpuLearner { weights, lora, flat, gradient: vec![], optimizer };
-        learn(&mut learner, samples, config, steps, &mut tell).map_err(|stop| match stop {
+    let end = trained.unwrap_or_else(|| {
+        let mut optimizer = Optimizer::new(config.optimizer, start.flat.len());
+        if !start.m.is_empty() && config.optimizer != OptimizerKind::Sgd {
+            optimizer.set_moments(start.m.clone(), start.v.clone());
+        }
+        let together = if options.together == 0 { config.batch } else { options.together };
+        let (lora, flat) = (&config.lora, start.flat.clone());
+        let mut learner = CpuLearner { weights, lora, flat, gradient: vec![], optimizer, together };
+        run.learn(&mut learner, start, &mut tell).map_err(|stop| match stop {
             Stop::Run(error) => error,
             Stop::Device(error) => EngineError::new(ErrorCode::Internal, error.0),
         })
     })?;
-    Ok(Adapter::from_parameters(model, &config.lora, &trained))
+    let best = end.best.as_ref().map(|b| (b.step, b.loss));
+    let flat = match end.best {
+        Some(best) if options.patience > 0 => best.flat,
+        _ => end.flat,
+    };
+    let adapter = Adapter::from_parameters(model, &config.lora, &flat);
+    Ok(Trained { adapter, steps: end.step, best })
 }
 
-/// The steps of a run; returns the flat parameters after the last.
-fn learn(
-    learner: &mut dyn Learner,
-    samples: &[Sample],
-    config: &TrainConfig,
+struct Run<'a> {
+    model: &'a LlamaConfig,
+    samples: &'a [Sample],
+    config: &'a TrainConfig,
+    options: &'a RunOptions,
     steps: usize,
-    progress: &mut dyn FnMut(Progress) -> bool,
-) -> Result<Vec<f32>, Stop> {
-    let curve = Curve {
-        peak: config.learning_rate,
-        floor: config.learning_rate_floor,
-        warmup: config.warmup_steps.min(steps),
-        steps,
-    };
-    let mut clock = Clock::new(config.optimizer);
-    let mut tokens = 0;
-    let plan = batches(samples.len(), config.batch, config.epochs, config.seed);
-    for (step, batch) in plan.into_iter().enumerate() {
-        let batch: Vec<&Sample> = batch.iter().map(|i| &samples[*i]).collect();
-        let targets: usize = batch.iter().map(|s| s.targets()).sum();
-        let (loss, norm) = learner.gradient(&batch, 1.0 / targets as f32)?;
-        check_finite(step + 1, loss, norm)?;
-        if config.clip > 0.0 && norm > config.clip {
-            learner.scale((config.clip / norm) as f32)?;
-        }
-        let rate = curve.at(step);
-        learner.update(clock.tick(), rate as f32, config.weight_decay)?;
-        tokens += batch.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
-        let report = Progress {
-            step: step + 1,
+    folder: Option<Folder>,
+}
+
+impl Run<'_> {
+    /// The steps after those of `state`; returns what they led to.
+    fn learn(
+        &self,
+        learner: &mut dyn Learner,
+        mut state: State,
+        progress: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<State, Stop> {
+        let (config, options, steps) = (self.config, self.options, self.steps);
+        let curve = Curve {
+            peak: config.learning_rate,
+            floor: config.learning_rate_floor,
+            warmup: config.warmup_steps.min(steps),
             steps,
-            loss: loss / targets as f64,
-            learning_rate: rate,
-            gradient_norm: norm,
-            tokens,
         };
-        if !progress(report) {
-            let text = format!("training was cancelled after step {} of {steps}", step + 1);
-            return Err(EngineError::new(ErrorCode::Cancelled, text).into());
+        let per_epoch = self.samples.len().div_ceil(config.batch);
+        let is_due = |step: usize, every: usize| {
+            step.is_multiple_of(if every == 0 { per_epoch } else { every }) || step == steps
+        };
+        let mut clock = Clock::new(config.optimizer);
+        let mut tokens = 0;
+        let plan = batches(self.samples.len(), config.batch, config.epochs, config.seed);
+        for (step, batch) in plan.into_iter().enumerate() {
+            let batch: Vec<&Sample> = batch.iter().map(|i| &self.samples[*i]).collect();
+            tokens += batch.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
+            let update = clock.tick();
+            if step < state.step {
+                continue;
+            }
+            if options.patience > 0 && state.waited >= options.patience {
+                break;
+            }
+            let targets: usize = batch.iter().map(|s| s.targets()).sum();
+            let (loss, norm) = learner.gradient(&batch, 1.0 / targets as f32)?;
+            check_finite(step + 1, loss, norm)?;
+            if config.clip > 0.0 && norm > config.clip {
+                learner.scale((config.clip / norm) as f32)?;
+            }
+            let rate = curve.at(step);
+            learner.update(update, rate as f32, config.weight_decay)?;
+            state.step = step + 1;
+            let evaluated =
+                !options.evaluation.is_empty() && is_due(state.step, options.evaluate_every);
+            let evaluation =
+                if evaluated { Some(self.evaluate(learner, &mut state)?) } else { None };
+            if let (Some(folder), Some(checkpoints)) = (&self.folder, &options.checkpoints)
+                && is_due(state.step, checkpoints.every)
+            {
+                state.flat = learner.parameters()?;
+                if config.optimizer != OptimizerKind::Sgd {
+                    (state.m, state.v) = learner.moments()?;
+                }
+                folder.save(self.model, config, &state)?;
+            }
+            let report = Progress {
+                step: state.step,
+                steps,
+                loss: loss / targets as f64,
+                learning_rate: rate,
+                gradient_norm: norm,
+                tokens,
+                evaluation,
+            };
+            if !progress(report) {
+                let text = format!("training was cancelled after step {} of {steps}", step + 1);
+                return Err(EngineError::new(ErrorCode::Cancelled, text).into());
+            }
         }
+        state.flat = learner.parameters()?;
+        Ok(state)
     }
-    Ok(learner.parameters()?)
+
+    /// Mean loss of the evaluation samples; keeps the best and counts the others.
+    fn evaluate(&self, learner: &dyn Learner, state: &mut State) -> Result<f64, Stop> {
+        let samples: Vec<&Sample> = self.options.evaluation.iter().collect();
+        let targets: usize = samples.iter().map(|s| s.targets()).sum();
+        let loss = learner.losses(&samples)?.iter().sum::<f64>() / targets as f64;
+        if state.best.as_ref().is_none_or(|best| loss < best.loss) {
+            state.best = Some(Best { step: state.step, loss, flat: learner.parameters()? });
+            state.waited = 0;
+        } else {
+            state.waited += 1;
+        }
+        Ok(loss)
+    }
 }

@@ -3,11 +3,12 @@
 //! the bytes of the result do not depend on the number of threads.
 
 pub mod base;
+pub mod checkpoint;
 pub mod lora;
 pub mod optimizer;
 pub mod schedule;
 
-pub use lora::{TrainConfig, train_lora};
+pub use lora::{Checkpoints, RunOptions, TrainConfig, Trained, train_lora, train_lora_with};
 pub use optimizer::OptimizerKind;
 
 /// One finished step, as told to the caller (who may stop the run by returning false).
@@ -23,6 +24,8 @@ pub struct Progress {
     pub gradient_norm: f64,
     /// Tokens run since the start.
     pub tokens: u64,
+    /// Mean loss per target token of the evaluation samples, when they were evaluated after this step.
+    pub evaluation: Option<f64>,
 }
 
 #[cfg(test)]

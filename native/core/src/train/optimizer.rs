@@ -62,6 +62,17 @@ impl Optimizer {
         Self { clock: Clock::new(kind), m: vec![0.0; n], v: vec![0.0; n] }
     }
 
+    /// The moments (both empty for SGD).
+    pub fn moments(&self) -> (&[f32], &[f32]) {
+        (&self.m, &self.v)
+    }
+
+    /// Puts saved moments back; of the wrong length they are a caller's bug.
+    pub fn set_moments(&mut self, m: Vec<f32>, v: Vec<f32>) {
+        assert!(m.len() == self.m.len() && v.len() == self.v.len(), "moments of another shape");
+        (self.m, self.v) = (m, v);
+    }
+
     /// One step; `decay(i)` gives the weight decay of the segment that starts at parameter i, with its
     /// end: segments cover the parameters in order.
     pub fn step(

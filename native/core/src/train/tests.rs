@@ -1,5 +1,7 @@
 use super::base::{BaseConfig, gradient_of, rebuild, train_base};
-use super::lora::{TrainConfig, lora_gradient, train_lora};
+use super::lora::{
+    Checkpoints, RunOptions, TrainConfig, lora_gradient, train_lora, train_lora_with,
+};
 use super::*;
 use crate::attribution::{GradientSource, Labels};
 use crate::gradients::{LoraGradients, Sample, sample_loss};
@@ -254,4 +256,120 @@ fn a_tiny_base_learns_a_repeating_text_and_twice_gives_the_same_bytes() {
     };
     assert_eq!(run(), run());
     assert!(last < 0.3, "loss {last}");
+}
+
+/// A folder of this test's own, taken away at the end.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("openledger-{name}-{}", std::process::id()));
+        std::fs::remove_dir_all(&dir).ok();
+        Self(dir)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn with_checkpoints(dir: &std::path::Path, resume: bool) -> RunOptions {
+    let checkpoints =
+        Checkpoints { dir: dir.to_path_buf(), every: 2, resume, base_name: String::new() };
+    RunOptions {
+        evaluation: samples(14)[10..].to_vec(),
+        checkpoints: Some(checkpoints),
+        ..RunOptions::default()
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_short_goes_on_and_ends_with_the_same_bytes() {
+    let weights = random_weights(tiny_config(), 3);
+    let all = samples(10);
+    for optimizer in [OptimizerKind::Sgd, train_config(3).optimizer] {
+        let config = TrainConfig { optimizer, ..train_config(3) };
+        let want = train_lora(&weights, &all, &config, &mut |_| true).expect("it trains");
+        let folder = Temporary::new("resume");
+        // Nine steps; stopped after the fifth, whose last checkpoint is of the fourth.
+        let options = with_checkpoints(&folder.0, true);
+        train_lora_with(&weights, &all, &config, &options, &mut |p| p.step < 5)
+            .expect_err("cancelled");
+        let mut steps = vec![];
+        let trained = train_lora_with(&weights, &all, &config, &options, &mut |p| {
+            steps.push(p.step);
+            true
+        })
+        .expect("it goes on");
+        assert_eq!(steps, [5, 6, 7, 8, 9]);
+        assert_eq!(trained.adapter.to_parameters(), want.to_parameters());
+        let early = Adapter::load(&folder.0.join("checkpoint-2"), &weights.config);
+        assert!(early.is_ok(), "an older checkpoint stays an adapter");
+        assert!(!folder.0.join("checkpoint-2/training_state.json").exists());
+        let other = TrainConfig { seed: 6, ..config };
+        let error = train_lora_with(&weights, &all, &other, &options, &mut |_| true);
+        assert!(error.expect_err("refused").message.contains("belongs to another run"));
+    }
+}
+
+#[test]
+fn a_batch_in_parts_has_the_bytes_of_a_batch_at_once() {
+    let weights = random_weights(tiny_config(), 3);
+    let all = samples(10);
+    let want = train_lora(&weights, &all, &train_config(2), &mut |_| true).expect("it trains");
+    let options = RunOptions { together: 3, ..RunOptions::default() };
+    let got = train_lora_with(&weights, &all, &train_config(2), &options, &mut |_| true);
+    assert_eq!(got.expect("it trains").adapter.to_parameters(), want.to_parameters());
+}
+
+#[test]
+fn a_run_without_progress_stops_and_keeps_its_best_adapter() {
+    let weights = random_weights(tiny_config(), 3);
+    let all = samples(14);
+    // Random tokens: what is learnt of the first samples does not help the others for long.
+    let options =
+        RunOptions { evaluation: all[10..].to_vec(), patience: 2, ..RunOptions::default() };
+    let mut seen = vec![];
+    let trained = train_lora_with(&weights, &all[..10], &train_config(60), &options, &mut |p| {
+        seen.extend(p.evaluation);
+        true
+    })
+    .expect("it trains");
+    let (step, loss) = trained.best.expect("it was evaluated");
+    assert!(trained.steps < 180, "{} steps", trained.steps);
+    assert_eq!((step, trained.steps), (3 * (seen.len() - 2), 3 * seen.len()));
+    assert_eq!(seen.iter().copied().fold(f64::MAX, f64::min), loss);
+    let evaluated: f64 =
+        all[10..].iter().map(|s| sample_loss(&weights, Some(&trained.adapter), s)).sum();
+    let targets: usize = all[10..].iter().map(Sample::targets).sum();
+    assert!((evaluated / targets as f64 - loss).abs() < 1e-9);
+}
+
+#[test]
+fn a_run_goes_on_from_an_adapter_of_its_own_shape() {
+    let weights = random_weights(tiny_config(), 3);
+    let (samples, config) = (samples(10), train_config(2));
+    let first = train_lora(&weights, &samples, &config, &mut |_| true).unwrap();
+    let parent = std::sync::Arc::new(first);
+    let options = RunOptions { initial: Some(parent.clone()), ..RunOptions::default() };
+    let mut losses = vec![];
+    let run = |options: &RunOptions, losses: &mut Vec<f64>| {
+        train_lora_with(&weights, &samples, &config, options, &mut |p| {
+            losses.push(p.loss);
+            true
+        })
+    };
+    let second = run(&options, &mut losses).unwrap().adapter;
+    assert_ne!(second.to_parameters(), parent.to_parameters());
+    let mut fresh = vec![];
+    run(&RunOptions::default(), &mut fresh).unwrap();
+    assert!(losses[0] < fresh[0], "it begins where the parent ended");
+    let other = TrainConfig {
+        lora: LoraConfig::new(3, 6.0, false, vec![Target::ALL[0]]).unwrap(),
+        ..config.clone()
+    };
+    let refused = train_lora_with(&weights, &samples, &other, &options, &mut |_| true);
+    assert!(refused.expect_err("another shape").message.contains("go on from"));
 }

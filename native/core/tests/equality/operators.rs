@@ -7,7 +7,8 @@ use openledger_core::attribution::simd::Level;
 use openledger_core::cuda::device::Result;
 use openledger_core::cuda::memory::{Buffer, Gpu};
 use openledger_core::cuda::ops::{self, AdamW, Plan, Samples, Side};
-use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm, int8};
+use openledger_core::gemm::int8::{self, PackedI8, Quantised};
+use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
 use openledger_core::math::philox::{Stream, word};
 use openledger_core::ops::loss::{cross_entropy_gradient, draw};
 use openledger_core::ops::rope::RopeTable;
@@ -196,6 +197,18 @@ fn integers(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
         let c: Buffer<i32> = gpu.empty(m * n)?;
         ops::product_i8(gpu, &gpu.upload(&a)?, &gpu.upload(&b)?, &c, k)?;
         tally.exact(&format!("int8 {m}x{n}x{k}"), &c.to_vec()?, &want);
+        let mut x = noise(3, m * k);
+        // Rows of zeros, of numbers too small for a scale, and of none at all have scales of their own.
+        for (row, value) in [(1, 0.0), (2, 1e-44), (5, f32::NAN), (7, f32::INFINITY)] {
+            x.iter_mut().skip(row * k).take(k / 2 + 1).for_each(|x| *x = value);
+        }
+        let w = PackedI8::from_weight(&noise(4, n * k), n, k);
+        let mut want = vec![vec![0f32; m * n]];
+        int8::apply(&Quantised::rows_of(&x, m), &[&w], &mut want);
+        let y: Buffer<f32> = gpu.empty(m * n)?;
+        let on_card = ops::WeightI8::upload(gpu, &[&w])?;
+        ops::apply_i8(gpu, gpu.upload(&x)?.rows(k), &on_card, y.rows(n))?;
+        tally.floats(&format!("int8 map {m}x{n}x{k}"), &y.to_vec()?, &want[0]);
     }
     let (count, k) = (43, 300);
     let sums: Vec<i32> =

@@ -1,6 +1,10 @@
 //! Matrix products: one by one, per sample, in integers. The tile is chosen by the shape; the bits are the same.
 
 use super::*;
+use crate::gemm::int8::{BLOCK as BLOCK_I8, PackedI8, QUAD};
+
+/// Rows of one launch that has a block a row.
+const ROWS_MAX: usize = 65_535;
 
 /// One operand of a product, read as it lies or transposed.
 #[derive(Clone, Copy)]
@@ -224,6 +228,64 @@ pub fn product_i8(
     let arguments = Arguments::default().at(a.at(0)).at(b.at(0)).at(c.at(0)).u32(m).u32(n).u32(k);
     // SAFETY: sizes were checked.
     unsafe { gpu.launch("gemm_i8", [n.div_ceil(64), m.div_ceil(64), 1], 256, arguments) }
+}
+
+/// A weight in int8 on the device: entries [n, width], width being k rounded up to whole quads; scales [n].
+pub struct WeightI8 {
+    entries: Buffer<i8>,
+    scales: Buffer<f32>,
+    k: usize,
+}
+
+impl WeightI8 {
+    /// The rows of several maps of the same inputs, one after another.
+    pub fn upload(gpu: &Arc<Gpu>, maps: &[&PackedI8]) -> Result<Self> {
+        let k = maps[0].k();
+        let width = k.next_multiple_of(QUAD);
+        let (mut entries, mut scales) = (vec![], vec![]);
+        for map in maps {
+            assert_eq!(map.k(), k, "maps of the same inputs");
+            for row in map.entries().chunks_exact(k) {
+                entries.extend_from_slice(row);
+                entries.resize(entries.len() + width - k, 0);
+            }
+            scales.extend_from_slice(map.scales());
+        }
+        Ok(Self { entries: gpu.upload(&entries)?, scales: gpu.upload(&scales)?, k })
+    }
+}
+
+/// y [m, n] = x [m, k] W^T by the rule of `gemm::int8`.
+pub fn apply_i8(gpu: &Arc<Gpu>, x: Matrix, w: &WeightI8, y: Matrix) -> Result<()> {
+    let (m, n, k) = (x.rows, w.scales.len(), w.k);
+    assert!(x.cols == k && y.rows == m && y.cols == n, "the int8 product does not fit");
+    let (width, blocks) = (k.next_multiple_of(QUAD), k.div_ceil(BLOCK_I8));
+    let (q, scales) = (gpu.empty::<i8>(m * width)?, gpu.empty::<f32>(m * blocks)?);
+    // Rows of a launch are bounded by the grid.
+    for from in (0..m).step_by(ROWS_MAX) {
+        let rows = ROWS_MAX.min(m - from);
+        let arguments = Arguments::default()
+            .at(x.slice(from, rows).at())
+            .at(q.at(from * width))
+            .at(scales.at(from * blocks))
+            .u32(k)
+            .u32(width)
+            .u64(x.ld);
+        // SAFETY: every row and block lies in its buffer.
+        unsafe { gpu.launch("quantise_i8", [blocks, rows, 1], 64, arguments)? };
+    }
+    let arguments = Arguments::default()
+        .at(q.at(0))
+        .at(scales.at(0))
+        .at(w.entries.at(0))
+        .at(w.scales.at(0))
+        .at(y.at())
+        .u32(m)
+        .u32(n)
+        .u32(width)
+        .u64(y.ld);
+    // SAFETY: shapes were checked.
+    unsafe { gpu.launch("gemm_i8_scaled", [n.div_ceil(64), m.div_ceil(64), 1], 256, arguments) }
 }
 
 /// s_c of every row of the table `sums` [count, k].

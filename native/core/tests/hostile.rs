@@ -1,0 +1,173 @@
+//! The loaders on files that somebody broke on purpose: model directories (config.json, safetensors), PEFT directories and
+//! attribution indexes. A mutator with a seed changes good files; whatever comes, a loader answers with a model or
+//! an error, never with a panic. OPENLEDGER_FUZZ is the number of files of each kind (default 400).
+
+use openledger_core::attribution::{AttributionIndex, IndexConfig, build_index};
+use openledger_core::gradients::{LoraGradients, Sample};
+use openledger_core::lora::Adapter;
+use openledger_core::math::philox::{Stream, word};
+use openledger_core::model::config::Target;
+use openledger_core::model::testing::{random_adapter, random_weights, tiny_config, tokens};
+use openledger_core::model::{Model, save};
+use openledger_core::tensors::Store;
+use std::path::{Path, PathBuf};
+
+/// What breaks parsers: edges of number ranges, and words of the formats in places where they do not belong.
+const WORDS: [&[u8]; 22] = [
+    b"0",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"null",
+    b"[]",
+    b"{}",
+    b"\"\"",
+    b"true",
+    b"65536",
+    b"4294967296",
+    b"9223372036854775807",
+    b"18446744073709551615",
+    b"1.5",
+    b"\xff\xfe",
+    b"\0",
+    b"\"F32\"",
+    b"\"I64\"",
+    b"\"data_offsets\":[0,0]",
+    b"\"shape\":[]",
+    b"[18446744073709551615,2]",
+    b",",
+];
+const NUMBERS: [u64; 8] = [0, 1, 127, 0x7fff_ffff, 0xffff_ffff, 1 << 40, i64::MAX as u64, u64::MAX];
+
+struct Random {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.drawn += 1;
+        (word(self.seed, Stream::LoraInit, 0, self.drawn) as usize) % n.max(1)
+    }
+}
+
+/// One to four changes.
+fn mutate(good: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    // Headers are small beside the numbers: half of the changes aim at them.
+    let reach = if random.below(2) == 0 { 2048 } else { usize::MAX };
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len().min(reach));
+        match random.below(7) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            1 => bytes.truncate(at),
+            2 => {
+                let word = WORDS[random.below(WORDS.len())];
+                let end = (at + random.below(12)).min(bytes.len());
+                bytes.splice(at..end, word.iter().copied());
+            }
+            3 if at + 8 <= bytes.len() => {
+                let number = NUMBERS[random.below(NUMBERS.len())];
+                bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+            }
+            4 => {
+                let end = (at + random.below(64)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            5 => {
+                let end = (at + random.below(64)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+            // A number in a text becomes another one.
+            _ => {
+                if let Some(digit) = bytes[at..].iter().position(u8::is_ascii_digit).map(|i| at + i)
+                {
+                    let word = WORDS[random.below(WORDS.len())];
+                    bytes.splice(digit..digit + 1, word.iter().copied());
+                }
+            }
+        }
+    }
+    bytes
+}
+
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("openledger-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a temporary folder");
+        Self(dir)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn rounds() -> u64 {
+    std::env::var("OPENLEDGER_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+}
+
+/// Breaks one of the files at a time and loads; puts the file back.
+fn attack(dir: &Path, files: &[&str], load: impl Fn() -> bool) {
+    let good: Vec<Vec<u8>> =
+        files.iter().map(|f| std::fs::read(dir.join(f)).expect("it is there")).collect();
+    assert!(load(), "the files are good before they are broken");
+    let mut refused = 0;
+    for round in 0..rounds() {
+        let mut random = Random { seed: round, drawn: 0 };
+        let at = random.below(files.len());
+        let path = dir.join(files[at]);
+        std::fs::write(&path, mutate(&good[at], &mut random)).expect("written");
+        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&load));
+        refused += u64::from(!*end.as_ref().unwrap_or(&true));
+        assert!(end.is_ok(), "round {round} with {} made the loader panic", files[at]);
+        std::fs::write(&path, &good[at]).expect("put back");
+    }
+    assert!(refused > rounds() / 3, "only {refused} of {} were refused", rounds());
+}
+
+#[test]
+fn a_broken_model_directory_is_loaded_or_refused_and_never_panics() {
+    let dir = Temporary::new("hostile-model");
+    save::save(&random_weights(tiny_config(), 1), &dir.0, Store::F32).expect("saved");
+    attack(&dir.0, &["config.json", "model.safetensors"], || Model::load(&dir.0).is_ok());
+}
+
+#[test]
+fn a_broken_adapter_directory_is_loaded_or_refused_and_never_panics() {
+    let dir = Temporary::new("hostile-adapter");
+    let config = tiny_config();
+    random_adapter(&config, &[Target::Q, Target::Down], 2, 1).save(&dir.0, "").expect("saved");
+    let files = ["adapter_config.json", "adapter_model.safetensors"];
+    attack(&dir.0, &files, || Adapter::load(&dir.0, &config).is_ok());
+}
+
+#[test]
+fn a_broken_index_is_loaded_or_refused_and_never_panics() {
+    let weights = random_weights(tiny_config(), 1);
+    let adapter = random_adapter(&weights.config, &[Target::V], 2, 1);
+    let samples: Vec<Sample> =
+        (0..4).map(|i| Sample { tokens: tokens(i, 8, 50), loss_from: 1 }).collect();
+    let source = LoraGradients::new(&weights, &adapter, &samples).expect("it fits");
+    let config = IndexConfig {
+        contributors: &[0, 1, 0, 1],
+        contributor_count: 2,
+        k: 3,
+        damping: 0.1,
+        label_draws: 1,
+        seed: 1,
+    };
+    let built = build_index(&source, &config, &mut |_, _, _| true).expect("built");
+    let dir = Temporary::new("hostile-index");
+    let path = dir.0.join("index");
+    std::fs::write(&path, built.index.to_bytes()).expect("written");
+    attack(&dir.0, &["index"], || {
+        AttributionIndex::from_bytes(&std::fs::read(&path).expect("read")).is_ok()
+    });
+}

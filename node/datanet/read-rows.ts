@@ -1,0 +1,232 @@
+/**
+ * Rows out of files of any size: JSONL, CSV, Parquet, plain text. Whatever is wrong with a row comes in its
+ * place, with its number (from 1) and a reason, and reading goes on; memory is bounded by one row, one chunk
+ * of the file, or one slice of a Parquet file.
+ *
+ *   file --> texts of rows --> {number, row} | {number, fault}
+ */
+import { createReadStream } from 'node:fs'
+import { parse as parseCsv } from 'csv-parse'
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
+import type { Json } from '../base/canonical.ts'
+import { messageOf, userError } from '../base/errors.ts'
+import { encodeRow, parseRow, type Row } from './rows.ts'
+import { checkRow, type Schema } from './schema.ts'
+
+export const FORMATS = ['jsonl', 'csv', 'parquet', 'text'] as const
+export type Format = (typeof FORMATS)[number]
+
+export type ReadRow =
+  | { readonly number: number; readonly row: Row; readonly bytes: Uint8Array }
+  | { readonly number: number; readonly fault: string }
+
+export type ReadOptions = {
+  readonly format: Format
+  readonly schema: Schema
+  readonly rowBytesMax: number
+  /** CSV and Parquet: the column that is the row's text; the others become its meta. */
+  readonly textColumn?: string
+  /** Bytes of the file that have been read so far. */
+  onBytes?(count: number): void
+}
+
+const PARQUET_SLICE_ROWS = 256
+const LINE_FEED = 10
+
+/** By the name's ending. @throws NodeError `datanet-format` */
+export function formatOf(path: string): Format {
+  const ending = path.toLowerCase().match(/\.([a-z0-9]+)$/)?.[1] ?? ''
+  const format = { jsonl: 'jsonl', ndjson: 'jsonl', csv: 'csv', parquet: 'parquet', txt: 'text' }[
+    ending
+  ]
+  if (format) return format as Format
+  throw userError(
+    'datanet-format',
+    `cannot tell the format of ${path} from its name: say --format ${FORMATS.join('|')}`,
+  )
+}
+
+/** @throws NodeError `datanet-format` when the file as a whole cannot be read. */
+export async function* readRows(path: string, options: ReadOptions): AsyncGenerator<ReadRow> {
+  let number = 0
+  for await (const candidate of candidatesOf(path, options)) {
+    number++
+    yield judge(number, candidate, options)
+  }
+}
+
+/** A row as it stands in the file, or what keeps it from being read at all. */
+type Candidate = { readonly value: unknown } | { readonly fault: string }
+
+function judge(number: number, candidate: Candidate, options: ReadOptions): ReadRow {
+  if ('fault' in candidate) return { number, fault: candidate.fault }
+  try {
+    const row = parseRow(candidate.value)
+    checkRow(row, options.schema)
+    const bytes = encodeRow(row)
+    if (bytes.length <= options.rowBytesMax) return { number, row, bytes }
+    return { number, fault: `has ${bytes.length} bytes; at most ${options.rowBytesMax}` }
+  } catch (error) {
+    return { number, fault: messageOf(error) }
+  }
+}
+
+function candidatesOf(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
+  if (options.format === 'jsonl') return jsonLines(path, options)
+  if (options.format === 'csv') return csvRows(path, options)
+  if (options.format === 'text') return textRows(path, options)
+  return parquetRows(path, options)
+}
+
+async function* jsonLines(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
+  for await (const line of linesOf(path, options)) {
+    if ('fault' in line) yield line
+    else if (line.value.trim() !== '') yield parsed(line.value)
+    else yield { fault: 'is empty' }
+  }
+}
+
+function parsed(text: string): Candidate {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return { fault: 'is not JSON' }
+  }
+}
+
+/** A row for each paragraph: lines up to an empty one. */
+async function* textRows(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
+  let lines: string[] = []
+  let size = 0
+  let fault: string | null = null
+  const close = function* (): Generator<Candidate> {
+    if (fault) yield { fault }
+    else if (lines.length > 0) yield { value: { text: lines.join('\n') } }
+    ;[lines, size, fault] = [[], 0, null]
+  }
+  for await (const line of linesOf(path, options)) {
+    if ('value' in line && line.value.trim() === '') {
+      yield* close()
+    } else if ('fault' in line) {
+      fault ??= line.fault
+    } else {
+      size += line.value.length + 1
+      if (size > options.rowBytesMax) fault ??= `has more than ${options.rowBytesMax} bytes`
+      if (fault) lines = []
+      else lines.push(line.value)
+    }
+  }
+  yield* close()
+}
+
+/** Lines without their ends; one that is too long is passed over without being kept. */
+async function* linesOf(
+  path: string,
+  { rowBytesMax, onBytes }: ReadOptions,
+): AsyncGenerator<{ value: string } | { fault: string }> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+  // JSON may spell a character of one byte in six.
+  const lineBytesMax = 6 * rowBytesMax
+  let parts: Uint8Array[] = []
+  let size = 0
+  let read = 0
+  const line = (): { value: string } | { fault: string } => {
+    const [whole, length] = [Buffer.concat(parts), size]
+    ;[parts, size] = [[], 0]
+    if (length > lineBytesMax) return { fault: `has ${length} bytes; at most ${rowBytesMax}` }
+    try {
+      return { value: decoder.decode(whole).replace(/\r$/, '') }
+    } catch {
+      return { fault: 'is not UTF-8' }
+    }
+  }
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    read += chunk.length
+    onBytes?.(read)
+    for (let from = 0; from < chunk.length; ) {
+      const end = chunk.indexOf(LINE_FEED, from)
+      const part = chunk.subarray(from, end < 0 ? chunk.length : end)
+      size += part.length
+      if (size <= lineBytesMax) parts.push(part)
+      else parts = []
+      if (end < 0) break
+      yield line()
+      from = end + 1
+    }
+  }
+  if (size > 0) yield line()
+}
+
+async function* csvRows(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
+  const source = createReadStream(path)
+  let read = 0
+  source.on('data', (chunk) => {
+    read += chunk.length
+    options.onBytes?.(read)
+  })
+  const parser = source.pipe(
+    parseCsv({
+      bom: true,
+      columns: true,
+      relax_column_count: true,
+      max_record_size: 6 * options.rowBytesMax,
+      info: true,
+    }),
+  )
+  source.on('error', (error) => parser.destroy(error))
+  try {
+    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+      if (info.error) yield { fault: info.error.message }
+      else yield rowOfColumns(record, options)
+    }
+  } catch (error) {
+    // A quote that never closes or a record without end: what follows cannot be told apart.
+    yield { fault: `and what follows cannot be read as CSV: ${messageOf(error)}` }
+  } finally {
+    source.destroy()
+  }
+}
+
+type CsvRecord = {
+  readonly record: Record<string, string>
+  readonly info: { readonly error?: Error }
+}
+
+async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
+  const file = await asyncBufferFromFile(path)
+  const metadata = await parquetMetadataAsync(file).catch((error) => {
+    throw userError('datanet-format', `${path} is not Parquet: ${messageOf(error)}`)
+  })
+  const count = Number(metadata.num_rows)
+  for (let rowStart = 0; rowStart < count; rowStart += PARQUET_SLICE_ROWS) {
+    const rowEnd = Math.min(count, rowStart + PARQUET_SLICE_ROWS)
+    const slice = { file, metadata, rowStart, rowEnd }
+    const rows = await parquetReadObjects(slice).catch((error) => {
+      throw userError(
+        'datanet-format',
+        `rows ${rowStart + 1} to ${rowEnd} of ${path} cannot be read: ${messageOf(error)}`,
+      )
+    })
+    options.onBytes?.(Math.floor((file.byteLength * rowEnd) / count))
+    for (const row of rows) yield rowOfColumns(row, options)
+  }
+}
+
+function rowOfColumns(columns: Record<string, unknown>, options: ReadOptions): Candidate {
+  const name = options.textColumn ?? 'text'
+  if (!Object.hasOwn(columns, name)) {
+    const known = Object.keys(columns).join(', ')
+    return { fault: `has no column '${name}'; it has ${known}: say --text-column` }
+  }
+  const text = columns[name]
+  const meta: Record<string, Json> = {}
+  for (const [key, value] of Object.entries(columns)) {
+    if (key === name || value === null || value === undefined) continue
+    const wanted = options.schema.meta?.[key]?.type
+    const number = typeof value === 'bigint' ? Number(value) : value
+    if (wanted === 'number' && typeof number === 'string') meta[key] = Number(number)
+    else if (wanted === 'boolean' && typeof number === 'string') meta[key] = number === 'true'
+    else meta[key] = number instanceof Date ? number.toISOString() : (number as Json)
+  }
+  return { value: { text, ...(Object.keys(meta).length > 0 ? { meta } : {}) } }
+}

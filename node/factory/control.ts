@@ -1,0 +1,31 @@
+/**
+ * Pausing, resuming and cancelling a job: what JobRegistry asks the job's owner for. An owner without gas
+ * signs `JobControl` (EIP-712) and anybody may carry it to the chain; the nonce is the number of
+ * controls the job has seen.
+ */
+import { hashTypedData } from 'viem'
+import type { Hex } from '../base/bytes.ts'
+
+export const ACTIONS = ['pause', 'resume', 'cancel'] as const
+export type Action = (typeof ACTIONS)[number]
+
+const CONTROL_TYPES = {
+  JobControl: [
+    { name: 'jobId', type: 'bytes32' },
+    { name: 'action', type: 'uint8' },
+    { name: 'nonce', type: 'uint64' },
+  ],
+} as const
+
+/** What the owner signs. `action` is the position in `ACTIONS`. */
+export function controlHash(
+  control: { jobId: Hex; action: number; nonce: bigint },
+  domain: { chainId: number; verifyingContract: Hex },
+): Hex {
+  return hashTypedData({
+    domain: { name: 'OpenLedger', version: '1', ...domain },
+    types: CONTROL_TYPES,
+    primaryType: 'JobControl',
+    message: control,
+  })
+}

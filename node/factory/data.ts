@@ -1,0 +1,150 @@
+/**
+ * From a manifest to samples: rows read by content hash and checked against their roots, cut into those
+ * that are trained on and those held out, tokens, owners, and the contamination of what is held out.
+ *
+ * The held-out part is sealed: whether a row is in it depends on keccak256(seed || row hash), which is
+ * fixed when the manifest is committed and which nobody can steer without changing the row.
+ */
+import type { Model, Sample } from '../../native/index.ts'
+import { bytesToBigint, concatBytes, type Hex, keccak, toHex } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
+import { merkleRoot } from '../base/merkle.ts'
+import { encodeRow, versionLeaf } from '../datanet/rows.ts'
+import { type OwnedRow, readVersion } from '../datanet/version.ts'
+import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
+import { CONTAMINATION_RUNS_MAX, CONTAMINATION_TOKENS, ROWS_MAX } from './options.ts'
+
+export type ReadContent = (hash: Hex) => Promise<Uint8Array>
+
+export type TrainingData = {
+  readonly trained: readonly Sample[]
+  /** Trained ones first, then inherited ones. */
+  readonly indexed: readonly Sample[]
+  /** Contributor of each indexed sample. */
+  readonly owners: Uint32Array
+  /** In order of first appearance. */
+  readonly contributors: readonly Hex[]
+  /** 32 bytes for each indexed sample. */
+  readonly contents: Uint8Array
+  readonly measured: readonly Sample[]
+  /** Rows of the sealed split that share a run of tokens with a trained row, and were left out. */
+  readonly contaminated: number
+}
+
+/** Rows the trainer sees, in the order that the seed permutes; and those it must not see. */
+export async function readRows(
+  manifest: Pick<TrainingManifest, 'datanets' | 'inherited' | 'evaluation' | 'seed'>,
+  read: ReadContent,
+): Promise<{ trained: OwnedRow[]; inherited: OwnedRow[]; heldOut: OwnedRow[] }> {
+  const { evaluation, seed } = manifest
+  const own = await rowsOf(manifest.datanets, read)
+  const isHeldOut = own.map(({ row }) => isSealed(encodeRow(row), seed, evaluation.heldOutPerMille))
+  return {
+    trained: own.filter((_, i) => !isHeldOut[i]),
+    inherited: await rowsOf(manifest.inherited, read),
+    heldOut: [...own.filter((_, i) => isHeldOut[i]), ...(await rowsOf(evaluation.datanets, read))],
+  }
+}
+
+/** Commits to which rows are trained on and in which order they are numbered. */
+export function orderRoot(trained: readonly OwnedRow[]): Hex {
+  return toHex(merkleRoot(trained.map(({ contributor, row }) => versionLeaf(contributor, row))))
+}
+
+/** @throws NodeError `training-rows`, `training-manifest`, `datanet-content` naming what is wrong. */
+export async function prepareData(
+  base: Model,
+  manifest: TrainingManifest,
+  read: ReadContent,
+): Promise<TrainingData> {
+  const { trained, inherited, heldOut } = await readRows(manifest, read)
+  const root = orderRoot(trained)
+  if (root !== manifest.orderRoot) {
+    throw userError(
+      'training-rows',
+      `the rows to train on have order root ${root}; the manifest says ${manifest.orderRoot}`,
+    )
+  }
+  const all = [...trained, ...inherited]
+  const sample = ({ row }: OwnedRow, i: number): Sample => sampleOf(base, manifest, row.text, i)
+  const indexed = all.map(sample)
+  const { owners, contributors } = ownersOf(all)
+  const { k } = manifest.attribution
+  if (contributors.length > k) {
+    throw userError(
+      'training-manifest',
+      `attribution.k is ${k}, below the ${contributors.length} contributors of the rows`,
+    )
+  }
+  const trainedSamples = indexed.slice(0, trained.length)
+  const sealed = heldOut.map(sample)
+  const measured = withoutContamination(trainedSamples, sealed)
+  return {
+    trained: trainedSamples,
+    indexed,
+    owners,
+    contributors,
+    contents: concatBytes(...all.map(({ row }) => keccak(encodeRow(row)))),
+    measured,
+    contaminated: sealed.length - measured.length,
+  }
+}
+
+/** Held-out samples that share no run of `CONTAMINATION_TOKENS` tokens with a trained one; a shorter sample
+ * counts as one run. */
+export function withoutContamination(
+  trained: readonly Sample[],
+  heldOut: readonly Sample[],
+): Sample[] {
+  if (heldOut.length === 0) return []
+  const seen = new Set<string>()
+  for (const { tokens } of trained) {
+    for (const run of runsOf(tokens)) seen.add(run)
+    if (seen.size > CONTAMINATION_RUNS_MAX) {
+      throw userError(
+        'training-rows',
+        `over ${CONTAMINATION_RUNS_MAX} runs of tokens to compare; hold nothing out or split the job`,
+      )
+    }
+  }
+  return heldOut.filter(({ tokens }) => ![...runsOf(tokens)].some((run) => seen.has(run)))
+}
+
+function* runsOf(tokens: Uint32Array): Generator<string> {
+  const bytes = Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength)
+  const size = 4 * Math.min(CONTAMINATION_TOKENS, tokens.length)
+  for (let at = 0; at + size <= bytes.length; at += 4) yield bytes.toString('latin1', at, at + size)
+}
+
+function isSealed(row: Uint8Array, seed: number, perMille: number): boolean {
+  const seedBytes = new Uint8Array(4)
+  new DataView(seedBytes.buffer).setUint32(0, seed)
+  const draw = bytesToBigint(keccak(concatBytes(seedBytes, keccak(row))).subarray(0, 8))
+  return draw * 1000n < BigInt(perMille) * 2n ** 64n
+}
+
+async function rowsOf(refs: readonly DatanetVersionRef[], read: ReadContent): Promise<OwnedRow[]> {
+  const rows: OwnedRow[] = []
+  for (const ref of refs) {
+    for (const row of await readVersion(ref, read)) rows.push(row)
+    if (rows.length > ROWS_MAX)
+      throw userError('training-rows', `${rows.length} rows; a job takes at most ${ROWS_MAX}`)
+  }
+  return rows
+}
+
+function sampleOf(base: Model, manifest: TrainingManifest, text: string, i: number): Sample {
+  const tokens = base.encode(text).slice(0, manifest.training.maxTokens)
+  if (tokens.length >= 2) return { tokens, lossFrom: 1 }
+  throw userError('training-rows', `row ${i} has ${tokens.length} tokens; at least 2 are needed`)
+}
+
+function ownersOf(rows: readonly OwnedRow[]): { owners: Uint32Array; contributors: Hex[] } {
+  const index = new Map<Hex, number>()
+  const owners = Uint32Array.from(rows, ({ contributor }) => {
+    const known = index.get(contributor) ?? index.size
+    index.set(contributor, known)
+    return known
+  })
+  return { owners, contributors: [...index.keys()] }
+}

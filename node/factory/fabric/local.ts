@@ -1,0 +1,202 @@
+/**
+ * The fabric inside one node: what waits and the records in a table of its store, objects in its content
+ * store. A holder lives or dies with the process, so whatever was not acknowledged waits again at the next
+ * start.
+ */
+import { bigintToBytes, bytesToBigint, concatBytes, utf8 } from '../../base/bytes.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import type { ContentStore } from '../../content/store.ts'
+import type { KvTable } from '../../store/kv.ts'
+import type { Delivery, Fabric, ObjectStore, RecordStore, Versioned, WorkQueue } from './types.ts'
+
+type Modules = { readonly table: KvTable; readonly content: ContentStore; readonly log: Log }
+
+const QUEUE = 'q/'
+const RECORD = 'r/'
+
+export async function openLocalFabric({ table, content, log }: Modules): Promise<Fabric> {
+  const queue = await LocalQueue.open(table)
+  return {
+    queue,
+    records: new LocalRecords(table, log),
+    objects: localObjects(content),
+    close: async () => {},
+  }
+}
+
+function localObjects(content: ContentStore): ObjectStore {
+  return {
+    has: (hash) => content.has(hash),
+    put: (bytes) => content.put(bytes),
+    get: (hash) => content.get(hash),
+    delete: (hash) => content.remove(hash),
+  }
+}
+
+class LocalQueue implements WorkQueue {
+  readonly #table: KvTable
+  /** Attempts of what waits, and ids that are held; both in order of arrival. */
+  readonly #waiting: Map<string, number>
+  readonly #held = new Set<string>()
+  readonly #hungry = new Set<() => void>()
+
+  /** Ids with the attempts before. Order on disk is by time of arrival. */
+  static async open(table: KvTable): Promise<LocalQueue> {
+    const rows: { id: string; order: bigint; attempts: number }[] = []
+    for await (const [key, value] of range(table, QUEUE)) {
+      const id = text(key).slice(QUEUE.length)
+      rows.push({
+        id,
+        order: bytesToBigint(value.subarray(0, 8)),
+        attempts: value[8] as number,
+      })
+    }
+    rows.sort((a, b) => (a.order < b.order ? -1 : 1))
+    return new LocalQueue(table, new Map(rows.map(({ id, attempts }) => [id, attempts])))
+  }
+
+  private constructor(table: KvTable, waiting: Map<string, number>) {
+    this.#table = table
+    this.#waiting = waiting
+  }
+
+  async push(id: string): Promise<void> {
+    if (this.#waiting.has(id) || this.#held.has(id)) return
+    this.#waiting.set(id, 0)
+    await this.#write(id, 0)
+    this.#wake()
+  }
+
+  async pull(signal: AbortSignal): Promise<Delivery | null> {
+    while (!signal.aborted) {
+      const first = this.#waiting.entries().next().value
+      if (first) return this.#deliver(...first)
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#hungry.delete(done)
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        this.#hungry.add(done)
+        signal.addEventListener('abort', done, { once: true })
+      })
+    }
+    return null
+  }
+
+  async #deliver(id: string, attempts: number): Promise<Delivery> {
+    const attempt = attempts + 1
+    this.#waiting.delete(id)
+    this.#held.add(id)
+    await this.#write(id, attempt)
+    return {
+      id,
+      attempt,
+      working: async () => {},
+      ack: async () => {
+        this.#held.delete(id)
+        await this.#table.delete(utf8(QUEUE + id))
+      },
+      release: async () => {
+        this.#held.delete(id)
+        this.#waiting.set(id, attempt)
+        this.#wake()
+      },
+    }
+  }
+
+  async #write(id: string, attempts: number): Promise<void> {
+    const key = utf8(QUEUE + id)
+    const known = await this.#table.get(key)
+    const order =
+      known?.subarray(0, 8) ?? bigintToBytes(BigInt(Date.now()) * 1000n + this.#next(), 8)
+    await this.#table.put(key, concatBytes(order, Uint8Array.of(Math.min(attempts, 255))))
+  }
+
+  #pushes = 0n
+  #next(): bigint {
+    return this.#pushes++ % 1000n
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#hungry]) wake()
+  }
+}
+
+/** revision u64 || value */
+class LocalRecords implements RecordStore {
+  readonly #table: KvTable
+  readonly #log: Log
+  readonly #listeners = new Set<(key: string, value: Uint8Array) => void>()
+  /** Reading a revision and writing the next is one step. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(table: KvTable, log: Log) {
+    this.#table = table
+    this.#log = log
+  }
+
+  async get(key: string): Promise<Versioned | null> {
+    const row = await this.#table.get(utf8(RECORD + key))
+    return row ? { revision: Number(bytesToBigint(row.subarray(0, 8))), value: row.slice(8) } : null
+  }
+
+  put(key: string, value: Uint8Array, revision?: number): Promise<number> {
+    return this.#inTurn(async () => {
+      const now = (await this.get(key))?.revision ?? 0
+      if (revision !== undefined && revision !== now) throw recordChanged(key, revision, now)
+      const row = concatBytes(bigintToBytes(BigInt(now + 1), 8), value)
+      await this.#table.put(utf8(RECORD + key), row)
+      this.#tell(key, value)
+      return now + 1
+    })
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#inTurn(() => this.#table.delete(utf8(RECORD + key)))
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    const keys: string[] = []
+    for await (const [key] of range(this.#table, RECORD + prefix))
+      keys.push(text(key).slice(RECORD.length))
+    return keys
+  }
+
+  async watch(listener: (key: string, value: Uint8Array) => void): Promise<() => void> {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #tell(key: string, value: Uint8Array): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(key, value)
+      } catch (error) {
+        this.#log.error('record listener failed', { key, error: messageOf(error) })
+      }
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+}
+
+export function recordChanged(key: string, expected: number, found: number | string): NodeError {
+  return new NodeError(
+    'record-changed',
+    'retry',
+    `record ${key} has revision ${found}, not ${expected}: somebody else changed it; read it again`,
+  )
+}
+
+function range(table: KvTable, prefix: string): AsyncGenerator<[Uint8Array, Uint8Array]> {
+  const from = utf8(prefix)
+  return table.iterate({ from, to: concatBytes(from, Uint8Array.of(0xff)) })
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')

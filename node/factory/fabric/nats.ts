@@ -1,0 +1,186 @@
+/**
+ * The fabric on NATS JetStream: a work-queue stream with one durable pull consumer, a key-value bucket, an object
+ * store. Workers on any number of machines share them; what a dead worker held comes back after
+ * `silentMs`. Names carry a prefix, so that several chains can use one server.
+ *
+ *   <prefix>_jobs      stream, subject <prefix>.jobs.<id>     ack wait = silentMs
+ *   <prefix>_records   key-value bucket                       compare-and-set by revision
+ *   <prefix>_objects   object store, named by keccak256, checked when read
+ *
+ * https://docs.nats.io/nats-concepts/jetstream
+ */
+import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream'
+import { type KV, Kvm, KvWatchInclude } from '@nats-io/kv'
+import { type ObjectStore as NatsObjects, Objm } from '@nats-io/obj'
+import { connect, nanos } from '@nats-io/transport-node'
+import { type Hex, keccakHex } from '../../base/bytes.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { SILENT_MS_MAX } from '../options.ts'
+import { recordChanged } from './local.ts'
+import type { Delivery, Fabric, ObjectStore, RecordStore, WorkQueue } from './types.ts'
+
+export type NatsOptions = {
+  /** `nats://host:4222`, with credentials if the server wants them. */
+  readonly url: string
+  /** Of all names; letters, digits and `-`. */
+  readonly prefix: string
+  readonly silentMs?: number
+}
+
+type Client = ReturnType<typeof jetstream>
+
+const CONSUMER = 'workers'
+/** One request for work; the next follows at once. */
+const PULL_MS = 2_000
+/** Error codes of JetStream: wrong last sequence. */
+const WRONG_SEQUENCE = 10_071
+
+/** @throws NodeError `nats` when the server cannot be used */
+export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fabric> {
+  const { url, prefix, silentMs = SILENT_MS_MAX } = options
+  try {
+    const connection = await connect({ servers: url, maxReconnectAttempts: -1 })
+    const client = jetstream(connection)
+    const manager = await jetstreamManager(connection)
+    const stream = `${prefix}_jobs`
+    await manager.streams.add({
+      name: stream,
+      subjects: [`${prefix}.jobs.*`],
+      retention: RetentionPolicy.Workqueue,
+      duplicate_window: nanos(120_000),
+    })
+    await manager.consumers.add(stream, {
+      durable_name: CONSUMER,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(silentMs),
+    })
+    const records = await new Kvm(connection).create(`${prefix}_records`)
+    const objects = await new Objm(connection).create(`${prefix}_objects`)
+    return {
+      queue: natsQueue(client, { stream, prefix, log }),
+      records: natsRecords(records, log),
+      objects: natsObjects(objects),
+      close: async () => {
+        await connection.close()
+      },
+    }
+  } catch (error) {
+    throw new NodeError('nats', 'retry', `NATS at ${url}: ${messageOf(error)}`, {}, error)
+  }
+}
+
+function natsQueue(
+  client: Client,
+  { stream, prefix, log }: { stream: string; prefix: string; log: Log },
+): WorkQueue {
+  return {
+    push: async (id, turn) => {
+      await client.publish(`${prefix}.jobs.${id}`, '', { msgID: `${id}#${turn}` })
+    },
+    pull: async (signal) => {
+      const consumer = await client.consumers.get(stream, CONSUMER)
+      while (!signal.aborted) {
+        const message = await consumer.next({ expires: PULL_MS }).catch((error) => {
+          log.warn('the queue does not answer', { error: messageOf(error) })
+          return null
+        })
+        if (!message) continue
+        if (signal.aborted) {
+          message.nak()
+          return null
+        }
+        const delivery: Delivery = {
+          id: message.subject.slice(`${prefix}.jobs.`.length),
+          attempt: message.info.deliveryCount,
+          working: async () => message.working(),
+          ack: async () => {
+            await message.ackAck()
+          },
+          release: async () => message.nak(),
+        }
+        return delivery
+      }
+      return null
+    },
+  }
+}
+
+function natsRecords(bucket: KV, log: Log): RecordStore {
+  return {
+    get: async (key) => {
+      const entry = await bucket.get(key)
+      return entry && entry.operation === 'PUT'
+        ? { value: entry.value, revision: entry.revision }
+        : null
+    },
+    put: async (key, value, revision) => {
+      try {
+        if (revision === undefined) return await bucket.put(key, value)
+        if (revision === 0) return await bucket.create(key, value)
+        return await bucket.update(key, value, revision)
+      } catch (error) {
+        if (isWrongSequence(error)) throw recordChanged(key, revision ?? 0, 'another')
+        throw error
+      }
+    },
+    delete: async (key) => bucket.purge(key),
+    list: async (prefix) => {
+      const keys: string[] = []
+      for await (const key of await bucket.keys()) if (key.startsWith(prefix)) keys.push(key)
+      return keys.sort()
+    },
+    watch: async (listener) => {
+      const updates = await bucket.watch({ include: KvWatchInclude.UpdatesOnly })
+      void (async () => {
+        for await (const entry of updates)
+          if (entry.operation === 'PUT') listener(entry.key, entry.value)
+      })().catch((error) => log.error('record listener failed', { error: messageOf(error) }))
+      return () => updates.stop()
+    },
+  }
+}
+
+function natsObjects(store: NatsObjects): ObjectStore {
+  const has = async (hash: Hex): Promise<boolean> => {
+    const info = await store.info(hash)
+    return info !== null && !info.deleted
+  }
+  return {
+    has,
+    put: async (bytes) => {
+      const hash = keccakHex(bytes)
+      if (!(await has(hash))) await store.putBlob({ name: hash }, bytes)
+      return hash
+    },
+    get: async (hash) => {
+      const bytes = await store.getBlob(hash)
+      if (!bytes) throw missing(hash)
+      if (keccakHex(bytes) === hash) return bytes
+      throw new NodeError(
+        'content-corrupt',
+        'retry',
+        `object ${hash} in NATS does not have that hash`,
+      )
+    },
+    delete: async (hash) => {
+      if (await has(hash)) await store.delete(hash)
+    },
+  }
+}
+
+function missing(hash: Hex): NodeError {
+  return new NodeError('content-missing', 'retry', `no object ${hash} in NATS`, { hash })
+}
+
+function isWrongSequence(error: unknown): boolean {
+  const { code, api_error: api } = (error ?? {}) as {
+    code?: number
+    api_error?: { err_code?: number }
+  }
+  return (
+    code === WRONG_SEQUENCE ||
+    api?.err_code === WRONG_SEQUENCE ||
+    /wrong last sequence/.test(messageOf(error))
+  )
+}

@@ -1,0 +1,30 @@
+/** Limits of training jobs on this node; each is named with its unit. */
+
+/** Unfinished jobs. */
+export const JOBS_WAITING_MAX = 64
+/** Rows of one job, over all its Datanet versions. */
+export const ROWS_MAX = 1_000_000
+/** Bytes of one Datanet file a worker reads. */
+export const DATANET_FILE_BYTES_MAX: number = 64 * 2 ** 20
+/** Losses kept with a job's record; when there are more, every second one goes. */
+export const POINTS_MAX = 2_048
+export const CHECKPOINTS_MAX = 64
+/** How often a worker tells the queue that it is alive. */
+export const WORKING_MS = 5_000
+/** A worker that says nothing for so long has lost its job to another (NATS; in process it lives or dies with the node). */
+export const SILENT_MS_MAX = 20_000
+/** Progress is written to the record at most this often; checkpoints and changes of state at once. */
+export const PROGRESS_MS = 500
+/** A job that fails without its own fault is tried again so often. */
+export const ATTEMPTS_MAX = 5
+/** The chain hears of a job's checkpoint at most this often; its lease is 600 s. */
+export const LEASE_RENEWAL_MS = 240_000
+/** Tokens of a run that contaminate a held-out row when a training row has the same. */
+export const CONTAMINATION_TOKENS = 13
+/** Runs of training tokens that are compared. */
+export const CONTAMINATION_RUNS_MAX = 8_000_000
+/** A file uploaded through OpenAI's API, and its rows. */
+export const UPLOAD_BYTES_MAX: number = 64 * 2 ** 20
+export const UPLOAD_ROWS_MAX = 50_000
+/** Any other body of that API. */
+export const BODY_BYTES_MAX: number = 1 * 2 ** 20

@@ -1,0 +1,230 @@
+/**
+ * One ModelFactory run, from a manifest to everything that is registered.
+ *
+ *   rows -> samples -> LoRA (or a merge of parents) -> adapter directory          (content hash)
+ *               |            \--> EK-FAC, basis -> artefact                        (content hash)
+ *               |                   \--> t_i -> leaves root; S_c -> table chunks + seal (MODEL)
+ *               \--> sealed split: loss of the base and of the adapter
+ *
+ * Everything here follows from the manifest: a run that was cut off and begins again arrives at the same
+ * bytes, and the losses it had shown before must come out again (`trail`).
+ */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../../native/index.ts'
+import { encodeSeal } from '../attribution/table.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
+import { importDirectory, materialise } from '../content/directory.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { BaseModel } from '../model/base.ts'
+import { prepareData, type ReadContent, type TrainingData } from './data.ts'
+import { type Checkpoint, trainAdapter } from './engine.ts'
+import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
+import { mergeAdapters } from './merge.ts'
+
+export type TrainingProgress =
+  | {
+      readonly phase: 'train'
+      readonly step: number
+      readonly steps: number
+      readonly loss: number
+      readonly gradNorm: number
+      readonly tokensPerSecond: number
+    }
+  | {
+      readonly phase: 'index' | 'evaluate' | 'register'
+      readonly stage: string
+      readonly step: number
+      readonly steps: number
+    }
+
+/** Mean cross-entropy per token, nats, over the rows of the sealed split. */
+export type Evaluation = {
+  readonly rows: number
+  readonly contaminated: number
+  readonly tokens: number
+  readonly baseLoss: number
+  readonly loss: number
+}
+
+export type TrainingResult = {
+  readonly manifestHash: Hex
+  readonly adapterHash: Hex
+  readonly artefactHash: Hex
+  readonly leavesRoot: Hex
+  readonly contributors: readonly Hex[]
+  readonly evaluation: Evaluation | null
+  /** What ModelRegistry passes to MODEL: the chunks in order, then the seal. */
+  readonly chunks: readonly Uint8Array[]
+  readonly seal: Uint8Array
+}
+
+export type TrainingRun = {
+  readonly manifest: TrainingManifest
+  readonly base: BaseModel
+  readonly workDir: string
+  /** Checkpoints of earlier attempts. */
+  readonly shown?: readonly Checkpoint[] | undefined
+}
+
+export type TrainingModules = {
+  readonly content: ContentStore
+  readonly read: ReadContent
+  onProgress?(progress: TrainingProgress): void
+  /** The state it names is in the content store. */
+  onCheckpoint?(checkpoint: Checkpoint): Promise<void>
+  readonly signal?: AbortSignal | undefined
+}
+
+const MULTIPLIER_ONE = 1
+
+/** @throws NodeError when the manifest or the rows cannot be trained on. */
+export async function runTraining(
+  run: TrainingRun,
+  modules: TrainingModules,
+): Promise<TrainingResult> {
+  const { manifest, base } = run
+  checkManifest(manifest)
+  checkMachine(manifest, base)
+  const data = await prepareData(base.model, manifest, modules.read)
+  const dir = join(run.workDir, 'adapter')
+  await rm(dir, { recursive: true, force: true })
+  const adapter = await makeAdapter(run, modules, { data, dir })
+  const adapterHash = await importDirectory(modules.content, dir)
+  const evaluation = await evaluate(base, adapter, data, modules)
+  const index = await makeIndex(run, modules, { data, adapter })
+  const hash = manifestHash(manifest)
+  const hashes = { ...index.hashes, adapterHash, manifestHash: hash }
+  const sealed = encodeSeal({
+    table: index.table,
+    top: manifest.attribution.top,
+    baseHash: manifest.base,
+    kernelSet: manifest.kernelSet,
+    ...hashes,
+  })
+  return { ...hashes, contributors: data.contributors, evaluation, ...sealed }
+}
+
+type Made = { readonly data: TrainingData; readonly dir: string }
+
+async function makeAdapter(
+  run: TrainingRun,
+  modules: TrainingModules,
+  { data, dir }: Made,
+): Promise<Adapter> {
+  const { manifest, base } = run
+  const parents = await parentDirectories(run, modules)
+  if (parents.length > 1) {
+    await mergeAdapters(
+      parents.map((path, i) => ({ dir: path, weight: manifest.parents[i]?.weight as number })),
+      { dir, baseName: manifest.base },
+    )
+    return Adapter.load(base.model, dir)
+  }
+  const { lora, training, seed } = manifest
+  const { checkpointSteps, ...schedule } = training
+  return trainAdapter(
+    {
+      model: base.model,
+      samples: data.trained,
+      config: { ...lora, ...schedule, seed: BigInt(seed), baseName: manifest.base },
+      checkpointSteps,
+      shown: run.shown ?? [],
+      parent: parents[0],
+      dir,
+    },
+    {
+      content: modules.content,
+      fetch: modules.read,
+      signal: modules.signal,
+      onCheckpoint: async (checkpoint) => modules.onCheckpoint?.(checkpoint),
+      onProgress: (progress) => modules.onProgress?.({ phase: 'train', ...progress }),
+    },
+  )
+}
+
+/** The parents' adapters laid out as directories, checked by hash. */
+async function parentDirectories(run: TrainingRun, modules: TrainingModules): Promise<string[]> {
+  const dirs: string[] = []
+  for (const { adapter: hash } of run.manifest.parents) {
+    const target = join(run.workDir, `parent-${hash.slice(2)}`)
+    await materialise(modules.content, { hash, target, fetch: modules.read })
+    dirs.push(target)
+  }
+  return dirs
+}
+
+async function evaluate(
+  base: BaseModel,
+  adapter: Adapter,
+  { measured, contaminated }: TrainingData,
+  { onProgress, signal }: TrainingModules,
+): Promise<Evaluation | null> {
+  if (measured.length === 0) return null
+  onProgress?.({ phase: 'evaluate', stage: 'sealed split', step: 0, steps: 2 })
+  const before = await evaluateLoss(base.model, null, measured)
+  signal?.throwIfAborted()
+  onProgress?.({ phase: 'evaluate', stage: 'sealed split', step: 1, steps: 2 })
+  const after = await evaluateLoss(base.model, adapter, measured)
+  signal?.throwIfAborted()
+  return {
+    rows: measured.length,
+    contaminated,
+    tokens: before.tokens,
+    baseLoss: before.loss / before.tokens,
+    loss: after.loss / after.tokens,
+  }
+}
+
+async function makeIndex(
+  { manifest, base }: TrainingRun,
+  { content, onProgress, signal }: TrainingModules,
+  { data, adapter }: { data: TrainingData; adapter: Adapter },
+) {
+  const { k, damping, labelDraws } = manifest.attribution
+  const { owners, contributors, indexed: samples, contents } = data
+  const built = await buildIndex(
+    base.model,
+    adapter,
+    {
+      samples,
+      contributors: owners,
+      contributorCount: contributors.length,
+      k,
+      damping,
+      labelDraws,
+      seed: BigInt(manifest.seed),
+    },
+    ({ phase: stage, done, total }) =>
+      onProgress?.({ phase: 'index', stage, step: done, steps: total }),
+    signal,
+  )
+  const { sketches, sums } = built
+  const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
+  const table = {
+    contributors: contributors.map((account) => ({ account, multiplier: MULTIPLIER_ONE })),
+    k,
+    sums,
+  }
+  return { table, hashes: { artefactHash: await content.put(built.artefact), leavesRoot } }
+}
+
+/** @throws NodeError `model-base`, `training-manifest`. */
+export function checkMachine(
+  manifest: Pick<TrainingManifest, 'base' | 'kernelSet'>,
+  base: BaseModel,
+): void {
+  if (manifest.base !== base.hash) {
+    throw userError(
+      'model-base',
+      `the manifest names base ${manifest.base}; this node has ${base.hash}`,
+    )
+  }
+  const { kernelSet } = capabilities()
+  if (manifest.kernelSet === kernelSet) return
+  throw userError(
+    'training-manifest',
+    `the manifest wants kernel set ${manifest.kernelSet}; this node has ${kernelSet}`,
+  )
+}

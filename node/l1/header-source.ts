@@ -1,0 +1,39 @@
+/**
+ * Headers as endpoints give them, made whole: one with fields of a fork this version does not know is read again as
+ * RLP, from whichever endpoint shows that.
+ */
+import type { BlobFeeConfig } from './blob-fee.ts'
+import type { L1Client } from './client.ts'
+import { L1CallError, l1HeaderUnread } from './errors.ts'
+import { isUnread, type L1Header, parseRawHeader, readHeader, type UnreadHeader } from './header.ts'
+import { bytesOf, objectOf } from './json.ts'
+
+/** @throws NodeError `l1-header-unread` (retry) when no endpoint has the RLP */
+export async function completeHeader(
+  client: L1Client,
+  header: L1Header | UnreadHeader,
+  config: BlobFeeConfig,
+): Promise<L1Header> {
+  if (!isUnread(header)) return header
+  const { hash, unknown } = header
+  try {
+    return await client.request('debug_getRawHeader', [hash], (result) =>
+      parseRawHeader(bytesOf(result, 'raw header'), hash, config),
+    )
+  } catch (error) {
+    if (error instanceof L1CallError) throw l1HeaderUnread(header, unknown, error)
+    throw error
+  }
+}
+
+/** The header behind a number or a tag; null when L1 has none. */
+export async function requestHeader(
+  client: L1Client,
+  id: string,
+  config: BlobFeeConfig,
+): Promise<L1Header | null> {
+  const found = await client.request('eth_getBlockByNumber', [id, false], (result) =>
+    result === null ? null : readHeader(objectOf(result, 'block'), config),
+  )
+  return found && completeHeader(client, found, config)
+}

@@ -1,0 +1,132 @@
+/**
+ * openledger_*: Datanets, their versions, contributions and rows. A row comes with the proof that ties it to the
+ * rows root on chain when that is asked for; `openledger_contribute` pays the gas of people who have none.
+ */
+import { userError } from '../../base/errors.ts'
+import { cidOf } from '../../content/cid.ts'
+import { namesOf, PERMISSIONS, PURPOSES } from '../../datanet/licence.ts'
+import { proveRow, type RowProof } from '../../datanet/proof.ts'
+import type { Registry, VersionRecord } from '../../model/registry.ts'
+import type { ModelServices } from '../../model/services.ts'
+import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
+import { address, bool, bytes, count, fields, hash, list, required, schemas } from '../params.ts'
+import { orNull, plain } from './plain.ts'
+
+const ARRAY = { type: 'array', items: schemas.object } as const
+const COMMITMENTS_MAX = 256
+
+const datanetId = required('datanetId', count)
+const version = required('version', count)
+const row = required('row', count)
+const contribution = fields({
+  datanetId: count,
+  contributor: address,
+  rowsRoot: hash,
+  contentHash: hash,
+  rowCount: count,
+  byteCount: count,
+  isPrivate: bool,
+  salt: hash,
+})
+
+export function datanetMethods({ models }: { readonly models: ModelServices }): RpcMethods {
+  const { registry } = models
+  return {
+    openledger_listDatanets: method({
+      summary: 'Datanets, newest first',
+      params: [],
+      result: ARRAY,
+      handler: async () => (await registry.datanets()).map(plain),
+    }),
+    openledger_getDatanet: method({
+      summary: 'One Datanet with its quorum of validators, or null',
+      params: [datanetId],
+      result: schemas.object,
+      handler: async (_context, [id]) => {
+        const found = await registry.datanet(BigInt(id))
+        return found && plain({ ...found, quorum: await registry.quorum(BigInt(id)) })
+      },
+    }),
+    openledger_getDatanetVersion: method({
+      summary: 'One version of a Datanet with its licence terms in words, or null',
+      params: [datanetId, version],
+      result: schemas.object,
+      handler: async (_context, [id, number]) => {
+        const found = await registry.version(BigInt(id), number)
+        return found && versionView(found, await registry.licence(BigInt(id), number))
+      },
+    }),
+    openledger_getContribution: method({
+      summary: 'Who owns rows, since when, and how they were judged, or null',
+      params: [datanetId, required('rowsRoot', hash)],
+      result: schemas.object,
+      handler: async (_context, [id, rowsRoot]) => {
+        const found = await registry.contribution(BigInt(id), rowsRoot)
+        return orNull(found && { ...found, cid: cidOf(found.contentHash) })
+      },
+    }),
+    openledger_getRow: method({
+      summary: 'One row of a version, counted from 0, with who gave it',
+      params: [datanetId, version, row],
+      result: schemas.object,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, [id, number, index]) => {
+        const { proof: _, ...found } = await prove(models, { id, number, index })
+        return plain(found)
+      },
+    }),
+    openledger_getRowProof: method({
+      summary: "One row of a version with the Merkle proof to the version's rows root on chain",
+      params: [datanetId, version, row],
+      result: schemas.object,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, place) => {
+        const [id, number, index] = place
+        return plain(await prove(models, { id, number, index }))
+      },
+    }),
+    openledger_commitRows: method({
+      summary: "Sends commitments from this node's account; answers the transaction's hash",
+      params: [datanetId, required('commitments', list(hash, COMMITMENTS_MAX))],
+      result: hash.schema,
+      handler: (_context, [id, commitments]) => relayOf(models)('commit', [id, commitments]),
+    }),
+    openledger_contribute: method({
+      summary:
+        "Reveals a committed contribution for its contributor, who signed it (EIP-712), from this node's account; answers the transaction's hash",
+      params: [required('contribution', contribution), required('signature', bytes)],
+      result: hash.schema,
+      handler: (_context, [signed, signature]) =>
+        relayOf(models)('revealFor', [signed, `0x${Buffer.from(signature).toString('hex')}`]),
+    }),
+  }
+}
+
+function relayOf({ provider }: ModelServices): NonNullable<ModelServices['provider']>['relay'] {
+  if (provider) return provider.relay
+  throw userError('no-relay', 'this node has no account to relay from; ask one that serves models')
+}
+
+async function prove(
+  { registry, readContent }: ModelServices,
+  { id, number, index }: { id: number; number: number; index: number },
+): Promise<RowProof> {
+  const found = await registry.version(BigInt(id), number)
+  if (!found) throw userError('datanet-unknown', `Datanet ${id} has no version ${number}`)
+  return proveRow(found, index, readContent)
+}
+
+function versionView(
+  found: VersionRecord,
+  licence: Awaited<ReturnType<Registry['licence']>>,
+): JsonObject {
+  const terms = licence && {
+    ...licence.terms,
+    permissions: namesOf(licence.terms.permissions, PERMISSIONS),
+    purposes: namesOf(licence.terms.purposes, PURPOSES),
+    revokedAt: licence.revokedAt,
+  }
+  return plain({ ...found, cid: cidOf(found.manifestHash), terms })
+}

@@ -1,0 +1,114 @@
+/**
+ * openledger_subscribe over WebSocket: settled receipts, one account's rewards, training jobs. Limits and the rule for
+ * slow readers are those of eth_subscribe (`session.ts`, `websocket.ts`). What a reorg takes back comes again with
+ * `removed: true`.
+ */
+import { OPENLEDGER } from '../../../genesis/addresses.ts'
+import { type SettledReceipt, settledReceipts } from '../../attribution/settled.ts'
+import type { Hex } from '../../base/bytes.ts'
+import type { Chain } from '../../chain/chain.ts'
+import type { Block, Receipt } from '../../chain/types.ts'
+import type { JobRecord } from '../../factory/job.ts'
+import { invalidParams } from '../errors.ts'
+import {
+  type Json,
+  type JsonObject,
+  type RpcMethods,
+  sessionMethod,
+  type ValueType,
+} from '../method.ts'
+import { address, bad, optional, required, schemas } from '../params.ts'
+import { filterId } from './logs.ts'
+
+const KINDS = ['receipts', 'rewards', 'jobs'] as const
+type Kind = (typeof KINDS)[number]
+type Push = (result: Json) => void
+
+export type SubscriptionSources = {
+  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
+  /** Null where no jobs run. */
+  readonly onJob: ((listener: (job: JobRecord) => void) => () => void) | null
+  readonly receiptView: (settled: SettledReceipt) => JsonObject
+  readonly jobView: (job: JobRecord) => JsonObject
+}
+
+const kindType: ValueType<Kind> = {
+  schema: { enum: KINDS },
+  parse: (value) => {
+    const kind = KINDS.find((name) => name === value)
+    if (!kind) throw bad(`one of ${KINDS.join(', ')}`, value)
+    return kind
+  },
+}
+
+export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMethods {
+  return {
+    openledger_subscribe: sessionMethod({
+      summary:
+        'Pushes settled receipts, the rewards they pay to one account, or training jobs to this connection',
+      params: [required('kind', kindType), optional('account', address, undefined)],
+      result: schemas.data,
+      handler: (_context, [kind, account], session) => {
+        if (kind === 'rewards' && !account) {
+          throw invalidParams('missing argument 1 (account): rewards are those of one account')
+        }
+        return session.subscribe(starterOf(kind, account, sources), 'openledger_subscription')
+      },
+    }),
+    openledger_unsubscribe: sessionMethod({
+      summary: 'Ends a subscription; false when there is none',
+      params: [required('subscriptionId', filterId)],
+      result: schemas.boolean,
+      handler: (_context, [id], session) => session.unsubscribe(id),
+    }),
+  }
+}
+
+function starterOf(kind: Kind, account: Hex | undefined, sources: SubscriptionSources) {
+  const { onJob, jobView, receiptView } = sources
+  switch (kind) {
+    case 'receipts':
+      return (push: Push) =>
+        onSettled(sources, (settled, removed) => push({ ...receiptView(settled), removed }))
+    case 'rewards':
+      return (push: Push) =>
+        onSettled(sources, (settled, removed) => {
+          for (const { amount, index } of settled.contributors.filter((c) => c.account === account))
+            push({
+              account: account as Hex,
+              receiptHash: settled.hash,
+              index,
+              amount: amount.toString(),
+              block: { number: Number(settled.block.number), hash: settled.block.hash },
+              removed,
+            })
+        })
+    case 'jobs':
+      if (!onJob) throw invalidParams('this node runs no jobs: ask a provider')
+      return (push: Push) => onJob((job) => push(jobView(job)))
+  }
+}
+
+/** Every receipt that a new block settles; those of blocks that were left, newest block first, as removed. */
+function onSettled(
+  { chain }: SubscriptionSources,
+  tell: (settled: SettledReceipt, removed: boolean) => void,
+): () => void {
+  const tellAll = (block: Block, receipts: readonly Receipt[], removed: boolean): void => {
+    const touches = receipts.some(({ logs }) =>
+      logs.some((log) => log.address === OPENLEDGER.receiptRegistry),
+    )
+    if (!touches) return
+    for (const settled of settledReceipts(block, receipts, chain.config.l2ChainId))
+      tell(settled, removed)
+  }
+  const stops = [
+    chain.on('reorg', ({ dropped }) => {
+      for (const block of dropped) tellAll(block, chain.receipts(block.hash) ?? [], true)
+    }),
+    chain.on('block', ({ block, receipts }) => tellAll(block, receipts, false)),
+  ]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}

@@ -1,0 +1,59 @@
+/** `openledger attribute`: which training rows, or whose, made a model answer as it does. */
+import { userError } from '../../node/base/errors.ts'
+import { attributeFile } from '../attribute.ts'
+import type { Command } from '../cli/command.ts'
+import { choice, count, need } from '../cli/flags.ts'
+import { Meter } from '../cli/progress.ts'
+
+export const attributeRows: Command = {
+  name: 'attribute',
+  summary: 'Scores training rows of a PEFT adapter for a file of queries',
+  args: '[checkpoint…]',
+  flags: {
+    base: { value: 'PATH', help: 'a GGUF file or a Hugging Face directory' },
+    adapter: { value: 'DIR', help: 'a PEFT directory; without --checkpoints it is what is scored' },
+    checkpoints: {
+      value: 'DIR,…',
+      help: 'PEFT directories of one run, scored together; more may follow as arguments',
+    },
+    train: { value: 'FILE', help: 'JSON lines {id, contributor, text, tokens?}' },
+    query: { value: 'FILE', help: 'JSON lines {id, text, tokens?}' },
+    out: { value: 'FILE', help: 'NumPy array [queries, training rows]: int64, or float32' },
+    channel: { value: 'KIND', help: 'gradient or span', fallback: 'gradient' },
+    precision: { value: 'KIND', help: 'int (as on chain) or f32', fallback: 'int' },
+    k: {
+      value: 'N',
+      help: 'numbers of a sketch, 1 to 4096 (default: what the rows span, to 1024)',
+    },
+    by: { value: 'WHAT', help: 'row, or contributor for sums', fallback: 'row' },
+  },
+  notes:
+    'Token ids win over text, and nothing is added to them. Higher = more responsible. Columns follow the rows of --train, or the contributors in the order of their first row.',
+  run: async ({ args, flags }) => {
+    const channel = choice(flags, 'channel', ['gradient', 'span'])
+    if (channel === 'span') {
+      throw userError(
+        'usage',
+        '--channel span needs the suffix array, which this build does not have; use --channel gradient',
+      )
+    }
+    const listed = [...(flags.checkpoints?.split(',') ?? []), ...args].filter(Boolean)
+    const meter = new Meter('attribute')
+    const out = need(flags, 'out')
+    const { queries, columns } = await attributeFile(
+      {
+        base: need(flags, 'base'),
+        adapters: listed.length > 0 ? listed : [need(flags, 'adapter')],
+        train: need(flags, 'train'),
+        query: need(flags, 'query'),
+        out,
+        precision: choice(flags, 'precision', ['int', 'f32']),
+        by: choice(flags, 'by', ['row', 'contributor']),
+        k: flags.k === undefined ? undefined : count(flags, 'k', 4096),
+      },
+      (phase, part) => meter.update(phase, part),
+    ).finally(() => meter.end())
+    process.stdout.write(`wrote ${queries} x ${columns.length} scores to ${out}\n`)
+    return undefined
+  },
+}

@@ -1,0 +1,146 @@
+/**
+ * A version out of everything that is accepted: the contributions of the Datanet in the order of their
+ * commitments, and duplicate groups over the rows of *all* Datanets. Anyone can do the same from the chain's
+ * logs and content, and compare the hashes.
+ */
+import type { AbiEvent } from 'viem'
+import { fromHex, type Hex, keccak, keccakHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { userError } from '../../node/base/errors.ts'
+import { encodeGroups, GroupIndex, KIND, type Membership } from '../../node/datanet/groups.ts'
+import { decodeRows, encodeRow } from '../../node/datanet/rows.ts'
+import { encodeVersionManifest, type OwnedRow, versionRoot } from '../../node/datanet/version.ts'
+import { Meter } from '../cli/progress.ts'
+import type { Rpc } from '../cli/rpc.ts'
+import type { Wallet } from '../devnet/wallet.ts'
+import { DATANETS, type Person, VALIDATION } from './session.ts'
+
+type Held = {
+  readonly datanetId: bigint
+  readonly contributor: Hex
+  readonly rowsRoot: Hex
+  readonly contentHash: Hex
+  readonly rowCount: number
+  readonly order: bigint
+  readonly isPrivate: boolean
+}
+
+export type Published = {
+  readonly version: number
+  readonly rowsRoot: Hex
+  readonly rowCount: number
+  readonly contributions: number
+  /** Rows that stand in an earlier row's group. */
+  readonly copies: number
+}
+
+/** Blocks of one log query: below the node's limit. */
+const LOG_RANGE_BLOCKS = 5_000n
+
+export async function publishVersion(datanetId: number, person: Person): Promise<Published> {
+  const { wallet, rpc } = person
+  const id = BigInt(datanetId)
+  const asOf = await wallet.reader.getBlockNumber({ cacheTime: 0 })
+  const all = await heldContributions(wallet, asOf)
+  const meter = new Meter('reading')
+  const index = new GroupIndex()
+  const own: { held: Held; rows: OwnedRow[]; groups: Membership[] }[] = []
+  for (const [i, held] of all.entries()) {
+    meter.update(`contribution ${i + 1} of ${all.length}`, i / all.length)
+    if (held.isPrivate) continue
+    const content = await contentOf(rpc, held.contentHash)
+    const rows = decodeRows(content)
+    const groups = rows.map((row) => index.add(keccak(encodeRow(row)), row.text))
+    if (held.datanetId !== id || !(await isAccepted(wallet, held))) continue
+    own.push({ held, rows: rows.map((row) => ({ contributor: held.contributor, row })), groups })
+  }
+  meter.end()
+  if (own.length === 0) {
+    throw userError('datanet-empty', `Datanet ${id} has no accepted contribution to publish`)
+  }
+  return publish(id, { asOf, own }, person)
+}
+
+async function publish(
+  id: bigint,
+  { asOf, own }: { asOf: bigint; own: { held: Held; rows: OwnedRow[]; groups: Membership[] }[] },
+  { wallet, rpc }: Person,
+): Promise<Published> {
+  const rows = own.flatMap((one) => one.rows)
+  const groups = own.flatMap((one) => one.groups)
+  const manifest = encodeVersionManifest({
+    version: 1,
+    contributions: own.map(({ held }) => ({
+      contributor: held.contributor,
+      rowsRoot: held.rowsRoot,
+      rowCount: held.rowCount,
+      file: held.contentHash,
+    })),
+  })
+  const [manifestHash, groupsHash] = [
+    await rpc<Hex>('openledger_putContent', toHex(manifest)),
+    await rpc<Hex>('openledger_putContent', toHex(encodeGroups({ asOf, rows: groups }))),
+  ]
+  const rowsRoot = versionRoot(rows)
+  const { versionCount } = await wallet.read<{ versionCount: number }>({
+    ...DATANETS,
+    functionName: 'getDatanet',
+    args: [id],
+  })
+  const parent =
+    versionCount === 0
+      ? ZERO_HASH
+      : (
+          await wallet.read<{ rowsRoot: Hex }>({
+            ...DATANETS,
+            functionName: 'getVersion',
+            args: [id, versionCount],
+          })
+        ).rowsRoot
+  const contributions = own.map(({ held }) => held.rowsRoot)
+  const version = { parent, rowsRoot, manifestHash, groupsHash, contributions }
+  await wallet.send({ ...DATANETS, functionName: 'publish', args: [id, version] })
+  return {
+    version: versionCount + 1,
+    rowsRoot,
+    rowCount: rows.length,
+    contributions: own.length,
+    copies: groups.filter(({ kind }) => kind !== KIND.first).length,
+  }
+}
+
+/** What stands on chain: revealed, still owned under that commitment, not erased; by commitment. */
+async function heldContributions({ reader, read }: Wallet, asOf: bigint): Promise<Held[]> {
+  const event = DATANETS.abi.find((item) => item.type === 'event' && item.name === 'Revealed')
+  const found: Held[] = []
+  for (let from = 0n; from <= asOf; from += LOG_RANGE_BLOCKS) {
+    const last = from + LOG_RANGE_BLOCKS - 1n
+    const logs = await reader.getLogs({
+      address: DATANETS.address,
+      event: event as AbiEvent,
+      fromBlock: from,
+      toBlock: last < asOf ? last : asOf,
+    })
+    found.push(...logs.map(({ args }) => args as unknown as Held))
+  }
+  const held: Held[] = []
+  for (const one of found.sort((a, b) => (a.order < b.order ? -1 : 1))) {
+    const now = await read<{ commitOrder: bigint; isErased: boolean }>({
+      ...DATANETS,
+      functionName: 'getContribution',
+      args: [one.datanetId, one.rowsRoot],
+    })
+    if (now.commitOrder !== one.order || now.isErased) continue
+    held.push({ ...one, contributor: one.contributor.toLowerCase() as Hex })
+  }
+  return held
+}
+
+async function contentOf(rpc: Rpc, hash: Hex): Promise<Uint8Array> {
+  const bytes = fromHex(await rpc<Hex>('openledger_getContent', hash))
+  if (keccakHex(bytes) === hash) return bytes
+  throw userError('content-corrupt', `the node's answer for ${hash} is not that content`)
+}
+
+function isAccepted({ read }: Wallet, { datanetId, rowsRoot }: Held): Promise<boolean> {
+  return read<boolean>({ ...VALIDATION, functionName: 'isAccepted', args: [datanetId, rowsRoot] })
+}

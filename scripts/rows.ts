@@ -1,0 +1,85 @@
+/**
+ * JSON lines of text for the engine: rows `{id, contributor?, adapter?, text?, tokens?}`. Token ids win over text and nothing
+ * is added to them; a bad row is named by its file and line.
+ */
+import { createReadStream, existsSync } from 'node:fs'
+import type { Model } from '../native/index.ts'
+import { messageOf, userError } from '../node/base/errors.ts'
+
+export type TextRow = {
+  readonly id: string | number
+  readonly contributor?: string | undefined
+  /** A PEFT directory. */
+  readonly adapter?: string | undefined
+  readonly tokens: Uint32Array
+}
+
+/** Longest line, in characters. */
+const LINE_CHARACTERS_MAX = 16 << 20
+
+/** Rows one by one. @throws NodeError `rows` naming file and line */
+export async function* readRows(path: string, model: Model): AsyncGenerator<TextRow> {
+  let number = 0
+  for await (const line of readLines(path)) {
+    number += 1
+    if (line.trim() === '') continue
+    try {
+      yield readRow(line, model)
+    } catch (error) {
+      throw userError('rows', `${path} line ${number}: ${messageOf(error)}`)
+    }
+  }
+}
+
+/** Lines of a UTF-8 file; other bytes are an error, for they would silently become other text. */
+async function* readLines(path: string): AsyncGenerator<string> {
+  if (!existsSync(path)) throw userError('usage', `${path} does not exist`)
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let rest = ''
+  let number = 1
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined })
+    } catch {
+      throw userError('rows', `${path}, from line ${number} on: not valid UTF-8`)
+    }
+  }
+  for await (const chunk of createReadStream(path)) {
+    const lines = (rest + decode(chunk as Uint8Array)).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > LINE_CHARACTERS_MAX) {
+      throw userError(
+        'rows',
+        `${path} line ${number}: longer than ${LINE_CHARACTERS_MAX} characters`,
+      )
+    }
+    for (const line of lines) {
+      yield line
+      number += 1
+    }
+  }
+  rest += decode()
+  if (rest !== '') yield rest
+}
+
+function readRow(line: string, model: Model): TextRow {
+  const row = JSON.parse(line) as Record<string, unknown> | null
+  const { id, tokens, text, contributor, adapter } = row ?? {}
+  if (typeof id !== 'string' && typeof id !== 'number') {
+    throw userError('rows', 'id is missing or neither a string nor a number')
+  }
+  if (adapter !== undefined && typeof adapter !== 'string') {
+    throw userError('rows', 'adapter is not a string: it must be a PEFT directory')
+  }
+  const owner = contributor === undefined || contributor === null ? undefined : String(contributor)
+  if (Array.isArray(tokens)) {
+    const last = model.config.vocab_size - 1
+    const wrong = tokens.find((t) => !Number.isInteger(t) || t < 0 || t > last)
+    if (wrong !== undefined) {
+      throw userError('rows', `token ${JSON.stringify(wrong)} is not an integer from 0 to ${last}`)
+    }
+    return { id, contributor: owner, adapter, tokens: Uint32Array.from(tokens as number[]) }
+  }
+  if (typeof text !== 'string') throw userError('rows', 'has neither tokens (a list) nor text')
+  return { id, contributor: owner, adapter, tokens: model.encode(text) }
+}

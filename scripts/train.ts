@@ -1,0 +1,68 @@
+/**
+ * Fine-tunes a LoRA adapter from plain files: rows `{id, text, tokens?}` in, a PEFT directory out, checkpoints inside
+ * it on request. The same base, rows and settings give the same bytes; every row is a sample of its own (no packing).
+ */
+import { basename } from 'node:path'
+import {
+  Model,
+  type Progress,
+  type Sample,
+  type TrainedAdapter,
+  type TrainLoraConfig,
+  type TrainRunOptions,
+  trainLora,
+} from '../native/index.ts'
+import { userError } from '../node/base/errors.ts'
+import { samplesOf } from './attribute.ts'
+import { readRows, type TextRow } from './rows.ts'
+
+export type TrainJob = {
+  readonly base: string
+  readonly train: string
+  readonly out: string
+  /** A file of rows to evaluate on, or the part of the training rows that is set apart. */
+  readonly evaluation?: string | number | undefined
+  /** Longer rows are cut here. */
+  readonly maxTokens: number
+  readonly config: Omit<TrainLoraConfig, 'baseName'>
+  readonly run: Omit<TrainRunOptions, 'evaluation'>
+}
+
+/** @throws NodeError, NativeError */
+export async function trainFile(
+  job: TrainJob,
+  onProgress?: (progress: Progress) => void,
+  signal?: AbortSignal,
+): Promise<TrainedAdapter & { rows: number; evaluated: number }> {
+  const model = await Model.load(job.base)
+  const read = async (path: string): Promise<Sample[]> => {
+    const rows: TextRow[] = []
+    for await (const row of readRows(path, model)) rows.push(row)
+    if (rows.length === 0) throw userError('rows', `${path} has no rows`)
+    return samplesOf(path, rows).map(({ tokens, lossFrom }) => ({
+      tokens: tokens.slice(0, job.maxTokens),
+      lossFrom,
+    }))
+  }
+  const all = await read(job.train)
+  const { samples, evaluation } =
+    typeof job.evaluation === 'string'
+      ? { samples: all, evaluation: await read(job.evaluation) }
+      : splitEvenly(all, job.evaluation ?? 0)
+  const config = { ...job.config, baseName: basename(job.base) }
+  const run = { ...job.run, evaluation }
+  const trained = await trainLora(model, { samples, config, run }, job.out, onProgress, signal)
+  return { ...trained, rows: samples.length, evaluated: evaluation.length }
+}
+
+/** Sets a part of the rows apart, spread evenly over the file. */
+export function splitEvenly<T>(
+  rows: readonly T[],
+  part: number,
+): { samples: T[]; evaluation: T[] } {
+  const isApart = (i: number): boolean => Math.floor((i + 1) * part) > Math.floor(i * part)
+  return {
+    samples: rows.filter((_, i) => !isApart(i)),
+    evaluation: rows.filter((_, i) => isApart(i)),
+  }
+}

@@ -1,0 +1,118 @@
+/** One suite for both makes of the fabric. */
+import t, { type Test } from 'tap'
+import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
+import { silentLog } from '../../../node/base/log.ts'
+import { ContentStore } from '../../../node/content/store.ts'
+import { openLocalFabric } from '../../../node/factory/fabric/local.ts'
+import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
+import type { Delivery, Fabric } from '../../../node/factory/fabric/types.ts'
+import { Store } from '../../../node/store/store.ts'
+import { NATS_MISSING, startNats } from '../../support/nats.ts'
+
+/** Opens the same fabric as often as it is called; each is another life. */
+type Reopen = () => Promise<Fabric>
+
+const never = new AbortController().signal
+const pull = async (fabric: Fabric): Promise<Delivery> =>
+  (await fabric.queue.pull(never)) as Delivery
+
+async function suite(t: Test, reopen: Reopen): Promise<void> {
+  const fabric = await reopen()
+  const { queue, records, objects } = fabric
+
+  await t.test('work comes in order, once, and what is given back comes again', async (t) => {
+    await queue.push('a', 1)
+    await queue.push('b', 1)
+    await queue.push('a', 1)
+    const [a, b] = [await pull(fabric), await pull(fabric)]
+    t.same([a.id, a.attempt, b.id, b.attempt], ['a', 1, 'b', 1])
+    await a.working()
+    await a.release()
+    const again = await pull(fabric)
+    t.same([again.id, again.attempt], ['a', 2])
+    await again.ack()
+    await b.ack()
+    const stop = new AbortController()
+    const waiting = queue.pull(stop.signal)
+    stop.abort()
+    t.equal(await waiting, null, 'nothing is left')
+    await queue.push('a', 2)
+    const third = await pull(fabric)
+    t.equal(third.id, 'a', 'a new turn of an acknowledged id')
+    await third.ack()
+  })
+
+  await t.test('a record changes by compare-and-set, and watchers see every change', async (t) => {
+    const seen: string[] = []
+    let last = (): void => {}
+    const told = new Promise<void>((resolve) => {
+      last = resolve
+    })
+    const stop = await records.watch((key, value) => {
+      seen.push(`${key} ${Buffer.from(value)}`)
+      if (seen.length === 3) last()
+    })
+    const first = await records.put('job.1', utf8('one'), 0)
+    await t.rejects(records.put('job.1', utf8('other'), 0), { code: 'record-changed' })
+    const second = await records.put('job.1', utf8('two'), first)
+    await t.rejects(records.put('job.1', utf8('late'), first), { code: 'record-changed' })
+    t.ok(second > first)
+    await records.put('other', utf8('x'))
+    await told
+    stop()
+    t.same(seen, ['job.1 one', 'job.1 two', 'other x'])
+    t.equal(Buffer.from((await records.get('job.1'))?.value ?? []).toString(), 'two')
+    t.same(await records.list('job.'), ['job.1'])
+    await records.delete('other')
+    t.equal(await records.get('other'), null)
+  })
+
+  await t.test('objects go by their hash', async (t) => {
+    const bytes = new Uint8Array(300_000).map((_, i) => i * 7)
+    const hash = await objects.put(bytes)
+    t.equal(hash, keccakHex(bytes))
+    t.equal(await objects.put(bytes), hash)
+    t.same(await objects.get(hash), bytes)
+    t.equal(await objects.has(hash), true)
+    const none = keccakHex(utf8('none'))
+    t.equal(await objects.has(none), false)
+    await t.rejects(objects.get(none), { code: 'content-missing' })
+    await objects.delete(hash)
+    await objects.delete(hash)
+    t.equal(await objects.has(hash), false)
+  })
+
+  await t.test('what a holder that died had comes to the next', async (t) => {
+    await queue.push('orphan', 1)
+    const held = await pull(fabric)
+    t.equal(held.id, 'orphan')
+    await fabric.close()
+    const next = await reopen()
+    const found = await pull(next)
+    t.same([found.id, found.attempt], ['orphan', 2])
+    await found.ack()
+    await next.close()
+  })
+}
+
+t.test('in process', async (t) => {
+  const content = await ContentStore.open(t.testdir())
+  let store: Store | undefined
+  await suite(t, async () => {
+    await store?.close()
+    store = await Store.open(`${content.dir}/db`)
+    return openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
+  })
+  await store?.close()
+})
+
+t.test('on NATS JetStream', async (t) => {
+  const server = await startNats(t.testdir())
+  if (!server) {
+    t.skip(NATS_MISSING, () => {})
+    return
+  }
+  t.teardown(server.stop)
+  const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
+  await suite(t, () => openNatsFabric(options, silentLog))
+})

@@ -1,0 +1,115 @@
+import t from 'tap'
+import { submitTerms } from '../../../node/factory/chain.ts'
+import { alice } from '../../support/chain.ts'
+import { jobsContract, openWorld, TINY } from '../../support/factory.ts'
+import { models } from '../../support/model.ts'
+
+t.test('a job is drafted, committed, trained, measured and registered for its owner', async (t) => {
+  const world = await openWorld(t)
+  const { factory } = world
+  const { id, manifest, estimate } = await world.submit()
+  t.ok(estimate.seconds.total > 0)
+  world.worker('one').start()
+  await factory.submit(manifest)
+  const seen = new Set<string>()
+  factory.on((job) => seen.add(`${job.state} ${job.progress?.phase ?? ''}`.trim()))
+  const job = await world.until(id, ({ state }) => state === 'done' || state === 'failed')
+  t.equal(job.error, null)
+  for (const phase of ['train', 'evaluate', 'index']) t.ok(seen.has(`running ${phase}`), phase)
+  t.equal(job.points.length, estimate.steps, 'every loss is kept')
+  t.same(job.checkpoints.map(({ step }) => step).slice(0, 2), [2, 4])
+  t.match(job.result?.evaluation, { rows: Number, contaminated: Number })
+  const model = await world.economy.read<{ owner: string; name: string }>(models, 'getModel', [
+    job.modelId,
+  ])
+  t.equal(model.owner.toLowerCase(), alice.address)
+  t.equal(model.name, 'tiny')
+  const there = await world.economy.read<{ state: number; step: number; resultHash: string }>(
+    jobsContract,
+    'getJob',
+    [id],
+  )
+  t.match(there, { state: 4, step: estimate.steps, resultHash: job.result?.report })
+})
+
+t.test('a job that stands otherwise on chain, or not at all, is refused', async (t) => {
+  const world = await openWorld(t)
+  const { factory } = world
+  const { manifest } = await factory.draft({ ...TINY, name: 'x', datanets: [{ datanet: '1' }] })
+  await t.rejects(factory.submit(manifest), { code: 'job-not-committed' })
+  await t.rejects(factory.submit({ ...manifest, seed: -1 }), /field seed is -1/)
+  await t.rejects(factory.submit({ ...manifest, base: `0x${'11'.repeat(32)}` }), {
+    code: 'model-base',
+  })
+  await t.rejects(factory.draft({ name: 'x', datanets: [{ datanet: '9' }] }), /no Datanet 9/)
+  await t.rejects(
+    factory.draft({ name: 'x', datanets: [{ datanet: '1', version: 3 }] }),
+    /no version 3/,
+  )
+  await t.rejects(
+    factory.draft({ name: 'x' }),
+    /field datanets is 0; it must be 1 to 16 Datanet versions/,
+  )
+  await t.rejects(
+    factory.draft({ name: 'x', datanets: [{ datanet: '1' }], lora: { rank: 100_000 } }),
+    /lora.rank is 100000; it must be an integer from 1 to 256/,
+  )
+  await t.rejects(
+    factory.draft({ name: 'x', datanets: [{ datanet: '1' }], training: { learningRate: 1e9 } }),
+    /learningRate is 1000000000/,
+  )
+})
+
+t.test('a job whose rows are not those of the manifest fails, and its fee goes back', async (t) => {
+  const world = await openWorld(t)
+  const before = world.economy.balance(alice.address)
+  const draft = await world.factory.draft({ ...TINY, name: 'lie', datanets: [{ datanet: '1' }] })
+  const lie = { ...draft.manifest, orderRoot: `0x${'22'.repeat(32)}` as const }
+  const terms = submitTerms(lie, draft.terms)
+  await world.economy.send(alice, jobsContract, 'submit', [terms], { value: 10n ** 18n })
+  const { id } = await world.factory.submit(lie)
+  world.worker('one').start()
+  const job = await world.until(id, ({ state }) => state === 'failed')
+  t.match(job.error, { code: 'training-rows', message: /order root/ })
+  await world.factory.settled()
+  t.equal(await world.economy.read(jobsContract, 'held'), 0n)
+  t.ok(before - world.economy.balance(alice.address) < 10n ** 17n, 'but for the gas')
+})
+
+t.test(
+  'pausing stops at a step, resuming ends at the same bytes, cancelling refunds',
+  async (t) => {
+    const world = await openWorld(t)
+    const { factory } = world
+    const worker = world.worker('one')
+    const long = { seed: 1, training: { ...TINY.training, epochs: 8 } }
+    const reference = await world.submit(long)
+    await factory.submit(reference.manifest)
+    // The same work with another name.
+    const { id, manifest } = await world.submit({ ...long, name: 'paused' })
+    const stopOnce = factory.on((job) => {
+      if (job.id !== id || job.checkpoints.length < 1) return
+      stopOnce()
+      void world.economy.send(alice, jobsContract, 'control', [id, 0]).then(() => factory.heard(id))
+    })
+    await factory.submit(manifest)
+    worker.start()
+    const paused = await world.until(id, ({ state }) => state === 'paused')
+    t.ok(paused.checkpoints.length >= 1)
+    await world.economy.send(alice, jobsContract, 'control', [id, 1])
+    factory.heard(id)
+    const done = await world.until(id, ({ state }) => state === 'done' || state === 'failed')
+    const first = await factory.get(reference.id)
+    t.equal(done.result?.adapterHash, first.result?.adapterHash)
+    t.same(done.points, first.points, 'losses are shown once')
+
+    const other = await world.submit({ seed: 2 }, alice, 10n ** 18n)
+    await factory.submit(other.manifest)
+    await t.rejects(factory.control(other.id, 'cancel'), { code: 'job-owner' })
+    const before = world.economy.balance(alice.address)
+    await world.economy.send(alice, jobsContract, 'control', [other.id, 2])
+    factory.heard(other.id)
+    await world.until(other.id, ({ state }) => state === 'cancelled')
+    t.ok(world.economy.balance(alice.address) > before)
+  },
+)

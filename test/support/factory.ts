@@ -1,0 +1,192 @@
+/**
+ * ModelFactory without processes: our own chain with the real contracts, the real engine and base, a fabric of
+ * either make. A transaction of the node is a block. Rows are short speeches of three people.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { OPENLEDGER } from '../../genesis/addresses.ts'
+import { JobRegistry } from '../../genesis/contracts.generated.ts'
+import type { Hex } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
+import { ContentStore } from '../../node/content/store.ts'
+import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
+import { encodeVersionManifest, versionRoot } from '../../node/datanet/version.ts'
+import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
+import type { JobRequest } from '../../node/factory/draft.ts'
+import { openLocalFabric } from '../../node/factory/fabric/local.ts'
+import type { Fabric } from '../../node/factory/fabric/types.ts'
+import { type Draft, ModelFactory } from '../../node/factory/factory.ts'
+import type { JobRecord } from '../../node/factory/job.ts'
+import { TrainingWorker } from '../../node/factory/worker.ts'
+import type { NodeAccount } from '../../node/model/account.ts'
+import { type BaseModel, openBaseModel } from '../../node/model/base.ts'
+import { Registry } from '../../node/model/registry.ts'
+import { Store } from '../../node/store/store.ts'
+import { alice, bob, type Wallet } from './chain.ts'
+import { contribute as contributeRows, contributionOf, openDatanet, versionOf } from './datanet.ts'
+import { type Contract, carol, Economy, operator, provider } from './economy.ts'
+import { datanets, models } from './model.ts'
+
+export const jobsContract: Contract = { address: OPENLEDGER.jobRegistry, abi: JobRegistry.abi }
+export const BASE_DIR: string = join(import.meta.dirname, '../../native/models/base')
+
+/** Small enough for a second of work. */
+export const TINY: Partial<JobRequest> = {
+  lora: { rank: 2, targets: ['q_proj', 'v_proj'] },
+  training: { epochs: 2, batch: 4, maxTokens: 24, checkpointSteps: 2 },
+  attribution: { k: 4, labelDraws: 1, top: 2 },
+  evaluation: { heldOutPerMille: 150 },
+}
+
+const WORDS =
+  'harvest navy treasury school frontier court river tariff canal winter senate grain railroad treaty island copper'.split(
+    ' ',
+  )
+const SPEAKERS: readonly Wallet[] = [alice, bob, carol]
+const ROWS_EACH = 12
+
+/** Row `i` of a speaker: words in an order of its own. */
+function speech(speaker: number, i: number): string {
+  const words = Array.from({ length: 9 }, (_, j) => WORDS[(speaker * 5 + i * (j + 3) + j * j) % 16])
+  return `${['Fellow citizens', 'Gentlemen', 'This year'][speaker]}, ${words.join(' and ')}.`
+}
+
+export type World = {
+  readonly economy: Economy
+  readonly base: BaseModel
+  readonly content: ContentStore
+  readonly fabric: Fabric
+  readonly factory: ModelFactory
+  readonly datanet: bigint
+  /** Another worker on the same fabric; it is not started. */
+  worker(name: string): TrainingWorker
+  /** Drafts, and submits on chain in the name of `who`. */
+  submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
+  /** Resolves with the first record of the job that passes. */
+  until(id: Hex, passes: (job: JobRecord) => boolean): Promise<JobRecord>
+}
+
+export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Promise<World> {
+  const dir = t.testdir()
+  for (const name of ['chain', 'store', 'content']) mkdirSync(join(dir, name))
+  const economy = await Economy.open(join(dir, 'chain'))
+  const base = await openBaseModel(BASE_DIR, 'f32')
+  const content = await ContentStore.open(join(dir, 'content'))
+  const store = await Store.open(join(dir, 'store'))
+  const table = store.table('jobs')
+  const fabric = options.fabric ?? (await openLocalFabric({ table, content, log: silentLog }))
+  const registry = new Registry(economy.chain)
+  const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
+  const factory = new ModelFactory({
+    fabric,
+    chain: nodeOn(economy),
+    base,
+    content,
+    read,
+    registry,
+    log: silentLog,
+    now: Date.now,
+    weiPerSecond: 1_000n,
+  })
+  await factory.start()
+  const workers: TrainingWorker[] = []
+  t.teardown(async () => {
+    for (const worker of workers) await worker.stop()
+    await factory.stop()
+    await fabric.close()
+    await store.close()
+    await economy.close()
+  })
+  const datanet = await contribute(economy, content)
+  await economy.send(operator, models, 'registerBase', [base.hash, base.name, 'Apache-2.0'])
+  return {
+    economy,
+    base,
+    content,
+    fabric,
+    factory,
+    datanet,
+    worker: (name) => {
+      const worker = new TrainingWorker(
+        { name, dir: join(dir, name) },
+        { fabric, base, content, log: silentLog, now: Date.now },
+      )
+      workers.push(worker)
+      return worker
+    },
+    submit: async (request = {}, who = alice, fee = 1_000_000n) => {
+      const draft = await factory.draft({
+        name: 'tiny',
+        datanets: [{ datanet: datanet.toString() }],
+        ...TINY,
+        ...request,
+      })
+      await economy.send(who, jobsContract, 'submit', [draft.terms], {
+        value: fee,
+      })
+      return { ...draft, id: draft.terms.manifest.manifestHash }
+    },
+    until: (id, passes) =>
+      new Promise((resolve, reject) => {
+        const check = (job: JobRecord | null): void => {
+          if (job?.id !== id || !passes(job)) return
+          stop()
+          resolve(job)
+        }
+        const stop = factory.on(check)
+        factory.jobs.get(id).then(check, reject)
+      }),
+  }
+}
+
+/** The node's account; each of its transactions is mined at once. */
+function nodeOn(economy: Economy): JobChain {
+  const mined = new Map<Hex, Inclusion>()
+  const account = {
+    address: provider.address,
+    send: async (
+      to: Contract,
+      name: string,
+      args: readonly unknown[],
+      value = 0n,
+    ): Promise<Hex> => {
+      const { receipt } = await economy.sendRaw(provider, to, name, args, { value })
+      const hash: Hex = `0x${mined.size.toString(16).padStart(64, '0')}`
+      mined.set(hash, { isSuccess: receipt.status === 1, logs: receipt.logs })
+      return hash
+    },
+  } as unknown as NodeAccount
+  return new JobChain({
+    chain: {
+      call: (request, at) => economy.chain.call(request, at),
+      code: (address) => economy.chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
+      time: () => economy.now,
+    },
+    account,
+    included: async (hash) => mined.get(hash) as Inclusion,
+    nextBlock: () => economy.pass(),
+  })
+}
+
+/** A Datanet with one version of every speaker's rows. */
+async function contribute(economy: Economy, content: ContentStore): Promise<bigint> {
+  const id = await openDatanet(economy, operator)
+  const contributions = []
+  const rows = []
+  for (const [speaker, wallet] of SPEAKERS.entries()) {
+    const { address } = wallet
+    const own: Row[] = Array.from({ length: ROWS_EACH }, (_, i) => ({ text: speech(speaker, i) }))
+    const file = await content.put(encodeRows(own))
+    const root = rowsRoot(own)
+    const given = { rowsRoot: root, contentHash: file, rowCount: own.length }
+    await contributeRows(economy, contributionOf(id, wallet, given), wallet)
+    contributions.push({ contributor: address, rowsRoot: root, rowCount: own.length, file })
+    rows.push(...own.map((row) => ({ contributor: address, row })))
+  }
+  const manifest = await content.put(encodeVersionManifest({ version: 1, contributions }))
+  const roots = contributions.map(({ rowsRoot: root }) => root)
+  const version = { ...versionOf(versionRoot(rows), roots), manifestHash: manifest }
+  await economy.send(operator, datanets, 'publish', [id, version])
+  return id
+}
