@@ -39,8 +39,8 @@ export type Estimate = {
 }
 
 /** Batches that are trained, and rows that are indexed, to measure. */
-const PROBE_BATCHES = 4
-const PROBE_ROWS: readonly [number, number] = [16, 64]
+const PROBE_BATCHES = 2
+const PROBE_ROWS: readonly [number, number] = [8, 40]
 
 export function estimateOf(
   manifest: TrainingManifest,

@@ -50,7 +50,7 @@ export function createRpc(url: string): Rpc {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params }),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(120_000),
     })
     const { result, error } = (await response.json()) as { result: T; error?: { message: string } }
     if (error) throw userError('rpc', `${method}: ${error.message}`)

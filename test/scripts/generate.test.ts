@@ -87,8 +87,8 @@ t.test('a wrong command line says what it should be', async (t) => {
   const line = ['--base', base, '--prompts', prompts, '--out', out]
   await t.rejects(run(line), { message: /--max-new is missing/ })
   await t.rejects(run([...line, '--max-new', '0']), { message: /whole number from 1 to 999999/ })
-  await t.rejects(run([...line, '--max-new', '1', '--precision', 'int8']), {
-    message: /only f32/,
+  await t.rejects(run([...line, '--max-new', '1', '--precision', 'int4']), {
+    message: /must be f32 or int8/,
   })
   await t.rejects(run([...line, '--max-new', '1', '--prompts', join(root, 'no')]), {
     message: /does not exist/,

@@ -7,6 +7,7 @@ import { governor, proposalArgs, propose, supply, timelock, votes } from '../../
 
 const policies = { address: OPENLEDGER.splitPolicy, abi: SplitPolicy.abi }
 const POLICY = { platform: 500, modelOwner: 2_500, stakers: 1_500, contributors: 5_500 }
+const CHANNELS = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
 /** States of a proposal (IGovernor.ProposalState). */
 const STATE = { active: 1, canceled: 2, defeated: 3, succeeded: 4, queued: 5, executed: 7 }
 const [AGAINST, FOR, ABSTAIN] = [0, 1, 2]
@@ -33,7 +34,7 @@ async function open(t: Test, changes: { vestingStart?: bigint } = {}): Promise<E
   return world
 }
 
-const addPolicy = { to: policies, name: 'addPolicy', args: [POLICY] }
+const addPolicy = { to: policies, name: 'addPolicy', args: [POLICY, CHANNELS] }
 
 t.test(
   'a proposal goes from words to what the chain does, and no faster than its exit window',
@@ -66,7 +67,7 @@ t.test(
   async (t) => {
     const world = await open(t)
     const greedy = { platform: 5_000, modelOwner: 1_000, stakers: 1_000, contributors: 3_000 }
-    const action = { to: policies, name: 'addPolicy', args: [greedy] }
+    const action = { to: policies, name: 'addPolicy', args: [greedy, CHANNELS] }
     const shorter = { to: timelock, name: 'updateDelay', args: [5n] }
     const proposals = []
     for (const [who, what] of [
