@@ -5,6 +5,9 @@
 //! The sums are those of `gemm`, in the same order: x A^T in blocks of 256 inputs, whose chains run side by side
 //! because no block waits for another; (x A^T) B^T is one chain over the rank.
 
+// Accumulators are arrays in registers: counted loops over both indices are what the optimiser unrolls.
+#![allow(clippy::needless_range_loop)]
+
 use crate::gemm::{BLOCK, PANEL};
 use crate::math::simd::{self, Simd};
 use half::f16;
