@@ -25,8 +25,12 @@ pub fn tiny_config() -> LlamaConfig {
 }
 
 pub fn random_weights(config: LlamaConfig, seed: u64) -> Weights {
+    random_weights_as(Precision::F32, config, seed)
+}
+
+pub fn random_weights_as(precision: Precision, config: LlamaConfig, seed: u64) -> Weights {
     let mut lane = 0;
-    let built: Result<_, Infallible> = Weights::build(config, |name, shape| {
+    let built: Result<_, Infallible> = Weights::build_as(precision, config, |name, shape| {
         lane += 1;
         let n = shape.iter().product::<usize>() as u64;
         let centre = if name.contains("norm") { 1.0 } else { 0.0 };

@@ -219,7 +219,7 @@ impl Scheduler {
     pub fn load_ended(&mut self, load: &Load, result: Result<Adapter>) {
         let fits = result.and_then(|adapter| {
             adapter.check_fits(&self.config)?;
-            Ok(adapter)
+            Ok(adapter.into_compact())
         });
         match fits {
             Ok(adapter) => {
