@@ -132,14 +132,14 @@ export interface RawBuiltIndex {
 }
 
 export interface RawEngineOptions {
-  runningMax: number
-  stepRowsMax: number
-  waitingMax: number
-  waitingPerPayerMax: number
-  kvBytesMax: number
-  registeredMax: number
-  residentMax: number
-  residentBytesMax: number
+  runningMax?: number
+  stepRowsMax?: number
+  waitingMax?: number
+  waitingPerPayerMax?: number
+  kvBytesMax?: number
+  registeredMax?: number
+  residentMax?: number
+  residentBytesMax?: number
 }
 
 export interface RawStepEvents {
