@@ -118,6 +118,8 @@ export interface RawSuffix {
   bytes(): Uint8Array
   fault(): number
   matches(query: Uint32Array): Uint32Array
+  longest(query: Uint32Array): Uint32Array
+  count(query: Uint32Array): number
   values(array: number, from: number, count: number): Uint32Array
   open(array: number, chunk: number): { values: Uint32Array; siblings: Uint8Array }
 }
