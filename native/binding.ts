@@ -265,14 +265,7 @@ export interface Binding {
     onProgress: ((event: RawPhase) => void) | null,
   ): Promise<RawBuiltIndex>
   loadIndex(artefact: Uint8Array): Promise<RawIndex>
-  sketchAnswer(
-    model: RawModel,
-    adapter: RawAdapter | null,
-    index: RawIndex,
-    prompt: Uint32Array,
-    response: Uint32Array,
-  ): Promise<Int8Array>
-  sketchSamplesBy(
+  sketchSamples(
     model: RawModel,
     adapters: RawAdapter[],
     index: RawIndex,

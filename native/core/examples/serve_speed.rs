@@ -13,7 +13,7 @@ use openledger_core::lora::{Adapter, LoraConfig};
 use openledger_core::math::philox::{Stream, uniform};
 use openledger_core::math::simd;
 use openledger_core::model::config::{LlamaConfig, Target};
-use openledger_core::model::testing::{random_weights_as, tokens};
+use openledger_core::model::testing::{random_weights_as, smol_config, tokens};
 use openledger_core::model::weights::{Precision, Weights};
 use openledger_core::pool;
 use openledger_core::serve::engine::execute;
@@ -25,24 +25,6 @@ use std::time::Instant;
 const PROMPT: usize = 16;
 const ROUNDS: usize = 5;
 const TARGETS: [Target; 4] = [Target::Q, Target::K, Target::V, Target::O];
-
-fn smollm2() -> LlamaConfig {
-    LlamaConfig {
-        hidden: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        ffn: 1536,
-        vocab: 49_152,
-        max_positions: 2048,
-        rms_eps: 1e-5,
-        rope_theta: 100_000.0,
-        tied: true,
-        bos: None,
-        eos: vec![],
-    }
-}
 
 /// Factors as published adapters have them: f16 values.
 fn adapter(config: &LlamaConfig, seed: u64) -> Adapter {
@@ -142,7 +124,7 @@ fn main() {
         (number(2, 0), number(3, 32), number(4, 24), number(5, 1000));
     let precision = std::env::args().nth(1).unwrap_or_else(|| "f32".into());
     let precision = Precision::from_name(&precision).expect("f32 or int8");
-    let weights = random_weights_as(precision, smollm2(), 1);
+    let weights = random_weights_as(precision, smol_config(30), 1);
     let options = Options {
         running_max: batch,
         step_rows_max: batch * PROMPT,
