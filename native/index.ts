@@ -190,8 +190,7 @@ export const LORA_TARGETS: readonly string[] = [
 
 export interface TrainedAdapter {
   adapter: Adapter
-  /** Mean loss per target token of the last batch. */
-  /** NaN when a resumed run had no step left. */
+  /** Mean loss per target token of the last batch; NaN when a resumed run had no step left. */
   finalLoss: number
   steps: number
   /** The best evaluation. */
