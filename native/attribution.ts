@@ -4,6 +4,7 @@
  */
 import type { RawAdapter, RawIndex, RawPhase } from './binding.ts'
 import { binding, later, now, withEvents } from './calls.ts'
+import { NativeError } from './errors.ts'
 import type { Adapter, Model, Sample } from './index.ts'
 import { rawSamples } from './samples.ts'
 
@@ -88,21 +89,20 @@ export class AttributionIndex {
 }
 
 /** int8 [k] sketch of the gradient of -log p(response | prompt) (DESIGN 7.2). */
-export function sketchQuery(
+export async function sketchQuery(
   model: Model,
   adapter: Adapter | null,
   index: AttributionIndex,
-  query: { prompt: Uint32Array; response: Uint32Array },
+  { prompt, response }: { prompt: Uint32Array; response: Uint32Array },
 ): Promise<Int8Array> {
-  return later(() =>
-    binding().sketchAnswer(
-      model.raw,
-      adapter?.raw ?? null,
-      index.raw,
-      query.prompt,
-      query.response,
-    ),
-  )
+  if (adapter === null) {
+    throw new NativeError(
+      'NATIVE_BAD_INPUT',
+      'a sketch needs the adapter its index was built for; the base alone has none',
+    )
+  }
+  const tokens = Uint32Array.of(...prompt, ...response)
+  return sketchSamples(model, adapter, index, [{ tokens, lossFrom: prompt.length }])
 }
 
 /** int8 [samples, k]: sketches of whole samples, by an index over the same checkpoints. */
@@ -113,7 +113,7 @@ export function sketchSamples(
   samples: readonly Sample[],
 ): Promise<Int8Array> {
   return later(() =>
-    binding().sketchSamplesBy(model.raw, rawAdapters(adapter), index.raw, rawSamples(samples)),
+    binding().sketchSamples(model.raw, rawAdapters(adapter), index.raw, rawSamples(samples)),
   )
 }
 

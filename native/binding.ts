@@ -118,6 +118,8 @@ export interface RawSuffix {
   bytes(): Uint8Array
   fault(): number
   matches(query: Uint32Array): Uint32Array
+  longest(query: Uint32Array): Uint32Array
+  count(query: Uint32Array): number
   values(array: number, from: number, count: number): Uint32Array
   open(array: number, chunk: number): { values: Uint32Array; siblings: Uint8Array }
 }
@@ -132,14 +134,14 @@ export interface RawBuiltIndex {
 }
 
 export interface RawEngineOptions {
-  runningMax: number
-  stepRowsMax: number
-  waitingMax: number
-  waitingPerPayerMax: number
-  kvBytesMax: number
-  registeredMax: number
-  residentMax: number
-  residentBytesMax: number
+  runningMax?: number
+  stepRowsMax?: number
+  waitingMax?: number
+  waitingPerPayerMax?: number
+  kvBytesMax?: number
+  registeredMax?: number
+  residentMax?: number
+  residentBytesMax?: number
 }
 
 export interface RawStepEvents {
@@ -263,14 +265,7 @@ export interface Binding {
     onProgress: ((event: RawPhase) => void) | null,
   ): Promise<RawBuiltIndex>
   loadIndex(artefact: Uint8Array): Promise<RawIndex>
-  sketchAnswer(
-    model: RawModel,
-    adapter: RawAdapter | null,
-    index: RawIndex,
-    prompt: Uint32Array,
-    response: Uint32Array,
-  ): Promise<Int8Array>
-  sketchSamplesBy(
+  sketchSamples(
     model: RawModel,
     adapters: RawAdapter[],
     index: RawIndex,

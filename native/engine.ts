@@ -14,6 +14,7 @@ import { asNativeError, NativeError } from './errors.ts'
 import { type Answer, answerOf, type GenerateOptions, rawRequest } from './generation.ts'
 import type { Model } from './index.ts'
 
+/** Defaults and ranges are those of core/src/serve/options.rs. */
 export interface EngineOptions {
   /** Sequences that run at once, default 64. */
   runningMax?: number
@@ -68,18 +69,8 @@ export class Engine {
     const fetch = ({ name, number }: { name: string; number: number }): void => {
       void this.#fetch(fetchAdapter, name, number)
     }
-    const raw = {
-      runningMax: limits.runningMax ?? 64,
-      stepRowsMax: limits.stepRowsMax ?? 128,
-      waitingMax: limits.waitingMax ?? 1024,
-      waitingPerPayerMax: limits.waitingPerPayerMax ?? 256,
-      kvBytesMax: limits.kvBytesMax ?? 2 ** 30,
-      registeredMax: limits.registeredMax ?? 100_000,
-      residentMax: limits.residentMax ?? 1024,
-      residentBytesMax: limits.residentBytesMax ?? 4 * 2 ** 30,
-    }
     const events = (step: RawStepEvents): void => this.#hear(step)
-    this.#raw = now(() => new (binding().NativeEngine)(model.raw, raw, events, fetch))
+    this.#raw = now(() => new (binding().NativeEngine)(model.raw, limits, events, fetch))
   }
 
   /** Makes an adapter known; `directory` is its PEFT directory, else `fetchAdapter` finds it. */

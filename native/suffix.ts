@@ -2,8 +2,8 @@
  * The suffix array of a corpus of tokens: longest matches, counts, commitments, openings. A corpus is a stream of
  * rows, each followed by `ROW_END`; no match crosses a row's end.
  */
-import { type Binding, loadBinding, type RawSuffix } from './binding.ts'
-import { asNativeError } from './errors.ts'
+import type { RawSuffix } from './binding.ts'
+import { binding, later, now } from './calls.ts'
 
 /** Ends every row of a stream; smaller than every token where suffixes are compared. */
 export const ROW_END = 0xffff_ffff
@@ -21,13 +21,6 @@ export type SuffixOpening = {
   readonly values: Uint32Array
   /** 32 bytes each, from the leaf up; a level where the node moves up adds none. */
   readonly siblings: readonly Uint8Array[]
-}
-
-let loaded: Binding | undefined
-
-function binding(): Binding {
-  loaded ??= loadBinding()
-  return loaded
 }
 
 /** Freed with the object. */
@@ -65,24 +58,27 @@ export class SuffixIndex {
   /** The first k where `suffixes[k]` and `suffixes[k + 1]` are out of order, or `suffixes[k]` stands elsewhere
    * too; null when the array is right. */
   fault(): number | null {
-    const at = this.#raw.fault()
+    const at = now(() => this.#raw.fault())
     return at < 0 ? null : at
   }
 
   /** The longest match at every position of `query`. */
   matches(query: Uint32Array): LongestMatch[] {
-    const flat = this.#raw.matches(query)
-    return Array.from({ length: query.length }, (_, i) => ({
-      length: flat[3 * i] as number,
-      low: flat[3 * i + 1] as number,
-      high: flat[3 * i + 2] as number,
-    }))
+    const flat = now(() => this.#raw.matches(query))
+    return Array.from({ length: query.length }, (_, i) => matchAt(flat, 3 * i))
+  }
+
+  /** The longest match at the first position of `query` alone. */
+  longest(query: Uint32Array): LongestMatch {
+    return matchAt(
+      now(() => this.#raw.longest(query)),
+      0,
+    )
   }
 
   /** How often `query` stands in the corpus. */
   count(query: Uint32Array): number {
-    const [first] = this.matches(query)
-    return first?.length === query.length ? first.high - first.low : 0
+    return now(() => this.#raw.count(query))
   }
 
   values(array: SuffixArrayName, from: number, count: number): Uint32Array {
@@ -99,18 +95,8 @@ export class SuffixIndex {
   }
 }
 
-async function later<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (cause) {
-    throw asNativeError(cause)
-  }
-}
-
-function now<T>(call: () => T): T {
-  try {
-    return call()
-  } catch (cause) {
-    throw asNativeError(cause)
-  }
-}
+const matchAt = (flat: Uint32Array, at: number): LongestMatch => ({
+  length: flat[at] as number,
+  low: flat[at + 1] as number,
+  high: flat[at + 2] as number,
+})

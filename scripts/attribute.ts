@@ -15,7 +15,7 @@ import {
 } from '../native/index.ts'
 import { userError } from '../node/base/errors.ts'
 import { writeNpy } from './npy.ts'
-import { readRows, type TextRow } from './rows.ts'
+import { allRows, samplesOf, type TextRow } from './rows.ts'
 
 /** Coordinates of a sketch when nobody says: as many as the rows span, at most these. */
 const K_DEFAULT_MAX = 1024
@@ -48,7 +48,7 @@ export async function attributeFile(
 ): Promise<Scores> {
   const model = await Model.load(job.base)
   const adapters = await Promise.all(job.adapters.map((dir) => Adapter.load(model, dir)))
-  const [train, query] = [await rowsOf(job.train, model), await rowsOf(job.query, model)]
+  const [train, query] = [await allRows(job.train, model), await allRows(job.query, model)]
   const data = { train: samplesOf(job.train, train), queries: samplesOf(job.query, query) }
   const { names, owners } = contributorsOf(job, train)
   const columns = job.by === 'row' ? train.map(({ id }) => id) : names
@@ -106,41 +106,23 @@ function byContributor<T extends Float32Array | BigInt64Array>(
   { owners, count, by }: Grouping,
 ): T {
   if (by === 'row') return scores
-  const queries = scores.length / owners.length
+  const columns = (scores.length / owners.length) * count
+  const columnOf = (at: number): number =>
+    Math.floor(at / owners.length) * count + (owners[at % owners.length] as number)
   if (scores instanceof BigInt64Array) {
-    const out = new BigInt64Array(queries * count)
+    const sums = new BigInt64Array(columns)
     for (const [at, score] of scores.entries()) {
-      const to = Math.floor(at / owners.length) * count + (owners[at % owners.length] as number)
-      out[to] = (out[to] as bigint) + score
+      const to = columnOf(at)
+      sums[to] = (sums[to] as bigint) + score
     }
-    return out as T
+    return sums as T
   }
-  const sums = new Float64Array(queries * count)
+  const sums = new Float64Array(columns)
   for (const [at, score] of scores.entries()) {
-    const to = Math.floor(at / owners.length) * count + (owners[at % owners.length] as number)
+    const to = columnOf(at)
     sums[to] = (sums[to] as number) + score
   }
   return Float32Array.from(sums) as T
-}
-
-async function rowsOf(path: string, model: Model): Promise<TextRow[]> {
-  const rows: TextRow[] = []
-  for await (const row of readRows(path, model)) rows.push(row)
-  if (rows.length === 0) throw userError('rows', `${path} has no rows`)
-  return rows
-}
-
-/** Every token but the first is a target. */
-export function samplesOf(path: string, rows: readonly TextRow[]): Sample[] {
-  return rows.map(({ id, tokens }) => {
-    if (tokens.length < 2) {
-      throw userError(
-        'rows',
-        `${path}: row ${JSON.stringify(id)} has ${tokens.length} tokens; it takes 2 to have a loss`,
-      )
-    }
-    return { tokens, lossFrom: 1 }
-  })
 }
 
 /** Contributors by first row. Rows without one are their own when rows are scored, an error otherwise. */

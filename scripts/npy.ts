@@ -2,6 +2,7 @@
  * NumPy's file format, version 1.0: little-endian, C order. The header is padded so that the numbers begin at a multiple
  * of 64 bytes. Source: numpy.lib.format.
  */
+import { readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 
 /** Writes [rows, columns]; the file appears as a whole or not at all. */
@@ -32,4 +33,15 @@ export function encodeNpy(
   head.write(dictionary, 10, 'latin1')
   head.write('\n', length - 1, 'latin1')
   return Buffer.concat([head, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)])
+}
+
+/** The numbers of a float32 array in C order. @throws TypeError when the file holds another kind */
+export function readNpyFloats(path: string): Float32Array {
+  const bytes = readFileSync(path)
+  const start = 10 + bytes.readUInt16LE(8)
+  const head = bytes.toString('latin1', 0, start)
+  if (!head.startsWith('\x93NUMPY\x01') || !/'descr': '<f4', 'fortran_order': False/.test(head)) {
+    throw new TypeError(`${path} is not a NumPy array of float32 in C order`)
+  }
+  return new Float32Array(Uint8Array.from(bytes.subarray(start)).buffer)
 }

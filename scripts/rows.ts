@@ -3,7 +3,7 @@
  * is added to them; a bad row is named by its file and line.
  */
 import { createReadStream, existsSync } from 'node:fs'
-import type { Model } from '../native/index.ts'
+import type { Model, Sample } from '../native/index.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
 
 export type TextRow = {
@@ -29,6 +29,27 @@ export async function* readRows(path: string, model: Model): AsyncGenerator<Text
       throw userError('rows', `${path} line ${number}: ${messageOf(error)}`)
     }
   }
+}
+
+/** All rows of a file that has some. @throws NodeError `rows` */
+export async function allRows(path: string, model: Model): Promise<TextRow[]> {
+  const rows: TextRow[] = []
+  for await (const row of readRows(path, model)) rows.push(row)
+  if (rows.length === 0) throw userError('rows', `${path} has no rows`)
+  return rows
+}
+
+/** Every token but the first is a target. */
+export function samplesOf(path: string, rows: readonly TextRow[]): Sample[] {
+  return rows.map(({ id, tokens }) => {
+    if (tokens.length < 2) {
+      throw userError(
+        'rows',
+        `${path}: row ${JSON.stringify(id)} has ${tokens.length} tokens; it takes 2 to have a loss`,
+      )
+    }
+    return { tokens, lossFrom: 1 }
+  })
 }
 
 /** Lines of a UTF-8 file; other bytes are an error, for they would silently become other text. */

@@ -12,9 +12,7 @@ import {
   type TrainRunOptions,
   trainLora,
 } from '../native/index.ts'
-import { userError } from '../node/base/errors.ts'
-import { samplesOf } from './attribute.ts'
-import { readRows, type TextRow } from './rows.ts'
+import { allRows, samplesOf } from './rows.ts'
 
 export type TrainJob = {
   readonly base: string
@@ -36,9 +34,7 @@ export async function trainFile(
 ): Promise<TrainedAdapter & { rows: number; evaluated: number }> {
   const model = await Model.load(job.base)
   const read = async (path: string): Promise<Sample[]> => {
-    const rows: TextRow[] = []
-    for await (const row of readRows(path, model)) rows.push(row)
-    if (rows.length === 0) throw userError('rows', `${path} has no rows`)
+    const rows = await allRows(path, model)
     return samplesOf(path, rows).map(({ tokens, lossFrom }) => ({
       tokens: tokens.slice(0, job.maxTokens),
       lossFrom,

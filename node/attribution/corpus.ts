@@ -80,9 +80,8 @@ export async function spanCorpus(
  * @throws RangeError when nothing matches there. */
 export function proveSpan(corpus: SpanCorpus, answer: Uint32Array, start: number): SpanProof {
   const { index } = corpus
-  const [match] = index.matches(answer.subarray(start))
-  if (!match?.length) throw new RangeError(`no token of the corpus stands at ${start}`)
-  const { length, low, high } = match
+  const { length, low, high } = index.longest(answer.subarray(start))
+  if (length === 0) throw new RangeError(`no token of the corpus stands at ${start}`)
   const next = answer[start + length] ?? ROW_END
   const places = index.values('suffixes', low, high - low)
   const position = places.reduce((a, b) => Math.min(a, b))

@@ -29,7 +29,8 @@ export async function runPython(
   }
 }
 
-async function pythonOf({ name, requirements }: Venv, cache: string): Promise<string> {
+/** The interpreter of an environment, made when it is not there yet. */
+export async function pythonOf({ name, requirements }: Venv, cache: string): Promise<string> {
   const dir = join(cache, `venv-${name}`)
   const [python, ready] = [join(dir, 'bin', 'python'), join(dir, 'ready')]
   if (existsSync(ready)) return python

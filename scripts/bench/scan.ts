@@ -1,6 +1,6 @@
 /**
  * One query over a million int8 sketches of 1,024 numbers, beside NumPy's f32 product on the same data; and the
- * contributor table of the precompile. Medians of interleaved rounds in one run.
+ * contributor table of the precompile. Medians of rounds, ours first, then the peer's.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

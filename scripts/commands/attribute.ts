@@ -19,7 +19,11 @@ export const attributeRows: Command = {
     train: { value: 'FILE', help: 'JSON lines {id, contributor, text, tokens?}' },
     query: { value: 'FILE', help: 'JSON lines {id, text, tokens?}' },
     out: { value: 'FILE', help: 'NumPy array [queries, training rows]: int64, or float32' },
-    channel: { value: 'KIND', help: 'gradient or span', fallback: 'gradient' },
+    channel: {
+      value: 'KIND',
+      help: 'gradient; span is refused with the reason',
+      fallback: 'gradient',
+    },
     precision: { value: 'KIND', help: 'int (as on chain) or f32', fallback: 'int' },
     k: {
       value: 'N',
@@ -34,7 +38,7 @@ export const attributeRows: Command = {
     if (channel === 'span') {
       throw userError(
         'usage',
-        '--channel span needs the suffix array, which this build does not have; use --channel gradient',
+        '--channel span: spans are found with the suffix array of a published corpus, not scored row by row here; use --channel gradient',
       )
     }
     const listed = [...(flags.checkpoints?.split(',') ?? []), ...args].filter(Boolean)

@@ -2,14 +2,30 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { capabilities } from '../../native/index.ts'
+import { userError } from '../../node/base/errors.ts'
 import { benchInfluence } from '../bench/influence/index.ts'
 import { benchScan } from '../bench/scan.ts'
-import type { Command } from '../cli/command.ts'
+import type { Call, Command } from '../cli/command.ts'
 import { count } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
 
+type Part = (flags: Call['flags'], cache: string, told: (text: string) => void) => Promise<string>
+
 /** Every part of the table, by name. */
-const PARTS = ['scan', 'influence'] as const
+const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
+  [
+    'scan',
+    (flags, cache, told) => benchScan({ cache, rows: count(flags, 'rows', 16_000_000), told }),
+  ],
+  [
+    'influence',
+    (flags, cache, told) => {
+      const [masks, seeds] = [count(flags, 'masks', 1000, 3), count(flags, 'seeds', 10)]
+      return benchInfluence({ cache, masks, seeds, told })
+    },
+  ],
+])
+const NAMES = [...PARTS.keys()]
 
 export const benchEngine: Command = {
   name: 'bench engine',
@@ -25,28 +41,26 @@ export const benchEngine: Command = {
     seeds: { value: 'N', help: 'adapters of each half', fallback: '2' },
     rows: { value: 'N', help: 'sketches of the scan', fallback: '1000000' },
   },
-  notes: `Parts: ${PARTS.join(', ')}; all of them when none is named. Peers come from PyPI into the cache folder; what cannot be had is named. Run it alone on a quiet machine: the whole takes about 40 minutes on two cores.`,
+  notes: `Parts: ${NAMES.join(', ')}; all of them when none is named. Peers come from PyPI into the cache folder; what cannot be had is named. Run it alone on a quiet machine: the whole takes about 40 minutes on two cores.`,
   run: async ({ args, flags }) => {
+    const parts = (args.length > 0 ? args : NAMES).map((name) => {
+      const part = PARTS.get(name)
+      if (part === undefined) {
+        throw userError('usage', `no part is called '${name}'; known: ${NAMES.join(', ')}`)
+      }
+      return part
+    })
     const { simd, threads, kernelSet } = capabilities()
     process.stdout.write(`kernel set ${kernelSet}, ${simd}, ${threads} threads\n`)
     const folder = flags.cache ?? ''
     const cache = folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder
     const meter = new Meter('bench')
     const told = (text: string): void => meter.update(text)
-    const wanted = args.length > 0 ? args : PARTS
-    for (const part of wanted) {
-      if (part === 'scan') {
-        const rows = count(flags, 'rows', 16_000_000)
-        process.stdout.write(`${await benchScan({ cache, rows, told })}\n\n`)
-      } else if (part === 'influence') {
-        const [masks, seeds] = [count(flags, 'masks', 1000, 3), count(flags, 'seeds', 10)]
-        process.stdout.write(`${await benchInfluence({ cache, masks, seeds, told })}\n\n`)
-      } else {
-        process.stdout.write(`no part is called '${part}'; known: ${PARTS.join(', ')}\n`)
-        return 2
-      }
+    try {
+      for (const part of parts) process.stdout.write(`${await part(flags, cache, told)}\n\n`)
+    } finally {
+      meter.end()
     }
-    meter.end()
     return undefined
   },
 }

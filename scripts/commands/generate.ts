@@ -1,7 +1,6 @@
 /** `openledger generate`: answers a file of prompts with a model from plain files. */
-import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
-import { count, need } from '../cli/flags.ts'
+import { choice, count, need } from '../cli/flags.ts'
 import { generateFile } from '../generate.ts'
 
 export const generateAnswers: Command = {
@@ -21,10 +20,6 @@ export const generateAnswers: Command = {
   },
   notes: `Rows run together, whatever their adapters. Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
   run: async ({ flags }) => {
-    const { precision } = flags
-    if (precision !== 'f32' && precision !== 'int8') {
-      throw userError('usage', `--precision is '${precision}'; it must be f32 or int8`)
-    }
     const out = need(flags, 'out')
     const { rows, tokens } = await generateFile({
       base: need(flags, 'base'),
@@ -32,7 +27,7 @@ export const generateAnswers: Command = {
       prompts: need(flags, 'prompts'),
       out,
       maxNew: count(flags, 'max-new', 999_999),
-      precision,
+      precision: choice(flags, 'precision', ['f32', 'int8']),
     })
     process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${out}\n`)
     return undefined

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { CHUNK_VALUES, ROW_END, SuffixIndex } from '../../native/index.ts'
@@ -19,7 +20,10 @@ t.test('the longest match and its places are those of a plain scan', async () =>
     fc.asyncProperty(rows, fc.array(token, { minLength: 1, maxLength: 12 }), async (all, query) => {
       const stream = streamOf(all)
       const index = await SuffixIndex.build(stream)
-      index.matches(Uint32Array.from(query)).forEach(({ length, low, high }, at) => {
+      const matches = index.matches(Uint32Array.from(query))
+      if (!isDeepStrictEqual(index.longest(Uint32Array.from(query)), matches[0]))
+        throw new Error('the first match alone is another')
+      matches.forEach(({ length, low, high }, at) => {
         let want = 0
         while (at + want < query.length && scan(stream, query.slice(at, at + want + 1)).length > 0)
           want++
@@ -64,6 +68,22 @@ t.test('an artefact reads back; one with two entries exchanged is found out', as
   t.equal(bad.fault(), 0)
   t.equal(index.count(Uint32Array.of(1, 2)), 2)
 })
+
+t.test(
+  'a wrong artefact that is asked unchecked is an error, not the end of the process',
+  async (t) => {
+    const index = await SuffixIndex.build(streamOf([[1, 1, 1], [1]]))
+    const words = new Uint32Array(index.bytes().slice().buffer)
+    // A search for 1 passes over the stream's last value, after which there is nothing.
+    words.set([0, 5, 0, 0, 5, 0], 3 + index.length)
+    const bad = await SuffixIndex.load(new Uint8Array(words.buffer))
+    const query = Uint32Array.of(1, 1)
+    for (const ask of ['longest', 'matches', 'count'] as const) {
+      t.throws(() => bad[ask](query), { code: 'NATIVE_INTERNAL' }, ask)
+    }
+    t.not(bad.fault(), null)
+  },
+)
 
 t.test('what is no stream or no artefact is refused', async (t) => {
   await t.rejects(SuffixIndex.build(Uint32Array.of(1, 2)), { code: 'NATIVE_BAD_INPUT' })

@@ -17,9 +17,7 @@ use openledger_core::attribution::{
 use openledger_core::bail;
 use openledger_core::cuda::Resident;
 use openledger_core::cuda::sketch::GpuIndex;
-use openledger_core::gradients::{
-    Sample, check_samples, checkpoint_gradients, sketch_by_checkpoints, sketch_samples,
-};
+use openledger_core::gradients::{checkpoint_gradients, sketch_samples};
 use openledger_core::lora::Adapter;
 use std::sync::Arc;
 
@@ -53,6 +51,22 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::Whiten => "whiten",
         Phase::Basis => "basis",
         Phase::Sketch => "sketch",
+    }
+}
+
+/// Passes phases on, counted in `sent`, and watches for cancellation.
+fn phases<'a>(
+    events: &'a Option<Events<PhaseEvent>>,
+    cancel: &'a CancelHandle,
+    sent: &'a mut u32,
+) -> impl FnMut(Phase, usize, usize) -> bool + 'a {
+    move |phase, done, total| {
+        if events.is_some() {
+            *sent += 1;
+            let phase = phase_name(phase).to_string();
+            emit(events, PhaseEvent { phase, done: done as f64, total: total as f64 });
+        }
+        !cancel.cancelled()
     }
 }
 
@@ -101,15 +115,8 @@ pub fn build_attribution_index<'e>(
             seed,
         };
         let mut events = 0;
-        let built = build_index(&source, &config, &mut |phase, done, total| {
-            if on_progress.is_some() {
-                events += 1;
-                let phase = phase_name(phase).to_string();
-                emit(&on_progress, PhaseEvent { phase, done: done as f64, total: total as f64 });
-            }
-            !cancel.cancelled()
-        })
-        .map_err(from_attribution)?;
+        let built = build_index(&source, &config, &mut phases(&on_progress, &cancel, &mut events))
+            .map_err(from_attribution)?;
         let bytes = built.index.to_bytes();
         Ok((built, bytes, events))
     };
@@ -146,35 +153,9 @@ pub fn load_index(env: &Env, artefact: Uint8Array) -> napi::Result<Object<'_>> {
     start(env, job, |inner| Ok(NativeIndex { inner, on_gpu: Arc::new(Resident::empty()) }))
 }
 
-#[napi(ts_return_type = "Promise<Int8Array>")]
-pub fn sketch_answer<'e>(
-    env: &'e Env,
-    model: &NativeModel,
-    adapter: Option<&NativeAdapter>,
-    index: &NativeIndex,
-    prompt: Uint32Array,
-    response: Uint32Array,
-) -> napi::Result<Object<'e>> {
-    let adapter = guard(|| match adapter {
-        Some(adapter) => Ok(adapter.inner.clone()),
-        None => bail!(
-            BadInput,
-            "a sketch needs the adapter its index was built for; the base alone has none"
-        ),
-    })?;
-    let (model, copy, index) = (model.inner.clone(), index.on_gpu.clone(), index.inner.clone());
-    let tokens = [&prompt[..], &response[..]].concat();
-    let all = [Sample { tokens, loss_from: prompt.len() }];
-    let job = move || {
-        check_samples(&model.weights, &all)?;
-        sketch_samples(&index, &copy, &model.weights, &adapter, &all).map_err(from_attribution)
-    };
-    start(env, job, |sketches| Ok(Int8Array::from(sketches.concat())))
-}
-
 /// Sketches [samples, k] of whole samples by an index over one checkpoint or several.
-#[napi(ts_return_type = "Promise<Int8Array>")]
-pub fn sketch_samples_by<'e>(
+#[napi(js_name = "sketchSamples", ts_return_type = "Promise<Int8Array>")]
+pub fn sketch<'e>(
     env: &'e Env,
     model: &NativeModel,
     adapters: Vec<ClassInstance<'e, NativeAdapter>>,
@@ -182,9 +163,10 @@ pub fn sketch_samples_by<'e>(
     inputs: Vec<SampleInput>,
 ) -> napi::Result<Object<'e>> {
     let all = guard(|| samples(inputs))?;
-    let (model, adapters, index) = (model.inner.clone(), inner(&adapters), index.inner.clone());
+    let (model, adapters) = (model.inner.clone(), inner(&adapters));
+    let (copy, index) = (index.on_gpu.clone(), index.inner.clone());
     let job = move || {
-        sketch_by_checkpoints(&index, &model.weights, &adapters, &all).map_err(from_attribution)
+        sketch_samples(&index, &copy, &model.weights, &adapters, &all).map_err(from_attribution)
     };
     start(env, job, |sketches| Ok(Int8Array::from(sketches.concat())))
 }
@@ -229,15 +211,9 @@ pub fn influence_scores<'e>(
         let train = checkpoint_gradients(&model.weights, &adapters, &train)?;
         let queries = checkpoint_gradients(&model.weights, &adapters, &queries)?;
         let mut events = 0;
-        let scores = influence(&train, &queries, config, &mut |phase, done, total| {
-            if on_progress.is_some() {
-                events += 1;
-                let phase = phase_name(phase).to_string();
-                emit(&on_progress, PhaseEvent { phase, done: done as f64, total: total as f64 });
-            }
-            !cancel.cancelled()
-        })
-        .map_err(from_attribution)?;
+        let scores =
+            influence(&train, &queries, config, &mut phases(&on_progress, &cancel, &mut events))
+                .map_err(from_attribution)?;
         Ok((scores, events))
     };
     start(env, job, |(scores, events)| Ok(InfluenceOutput { scores: scores.into(), events }))

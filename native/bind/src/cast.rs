@@ -2,9 +2,8 @@
 //! An error's text is `CODE: message`; index.ts takes it apart again.
 
 use openledger_core::attribution::AttributionError;
+use openledger_core::error::contain;
 use openledger_core::{EngineError, ErrorCode, Result, bail};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub fn to_napi(error: EngineError) -> napi::Error {
     napi::Error::from_reason(format!("{}: {}", error.code.as_str(), error.message))
@@ -20,20 +19,6 @@ pub fn from_attribution(error: AttributionError) -> EngineError {
         AttributionError::Cancelled => ErrorCode::Cancelled,
     };
     EngineError::new(code, error.to_string())
-}
-
-fn panicked(payload: Box<dyn Any + Send>) -> EngineError {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_string())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_string());
-    EngineError::new(ErrorCode::Internal, format!("the engine panicked: {text}"))
-}
-
-/// Runs a job; a panic becomes an error.
-pub fn contain<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
 /// `contain` for functions that answer at once.

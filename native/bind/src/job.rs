@@ -1,11 +1,12 @@
 //! Long work: one thread per job, a promise for its result, a handle to cancel it, events to a
 //! JavaScript callback with back-pressure (the job waits when JavaScript lags behind).
 
-use crate::cast::{contain, to_napi};
+use crate::cast::to_napi;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
+use openledger_core::error::contain;
 use openledger_core::{EngineError, ErrorCode, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

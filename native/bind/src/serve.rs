@@ -15,32 +15,47 @@ use std::path::PathBuf;
 /// What waits for JavaScript is bounded by the requests that run, so the queue itself is not.
 type Weak<T> = ThreadsafeFunction<T, (), T, Status, false, true, 0>;
 
+/// What is left out has the default of `openledger_core::serve::Options`.
 #[napi(object)]
 pub struct EngineOptions {
-    pub running_max: f64,
-    pub step_rows_max: f64,
-    pub waiting_max: f64,
-    pub waiting_per_payer_max: f64,
-    pub kv_bytes_max: f64,
-    pub registered_max: f64,
-    pub resident_max: f64,
-    pub resident_bytes_max: f64,
+    pub running_max: Option<f64>,
+    pub step_rows_max: Option<f64>,
+    pub waiting_max: Option<f64>,
+    pub waiting_per_payer_max: Option<f64>,
+    pub kv_bytes_max: Option<f64>,
+    pub registered_max: Option<f64>,
+    pub resident_max: Option<f64>,
+    pub resident_bytes_max: Option<f64>,
 }
 
 impl EngineOptions {
     fn cast(&self) -> openledger_core::Result<Options> {
-        let n = |name: &str, value: f64| size(name, value, 0, 1 << 46);
-        Ok(Options {
-            running_max: n("runningMax", self.running_max)?,
-            step_rows_max: n("stepRowsMax", self.step_rows_max)?,
-            waiting_max: n("waitingMax", self.waiting_max)?,
-            waiting_per_payer_max: n("waitingPerPayerMax", self.waiting_per_payer_max)?,
-            kv_bytes_max: n("kvBytesMax", self.kv_bytes_max)?,
-            registered_max: n("registeredMax", self.registered_max)?,
-            resident_max: n("residentMax", self.resident_max)?,
-            resident_bytes_max: n("residentBytesMax", self.resident_bytes_max)?,
-            ..Options::default()
-        })
+        let mut options = Options::default();
+        let Options {
+            running_max,
+            step_rows_max,
+            waiting_max,
+            waiting_per_payer_max,
+            kv_bytes_max,
+            registered_max,
+            resident_max,
+            resident_bytes_max,
+        } = &mut options;
+        for (name, given, limit) in [
+            ("runningMax", self.running_max, running_max),
+            ("stepRowsMax", self.step_rows_max, step_rows_max),
+            ("waitingMax", self.waiting_max, waiting_max),
+            ("waitingPerPayerMax", self.waiting_per_payer_max, waiting_per_payer_max),
+            ("kvBytesMax", self.kv_bytes_max, kv_bytes_max),
+            ("registeredMax", self.registered_max, registered_max),
+            ("residentMax", self.resident_max, resident_max),
+            ("residentBytesMax", self.resident_bytes_max, resident_bytes_max),
+        ] {
+            if let Some(given) = given {
+                *limit = size(name, given, 0, 1 << 46)?;
+            }
+        }
+        Ok(options)
     }
 }
 

@@ -43,15 +43,31 @@ impl NativeSuffix {
 
     /// -1 when the array is right.
     #[napi]
-    pub fn fault(&self) -> f64 {
-        self.index.first_fault().map_or(-1.0, f64::from)
+    pub fn fault(&self) -> napi::Result<f64> {
+        guard(|| Ok(self.index.first_fault().map_or(-1.0, f64::from)))
     }
 
     /// For each position length, low, high.
     #[napi]
-    pub fn matches(&self, query: Uint32Array) -> Uint32Array {
-        let found = self.index.matches(&query);
-        found.iter().flat_map(|m| [m.length, m.low, m.high]).collect::<Vec<u32>>().into()
+    pub fn matches(&self, query: Uint32Array) -> napi::Result<Uint32Array> {
+        guard(|| {
+            let found = self.index.matches(&query);
+            Ok(found.iter().flat_map(|m| [m.length, m.low, m.high]).collect::<Vec<u32>>().into())
+        })
+    }
+
+    /// Length, low, high of the longest prefix of the query that stands in the corpus.
+    #[napi]
+    pub fn longest(&self, query: Uint32Array) -> napi::Result<Uint32Array> {
+        guard(|| {
+            let m = self.index.longest(&query);
+            Ok(vec![m.length, m.low, m.high].into())
+        })
+    }
+
+    #[napi]
+    pub fn count(&self, query: Uint32Array) -> napi::Result<u32> {
+        guard(|| Ok(self.index.count(&query)))
     }
 
     /// `count` values of array 0 (stream), 1 (suffix array) or 2 (inverse) from `from` on.

@@ -11,7 +11,7 @@
 #[path = "../tests/equality/mod.rs"]
 mod equality;
 
-use equality::golden::{Vectors, samples, smol_config, train_config};
+use equality::golden::{Vectors, samples, train_config};
 use equality::whole::{self, Case};
 use equality::{Tally, noise, operators};
 use openledger_core::cuda::batch::{Batch, KvPool, Piece};
@@ -23,7 +23,7 @@ use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
 use openledger_core::generate::{Request, generate, sampler::GREEDY};
 use openledger_core::model::Model;
 use openledger_core::model::config::Target;
-use openledger_core::model::testing::{random_adapter, random_weights, tokens};
+use openledger_core::model::testing::{random_adapter, random_weights, smol_config, tokens};
 use openledger_core::model::weights::Weights;
 use openledger_core::train::train_lora;
 use std::path::Path;

@@ -1,18 +1,20 @@
 //! Speed of serving many adapters at once on a model of SmolLM2-135M's shape (random weights) or a smaller one:
 //!
-//!   cargo run --release --example serve_speed -- [threads] [batch] [new tokens] [adapters]
+//!   cargo run --release --example serve_speed -- [f32|int8] [threads] [batch] [new tokens] [adapters]
 //!
 //! Prints lines `name value unit peer ratio`. Every sequence has its own prompt of 16 tokens; decoding of
-//! full batches only is timed. Ratios are medians of rounds in which the kinds take turns.
+//! full batches only is timed, by the wall clock, or on one thread by its processor time, which a busy
+//! machine disturbs less. Ratios are medians of rounds in which the kinds take turns.
 
+use half::f16;
 use openledger_core::generate::Request;
 use openledger_core::generate::sampler::GREEDY;
 use openledger_core::lora::{Adapter, LoraConfig};
 use openledger_core::math::philox::{Stream, uniform};
 use openledger_core::math::simd;
 use openledger_core::model::config::{LlamaConfig, Target};
-use openledger_core::model::testing::{random_weights, tokens};
-use openledger_core::model::weights::Weights;
+use openledger_core::model::testing::{random_weights_as, smol_config, tokens};
+use openledger_core::model::weights::{Precision, Weights};
 use openledger_core::pool;
 use openledger_core::serve::engine::execute;
 use openledger_core::serve::forward::Cpu;
@@ -24,40 +26,35 @@ const PROMPT: usize = 16;
 const ROUNDS: usize = 5;
 const TARGETS: [Target; 4] = [Target::Q, Target::K, Target::V, Target::O];
 
-fn smollm2() -> LlamaConfig {
-    LlamaConfig {
-        hidden: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        ffn: 1536,
-        vocab: 49_152,
-        max_positions: 2048,
-        rms_eps: 1e-5,
-        rope_theta: 100_000.0,
-        tied: true,
-        bos: None,
-        eos: vec![],
-    }
-}
-
 /// Factors as published adapters have them: f16 values.
 fn adapter(config: &LlamaConfig, seed: u64) -> Adapter {
     let lora = LoraConfig::new(8, 16.0, false, TARGETS.to_vec()).expect("a valid LoRA");
     let flat: Vec<f32> = (0..lora.parameters(config) as u64)
         .map(|i| uniform(seed, Stream::LoraInit, 1, i) - 0.5)
-        .map(|x| half(0.02 * x))
+        .map(|x| f16::from_f32(0.02 * x).to_f32())
         .collect();
     Adapter::from_parameters(config, &lora, &flat)
 }
 
-/// Rounded to 11 significant bits.
-fn half(x: f32) -> f32 {
-    f32::from_bits(x.to_bits() & !0x1fff)
+/// Seconds by the wall, or of this thread's processor time.
+struct Clock(Option<Instant>);
+
+impl Clock {
+    fn now(&self) -> f64 {
+        match self.0 {
+            Some(start) => start.elapsed().as_secs_f64(),
+            None => {
+                let text = std::fs::read_to_string("/proc/thread-self/schedstat");
+                let text = text.expect("Linux counts processor time");
+                let nanos = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
+                nanos.expect("a number") * 1e-9
+            }
+        }
+    }
 }
 
 struct Bench {
+    clock: Clock,
     weights: Weights,
     scheduler: Scheduler,
     cpu: Cpu,
@@ -85,10 +82,10 @@ impl Bench {
         while let Some(step) = self.plan() {
             let decoding = step.shares.iter().all(|share| share.tokens.len() == 1);
             let full = decoding && step.shares.len() == names.len();
-            let start = Instant::now();
+            let start = self.clock.now();
             let chosen = execute(&mut self.cpu, &self.weights, &step);
             if full {
-                seconds += start.elapsed().as_secs_f64();
+                seconds += self.clock.now() - start;
             }
             self.scheduler.absorb(&step, &chosen);
             self.scheduler.take_events();
@@ -124,8 +121,10 @@ fn main() {
     let number =
         |at: usize, or: usize| std::env::args().nth(at).and_then(|n| n.parse().ok()).unwrap_or(or);
     let (threads, batch, new, adapters) =
-        (number(1, 0), number(2, 32), number(3, 24), number(4, 1000));
-    let weights = random_weights(smollm2(), 1);
+        (number(2, 0), number(3, 32), number(4, 24), number(5, 1000));
+    let precision = std::env::args().nth(1).unwrap_or_else(|| "f32".into());
+    let precision = Precision::from_name(&precision).expect("f32 or int8");
+    let weights = random_weights_as(precision, smol_config(30), 1);
     let options = Options {
         running_max: batch,
         step_rows_max: batch * PROMPT,
@@ -139,16 +138,19 @@ fn main() {
         scheduler.register(&format!("a{i}"), Source::Fetched).expect("a new name");
     }
     let cpu = Cpu::new(&weights, 4 * batch);
-    let mut bench = Bench { weights, scheduler, cpu, adapters };
+    let clock = Clock((threads != 1).then(Instant::now));
+    let mut bench = Bench { clock, weights, scheduler, cpu, adapters };
     pool::build(threads).install(|| run(&mut bench, batch, new));
 }
 
 fn run(bench: &mut Bench, batch: usize, new: usize) {
     let adapters = bench.adapters;
     println!(
-        "# SmolLM2-135M's shape, f32, LoRA r8 on q,k,v,o (f16 values); batch {batch}, {PROMPT} + {new} tokens; {} with {} threads; median of {ROUNDS}",
+        "# SmolLM2-135M's shape, {}, LoRA r8 on q,k,v,o (f16 values); batch {batch}, {PROMPT} + {new} tokens; {} with {} threads; median of {ROUNDS}; {} time",
+        bench.weights.precision.name(),
         simd::active().name(),
-        rayon::current_num_threads()
+        rayon::current_num_threads(),
+        if bench.clock.0.is_some() { "wall" } else { "processor" }
     );
     // Everybody's adapter in memory before the clock starts.
     for from in (0..adapters).step_by(batch) {

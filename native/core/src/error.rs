@@ -1,7 +1,9 @@
 //! One error type for the engine. The code tells the caller what to do; the message says what was
 //! wrong, with the value, and what was expected.
 
+use crate::bail;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What kind of failure it is; the door hands it to JavaScript as `error.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,18 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+/// Runs a job; a panic becomes an error.
+pub fn contain<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_string())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_string());
+        bail!(Internal, "the engine panicked: {text}")
+    })
+}
 
 /// `bail!(BadModel, "tensor {name} ...")` returns an error with that code.
 #[macro_export]

@@ -3,6 +3,7 @@
 
 use crate::cuda::adapter_on;
 use crate::cuda::session::Session;
+use crate::hash::{Hash, finish};
 use crate::lora::Adapter;
 use crate::model::LlamaConfig;
 use crate::model::forward::{KvCache, check_tokens};
@@ -43,7 +44,7 @@ pub struct Answer {
 
 /// keccak256(u32le position || u32le token || logits as f32 LE): `position` is the token's
 /// index in prompt + answer, the logits are those it was chosen from (NaN canonicalised).
-pub fn trace_leaf(position: u32, token: u32, logits: &[f32]) -> [u8; 32] {
+pub fn trace_leaf(position: u32, token: u32, logits: &[f32]) -> Hash {
     let mut hash = Keccak::v256();
     hash.update(&position.to_le_bytes());
     hash.update(&token.to_le_bytes());
@@ -54,9 +55,7 @@ pub fn trace_leaf(position: u32, token: u32, logits: &[f32]) -> [u8; 32] {
         }
         hash.update(&bytes[..4 * part.len()]);
     }
-    let mut leaf = [0; 32];
-    hash.finalize(&mut leaf);
-    leaf
+    finish(hash)
 }
 
 fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Result<()> {

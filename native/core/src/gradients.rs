@@ -217,30 +217,6 @@ impl GradientSource for LoraGradients<'_> {
     }
 }
 
-/// The int8 sketches of every sample, in one batch on a card while that works; `copy` keeps the index there.
-pub fn sketch_samples(
-    index: &AttributionIndex,
-    copy: &Resident<GpuIndex>,
-    weights: &Weights,
-    adapter: &Adapter,
-    samples: &[Sample],
-) -> Result<Vec<Vec<i8>>, AttributionError> {
-    let source = LoraGradients::new(weights, adapter, samples)
-        .map_err(|e| AttributionError::InvalidArgument(e.to_string()))?;
-    index.check_factors(source.factors())?;
-    if let Some(model) = weights.on_gpu.get() {
-        match sketch_on(index, copy, model, adapter, samples) {
-            Ok(values) if values.iter().all(|x| x.is_finite()) => {
-                return Ok(values.chunks_exact(index.k()).map(quantise_query).collect());
-            }
-            // The CPU says which sample has left the finite range.
-            Ok(_) => {}
-            Err(e) => weights.leave_gpu(e),
-        }
-    }
-    (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
-}
-
 /// Samples as the checkpoints of one run see them, one after the other.
 pub fn checkpoint_gradients<'a>(
     weights: &'a Weights,
@@ -252,9 +228,11 @@ pub fn checkpoint_gradients<'a>(
     Ensemble::new(members?).map_err(|e| EngineError::new(ErrorCode::BadInput, e.to_string()))
 }
 
-/// The int8 sketches of every sample by an index over several checkpoints.
-pub fn sketch_by_checkpoints(
+/// The int8 sketches of every sample by an index over one checkpoint or several: one alone in one batch on a card
+/// while that works; `copy` keeps the index there.
+pub fn sketch_samples(
     index: &AttributionIndex,
+    copy: &Resident<GpuIndex>,
     weights: &Weights,
     adapters: &[Arc<Adapter>],
     samples: &[Sample],
@@ -262,6 +240,16 @@ pub fn sketch_by_checkpoints(
     let source = checkpoint_gradients(weights, adapters, samples)
         .map_err(|e| AttributionError::InvalidArgument(e.to_string()))?;
     index.check_factors(source.factors())?;
+    if let ([adapter], Some(model)) = (adapters, weights.on_gpu.get()) {
+        match sketch_on(index, copy, model, adapter, samples) {
+            Ok(values) if values.iter().all(|x| x.is_finite()) => {
+                return Ok(values.chunks_exact(index.k()).map(quantise_query).collect());
+            }
+            // The CPU says which sample has left the finite range.
+            Ok(_) => {}
+            Err(e) => weights.leave_gpu(e),
+        }
+    }
     (0..samples.len()).into_par_iter().map(|i| sketch_query(index, &source, i)).collect()
 }
 

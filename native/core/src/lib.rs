@@ -14,6 +14,7 @@ pub mod error;
 pub mod gemm;
 pub mod generate;
 pub mod gradients;
+pub mod hash;
 pub mod lora;
 pub mod math;
 pub mod model;

@@ -9,7 +9,9 @@ use equality::{Tally, operators};
 use openledger_core::cuda::Gpu;
 use openledger_core::model::Model;
 use openledger_core::model::config::{LlamaConfig, Target};
-use openledger_core::model::testing::{in_int8, random_adapter, random_weights, tiny_config};
+use openledger_core::model::testing::{
+    in_int8, random_adapter, random_weights, smol_config, tiny_config,
+};
 use std::sync::Arc;
 
 fn device(reversed: bool) -> Arc<Gpu> {
@@ -105,7 +107,7 @@ fn the_cpu_gives_the_bytes_that_a_card_gave() {
     assert_eq!(golden["kernelSet"], openledger_core::KERNEL_SET);
     let base = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/base");
     let base = Model::load(std::path::Path::new(base)).expect("the embedded base").weights;
-    let smol = random_weights(golden::smol_config(4), 1);
+    let smol = random_weights(smol_config(4), 1);
     let mut got = golden::of_model("base", &base, 1);
     got.extend(golden::of_model("smollm2 shape", &smol, 0));
     let want = golden["results"].as_object().expect("results by name");

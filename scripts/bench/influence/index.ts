@@ -2,10 +2,11 @@
  * How right influence scores are: the linear datamodelling score of ours and of peers on one adapter, against retrained
  * halves. Everything slow lies in the cache folder afterwards: losses of retrained adapters, scores of peers.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Adapter, influence, Model, trainLora } from '../../../native/index.ts'
 import { integerScores } from '../../attribute.ts'
+import { readNpyFloats } from '../../npy.ts'
 import { runPython, type Venv } from '../python.ts'
 import { agreement, interval, ldsOfQueries, mean } from './lds.ts'
 import { BASE, createSetting, fingerprint, LORA, SEED, type Setting, TRAINING } from './setting.ts'
@@ -119,16 +120,10 @@ async function peerScores(
   }
   const scores = new Map<string, ArrayLike<number>>()
   for (const name of PEERS) {
-    if (existsSync(path(name))) scores.set(name, readFloats(path(name)))
+    if (existsSync(path(name))) scores.set(name, readNpyFloats(path(name)))
     else missing.push(`${name} is missing`)
   }
   return { scores, missing }
-}
-
-/** The numbers of a float32 array as NumPy writes it. */
-function readFloats(path: string): Float32Array {
-  const bytes = readFileSync(path)
-  return new Float32Array(Uint8Array.from(bytes.subarray(10 + bytes.readUInt16LE(8))).buffer)
 }
 
 function table(setting: Setting, truth: Truth, all: Scores): string {

@@ -37,7 +37,7 @@ def load():
 
 
 def save(name, scores):
-    np.save(os.path.join(out, name + ".npy"), np.asarray(scores, dtype=np.float32))
+    np.save(os.path.join(out, name + ".npy"), np.ascontiguousarray(scores, dtype=np.float32))
 
 
 class Language(Task):

@@ -6,9 +6,9 @@
 //! The first byte keeps leaves and nodes apart; the leaf count is part of the check because it fixes
 //! the shape of the tree. The root of no leaves is 32 zero bytes.
 
+pub use crate::hash::Hash;
+use crate::hash::finish;
 use tiny_keccak::{Hasher, Keccak};
-
-pub type Hash = [u8; 32];
 
 const LEAF: u8 = 0x00;
 const NODE: u8 = 0x01;
@@ -88,10 +88,4 @@ fn node_hash(left: &Hash, right: &Hash) -> Hash {
     keccak.update(left);
     keccak.update(right);
     finish(keccak)
-}
-
-fn finish(keccak: Keccak) -> Hash {
-    let mut out = Hash::default();
-    keccak.finalize(&mut out);
-    out
 }

@@ -16,6 +16,7 @@ pub use pack::{PANEL, Packed, PanelsRef};
 
 use crate::math::simd::{self, Simd};
 use crate::pool;
+use std::ops::Range;
 
 /// Block length of every sum but those over attention keys.
 pub const BLOCK: usize = 256;
@@ -49,20 +50,17 @@ unsafe impl Sync for Out {}
 
 /// C[0..m, 0..n] = A B with C row-major of leading dimension `ldc`; n and k come from `b`.
 pub fn gemm(a: MatRef, m: usize, b: PanelsRef, c: &mut [f32], ldc: usize, block: usize) {
-    let (n, k) = (b.n, b.k);
-    if m == 0 || n == 0 {
+    if m == 0 || b.n == 0 {
         return;
     }
-    assert!(block > 0 && ldc >= n && c.len() >= (m - 1) * ldc + n, "C is too small");
-    if k == 0 {
+    let out = checked(a, m, b, c, ldc);
+    if b.k == 0 {
         for row in c.chunks_mut(ldc).take(m) {
-            row[..n].fill(0.0);
+            row[..b.n].fill(0.0);
         }
         return;
     }
-    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A is too small");
-    assert!(b.data.len() >= (n.div_ceil(PANEL) - 1) * b.stride + k * PANEL, "B is too small");
-    gemm_panels(a, m, &[b], &[Out(c.as_mut_ptr())], &[ldc], block);
+    gemm_panels(a, m, &[b], &[(out, ldc)], block);
 }
 
 /// `gemm` of the same rows with several matrices in one parallel loop, each into a C of its own.
@@ -77,39 +75,56 @@ pub fn gemm_side_by_side(
     if let ([b], [c]) = (maps, &mut *outs) {
         return gemm(a, m, *b, c, b.n, block);
     }
-    let k = maps[0].k;
-    assert!(m > 0 && k > 0 && block > 0, "an empty product");
-    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A is too small");
-    for (b, c) in maps.iter().zip(outs.iter()) {
-        assert!(b.k == k && c.len() == m * b.n && b.n > 0, "the products do not fit");
-        assert!(b.data.len() >= (b.n.div_ceil(PANEL) - 1) * b.stride + k * PANEL, "B is too small");
-    }
-    let widths: Vec<usize> = maps.iter().map(|b| b.n).collect();
-    let outs: Vec<Out> = outs.iter_mut().map(|c| Out(c.as_mut_ptr())).collect();
-    gemm_panels(a, m, maps, &outs, &widths, block);
+    assert!(maps[0].k > 0, "an empty product");
+    assert!(maps.iter().all(|b| b.k == maps[0].k), "the products do not fit");
+    let outs: Vec<(Out, usize)> =
+        maps.iter().zip(outs).map(|(b, c)| (checked(a, m, *b, c, b.n), b.n)).collect();
+    gemm_panels(a, m, maps, &outs, block);
 }
 
-/// Splits the panels of all matrices over threads; sizes are checked.
-fn gemm_panels(
-    a: MatRef,
-    m: usize,
-    maps: &[PanelsRef],
-    outs: &[Out],
-    widths: &[usize],
-    block: usize,
-) {
+/// C, after a look at what the product reads and writes of all three.
+fn checked(a: MatRef, m: usize, b: PanelsRef, c: &mut [f32], ldc: usize) -> Out {
+    let (n, k) = (b.n, b.k);
+    assert!(m > 0 && n > 0, "an empty product");
+    assert!(ldc >= n && c.len() >= (m - 1) * ldc + n, "C is too small");
+    if k > 0 {
+        assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A is too small");
+        assert!(b.data.len() >= (n.div_ceil(PANEL) - 1) * b.stride + k * PANEL, "B is too small");
+    }
+    Out(c.as_mut_ptr())
+}
+
+/// The products of A with all matrices; sizes are checked, an output has its leading dimension.
+fn gemm_panels(a: MatRef, m: usize, maps: &[PanelsRef], outs: &[(Out, usize)], block: usize) {
+    assert!(block > 0, "sums go in blocks of at least one");
     let level = simd::active();
-    let all: usize = maps.iter().map(|b| b.n.div_ceil(PANEL)).sum();
+    let panels = |map: usize| maps[map].n.div_ceil(PANEL);
     // Whole groups of 8 panels, so that wide tiles stay whole.
-    let step = pool::chunk(all, m * all * PANEL * maps[0].k, pool::TASK_WORK, 8);
+    each_panels(maps.len(), panels, m * PANEL * maps[0].k, 8, |map, range| {
+        let (Out(c), ldc) = outs[map];
+        // SAFETY: the lengths were checked, and panel ranges are disjoint columns of C.
+        unsafe { run(level, a, m, maps[map], c, ldc, block, range.start, range.end) };
+    });
+}
+
+/// One parallel loop over the panels of several matrices: `run` gets a matrix and a range of its panels. A panel
+/// costs `work` multiply-adds; a task takes whole groups of panels.
+fn each_panels(
+    matrices: usize,
+    panels: impl Fn(usize) -> usize + Sync,
+    work: usize,
+    group: usize,
+    run: impl Fn(usize, Range<usize>) + Sync,
+) {
+    let all: usize = (0..matrices).map(&panels).sum();
+    let step = pool::chunk(all, all * work, pool::TASK_WORK, group);
     pool::each(all.div_ceil(step), &|task| {
         let (mut from, mut to) = (task * step, ((task + 1) * step).min(all));
-        for ((b, Out(c)), ldc) in maps.iter().zip(outs).zip(widths) {
-            let panels = b.n.div_ceil(PANEL);
-            let (first, last) = (from.min(panels), to.min(panels));
+        for matrix in 0..matrices {
+            let count = panels(matrix);
+            let (first, last) = (from.min(count), to.min(count));
             if first < last {
-                // SAFETY: the lengths were checked, and panel ranges are disjoint columns of C.
-                unsafe { run(level, a, m, *b, *c, *ldc, block, first, last) };
+                run(matrix, first..last);
             }
             (from, to) = (from - first, to - last);
         }

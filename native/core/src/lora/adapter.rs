@@ -1,11 +1,13 @@
 //! An adapter in memory, and its share of the forward and backward pass.
 
+use super::compact::Compact;
 use crate::cuda::{GpuAdapter, Resident};
 use crate::math::philox::{Stream, uniform};
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::weights::Linear;
 use crate::ops::elementwise::{add_into, add_scaled, scale};
 use crate::{Result, bail};
+use std::sync::OnceLock;
 
 pub const RANK_MAX: usize = 256;
 
@@ -54,31 +56,43 @@ impl LoraConfig {
     }
 }
 
-/// A and B of one linear map.
+/// A and B of one linear map: as `Linear` for the passes of training, compact for serving. Either is made from
+/// the other when it is first asked for.
 #[derive(Debug)]
 pub struct LoraModule {
     pub layer: usize,
     pub target: Target,
     scale: f32,
-    /// [r, in]
-    a: Linear,
-    /// [out, r]
-    b: Linear,
+    rank: usize,
+    /// A [r, in] and B [out, r].
+    linear: OnceLock<[Linear; 2]>,
+    compact: OnceLock<Compact>,
 }
 
 impl LoraModule {
+    fn linear(&self) -> &[Linear; 2] {
+        self.linear.get_or_init(|| {
+            let (a, b) = (self.a(), self.b());
+            let (inn, out) = (a.len() / self.rank, b.len() / self.rank);
+            [Linear::new(&a, self.rank, inn), Linear::new(&b, out, self.rank)]
+        })
+    }
+
+    fn compact(&self) -> &Compact {
+        self.compact.get_or_init(|| Compact::new(&self.a(), &self.b(), self.rank))
+    }
+
     /// y [m, out] += scale * (x A^T) B^T; returns the low rows x A^T [m, r].
     pub fn apply(&self, x: &[f32], m: usize, y: &mut [f32]) -> Vec<f32> {
-        let low = self.a.apply(x, m);
-        add_scaled(y, &self.b.apply(&low, m), self.scale);
+        let [a, b] = self.linear();
+        let low = a.apply(x, m);
+        add_scaled(y, &b.apply(&low, m), self.scale);
         low
     }
 
     /// y [m, out] += scale * times * (x A^T) B^T; `times` 1 gives the bits of `apply`.
     pub fn update(&self, x: &[f32], times: f32, y: &mut [f32]) {
-        let m = x.len() / self.in_dim();
-        let low = self.a.apply(x, m);
-        add_scaled(y, &self.b.apply(&low, m), self.scale * times);
+        self.compact().update(x, self.scale * times, y);
     }
 
     /// From dy: s_b = scale * dy [m, out] and s_a = s_b B [m, r]; dx += s_a A.
@@ -88,31 +102,45 @@ impl LoraModule {
         m: usize,
         dx: Option<&mut Vec<f32>>,
     ) -> (Vec<f32>, Vec<f32>) {
+        let [a, b] = self.linear();
         let mut s_b = dy.to_vec();
         scale(&mut s_b, self.scale);
-        let s_a = self.b.apply_backward(&s_b, m);
+        let s_a = b.apply_backward(&s_b, m);
         if let Some(dx) = dx {
-            add_into(dx, &self.a.apply_backward(&s_a, m));
+            add_into(dx, &a.apply_backward(&s_a, m));
         }
         (s_a, s_b)
     }
 
     /// A row-major [r, in].
     pub fn a(&self) -> Vec<f32> {
-        self.a.to_weight()
+        match (self.linear.get(), self.compact.get()) {
+            (Some([a, _]), _) => a.to_weight(),
+            (None, Some(compact)) => compact.a(),
+            (None, None) => unreachable!("a module has one of its forms"),
+        }
     }
 
     /// B row-major [out, r].
     pub fn b(&self) -> Vec<f32> {
-        self.b.to_weight()
+        match (self.linear.get(), self.compact.get()) {
+            (Some([_, b]), _) => b.to_weight(),
+            (None, Some(compact)) => compact.b(),
+            (None, None) => unreachable!("a module has one of its forms"),
+        }
     }
 
     pub fn out_dim(&self) -> usize {
-        self.b.out_dim()
+        self.linear.get().map_or_else(|| self.compact().out_dim(), |[_, b]| b.out_dim())
     }
 
     pub fn in_dim(&self) -> usize {
-        self.a.in_dim()
+        self.linear.get().map_or_else(|| self.compact().in_dim(), |[a, _]| a.in_dim())
+    }
+
+    fn bytes(&self) -> usize {
+        let linear = self.linear.get().map_or(0, |[a, b]| a.bytes() + b.bytes());
+        linear + self.compact.get().map_or(0, Compact::bytes)
     }
 }
 
@@ -135,12 +163,17 @@ impl Adapter {
             for &target in &config.targets {
                 let (out, inn) = model.linear_shape(target);
                 let (a, b) = config.factor_sizes(model, target);
+                let linear = [
+                    Linear::new(&flat[at..at + a], config.rank, inn),
+                    Linear::new(&flat[at + a..at + a + b], out, config.rank),
+                ];
                 modules.push(LoraModule {
                     layer,
                     target,
                     scale: config.scale(),
-                    a: Linear::new(&flat[at..at + a], config.rank, inn),
-                    b: Linear::new(&flat[at + a..at + a + b], out, config.rank),
+                    rank: config.rank,
+                    linear: linear.into(),
+                    compact: OnceLock::new(),
                 });
                 at += a + b;
             }
@@ -174,7 +207,16 @@ impl Adapter {
 
     /// Bytes of the factors in memory.
     pub fn bytes(&self) -> usize {
-        self.modules.iter().map(|m| m.a.bytes() + m.b.bytes()).sum()
+        self.modules.iter().map(LoraModule::bytes).sum()
+    }
+
+    /// Keeps only the form that serving reads.
+    pub fn into_compact(mut self) -> Self {
+        for module in &mut self.modules {
+            module.compact();
+            module.linear = OnceLock::new();
+        }
+        self
     }
 
     pub fn modules(&self) -> &[LoraModule] {

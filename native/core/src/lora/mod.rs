@@ -2,6 +2,7 @@
 //! gradients of their factors.
 
 pub mod adapter;
+mod compact;
 pub mod peft;
 
 pub use adapter::{Adapter, LoraConfig, LoraModule};

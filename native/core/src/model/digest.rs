@@ -7,6 +7,7 @@
 
 use super::config::Target;
 use super::weights::{Linear, Weights};
+use crate::hash::{Hash, finish};
 use tiny_keccak::{Hasher, Keccak};
 
 struct Digest(Keccak);
@@ -42,7 +43,7 @@ impl Digest {
 
 impl Weights {
     /// keccak256 of the weights in their form.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> Hash {
         let mut digest = Digest(Keccak::v256());
         digest.text("openledger-weights-1");
         digest.text(self.precision.name());
@@ -61,9 +62,7 @@ impl Weights {
         if let Some(head) = &self.head {
             digest.linear("lm_head.weight", head);
         }
-        let mut hash = [0; 32];
-        digest.0.finalize(&mut hash);
-        hash
+        finish(digest.0)
     }
 }
 

@@ -24,9 +24,32 @@ pub fn tiny_config() -> LlamaConfig {
     }
 }
 
+/// SmolLM2-135M's shape.
+pub fn smol_config(layers: usize) -> LlamaConfig {
+    LlamaConfig {
+        hidden: 576,
+        layers,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        ffn: 1536,
+        vocab: 49_152,
+        max_positions: 2048,
+        rms_eps: 1e-5,
+        rope_theta: 100_000.0,
+        tied: true,
+        bos: None,
+        eos: vec![0],
+    }
+}
+
 pub fn random_weights(config: LlamaConfig, seed: u64) -> Weights {
+    random_weights_as(Precision::F32, config, seed)
+}
+
+pub fn random_weights_as(precision: Precision, config: LlamaConfig, seed: u64) -> Weights {
     let mut lane = 0;
-    let built: Result<_, Infallible> = Weights::build(config, |name, shape| {
+    let built: Result<_, Infallible> = Weights::build_as(precision, config, |name, shape| {
         lane += 1;
         let n = shape.iter().product::<usize>() as u64;
         let centre = if name.contains("norm") { 1.0 } else { 0.0 };

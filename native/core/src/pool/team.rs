@@ -27,7 +27,7 @@ struct Shared {
     next: AtomicUsize,
     inside: AtomicUsize,
     panicked: AtomicBool,
-    asleep: Mutex<usize>,
+    asleep: Mutex<()>,
     wake: Condvar,
     sleepers: AtomicUsize,
 }
@@ -63,7 +63,7 @@ impl Team {
             next: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
-            asleep: Mutex::new(0),
+            asleep: Mutex::new(()),
             wake: Condvar::new(),
             sleepers: AtomicUsize::new(0),
         });

@@ -7,6 +7,7 @@ use super::options::Options;
 use super::registry::{Load, Source};
 use super::scheduler::{Choice, Chosen, Event, Scheduler, Stats, Step};
 use super::sequence::Job;
+use crate::error::contain;
 use crate::generate::trace_leaf;
 use crate::lora::Adapter;
 use crate::model::Model;
@@ -132,7 +133,7 @@ impl Shared {
         };
         let (shared, directory, task) = (self.clone(), directory.clone(), load.clone());
         let job = move || {
-            let result = caught(|| Adapter::load(&directory, shared.model.config()));
+            let result = contain(|| Adapter::load(&directory, shared.model.config()));
             shared.lock().load_ended(&task, result);
             shared.wake.notify_all();
         };
@@ -141,18 +142,6 @@ impl Shared {
             self.lock().load_ended(&load, Err(EngineError::new(ErrorCode::Internal, text)));
         }
     }
-}
-
-/// A panic as an error.
-fn caught<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).unwrap_or_else(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_string()))
-            .unwrap_or_default();
-        Err(EngineError::new(ErrorCode::Internal, format!("the engine panicked: {text}")))
-    })
 }
 
 /// The engine's thread.
@@ -176,7 +165,7 @@ fn run(shared: &Arc<Shared>, pages: usize) {
         loads.into_iter().for_each(|load| shared.load(load));
         let Some(step) = step else { continue };
         let weights = &shared.model.weights;
-        let result = caught(|| Ok(execute(&mut cpu, weights, &step)));
+        let result = contain(|| Ok(execute(&mut cpu, weights, &step)));
         shared.kv_bytes.store(cpu.kv_bytes(), Ordering::Relaxed);
         let mut scheduler = shared.lock();
         match result {

@@ -17,8 +17,6 @@ pub struct Options {
     pub registered_max: usize,
     pub resident_max: usize,
     pub resident_bytes_max: usize,
-    /// Adapters on a card at once.
-    pub card_max: usize,
 }
 
 impl Default for Options {
@@ -32,7 +30,6 @@ impl Default for Options {
             registered_max: 100_000,
             resident_max: 1024,
             resident_bytes_max: 4 << 30,
-            card_max: 256,
         }
     }
 }
@@ -51,7 +48,6 @@ impl Options {
             ("registeredMax", self.registered_max, 1, 1 << 24),
             ("residentMax", self.resident_max, 1, 1 << 20),
             ("residentBytesMax", self.resident_bytes_max, 1, 1 << 46),
-            ("cardMax", self.card_max, 1, 1 << 20),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -7,6 +7,7 @@
 //! them: the bytes would be the same. A page is free, in use by one or more sequences, or kept: in use by
 //! nobody, but known; kept pages are given away least recently used first when no page is free.
 
+use crate::hash::{Hash, finish};
 use crate::ops::attention::KEY_TILE;
 use std::collections::{BTreeMap, HashMap};
 use tiny_keccak::{Hasher, Keccak};
@@ -14,7 +15,7 @@ use tiny_keccak::{Hasher, Keccak};
 /// Positions in a page.
 pub const PAGE: usize = KEY_TILE;
 
-pub type Chain = [u8; 32];
+pub type Chain = Hash;
 
 /// The chain before the first page of a sequence that runs with what `root` names.
 pub fn chain_root(root: &[u8]) -> Chain {
@@ -31,9 +32,7 @@ pub fn chain_next(chain: &Chain, tokens: &[u32]) -> Chain {
 fn hash(parts: &[&[u8]]) -> Chain {
     let mut keccak = Keccak::v256();
     parts.iter().for_each(|part| keccak.update(part));
-    let mut out = [0; 32];
-    keccak.finalize(&mut out);
-    out
+    finish(keccak)
 }
 
 #[derive(Clone, Default)]

@@ -32,7 +32,14 @@ pub struct Loaded {
 enum State {
     Idle,
     Loading,
-    Resident { loaded: Loaded, bytes: usize, users: usize, fresh: bool, used_at: u64 },
+    /// `awaited` until the first of those who wait for it begins: not evicted before.
+    Resident {
+        loaded: Loaded,
+        bytes: usize,
+        users: usize,
+        awaited: bool,
+        used_at: u64,
+    },
 }
 
 struct Entry {
@@ -49,12 +56,6 @@ pub struct Load {
     pub name: Arc<str>,
     pub number: u64,
     pub source: Source,
-}
-
-pub enum Found {
-    Resident(Loaded),
-    Loading,
-    Unknown,
 }
 
 /// Counts for metrics.
@@ -174,11 +175,11 @@ impl Registry {
         Ok(())
     }
 
-    pub fn find(&self, name: &str) -> Found {
-        match self.entries.get(name).map(|entry| &entry.state) {
-            None => Found::Unknown,
-            Some(State::Resident { loaded, .. }) => Found::Resident(loaded.clone()),
-            Some(State::Idle | State::Loading) => Found::Loading,
+    /// The adapter, when it is in memory.
+    pub fn resident(&self, name: &str) -> Option<&Loaded> {
+        match &self.entries.get(name)?.state {
+            State::Resident { loaded, .. } => Some(loaded),
+            State::Idle | State::Loading => None,
         }
     }
 
@@ -198,21 +199,20 @@ impl Registry {
         Some(Load { name: key, number: entry.number, source: entry.source.clone() })
     }
 
-    /// The load is done. False when nobody wants it any more.
-    pub fn loaded(&mut self, load: &Load, adapter: Adapter) -> bool {
+    /// The load is done; `awaited`: somebody waits for it. Thrown away when it was begun for an earlier registration.
+    pub fn loaded(&mut self, load: &Load, adapter: Adapter, awaited: bool) {
         let (number, used_at) = (self.tick(), self.tick());
-        let Some(entry) = self.entries.get_mut(&load.name) else { return false };
+        let Some(entry) = self.entries.get_mut(&load.name) else { return };
         if entry.number != load.number || !matches!(entry.state, State::Loading) {
-            return false;
+            return;
         }
         let bytes = adapter.bytes();
         let loaded = Loaded { adapter: Arc::new(adapter), number };
-        entry.state = State::Resident { loaded, bytes, users: 0, fresh: true, used_at };
+        entry.state = State::Resident { loaded, bytes, users: 0, awaited, used_at };
         self.order.insert(used_at, load.name.clone());
         self.bytes += bytes;
         self.loads += 1;
         while self.bytes > self.resident_bytes_max && self.evict_one() {}
-        true
     }
 
     pub fn failed(&mut self, load: &Load) {
@@ -236,23 +236,24 @@ impl Registry {
 
     /// Nobody waits for this adapter any more: it may be evicted before it was used.
     pub fn unwanted(&mut self, name: &str) {
-        if let Some(Entry { state: State::Resident { fresh, .. }, .. }) = self.entries.get_mut(name)
+        if let Some(entry) = self.entries.get_mut(name)
+            && let State::Resident { awaited, .. } = &mut entry.state
         {
-            *fresh = false;
+            *awaited = false;
         }
     }
 
     fn touch(&mut self, name: &str, number: u64, change: impl Fn(usize) -> usize) {
         let now = self.tick();
         let Some(entry) = self.entries.get_mut(name) else { return };
-        let State::Resident { loaded, users, fresh, used_at, .. } = &mut entry.state else {
+        let State::Resident { loaded, users, awaited, used_at, .. } = &mut entry.state else {
             return;
         };
         if loaded.number != number {
             return;
         }
         *users = change(*users);
-        *fresh = false;
+        *awaited = false;
         if let Some(name) = self.order.remove(used_at) {
             self.order.insert(now, name);
         }
@@ -263,7 +264,7 @@ impl Registry {
     fn evict_one(&mut self) -> bool {
         let idle = |name: &Arc<str>| {
             self.entries.get(name).is_some_and(|entry| {
-                let free = matches!(entry.state, State::Resident { users: 0, fresh: false, .. });
+                let free = matches!(entry.state, State::Resident { users: 0, awaited: false, .. });
                 free && !entry.pinned
             })
         };

@@ -10,7 +10,7 @@
 use super::options::{NAME_BYTES_MAX, Options};
 use super::pages::{PAGE, Pages};
 use super::queue::FairQueue;
-use super::registry::{Found, Load, Occupancy, Registry, Source};
+use super::registry::{Load, Occupancy, Registry, Source};
 use super::sequence::{Job, Sequence};
 use crate::generate::{Answer, Finish, Sampler, check_request};
 use crate::lora::Adapter;
@@ -115,10 +115,6 @@ impl Scheduler {
         })
     }
 
-    pub fn registry(&mut self) -> &mut Registry {
-        &mut self.registry
-    }
-
     pub fn stats(&self) -> Stats {
         Stats {
             running: self.running.len(),
@@ -219,11 +215,12 @@ impl Scheduler {
     pub fn load_ended(&mut self, load: &Load, result: Result<Adapter>) {
         let fits = result.and_then(|adapter| {
             adapter.check_fits(&self.config)?;
-            Ok(adapter)
+            Ok(adapter.into_compact())
         });
         match fits {
             Ok(adapter) => {
-                self.registry.loaded(load, adapter);
+                let awaited = self.is_awaited(&load.name);
+                self.registry.loaded(load, adapter, awaited);
             }
             Err(error) => {
                 self.registry.failed(load);
@@ -284,22 +281,18 @@ impl Scheduler {
         self.pages.forget();
     }
 
-    /// What the pages hold is lost: everything that runs begins again, keeping what was answered.
-    pub fn lose_pages(&mut self) {
-        for at in (0..self.running.len()).rev() {
-            self.put_back(at);
-        }
-        self.pages.forget();
-    }
-
     fn leave(&mut self, sequence: Sequence, result: impl FnOnce(Sequence) -> Result<Answer>) {
         let ticket = sequence.ticket;
-        if let Some(name) = sequence.job.adapter.clone()
-            && !self.queue.any(|s| s.job.adapter.as_ref() == Some(&name))
+        if let Some(name) = &sequence.job.adapter
+            && !self.is_awaited(name)
         {
-            self.registry.unwanted(&name);
+            self.registry.unwanted(name);
         }
         self.events.push(Event::Done { ticket, result: result(sequence) });
+    }
+
+    fn is_awaited(&self, adapter: &Arc<str>) -> bool {
+        self.queue.any(|s| s.job.adapter.as_ref() == Some(adapter))
     }
 
     fn leave_running(
@@ -352,7 +345,7 @@ impl Scheduler {
                     return false;
                 }
                 let Some(name) = &s.job.adapter else { return true };
-                if matches!(registry.find(name), Found::Resident(_)) {
+                if registry.resident(name).is_some() {
                     return true;
                 }
                 loads.extend(registry.want(name));
@@ -360,7 +353,7 @@ impl Scheduler {
             });
             let Some(mut sequence) = next else { return };
             if let Some(name) = &sequence.job.adapter
-                && let Found::Resident(loaded) = self.registry.find(name)
+                && let Some(loaded) = self.registry.resident(name).cloned()
             {
                 self.registry.hold(name, loaded.number);
                 sequence.loaded = Some(loaded);
@@ -431,7 +424,7 @@ impl Scheduler {
         shares.into_iter().map(|(_, share)| share).collect()
     }
 
-    /// Waiting or running requests there are.
+    /// Nothing waits and nothing runs.
     pub fn is_idle(&self) -> bool {
         self.running.is_empty() && self.queue.is_empty()
     }

@@ -53,7 +53,7 @@ impl Bench {
         Self { weights, scheduler, cpu, adapters, answers, streamed }
     }
 
-    fn adapter(&self, name: &str) -> Adapter {
+    pub fn adapter(&self, name: &str) -> Adapter {
         let index: usize = name[1..].parse().expect("a number");
         let ((targets, rank), seed) = self.adapters[index];
         random_adapter(&self.weights.config, targets, rank, seed)

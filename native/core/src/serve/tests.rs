@@ -134,6 +134,26 @@ fn an_adapter_that_cannot_be_brought_fails_those_who_wait_and_may_be_tried_again
 }
 
 #[test]
+fn an_adapter_brought_for_nobody_any_more_gives_its_slot_to_the_next() {
+    let mut bench = Bench::new(Options { resident_max: 2, ..options() }, PAGES);
+    let ticket = bench.scheduler.submit(job(Some("a0"), tokens(1, 5, 50), 4)).expect("room");
+    assert!(bench.scheduler.plan().is_none());
+    bench.scheduler.pin("a1", true).expect("a slot is left");
+    let loads = bench.scheduler.take_loads();
+    assert_eq!(loads.len(), 2);
+    // While both are under way, the request is cancelled and the pin taken off.
+    bench.scheduler.cancel(ticket);
+    bench.scheduler.pin("a1", false).expect("it was pinned");
+    for load in loads {
+        let adapter = bench.adapter(&load.name);
+        bench.scheduler.load_ended(&load, Ok(adapter));
+    }
+    for name in ["a2", "a3", "a4"] {
+        ask(&mut bench, job(Some(name), tokens(1, 5, 50), 4));
+    }
+}
+
+#[test]
 fn ten_thousand_idle_adapters_take_less_than_four_kilobytes_each() {
     let options = Options::default();
     let mut registry = super::registry::Registry::new(&options);

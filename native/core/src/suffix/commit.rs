@@ -1,7 +1,8 @@
 //! The commitment to an array of u32: a Merkle tree (the rule of `attribution::merkle`) over chunks of 32
 //! values, leaf = keccak256(0x00 || values u32le). All levels are kept, so that openings cost nothing.
 
-use crate::attribution::merkle::{Hash, parents};
+use crate::attribution::merkle::parents;
+use crate::hash::{Hash, finish};
 use rayon::prelude::*;
 use tiny_keccak::{Hasher, Keccak};
 
@@ -51,7 +52,5 @@ fn leaf(values: &[u32]) -> Hash {
         to.copy_from_slice(&value.to_le_bytes());
     }
     keccak.update(&bytes[..4 * values.len()]);
-    let mut out = Hash::default();
-    keccak.finalize(&mut out);
-    out
+    finish(keccak)
 }

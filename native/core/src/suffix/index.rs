@@ -36,7 +36,7 @@ impl SuffixIndex {
         Ok(Self { stream, sa, isa })
     }
 
-    /// The array is taken as it stands but for its bounds: `check` says whether it is right.
+    /// The array is taken as it stands but for its bounds: `first_fault` says whether it is right.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         if bytes.len() < HEADER || &bytes[..4] != MAGIC {
             bail!(BadIndex, "not a suffix array: {} bytes without its header", bytes.len());

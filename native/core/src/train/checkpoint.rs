@@ -4,6 +4,7 @@
 
 use super::lora::TrainConfig;
 use crate::gradients::Sample;
+use crate::hash::{finish, hex};
 use crate::lora::Adapter;
 use crate::model::config::LlamaConfig;
 use crate::model::weights::Weights;
@@ -73,18 +74,14 @@ pub fn fingerprint(
         sample.tokens.iter().for_each(|t| hash.update(&t.to_le_bytes()));
     }
     hash.update(&(samples.len() as u64).to_le_bytes());
-    let mut out = [0; 32];
-    hash.finalize(&mut out);
-    out.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&finish(hash))
 }
 
 /// keccak256 of parameters, in hex.
 pub fn digest(values: &[f32]) -> String {
     let mut hash = Keccak::v256();
     values.iter().for_each(|x| hash.update(&x.to_le_bytes()));
-    let mut out = [0; 32];
-    hash.finalize(&mut out);
-    out.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&finish(hash))
 }
 
 impl Folder {

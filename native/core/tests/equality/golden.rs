@@ -5,41 +5,22 @@ use openledger_core::attribution::{IndexConfig, build_index};
 use openledger_core::cuda::Resident;
 use openledger_core::generate::{Request, Sampler, generate, sampler::GREEDY};
 use openledger_core::gradients::{LoraGradients, Sample, sample_losses, sketch_samples};
+use openledger_core::hash::{finish, hex};
 use openledger_core::lora::{Adapter, LoraConfig};
-use openledger_core::model::config::{LlamaConfig, Target};
+use openledger_core::model::config::Target;
 use openledger_core::model::testing::{random_adapter, tokens};
 use openledger_core::model::weights::Weights;
 use openledger_core::train::{OptimizerKind, TrainConfig, train_lora};
+use std::sync::Arc;
 use tiny_keccak::{Hasher, Keccak};
 
 /// Name and keccak-256 of each result.
 pub type Vectors = Vec<(String, String)>;
 
-/// SmolLM2-135M's shape.
-pub fn smol_config(layers: usize) -> LlamaConfig {
-    LlamaConfig {
-        hidden: 576,
-        layers,
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        ffn: 1536,
-        vocab: 49_152,
-        max_positions: 2048,
-        rms_eps: 1e-5,
-        rope_theta: 100_000.0,
-        tied: true,
-        bos: None,
-        eos: vec![0],
-    }
-}
-
 pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut keccak = Keccak::v256();
     parts.into_iter().for_each(|part| keccak.update(part));
-    let mut out = [0; 32];
-    keccak.finalize(&mut out);
-    out.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&finish(keccak))
 }
 
 fn float_bytes(values: &[f32]) -> Vec<u8> {
@@ -132,6 +113,7 @@ pub fn of_model(name: &str, weights: &Weights, scale: usize) -> Vectors {
     let sketches: Vec<u8> = built.sketches.iter().flat_map(|x| x.to_le_bytes()).collect();
     add("training sketches", hash([&sketches[..]]));
     let copy = Resident::empty();
+    let trained = [Arc::new(trained)];
     let queries: Vec<u8> = sketch_samples(&built.index, &copy, weights, &trained, &samples)
         .expect("it sketches")
         .concat()

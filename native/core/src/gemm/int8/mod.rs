@@ -20,8 +20,8 @@ mod quantise;
 pub use pack::PackedI8;
 pub use quantise::{BLOCK, QUAD, Quantised};
 
+use super::{Out, each_panels};
 use crate::math::simd::{self, Simd};
-use crate::pool;
 
 /// Longest sum that cannot overflow: 128 * 128 * K < 2^31.
 pub const K_MAX: usize = 131_071;
@@ -34,13 +34,6 @@ pub fn multiply(a: &[i8], b: &[i8], k: usize) -> Vec<i32> {
     a.chunks_exact(k).flat_map(|x| b.chunks_exact(k).map(move |y| dot(x, y))).collect()
 }
 
-#[derive(Clone, Copy)]
-struct Out(*mut f32);
-// SAFETY: tasks write disjoint column ranges of their outputs.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
 /// y [m, n] = x W^T for several maps of the same rows at once, each into an output of its own.
 pub fn apply(x: &Quantised, maps: &[&PackedI8], outs: &mut [Vec<f32>]) {
     assert_eq!(maps.len(), outs.len(), "an output a map");
@@ -52,22 +45,21 @@ pub fn apply(x: &Quantised, maps: &[&PackedI8], outs: &mut [Vec<f32>]) {
         return;
     }
     let level = level();
-    let panels: usize = maps.iter().map(|map| map.panels()).sum();
-    // A quarter of f32's bytes, and many products an instruction.
-    let step = pool::chunk(panels, m * panels * pack::PANEL * x.k() / 4, pool::TASK_WORK, 1);
     let outs: Vec<Out> = outs.iter_mut().map(|out| Out(out.as_mut_ptr())).collect();
-    pool::each(panels.div_ceil(step), &|task| {
-        let (mut from, mut to) = (task * step, ((task + 1) * step).min(panels));
-        for (map, Out(out)) in maps.iter().zip(&outs) {
-            let (first, last) = (from.min(map.panels()), to.min(map.panels()));
-            if first < last {
-                let job = micro::Job { x, map, out: *out, first, last };
-                // SAFETY: shapes were checked, panel ranges are disjoint, the machine has the level.
-                unsafe { run(level, &job) };
-            }
-            (from, to) = (from - first, to - last);
-        }
-    });
+    // A quarter of f32's bytes, and many products an instruction.
+    let work = m * pack::PANEL * x.k() / 4;
+    each_panels(
+        maps.len(),
+        |map| maps[map].panels(),
+        work,
+        1,
+        |map, range| {
+            let Out(out) = outs[map];
+            let job = micro::Job { x, map: maps[map], out, first: range.start, last: range.end };
+            // SAFETY: shapes were checked, panel ranges are disjoint, the machine has the level.
+            unsafe { run(level, &job) };
+        },
+    );
 }
 
 /// What multiplies bytes: the float levels, and VNNI where AVX-512 has it.
