@@ -22,7 +22,15 @@ import { decodeClaims, mix } from './mix.ts'
 import { sealedManifest, sealedTable } from './models.ts'
 import { type Share, type score, splitAmount } from './score.ts'
 import { sumRoot } from './sum-tree.ts'
-import { addressWord, decodeStrict, encodeAbi, selectorOf, wordArray, wordOf } from './util.ts'
+import {
+  type AbiValue,
+  addressWord,
+  decodeStrict,
+  encodeAbi,
+  selectorOf,
+  wordArray,
+  wordOf,
+} from './util.ts'
 
 const SCORE_SELECTOR = 0xc2e7248d
 const SCORE_BATCH_SELECTOR = 0x9b1ad8a8
@@ -55,6 +63,15 @@ function attributionRoot(table: Table, shares: readonly Share[]): Uint8Array {
   )
 }
 
+/** Accounts, indices, weights. */
+function paidColumns({ accounts }: Table, shares: readonly Share[]): AbiValue[] {
+  return [
+    wordArray(shares.map(({ index }) => addressWord(accounts[index] as Uint8Array))),
+    wordArray(shares.map(({ index }) => wordOf(BigInt(index)))),
+    wordArray(shares.map(({ weight }) => wordOf(weight))),
+  ].map((tail) => ({ tail }))
+}
+
 async function scoreOne(context: PrecompileContext): Promise<PrecompileOutcome> {
   const args = decodeStrict(context.input, (reader) => {
     reader.head(2)
@@ -66,11 +83,7 @@ async function scoreOne(context: PrecompileContext): Promise<PrecompileOutcome> 
   const { table, gasUsed } = found
   const shares = fastScore(table, signed(args.sketch))
   const output = encodeAbi([
-    {
-      tail: wordArray(shares.map(({ index }) => addressWord(table.accounts[index] as Uint8Array))),
-    },
-    { tail: wordArray(shares.map(({ index }) => wordOf(BigInt(index)))) },
-    { tail: wordArray(shares.map(({ weight }) => wordOf(weight))) },
+    ...paidColumns(table, shares),
     { word: attributionRoot(table, shares) },
   ])
   return { kind: 'return', gasUsed, output }
@@ -106,11 +119,7 @@ async function share(context: PrecompileContext): Promise<PrecompileOutcome> {
   const shares = mix(table, signed(args.sketch), claims, { gradient, span, retrieval }, fastScore)
   const amounts = splitAmount(args.amount, shares)
   const output = encodeAbi([
-    {
-      tail: wordArray(shares.map(({ index }) => addressWord(table.accounts[index] as Uint8Array))),
-    },
-    { tail: wordArray(shares.map(({ index }) => wordOf(BigInt(index)))) },
-    { tail: wordArray(shares.map(({ weight }) => wordOf(weight))) },
+    ...paidColumns(table, shares),
     { tail: wordArray(amounts.map(wordOf)) },
     { word: attributionRoot(table, shares) },
   ])
