@@ -95,6 +95,18 @@ export const bool: ValueType<boolean> = {
   },
 }
 
+/** A word of a closed list. */
+export function oneOf<W extends string>(words: readonly W[]): ValueType<W> {
+  return {
+    schema: { enum: words },
+    parse: (value) => {
+      const word = words.find((name) => name === value)
+      if (!word) throw bad(`one of ${words.join(', ')}`, value)
+      return word
+    },
+  }
+}
+
 function quantityUpTo(max: bigint): ValueType<bigint> {
   return {
     schema: { type: 'string', pattern: '^0x(0|[1-9a-fA-F][0-9a-fA-F]*)$' },
