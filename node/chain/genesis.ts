@@ -50,8 +50,11 @@ export async function createGenesis(
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
   const writes = await genesisState(alloc, async (state) => {
-    await runConstructors(config, alloc, state)
-    await runDeployments(config, alloc, state)
+    const machine = genesisMachine(config, state)
+    await runConstructors(machine, alloc)
+    await runDeployments(machine, alloc)
+    // The caller of calls that nobody made.
+    if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
   })
   const { systemConfig, l2Time } = config.genesis
   const header = {
@@ -104,12 +107,7 @@ export async function genesisState(
 }
 
 /** Contracts at fixed addresses whose code has immutables or whose storage a constructor sets. */
-async function runConstructors(
-  config: ChainConfig,
-  alloc: GenesisAlloc,
-  state: WorldState,
-): Promise<void> {
-  const { evm } = genesisMachine(config, state)
+async function runConstructors({ evm, state }: Machine, alloc: GenesisAlloc): Promise<void> {
   for (const [key, { creationCode }] of Object.entries(alloc)) {
     if (!creationCode) continue
     const address = addressOf(key.toLowerCase() as Hex)
@@ -120,20 +118,13 @@ async function runConstructors(
     assert(!failure, `constructor at ${key}: ${failure} ${toHex(execResult.returnValue)}`)
     await state.putCode(address, execResult.returnValue)
   }
-  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 /** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
-async function runDeployments(
-  config: ChainConfig,
-  alloc: GenesisAlloc,
-  state: WorldState,
-): Promise<void> {
+async function runDeployments({ evm, state }: Machine, alloc: GenesisAlloc): Promise<void> {
   const deployments = Object.entries(alloc).flatMap(([address, { deployment }]) =>
     deployment ? [{ address: address.toLowerCase() as Hex, ...deployment }] : [],
   )
-  if (deployments.length === 0) return
-  const { evm } = genesisMachine(config, state)
   for (const { address, factory, salt, creationCode } of deployments) {
     const data = fromHex(`${salt}${creationCode.slice(2)}`)
     await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })
@@ -141,8 +132,6 @@ async function runDeployments(
     const account = state.account(address)
     assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
   }
-  // The caller of calls that nobody made.
-  if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
 }
 
 function genesisMachine({ l2ChainId, genesis }: ChainConfig, state: WorldState): Machine {
