@@ -1,5 +1,5 @@
 /** A machine for which there is no addon runs the same blocks: ATTRIBUTE scores by its twin. */
-import 'classic-level'
+import 'level'
 import t from 'tap'
 
 // The database has its own addon, which is loaded by now; ours is looked for from here on.
