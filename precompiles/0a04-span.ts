@@ -20,6 +20,7 @@ import { SCORE_ENTRY_GAS, spanGas } from './gas.ts'
 import type { Precompile, PrecompileContext, PrecompileOutcome } from './host.ts'
 import { CHUNK_TAG_BYTES, isChunk } from './manifest.ts'
 import { codeByHash } from './models.ts'
+import { treeClimb } from './tree.ts'
 import { decodeStrict, encodeAbi, selectorOf, u32At, wordOf } from './util.ts'
 
 const VERIFY_SELECTOR = 0x60d551e6
@@ -111,21 +112,20 @@ function leads(
   siblings: Uint8Array,
   { root, index, count }: { root: Uint8Array; index: number; count: number },
 ): boolean {
-  if (index >= count) return false
-  let hash = keccak_256(Uint8Array.of(0, ...data))
-  let used = 0
-  for (let i = index, width = count; width > 1; i >>= 1, width = (width + 1) >> 1) {
-    if ((i ^ 1) >= width) continue
-    const sibling = siblings.subarray(used, used + 32)
-    if (sibling.length !== 32) return false
-    used += 32
-    const node = new Uint8Array(65)
-    node[0] = 1
-    node.set(i & 1 ? sibling : hash, 1)
-    node.set(i & 1 ? hash : sibling, 33)
-    hash = keccak_256(node)
-  }
-  return used === siblings.length && hash.every((byte, i) => byte === root[i])
+  const hashes = Array.from({ length: siblings.length / 32 }, (_, i) =>
+    siblings.subarray(32 * i, 32 * i + 32),
+  )
+  const leaf = keccak_256(Uint8Array.of(0, ...data))
+  const top = treeClimb(hashes, { leaf, at: index, count }, parent)
+  return top?.every((byte, i) => byte === root[i]) ?? false
+}
+
+function parent(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const node = new Uint8Array(65)
+  node[0] = 1
+  node.set(left, 1)
+  node.set(right, 33)
+  return keccak_256(node)
 }
 
 /** Position, row, contributor, group; null when the openings do not show the claim. */

@@ -7,6 +7,7 @@
  *   root = keccak(02 || top || sum u64); of nobody, keccak("")
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
+import { treeClimb, treeSiblings, treeTop } from './tree.ts'
 
 export type SumLeaf = {
   readonly index: number
@@ -16,21 +17,13 @@ export type SumLeaf = {
 export type SumNode = { readonly hash: Uint8Array; readonly sum: bigint }
 
 export function sumRoot(leaves: readonly SumLeaf[]): Uint8Array {
-  if (leaves.length === 0) return keccak_256(new Uint8Array(0))
-  let level = leaves.map(leafNode)
-  while (level.length > 1) level = parents(level)
-  return close(level[0] as SumNode)
+  const top = treeTop(leaves.map(leafNode), parent)
+  return top ? close(top) : keccak_256(new Uint8Array(0))
 }
 
-/** Siblings from the leaf up; a level where the node moves up adds none. */
+/** Siblings from the leaf up. */
 export function sumProof(leaves: readonly SumLeaf[], at: number): SumNode[] {
-  const proof: SumNode[] = []
-  let level = leaves.map(leafNode)
-  for (let i = at; level.length > 1; i >>= 1, level = parents(level)) {
-    const sibling = level[i ^ 1]
-    if (sibling) proof.push(sibling)
-  }
-  return proof
+  return treeSiblings(leaves.map(leafNode), at, parent)
 }
 
 /** Whether `leaf` is number `at` of `count` under `root`, and all weights sum to `total`. */
@@ -38,21 +31,10 @@ export function verifySum(
   proof: readonly SumNode[],
   claim: { root: Uint8Array; leaf: SumLeaf; at: number; count: number; total: bigint },
 ): boolean {
-  if (claim.at < 0 || claim.at >= claim.count) return false
-  let node = leafNode(claim.leaf)
-  let used = 0
-  for (let i = claim.at, count = claim.count; count > 1; i >>= 1, count = (count + 1) >> 1) {
-    if ((i ^ 1) >= count) continue
-    const sibling = proof[used++]
-    if (sibling?.hash.length !== 32 || sibling.sum < 0n) return false
-    node = i & 1 ? parent(sibling, node) : parent(node, sibling)
-  }
-  const root = close(node)
-  return (
-    used === proof.length &&
-    node.sum === claim.total &&
-    root.every((byte, i) => byte === claim.root[i])
-  )
+  if (proof.some(({ hash, sum }) => hash.length !== 32 || sum < 0n)) return false
+  const { at, count, total, root } = claim
+  const top = treeClimb(proof, { leaf: leafNode(claim.leaf), at, count }, parent)
+  return top?.sum === total && close(top).every((byte, i) => byte === root[i])
 }
 
 function leafNode({ index, account, weight }: SumLeaf): SumNode {
@@ -62,15 +44,6 @@ function leafNode({ index, account, weight }: SumLeaf): SumNode {
   bytes.set(account, 5)
   view.setBigUint64(25, weight)
   return { hash: keccak_256(bytes), sum: weight }
-}
-
-function parents(level: readonly SumNode[]): SumNode[] {
-  const out: SumNode[] = []
-  for (let i = 0; i < level.length; i += 2) {
-    const right = level[i + 1]
-    out.push(right ? parent(level[i] as SumNode, right) : (level[i] as SumNode))
-  }
-  return out
 }
 
 function parent(left: SumNode, right: SumNode): SumNode {

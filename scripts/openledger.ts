@@ -10,6 +10,18 @@ import { helpOf, readCall, readLine } from './cli/command.ts'
 import { EXIT, type ExitCode, exitOf } from './cli/exit.ts'
 import { COMMANDS, overview } from './commands/index.ts'
 
+/** Part of a start is reading and compiling modules: what came out is kept for the next one, and for the threads and
+ * processes that this one starts. Where it cannot be, nothing is lost but time. */
+function keepCompiled(): void {
+  try {
+    const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
+    process.env.NODE_COMPILE_CACHE ??= join(caches, 'openledger')
+    enableCompileCache(process.env.NODE_COMPILE_CACHE)
+  } catch {
+    // A user without an entry in passwd and without HOME, as in some containers.
+  }
+}
+
 async function main(line: readonly string[]): Promise<ExitCode> {
   if (line.length === 0 || line[0] === '--help' || line[0] === '-h') {
     process.stdout.write(overview())
@@ -30,13 +42,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-// Part of a start is reading and compiling modules: what came out is kept for the next one.
-// Where it cannot be, nothing is lost but time.
-process.env.NODE_COMPILE_CACHE ??= join(
-  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
-  'openledger',
-)
-enableCompileCache(process.env.NODE_COMPILE_CACHE)
+keepCompiled()
 
 try {
   process.exitCode = await main(process.argv.slice(2))

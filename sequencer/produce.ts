@@ -190,7 +190,7 @@ export class Producer {
     const executed = await this.#build(attributes, bytesMax, lateMs)
     const builtMs = now()
     const verdict = await chain.reexecute(executed.block)
-    this.#learn(builtMs - beganMs, now() - builtMs)
+    if (!wasInterrupted(executed)) this.#learn(builtMs - beganMs, now() - builtMs)
     if (verdict.kind === 'ok') return executed
     const { number } = executed.block.header
     log.error('block does not re-execute; it is built without transactions', { number, ...verdict })
@@ -203,9 +203,9 @@ export class Producer {
     throw new NodeError('seal-mismatch', 'fatal', message, { verdict: second })
   }
 
-  /** Short runs say little; one that was interrupted had parts that are not run again. */
+  /** Short runs say little. */
   #learn(firstMs: number, secondMs: number): void {
-    if (firstMs < LEARN_MS_MIN || this.#deferred) return
+    if (firstMs < LEARN_MS_MIN) return
     const share = Math.min(1, secondMs / firstMs)
     this.#secondRunShare += (share - this.#secondRunShare) * LEARN_RATE
   }
@@ -240,7 +240,7 @@ export class Producer {
     this.#deferred = null
     if (last?.reason.code !== 'out-of-time') return executed
     const times = before?.hash === last.hash ? before.times + 1 : 1
-    if (ranMs < fillMsMax * WHOLE_SHARE && times < this.#options.deferralsMax) {
+    if (ranMs < fillMsMax * WHOLE_SHARE && times <= this.#options.deferralsMax) {
       this.#deferred = { hash: last.hash, times }
       return executed
     }
@@ -269,4 +269,10 @@ export class Producer {
       log.warn('block not gossiped', { number, error: messageOf(error) })
     })
   }
+}
+
+/** The first run had a part that the second does not have. */
+function wasInterrupted({ skipped }: Executed): boolean {
+  const code = skipped.at(-1)?.reason.code
+  return code === 'out-of-time' || code === 'computes-too-long'
 }

@@ -92,16 +92,16 @@ export class Loop {
     const { name, reset } = this.#modules
     const { retryMs, retryMsMax } = this.#options
     const waitMs = Math.min(retryMs * 2 ** failures, retryMsMax)
-    this.#failure = messageOf(error)
     // Requests that a stop cut short are no failures.
     if (this.#abort.signal.aborted) return 0
+    this.#failure = messageOf(error)
     if (error instanceof NodeError && error.severity === 'fatal') {
       this.#fatal = error
-      this.#log.error(`${name} has stopped`, { error: messageOf(error) })
+      this.#log.error(`${name} has stopped`, { error: this.#failure })
       this.#abort.abort()
       return 0
     }
-    this.#log.warn(`${name} waits`, { error: messageOf(error), waitMs })
+    this.#log.warn(`${name} waits`, { error: this.#failure, waitMs })
     if (error instanceof NodeError && error.severity === 'reset') reset?.()
     return waitMs
   }

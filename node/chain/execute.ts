@@ -44,8 +44,8 @@ export type ExecuteInput = {
   readonly state: WorldState
   /** Signed transactions a builder may include after the given ones, best first. */
   readonly candidates?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
-  /** Asked between candidates, and at every jump of one that runs; true ends the block, and the one that runs is
-   * undone and skipped as `out-of-time`. What must be in the block is never interrupted. */
+  /** Asked between candidates, and once in 64 jumps or calls of one that runs; true ends the block, and the one that
+   * runs is undone and skipped as `out-of-time`. What must be in the block is never interrupted. */
   readonly deadline?: () => boolean
   readonly observer?: BlockObserver
 }
@@ -160,7 +160,7 @@ const OUT_OF_TIME: TxRefusal = {
   code: 'out-of-time',
   message: 'the time of its block was over before it had run to its end',
 }
-/** The deadline is looked at once in so many jumps. */
+/** The deadline is looked at once in so many jumps and calls. */
 const JUMPS_PER_LOOK = 64
 
 /** The builder's deadline while a candidate runs. */

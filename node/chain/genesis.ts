@@ -50,8 +50,9 @@ export async function createGenesis(
   alloc: GenesisAlloc,
 ): Promise<{ block: Block; writes: StateWrites }> {
   const writes = await genesisState(alloc, async (state) => {
-    await runConstructors(config, alloc, state)
-    await runDeployments(config, alloc, state)
+    const machine = genesisMachine(config, state)
+    await runConstructors(machine, alloc)
+    await runDeployments(machine, alloc)
     // The caller of calls that nobody made.
     if (!alloc[ZERO_ADDRESS]) state.setAccount(ZERO_ADDRESS, null)
   })
@@ -106,12 +107,7 @@ export async function genesisState(
 }
 
 /** Contracts at fixed addresses whose code has immutables or whose storage a constructor sets. */
-async function runConstructors(
-  config: ChainConfig,
-  alloc: GenesisAlloc,
-  state: WorldState,
-): Promise<void> {
-  const { evm } = genesisMachine(config, state)
+async function runConstructors({ evm, state }: Machine, alloc: GenesisAlloc): Promise<void> {
   for (const [key, { creationCode }] of Object.entries(alloc)) {
     if (!creationCode) continue
     const address = addressOf(key.toLowerCase() as Hex)
@@ -125,16 +121,10 @@ async function runConstructors(
 }
 
 /** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
-async function runDeployments(
-  config: ChainConfig,
-  alloc: GenesisAlloc,
-  state: WorldState,
-): Promise<void> {
+async function runDeployments({ evm, state }: Machine, alloc: GenesisAlloc): Promise<void> {
   const deployments = Object.entries(alloc).flatMap(([address, { deployment }]) =>
     deployment ? [{ address: address.toLowerCase() as Hex, ...deployment }] : [],
   )
-  if (deployments.length === 0) return
-  const { evm } = genesisMachine(config, state)
   for (const { address, factory, salt, creationCode } of deployments) {
     const data = fromHex(`${salt}${creationCode.slice(2)}`)
     await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })

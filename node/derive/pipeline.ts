@@ -184,7 +184,7 @@ export class DerivationPipeline {
     if (state.next + this.#options.confirmations > head.number) return false
     const block = await this.#read(state)
     if (!block) return false
-    if (block.number < head.number) this.#readAhead(state, block)
+    if (block.number + this.#options.confirmations < head.number) this.#readAhead(state, block)
     const isConsumed = await this.#consume(state, block)
     return !isConsumed || block.number < head.number
   }

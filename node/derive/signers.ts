@@ -7,7 +7,7 @@
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import type { KvTable } from '../store/kv.ts'
 
-type Table = Pick<KvTable, 'put' | 'iterate' | 'batch'>
+type Table = Pick<KvTable, 'iterate' | 'batch'>
 type Reign = { readonly since: bigint; readonly signer: Hex }
 
 /** Rotations remembered; the oldest are forgotten, and their blocks come from L1 alone. */
@@ -26,17 +26,23 @@ export class SignerHistory {
   /** @param first the signer that the chain began with */
   static async open(table: Table, first: Hex): Promise<SignerHistory> {
     const reigns: Reign[] = [{ since: 0n, signer: first }]
-    for await (const [key, value] of table.iterate({ limit: REIGNS_MAX })) {
+    for await (const [key, value] of table.iterate()) {
       reigns.push({ since: bytesToBigint(key), signer: toHex(value) })
     }
-    return new SignerHistory(table, reigns)
+    return new SignerHistory(table, reigns.slice(-REIGNS_MAX))
   }
 
   /** After L1 block `number`, `signer` is in force. */
   async note(number: bigint, signer: Hex): Promise<void> {
     if (this.#reigns.at(-1)?.signer === signer) return
-    this.#reigns = [...this.#reigns, { since: number, signer }].slice(-REIGNS_MAX)
-    await this.#table.put(bigintToBytes(number, 8), fromHex(signer))
+    const all = [...this.#reigns, { since: number, signer }]
+    this.#reigns = all.slice(-REIGNS_MAX)
+    await this.#table.batch([
+      { type: 'put', key: keyOf(number), value: fromHex(signer) },
+      ...all
+        .slice(0, -REIGNS_MAX)
+        .map(({ since }) => ({ type: 'del', key: keyOf(since) }) as const),
+    ])
   }
 
   /** L1 has left the branch above block `number`. */
@@ -44,9 +50,7 @@ export class SignerHistory {
     const gone = this.#reigns.filter(({ since }) => since > number)
     if (gone.length === 0) return
     this.#reigns = this.#reigns.filter(({ since }) => since <= number)
-    await this.#table.batch(
-      gone.map(({ since }) => ({ type: 'del', key: bigintToBytes(since, 8) })),
-    )
+    await this.#table.batch(gone.map(({ since }) => ({ type: 'del', key: keyOf(since) })))
   }
 
   isKnown(signer: Hex): boolean {
@@ -60,4 +64,8 @@ export class SignerHistory {
       return reign.signer === signer && (next === undefined || next.since > origin)
     })
   }
+}
+
+function keyOf(number: bigint): Uint8Array {
+  return bigintToBytes(number, 8)
 }

@@ -91,7 +91,6 @@ export class L1Client {
     parse: (result: unknown) => T,
   ): Promise<T> {
     const knowLess = new Map<string, NodeError>()
-    const failures = new Map<string, string>()
     let failure: unknown
     let soft: NodeError | null = null
     let waits = 0
@@ -115,7 +114,6 @@ export class L1Client {
           continue
         }
         failure = error
-        failures.set(endpoint.name, messageOf(error))
         if (this.#abort.signal.aborted) continue
         this.#checked.delete(endpoint.url)
         this.#endpoints.failed(endpoint, faultOf(error))
@@ -123,8 +121,7 @@ export class L1Client {
     }
     if (soft) throw soft
     if (failure instanceof NodeError && failure.code === 'l1-invalid') throw failure
-    const said = [...failures].map(([name, reason]) => `${name}: ${reason}`).join('; ')
-    throw l1Unavailable(method, new Error(said, { cause: failure }))
+    throw l1Unavailable(method, new Error(this.#endpoints.troubles(), { cause: failure }))
   }
 
   /**

@@ -90,6 +90,13 @@ export class Endpoints {
     return this.#inTurn().filter(({ asideUntilMs }) => asideUntilMs <= now)
   }
 
+  /** What is wrong with each that is in trouble, by name; for people. */
+  troubles(): string {
+    return this.#all
+      .flatMap(({ name, fault }) => (fault ? [`${name}: ${fault.reason}`] : []))
+      .join('; ')
+  }
+
   /** Each once: those in health first, the one in use before the others. */
   inOrder(): readonly Choice[] {
     const tried = new Set<string>()

@@ -18,7 +18,7 @@ import { type AgreementStatus, L1Agreement } from './agreement.ts'
 import type { BlobSource } from './blobs.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError, l1Behind, l1BlockMissing, l1Invalid, l1Minority } from './errors.ts'
-import { type L1Header, readHeader, type UnreadHeader } from './header.ts'
+import { isUnread, type L1Header, readHeader, type UnreadHeader } from './header.ts'
 import { completeHeader } from './header-source.ts'
 import { arrayOf, objectOf } from './json.ts'
 import {
@@ -139,15 +139,15 @@ export class L1Reader {
         throw l1Minority(`its block ${number} is ${header.hash}, theirs ${agreed.hash}`)
       }
       const transactions = arrayOf(json.transactions, 'transactions').map(parseTransaction)
-      if (agreed) this.#assertTransactionsRoot(agreed, transactions)
-      else if ('transactionsRoot' in header) this.#assertTransactionsRoot(header, transactions)
-      return { header: agreed ?? header, transactions }
+      const known = agreed ?? header
+      if (!isUnread(known)) this.#assertTransactionsRoot(known, transactions)
+      return { header: known, transactions }
     }
     const found = await client.request('eth_getBlockByNumber', params, parse).catch(nullIfBehind)
     if (!found) return null
     const { transactions } = found
     const header = await completeHeader(client, found.header, config)
-    this.#assertTransactionsRoot(header, transactions)
+    if (isUnread(found.header)) this.#assertTransactionsRoot(header, transactions)
     const logs = await this.#logs(header)
     const inbox = await this.#inbox(header, transactions, batcherOf(logs.configLogs))
     return { ...originOf(header), ...logs, inbox }

@@ -4,6 +4,7 @@
  *
  *   waiting --send--> sent(tx) --included--> gone
  *                        \--reverted--> waiting (a few times), then refused (logged, owed no more)
+ *                        \--in no block for long--> waiting: the pool dropped it, or was lost with its process
  */
 import { Packr } from 'msgpackr'
 import type { InferenceReceipt } from '../attribution/receipt.ts'
@@ -27,9 +28,16 @@ export type SettlerOptions = {
   /** Receipts of one transaction. */
   readonly batchMax: number
   readonly waitingMax: number
+  /** Looks, `intervalMs` apart, at a transaction that is in no block, before its receipts are sent anew. */
+  readonly looksMax: number
 }
 
-export const SETTLER_DEFAULTS: SettlerOptions = { intervalMs: 500, batchMax: 16, waitingMax: 4_096 }
+export const SETTLER_DEFAULTS: SettlerOptions = {
+  intervalMs: 500,
+  batchMax: 16,
+  waitingMax: 4_096,
+  looksMax: 120,
+}
 
 /** Reverted transactions after which a receipt is given up. */
 const REVERTS_MAX = 4
@@ -54,6 +62,7 @@ export class Settler {
   readonly #reverted = new Map<Hex, number>()
   #batchMax: number
   #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
+  #looks = 0
   #timer: NodeJS.Timeout | null = null
   #turn: Promise<void> | null = null
 
@@ -136,19 +145,24 @@ export class Settler {
   }
 
   async #confirm(sent: { transaction: Hex; batch: readonly Settlement[] }): Promise<void> {
-    const status = await this.#modules.status(sent.transaction)
-    if (status === null) return
+    const { transaction, batch } = sent
+    const status = await this.#modules.status(transaction)
+    if (status === null && ++this.#looks < this.#options.looksMax) return
     this.#sent = null
-    for (const { hash } of sent.batch) {
-      if (status === 'reverted' && (await this.#again(hash, sent.transaction))) continue
+    this.#looks = 0
+    if (status === null) {
+      this.#modules.log.warn('a settlement is in no block; again', { transaction })
+      // A builder may have found it too heavy. Should both come in, the second reverts and its receipts are settled.
+      this.#batchMax = Math.max(1, batch.length >> 1)
+      return
+    }
+    for (const { hash } of batch) {
+      if (status === 'reverted' && (await this.#again(hash, transaction))) continue
       this.#reverted.delete(hash)
       await this.#forget(hash)
     }
-    this.#modules.log.info('receipts settled', {
-      count: sent.batch.length,
-      transaction: sent.transaction,
-      status,
-    })
+    if (status === 'reverted') return
+    this.#modules.log.info('receipts settled', { count: batch.length, transaction })
   }
 
   /** Whether a reverted receipt is to be sent once more: what is estimated in one epoch and included in the next

@@ -95,6 +95,7 @@ export const bool: ValueType<boolean> = {
   },
 }
 
+/** A word of a closed list. */
 export function oneOf<const T extends string>(words: readonly T[]): ValueType<T> {
   return {
     schema: { enum: words },

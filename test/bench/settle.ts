@@ -17,10 +17,12 @@ import {
   registerModel,
   settlementOf,
 } from '../support/model.ts'
+import { conditions, median } from './conditions.ts'
 
 const RECEIPTS = 200
 const BATCH = 50
 
+console.log(conditions())
 const world = await Economy.open(mkdtempSync(join(tmpdir(), 'settle-')))
 await registerModel(world)
 await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
@@ -48,16 +50,16 @@ const table = {
   multipliers: new Uint32Array(count).fill(65_536),
 }
 const query = Int8Array.from({ length: k }, (_, i) => (i * 37) % 255)
-const median = (work: () => void): number => {
+const timed = (work: () => void): number => {
   const times = Array.from({ length: 41 }, () => {
     const start = performance.now()
     work()
     return performance.now() - start
   })
-  return times.sort((a, b) => a - b)[20] as number
+  return median(times)
 }
-const native = median(() => void nativeScore({ ...table, query }))
-const twin = median(() => void score(table, query))
+const native = timed(() => void nativeScore({ ...table, query }))
+const twin = timed(() => void score(table, query))
 console.log(
   `score, ${count} x ${k}: native ${native.toFixed(2)} ms, twin ${twin.toFixed(2)} ms (medians of 41)`,
 )

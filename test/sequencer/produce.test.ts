@@ -224,3 +224,50 @@ t.test(
     t.match(skipped[1]?.reason.message, /computed for \d+ ms .* split it/)
   },
 )
+
+t.test('what was given up teaches nothing about how long a second run takes', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  const heavy = signedTx(alice, { nonce: 0n, to: null, data: ENDLESS, gasLimit: 16_000_000n })
+  const reasons: string[] = []
+  let ms = GENESIS_MS + 60_000
+  const { producer } = aProducer(
+    chain,
+    60,
+    {
+      now: () => ++ms,
+      candidates: () => [heavy],
+      onSkipped: (list) => void reasons.push(...list.map(({ reason }) => reason.message)),
+    },
+    { lateMsMax: 10 ** 9, fillMsMax: 600, workMsMax: 850 },
+  )
+  for (let i = 0; i < 3; i++) await producer.produceIfDue()
+  for (const message of reasons) t.match(message, /a block has 425 ms/)
+  t.equal(reasons.length, 3)
+})
+
+t.test('in late blocks, which have less time, a transaction is first three times', async (t) => {
+  const { chain, close } = await openTestChain(`${t.testdir()}/db`)
+  t.teardown(close)
+  const heavy = signedTx(alice, { nonce: 0n, to: null, data: ENDLESS, gasLimit: 16_000_000n })
+  const [codes, firsts]: [string[], (string | null)[]] = [[], []]
+  let ms = GENESIS_MS + 60_000
+  const { producer } = aProducer(
+    chain,
+    60,
+    {
+      now: () => ++ms,
+      candidates: (first) => {
+        firsts.push(first)
+        return [heavy]
+      },
+      onSkipped: (list) => void codes.push(...list.map(({ reason }) => reason.code)),
+    },
+    // Half as late as a block can be.
+    { lateMsMax: 120_000, deferralsMax: 3 },
+  )
+  for (let i = 0; i < 4; i++) await producer.produceIfDue()
+  t.same(codes, ['out-of-time', 'out-of-time', 'out-of-time', 'computes-too-long'])
+  const hash = txHash(heavy)
+  t.same(firsts, [null, hash, hash, hash])
+})

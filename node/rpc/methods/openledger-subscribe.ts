@@ -7,12 +7,12 @@ import { OPENLEDGER } from '../../../genesis/addresses.ts'
 import { type SettledReceipt, settledReceipts } from '../../attribution/settled.ts'
 import type { Hex } from '../../base/bytes.ts'
 import type { Chain } from '../../chain/chain.ts'
-import type { Block, Receipt } from '../../chain/types.ts'
+import type { Block } from '../../chain/types.ts'
 import type { JobRecord } from '../../factory/job.ts'
 import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, type RpcMethods, sessionMethod } from '../method.ts'
 import { address, oneOf, optional, required, schemas } from '../params.ts'
-import { filterId } from './logs.ts'
+import { followBlocks, unsubscribe } from './subscribe.ts'
 
 const KINDS = ['receipts', 'rewards', 'jobs'] as const
 type Kind = (typeof KINDS)[number]
@@ -40,12 +40,7 @@ export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMet
         return session.subscribe(starterOf(kind, account, sources), 'openledger_subscription')
       },
     }),
-    openledger_unsubscribe: sessionMethod({
-      summary: 'Ends a subscription; false when there is none',
-      params: [required('subscriptionId', filterId)],
-      result: schemas.boolean,
-      handler: (_context, [id], session) => session.unsubscribe(id),
-    }),
+    openledger_unsubscribe: unsubscribe,
   }
 }
 
@@ -74,26 +69,17 @@ function starterOf(kind: Kind, account: Hex | undefined, sources: SubscriptionSo
   }
 }
 
-/** Every receipt that a new block settles; those of blocks that were left, newest block first, as removed. */
+/** Every receipt that a new block settles; those of blocks that were left as removed. */
 function onSettled(
   { chain }: SubscriptionSources,
   tell: (settled: SettledReceipt, removed: boolean) => void,
 ): () => void {
-  const tellAll = (block: Block, receipts: readonly Receipt[], removed: boolean): void => {
+  return followBlocks<Block>(chain, (block, receipts, removed) => {
     const touches = receipts.some(({ logs }) =>
       logs.some((log) => log.address === OPENLEDGER.receiptRegistry),
     )
     if (!touches) return
     for (const settled of settledReceipts(block, receipts, chain.config.l2ChainId))
       tell(settled, removed)
-  }
-  const stops = [
-    chain.on('reorg', ({ dropped }) => {
-      for (const block of dropped) tellAll(block, chain.receipts(block.hash) ?? [], true)
-    }),
-    chain.on('block', ({ block, receipts }) => tellAll(block, receipts, false)),
-  ]
-  return () => {
-    for (const stop of stops) stop()
-  }
+  })
 }

@@ -1,9 +1,18 @@
 /** Subscriptions over WebSocket (EIP-1193 style). After a reorg the logs that left come with removed: true. */
+import type { Hex } from '../../base/bytes.ts'
+import type { ChainEvents } from '../../chain/chain-events.ts'
+import type { EthereumBlock, Receipt } from '../../chain/types.ts'
 import type { RpcContext } from '../context.ts'
 import { invalidParams } from '../errors.ts'
 import { headerObject, pendingObject } from '../format.ts'
-import { logFilterType, logsIn, logsOfBlock } from '../logs.ts'
-import { type Json, type RpcMethods, sessionMethod, type ValueType } from '../method.ts'
+import { logFilterType, logsIn } from '../logs.ts'
+import {
+  type Json,
+  type RpcMethod,
+  type RpcMethods,
+  sessionMethod,
+  type ValueType,
+} from '../method.ts'
 import type { RpcOptions } from '../options.ts'
 import { oneOf, optional, required, schemas } from '../params.ts'
 import { syncingObject } from './chain.ts'
@@ -43,7 +52,11 @@ export function subscribeMethods(options: RpcOptions): RpcMethods {
               ),
             )
           case 'logs':
-            return session.subscribe((push) => pushLogs(context, query, push))
+            return session.subscribe((push) =>
+              followBlocks(context.chain, (block, receipts, removed) => {
+                for (const log of logsIn(block, receipts, query, removed)) push(log)
+              }),
+            )
           case 'newPendingTransactions':
             return session.subscribe(
               (push) =>
@@ -56,28 +69,36 @@ export function subscribeMethods(options: RpcOptions): RpcMethods {
         }
       },
     }),
-    eth_unsubscribe: sessionMethod({
-      summary: 'Ends a subscription; false when there is none',
-      params: [required('subscriptionId', filterId)],
-      result: schemas.boolean,
-      handler: (_context, [id], session) => session.unsubscribe(id),
-    }),
+    eth_unsubscribe: unsubscribe,
   }
 }
 
-function pushLogs(
-  { chain }: RpcContext,
-  query: Parameters<typeof logsIn>[2],
-  push: (result: Json) => void,
+/** For both kinds of subscription: a connection knows them by their ids alone. */
+export const unsubscribe: RpcMethod = sessionMethod({
+  summary: 'Ends a subscription; false when there is none',
+  params: [required('subscriptionId', filterId)],
+  result: schemas.boolean,
+  handler: (_context, [id], session) => session.unsubscribe(id),
+})
+
+type Followed<B extends EthereumBlock> = {
+  on<E extends 'block' | 'reorg'>(
+    event: E,
+    listener: (payload: ChainEvents<B>[E]) => void,
+  ): () => void
+  receipts(hash: Hex): readonly Receipt[] | null
+}
+
+/** Tells of each new block, and after a reorg of those that were left, newest first, as removed. */
+export function followBlocks<B extends EthereumBlock>(
+  chain: Followed<B>,
+  tell: (block: B, receipts: readonly Receipt[], removed: boolean) => void,
 ): () => void {
   const stops = [
     chain.on('reorg', ({ dropped }) => {
-      for (const block of dropped)
-        for (const log of logsOfBlock(chain, block, query, true)) push(log)
+      for (const block of dropped) tell(block, chain.receipts(block.hash) ?? [], true)
     }),
-    chain.on('block', ({ block, receipts }) => {
-      for (const log of logsIn(block, receipts, query)) push(log)
-    }),
+    chain.on('block', ({ block, receipts }) => tell(block, receipts, false)),
   ]
   return () => {
     for (const stop of stops) stop()

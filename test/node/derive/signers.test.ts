@@ -53,6 +53,19 @@ t.test('a rotation that L1 takes back never was', async (t) => {
   }
 })
 
+t.test('the newest rotations are remembered, also after a restart', async (t) => {
+  const { open } = opened()
+  const signers = await open()
+  const keyOf = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`
+  for (let n = 1; n <= 1_100; n++) await signers.note(BigInt(n), keyOf(n))
+  for (const each of [signers, await open()]) {
+    t.notOk(each.isKnown(FIRST))
+    t.notOk(each.isKnown(keyOf(76)))
+    t.ok(each.isKnown(keyOf(77)))
+    t.ok(each.mayHaveSigned(keyOf(1_100), 5_000n))
+  }
+})
+
 t.test('derivation writes down each rotation it reads', async (t) => {
   const l1 = new MemoryL1(100)
   const config = testConfig()

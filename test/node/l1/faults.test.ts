@@ -128,7 +128,7 @@ for (const [name, mood, expected] of faults) {
       bad.mood = mood
       good.mood = { kind: 'down' }
       node.clock.ms += 1000
-      await t.rejects(node.sync(), { code: 'l1-unavailable' })
+      await t.rejects(node.sync(), { code: 'l1-unavailable', message: /serves chain 5/ })
       good.mood = { kind: 'forward' }
       node.clock.ms += 1000
       await node.sync()

@@ -117,3 +117,26 @@ t.test('a receipt whose transaction reverts is sent again, and given up after a 
     t.equal(chain.batches.length, sent, `${reverts} reverts`)
   }
 })
+
+t.test('a transaction that is in no block for long is sent anew, with half as many', async (t) => {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  const chain = aChain()
+  const settler = await Settler.open(
+    { ...SETTLER_DEFAULTS, intervalMs: 1, looksMax: 5 },
+    {
+      ...chain.modules,
+      table: store.table('settlements'),
+      // The first is lost.
+      status: async () => (chain.batches.length === 1 ? null : 'success'),
+    },
+  )
+  for (const name of ['a', 'b', 'c', 'd']) await settler.add(aSettlement(name))
+  settler.start()
+  await until(() => settler.waiting === 0)
+  await settler.stop()
+  t.same(
+    chain.batches.map(({ length }) => length),
+    [4, 2, 2],
+  )
+})
