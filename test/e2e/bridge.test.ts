@@ -27,12 +27,13 @@ import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
 import { l1Chain, openLedgerChain } from '../../scripts/viem/chain.ts'
 import { depositERC20Transaction } from '../../scripts/viem/deposit-erc20-transaction.ts'
+import { workDir } from '../support/dir.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const POLL_MS = 200
 
 t.test('the bridge carries OPEN and messages both ways, with the actions of viem', async (t) => {
-  const dir = t.testdir()
+  const dir = workDir(t)
   const { l1, config } = await startL1(dir, ANY_PORT)
   t.teardown(() => l1.stop())
   const nodes: Nodes = await startNodes(dir, l1, ANY_PORT)

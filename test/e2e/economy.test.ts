@@ -15,13 +15,14 @@ import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts'
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { restartRole, startRole } from '../../scripts/devnet/roles.ts'
+import { workDir } from '../support/dir.ts'
 import { startLive } from './stack.ts'
 
 const run = promisify(execFile)
 const QUESTION = { model: 'sotu', prompt: 'The people of the United States', maxTokens: 8 }
 
 t.test('the economy, live', { timeout: 420_000 }, async (t) => {
-  const live = await startLive(t.testdir())
+  const live = await startLive(workDir(t))
   t.teardown(() => live.stop())
   const { rpc, chainId } = live
   const sequencerUrl = live.nodes.sequencer.url

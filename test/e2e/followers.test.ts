@@ -10,6 +10,7 @@ import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { freePort, type Role, startRole } from '../../scripts/devnet/roles.ts'
 import { startL1 } from '../../scripts/devnet/stack.ts'
+import { workDir } from '../support/dir.ts'
 
 type BlockView = { readonly hash: string; readonly stateRoot: string; readonly number: string }
 
@@ -72,7 +73,7 @@ const peersOf = async ({ url }: Role): Promise<number> =>
   Number(await createRpc(url)<string>('net_peerCount'))
 
 t.test('followers keep in step through a partition', { timeout: 420_000 }, async (t) => {
-  const dir = t.testdir()
+  const dir = workDir(t)
   const { l1 } = await startL1(dir, { l1: 0, sequencer: 0, validator: 0 })
   t.teardown(() => l1.stop())
   const [inner, outer] = [await freePort(0), await freePort(0)]

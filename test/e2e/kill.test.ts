@@ -13,6 +13,7 @@ import { bridge, createRpc, until } from '../../scripts/devnet/economy.ts'
 import { freePort } from '../../scripts/devnet/roles.ts'
 import { startL1 } from '../../scripts/devnet/stack.ts'
 import { createWallet } from '../../scripts/devnet/wallet.ts'
+import { workDir } from '../support/dir.ts'
 import { Victim } from './kill/victim.ts'
 import { transact, Witness } from './kill/witness.ts'
 
@@ -27,7 +28,7 @@ const SENDERS = ['alice', 'bob', 'carol'] as const
 
 t.test(`${KILLS} kills, seed ${SEED}`, { timeout: 900_000 }, async (t) => {
   const random = mulberry32(SEED)
-  const dir = t.testdir()
+  const dir = workDir(t)
   const { l1, config } = await startL1(dir, { l1: 0, sequencer: 0, validator: 0 })
   t.teardown(() => l1.stop())
   const common = {

@@ -13,13 +13,14 @@ import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { freePort, type Role, restartRole, startRole } from '../../scripts/devnet/roles.ts'
 import { startL1, writeNetwork } from '../../scripts/devnet/stack.ts'
+import { workDir } from '../support/dir.ts'
 import { startSigner } from '../support/signer.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const POLLS_MAX = 300
 const POLL_MS = 100
 
-const dir = t.testdir()
+const dir = workDir(t)
 const path = (...names: string[]): string => join(dir, ...names)
 const { l1, config } = await startL1(dir, { l1: 0, sequencer: 0, validator: 0 })
 const signer = await startSigner(devnetAccount('sequencer').privateKey)

@@ -12,6 +12,7 @@ import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
 import { completionOf } from '../../scripts/commands/completion.ts'
 import { COMMANDS, overview } from '../../scripts/commands/index.ts'
+import { workDir } from '../support/dir.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -127,7 +128,7 @@ t.test('the version is that of package.json', async (t) => {
 })
 
 t.test('keys are made, listed, imported and exported, and nothing is overwritten', async (t) => {
-  const dir = t.testdir()
+  const dir = workDir(t)
   const env = { OPENLEDGER_PASSWORD: 'correct horse', OPENLEDGER_DATA_DIR: dir }
   const hex = `0x${'4b'.repeat(32)}`
   writeFileSync(join(dir, 'hex'), hex, { mode: 0o600 })

@@ -16,9 +16,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { encodeChainConfig } from '../../genesis/chain.ts'
 import { testConfig } from '../support/chain.ts'
+import { workDir } from '../support/dir.ts'
 
 const root = join(import.meta.dirname, '../..')
-const dir = t.testdir()
+const dir = workDir(t)
 const modules = join(dir, 'node_modules')
 const home = join(modules, 'openledger-node')
 

@@ -25,6 +25,7 @@ import { Registry } from '../../node/model/registry.ts'
 import { Store } from '../../node/store/store.ts'
 import { alice, bob, type Wallet } from './chain.ts'
 import { contribute as contributeRows, contributionOf, openDatanet, versionOf } from './datanet.ts'
+import { workDir } from './dir.ts'
 import { type Contract, carol, Economy, operator, provider } from './economy.ts'
 import { datanets, models } from './model.ts'
 
@@ -68,7 +69,7 @@ export type World = {
 }
 
 export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Promise<World> {
-  const dir = t.testdir()
+  const dir = workDir(t)
   for (const name of ['chain', 'store', 'content']) mkdirSync(join(dir, name))
   const economy = await Economy.open(join(dir, 'chain'))
   const base = await openBaseModel(BASE_DIR, 'f32')
