@@ -9,11 +9,15 @@
 import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
 import { type ChainConfig, type Economy, economyOf, GOVERNANCE_DEFAULTS } from './chain.ts'
 import {
+  AgentAccount,
+  AgentAccounts,
+  AgentBonds,
   DatanetRegistry,
   DatanetValidation,
   FeeVault,
   GasPriceOracle,
   GovernedOPEN,
+  IdentityRegistry,
   InferenceEscrow,
   JobRegistry,
   L1Block,
@@ -25,9 +29,11 @@ import {
   OpenTimelock,
   PayableWOPEN,
   ReceiptRegistry,
+  ReputationRegistry,
   RewardDistributor,
   SplitPolicy,
   Staking,
+  ValidationRegistry,
 } from './contracts.generated.ts'
 import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
 import { PREINSTALLS, type Preinstall } from './preinstalls.ts'
@@ -76,6 +82,7 @@ export function genesisAlloc(
     ...opPredeploys(config.l1Contracts.token ?? NO_TOKEN, economyOf(config)),
     ...payablePredeploys(economyOf(config)),
     ...openPredeploys(economyOf(config)),
+    ...agentPredeploys(),
     ...preinstalls(creationCodeOf),
   }
 }
@@ -150,6 +157,18 @@ function openPredeploys(economy: Economy): Record<Hex, AllocAccount> {
       epochSeconds + challengeSeconds,
     ]),
     [OPENLEDGER.modelFunding]: account(ModelFunding.deployedBytecode),
+  }
+}
+
+/** ERC-8004's registries, agents' accounts and bonds. */
+function agentPredeploys(): Record<Hex, AllocAccount> {
+  return {
+    [OPENLEDGER.identityRegistry]: constructed(IdentityRegistry.bytecode),
+    [OPENLEDGER.reputationRegistry]: account(ReputationRegistry.deployedBytecode),
+    [OPENLEDGER.validationRegistry]: account(ValidationRegistry.deployedBytecode),
+    [OPENLEDGER.agentAccounts]: account(AgentAccounts.deployedBytecode),
+    [OPENLEDGER.agentAccount]: account(AgentAccount.deployedBytecode),
+    [OPENLEDGER.agentBonds]: account(AgentBonds.deployedBytecode),
   }
 }
 

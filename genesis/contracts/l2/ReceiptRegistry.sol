@@ -125,6 +125,8 @@ contract ReceiptRegistry is Eip712 {
     /// @notice keccak256(abi.encode(payer, accounts, amounts)) as settlement booked them.
     mapping(bytes32 receiptHash => bytes32) public payoutsOf; // slot 2
     mapping(bytes32 receiptHash => Report) public reportOf; // slot 3
+    /// @notice A report on it was right, and its fee went back.
+    mapping(bytes32 receiptHash => bool) public isUpheld; // slot 4
 
     /// @notice Settles up to `SETTLEMENTS_MAX` receipts.
     function settle(Settlement[] calldata batch) external {
@@ -180,6 +182,7 @@ contract ReceiptRegistry is Eip712 {
         _checkPayouts(hash, payer, accounts, amounts);
         delete payoutsOf[hash];
         if (upheld) {
+            isUpheld[hash] = true;
             uint256 sum = 0;
             for (uint256 i = 0; i < amounts.length; ++i) {
                 sum += amounts[i];
