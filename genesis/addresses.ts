@@ -55,6 +55,8 @@ export const STANDARD = {
   /** The OP Stack's preinstall. */
   create2Helper: '0x13b0d85ccb8bf860b6b79af3029fca081ae9bef2',
   multicall3: '0xca11bde05977b3631167028862be2a173976ca11',
+  /** What clients of x402 sign for in scheme `upto`; our own code with the interface they know. */
+  x402UptoProxy: '0x4020a4f3b7b90cca423b9fabcc0ce57c6c240002',
 } as const
 
 /** EVM extensions of `precompiles/`. */

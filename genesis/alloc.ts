@@ -34,6 +34,7 @@ import {
   SplitPolicy,
   Staking,
   ValidationRegistry,
+  X402UptoProxy,
 } from './contracts.generated.ts'
 import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
 import { PREINSTALLS, type Preinstall } from './preinstalls.ts'
@@ -169,6 +170,7 @@ function agentPredeploys(): Record<Hex, AllocAccount> {
     [OPENLEDGER.agentAccounts]: account(AgentAccounts.deployedBytecode),
     [OPENLEDGER.agentAccount]: account(AgentAccount.deployedBytecode),
     [OPENLEDGER.agentBonds]: account(AgentBonds.deployedBytecode),
+    [STANDARD.x402UptoProxy]: account(X402UptoProxy.deployedBytecode),
   }
 }
 

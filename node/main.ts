@@ -57,6 +57,7 @@ import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { webHandler } from './web/route.ts'
+import { openX402 } from './x402/open.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -165,6 +166,7 @@ export async function createNode(
       base: models.library.base,
       account: provider.account,
     }))
+  const x402 = provider && openX402({ ...input, chain, account: provider.account })
   const checks = nodeChecks({
     options,
     store,
@@ -221,6 +223,7 @@ export async function createNode(
                 { prefix: '/v1/fine_tuning', handle: jobs.openai },
               ]
             : []),
+          ...(x402 ? [{ prefix: '/x402', handle: x402.handle }] : []),
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
