@@ -6,7 +6,7 @@
  *   submit -> record + queue -> worker ...................... -> trained -> chunks, complete -> done
  *             owner's pause / resume / cancel on chain -> wish --^
  */
-import { type Hex, toHex } from '../base/bytes.ts'
+import { type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
@@ -386,6 +386,7 @@ export class ModelFactory {
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
       const manifest = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
       for (const { file } of manifest.contributions) await share(file)
+      if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
     }
     for (const { adapter } of parents) {
       await share(adapter)

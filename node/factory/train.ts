@@ -22,6 +22,7 @@ import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type Checkpoint, trainAdapter } from './engine.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 import { mergeAdapters } from './merge.ts'
+import { multipliersOf, sumSketches, weighSketches } from './weigh.ts'
 
 export type TrainingProgress =
   | {
@@ -80,8 +81,6 @@ export type TrainingModules = {
   onCheckpoint?(checkpoint: Checkpoint): Promise<void>
   readonly signal?: AbortSignal | undefined
 }
-
-const MULTIPLIER_ONE = 1
 
 /** @throws NodeError when the manifest or the rows cannot be trained on. */
 export async function runTraining(
@@ -186,15 +185,16 @@ async function makeIndex(
   { content, onProgress, signal }: TrainingModules,
   { data, adapter }: { data: TrainingData; adapter: Adapter },
 ) {
-  const { k, damping, labelDraws } = manifest.attribution
-  const { owners, contributors, indexed: samples, contents } = data
+  const { k, damping, labelDraws, normCap } = manifest.attribution
+  const { owners, contributors, indexed: samples, contents, counted } = data
+  const count = contributors.length
   const built = await buildIndex(
     base.model,
     adapter,
     {
       samples,
       contributors: owners,
-      contributorCount: contributors.length,
+      contributorCount: count,
       k,
       damping,
       labelDraws,
@@ -204,13 +204,18 @@ async function makeIndex(
       onProgress?.({ phase: 'index', stage, step: done, steps: total }),
     signal,
   )
-  const { sketches, sums } = built
-  const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
+  const sketches = weighSketches(built.sketches, { k, counted, normCap })
+  const sums = sumSketches(sketches, { k, owners, count })
+  const multipliers = multipliersOf(owners, counted, count)
   const table = {
-    contributors: contributors.map((account) => ({ account, multiplier: MULTIPLIER_ONE })),
+    contributors: contributors.map((account, i) => ({
+      account,
+      multiplier: multipliers[i] as number,
+    })),
     k,
     sums,
   }
+  const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
   return { table, hashes: { artefactHash: await content.put(built.artefact), leavesRoot } }
 }
 

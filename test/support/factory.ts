@@ -10,6 +10,7 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { packVersion } from '../../node/datanet/version.ts'
 import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
@@ -182,7 +183,15 @@ async function contribute(economy: Economy, content: ContentStore): Promise<bigi
     parts.push({ contributor: wallet.address, rows: own, file })
   }
   const { manifest, rowsRoot: root, contributions } = packVersion(parts)
-  const version = { ...versionOf(root, contributions), manifestHash: await content.put(manifest) }
+  const groups = encodeGroups({
+    asOf: 0n,
+    rows: new GroupIndex().addRows(parts.flatMap(({ rows }) => rows)),
+  })
+  const version = {
+    ...versionOf(root, contributions),
+    manifestHash: await content.put(manifest),
+    groupsHash: await content.put(groups),
+  }
   await economy.send(operator, datanets, 'publish', [id, version])
   return id
 }
