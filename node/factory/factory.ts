@@ -21,7 +21,7 @@ import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, calibrate, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
-import { isFinished, type JobRecord, JobTable, unknownJob } from './job.ts'
+import { isFinished, type JobRecord, type JobResult, JobTable, unknownJob } from './job.ts'
 import { checkManifest, configHash, manifestHash, type TrainingManifest } from './manifest.ts'
 import { JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
 import { ensureBase, publishRows } from './publish.ts'
@@ -282,6 +282,7 @@ export class ModelFactory {
       await this.#fetchAdapter(result.adapterHash)
       await content.put(await fabric.objects.get(result.artefactHash))
       await content.put(await fabric.objects.get(result.report))
+      await this.#keepCorpus(result)
       const last = job.checkpoints.at(-1)
       if (last) await chain.checkpoint(id, last)
       for (const [i, hash] of result.chunks.entries()) {
@@ -308,6 +309,14 @@ export class ModelFactory {
         : null,
     )
     log.info('job done', { id, model: after.modelId, name: manifest.name })
+  }
+
+  /** To serve it; its record is also a chunk on chain. */
+  async #keepCorpus({ corpusArtefact, corpusHash }: JobResult): Promise<void> {
+    const { content, fabric } = this.#modules
+    if (corpusHash === ZERO_HASH) return
+    for (const hash of [corpusArtefact, corpusHash])
+      await content.put(await fabric.objects.get(hash))
   }
 
   async #progress(id: Hex, step: number, steps: number): Promise<void> {

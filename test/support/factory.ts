@@ -55,6 +55,7 @@ function speech(speaker: number, i: number): string {
 }
 
 export type World = {
+  readonly dir: string
   readonly economy: Economy
   readonly base: BaseModel
   readonly content: ContentStore
@@ -103,6 +104,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const datanet = await contribute(economy, content)
   await economy.send(operator, models, 'registerBase', [base.hash, base.name, 'Apache-2.0'])
   return {
+    dir,
     economy,
     base,
     content,
