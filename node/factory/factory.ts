@@ -22,7 +22,13 @@ import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, calibrate, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
 import { isFinished, type JobRecord, type JobResult, JobTable, unknownJob } from './job.ts'
-import { checkManifest, configHash, manifestHash, type TrainingManifest } from './manifest.ts'
+import {
+  checkManifest,
+  configHash,
+  encodeManifest,
+  manifestHash,
+  type TrainingManifest,
+} from './manifest.ts'
 import { JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
 import { ensureBase, publishRows } from './publish.ts'
 import { checkMachine } from './train.ts'
@@ -384,17 +390,19 @@ export class ModelFactory {
     return job
   }
 
-  /** Rows, and the parents' adapters, to where workers can read them. */
-  async #share({ datanets, inherited, evaluation, parents }: TrainingManifest): Promise<void> {
+  /** Rows, and the parents' adapters, to where workers can read them; the manifest to where validators can. */
+  async #share(manifest: TrainingManifest): Promise<void> {
+    const { datanets, inherited, evaluation, parents } = manifest
     const { content, fabric, read } = this.#modules
+    await content.put(encodeManifest(manifest))
     const share = async (hash: Hex): Promise<Uint8Array> => {
       const bytes = await read(hash)
       if (!(await fabric.objects.has(hash))) await fabric.objects.put(bytes)
       return bytes
     }
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
-      const manifest = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
-      for (const { file } of manifest.contributions) await share(file)
+      const held = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
+      for (const { file } of held.contributions) await share(file)
       if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
     }
     for (const { adapter } of parents) {

@@ -7,8 +7,8 @@
  *   measured on   the held-out part and evaluation.datanets
  */
 import { SKETCH_ENTRIES_MAX, SPAN_TOKENS_MAX } from '../../genesis/limits.ts'
-import type { Hex } from '../base/bytes.ts'
-import { canonicalHash, type Json } from '../base/canonical.ts'
+import { type Hex, keccakHex, utf8 } from '../base/bytes.ts'
+import { canonicalHash, canonicalJson, type Json } from '../base/canonical.ts'
 import { userError } from '../base/errors.ts'
 import { PURPOSES } from '../datanet/licence.ts'
 
@@ -122,8 +122,13 @@ const DATANETS_MAX = 16
 const NAME_BYTES_MAX = 128
 export const HASH: RegExp = /^0x[0-9a-f]{64}$/
 
+/** The bytes that are its content. */
+export function encodeManifest(manifest: TrainingManifest): Uint8Array {
+  return utf8(canonicalJson(manifest as unknown as Json))
+}
+
 export function manifestHash(manifest: TrainingManifest): Hex {
-  return canonicalHash(manifest as unknown as Json)
+  return keccakHex(encodeManifest(manifest))
 }
 
 /** What JobRegistry keeps of the settings. */

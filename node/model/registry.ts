@@ -257,6 +257,11 @@ export class Registry {
     return { accounts: accounts.map(lower), indices, weights, amounts, attributionRoot }
   }
 
+  /** How a policy mixes the channels, parts of 10,000. */
+  channelsOf(policyId: number): Promise<Channels> {
+    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId])
+  }
+
   /** The four shares of a fee under a policy, wei. */
   splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
     return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
