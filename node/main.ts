@@ -123,7 +123,7 @@ export async function createNode(
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = await ReceiptLedger.open(chain, store)
+  const ledger = await ReceiptLedger.open(chain, store, log)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
@@ -204,7 +204,6 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
-            chain,
             models,
             factory: jobs?.factory ?? null,
             ledger,

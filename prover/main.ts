@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeVerdict, type VerdictRecord } from '../node/attribution/ledger.ts'
-import { type SettledReceipt, settledReceipts } from '../node/attribution/settled.ts'
+import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
@@ -217,11 +217,11 @@ export class Prover {
   }
 
   async #verifyReceipts(block: Block): Promise<void> {
-    const { chain, config, ledger } = this.#node
-    const receipts = chain.receipts(block.hash) ?? []
-    for (const settled of settledReceipts(block, receipts, config.l2ChainId)) {
-      if (await ledger.verdict(settled.hash)) continue
-      await this.#verify(settled)
+    const { chain, ledger } = this.#node
+    const { settled } = await findSettled(chain, block, chain.receipts(block.hash) ?? [])
+    for (const one of settled) {
+      if (await ledger.verdict(one.hash)) continue
+      await this.#verify(one)
     }
   }
 

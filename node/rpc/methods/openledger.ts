@@ -7,7 +7,6 @@ import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
-import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
 import { jobView } from '../../factory/view.ts'
@@ -23,7 +22,6 @@ import { orNull, plain } from './plain.ts'
 
 export type OpenledgerServices = {
   readonly role: string
-  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   readonly models: ModelServices
   /** null where no jobs run. */
   readonly factory: ModelFactory | null
@@ -49,7 +47,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
     ...jobMethods(factory),
     ...receiptMethods(services),
     ...openledgerSubscribeMethods({
-      chain: services.chain,
+      ledger: services.ledger,
       onJob: factory && ((listener) => factory.on(listener)),
       receiptView,
       jobView: (job) => plain(jobView(job)),
