@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ReceiptLedger } from '../../node/attribution/ledger.ts'
-import { silentLog } from '../../node/base/log.ts'
 import { fromHex, type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
 import {
   attributesAfter,
   CHAIN_ID,

@@ -7,6 +7,7 @@ import type { Hex } from '../../base/bytes.ts'
 import { RPC, RpcError } from '../errors.ts'
 import { type Json, method, type RpcMethods, type ValueType } from '../method.ts'
 import { bad, hash, optional, required, schemas } from '../params.ts'
+import { peers } from '../results/openledger.ts'
 
 export type AdminPeer = { readonly id: string; readonly address: string; readonly score?: number }
 
@@ -75,7 +76,7 @@ export function adminMethods(actions: AdminActions): RpcMethods {
     admin_peers: method({
       summary: 'Connected peers',
       params: [],
-      result: schemas.array,
+      result: peers,
       handler: () => (actions.peers?.() ?? []).map((peer) => ({ ...peer })),
     }),
     admin_addPeer: method({

@@ -8,7 +8,9 @@ import { proveShare } from '../../attribution/share-proof.ts'
 import { userError } from '../../base/errors.ts'
 import type { Registry } from '../../model/registry.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, count, hash, required, schemas } from '../params.ts'
+import { address, count, hash, required } from '../params.ts'
+import * as shapes from '../results/openledger.ts'
+import { nullable } from '../results/shape.ts'
 
 export type AttributionServices = {
   readonly ledger: ReceiptLedger
@@ -28,7 +30,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "A contributor's share of a receipt with the path to its attribution root; null when it has none",
       params: [required('receiptHash', hash), required('account', address)],
-      result: schemas.object,
+      result: nullable(shapes.attributionProof),
       handler: async (_context, [receiptHash, account]) => {
         const settled = await find(receiptHash)
         const proof = proveShare(settled.contributors, account)
@@ -39,7 +41,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "A receipt's attribution and payouts again, from the state of the block that settled it",
       params: [required('receiptHash', hash)],
-      result: schemas.object,
+      result: shapes.receiptCheck,
       handler: async (_context, [receiptHash]) => {
         const settled = await find(receiptHash)
         const { receipt, contributors, shares, block } = settled
@@ -61,7 +63,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
     openledger_simulateSplit: method({
       summary: 'What a settled receipt would pay under another policy, wei; nothing changes',
       params: [required('receiptHash', hash), required('policyId', count)],
-      result: schemas.object,
+      result: shapes.simulatedSplit,
       handler: async (_context, [receiptHash, policyId]): Promise<JsonObject> => {
         const settled = await find(receiptHash)
         const shares = await registry.splitOf(policyId, settled.receipt.fee)

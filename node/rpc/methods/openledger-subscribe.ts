@@ -9,7 +9,8 @@ import type { Hex } from '../../base/bytes.ts'
 import type { JobRecord } from '../../factory/job.ts'
 import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, type RpcMethods, sessionMethod } from '../method.ts'
-import { address, oneOf, optional, required, schemas } from '../params.ts'
+import { address, oneOf, optional, required } from '../params.ts'
+import { filterId } from './logs.ts'
 import { unsubscribe } from './subscribe.ts'
 
 const KINDS = ['receipts', 'rewards', 'jobs'] as const
@@ -30,7 +31,7 @@ export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMet
       summary:
         'Pushes settled receipts, the rewards they pay to one account, or training jobs to this connection',
       params: [required('kind', oneOf(KINDS)), optional('account', address, undefined)],
-      result: schemas.data,
+      result: filterId.schema,
       handler: (_context, [kind, account], session) => {
         if (kind === 'rewards' && !account) {
           throw invalidParams('missing argument 1 (account): rewards are those of one account')

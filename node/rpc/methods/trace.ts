@@ -22,8 +22,8 @@ import {
   LATEST,
   optional,
   required,
-  schemas,
 } from '../params.ts'
+import { blockTrace, trace } from '../results/trace.ts'
 import { checked, failureOf } from './call.ts'
 
 type TraceConfig = {
@@ -114,7 +114,7 @@ export const traceMethods: RpcMethods = {
   debug_traceTransaction: method({
     summary: 'Runs a mined transaction again under a tracer',
     params: [required('transactionHash', hash), config],
-    result: schemas.object,
+    result: trace,
     cost: COST.replay,
     handler: async (context, [txHash, given]) => {
       const place = context.chain.transaction(txHash)
@@ -126,7 +126,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlockByNumber: method({
     summary: 'Runs a block again, each transaction under a tracer of its own',
     params: [required('block', blockNumber), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [id, given]) => {
       const found = mustFindBlock(context.chain, id, RPC.server)
@@ -136,7 +136,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlockByHash: method({
     summary: 'Runs a block again, each transaction under a tracer of its own',
     params: [required('blockHash', hash), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [blockHash, given]) => {
       const found = context.chain.blockByHash(blockHash)
@@ -147,7 +147,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlock: method({
     summary: 'Runs a block given as RLP on its parent, each transaction under a tracer of its own',
     params: [required('blockRlp', bytes), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [rlp, given]) => {
       const decoded = decodedBlock(rlp)
@@ -168,7 +168,7 @@ export const traceMethods: RpcMethods = {
       optional('block', block, LATEST),
       optional('config', traceCallConfig, NO_CALL_CONFIG),
     ],
-    result: schemas.object,
+    result: trace,
     cost: COST.replay,
     handler: async (context, [request, id, given]) => {
       if (id.kind === 'tag' && id.tag === 'pending') {
