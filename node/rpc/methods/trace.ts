@@ -2,16 +2,24 @@
 import { decodeEthereumBlock } from '../../chain/block.ts'
 import type { BlockOverrides, StateOverrides } from '../../chain/overrides.ts'
 import { RlpError } from '../../chain/rlp.ts'
+import type { WorldState } from '../../chain/state.ts'
 import type { EthereumBlock } from '../../chain/types.ts'
 import { createTracer } from '../../trace/index.ts'
-import { type TxTrace, traceBlock, traceCall } from '../../trace/replay.ts'
+import { stateBefore, type TxTrace, traceBlock, traceCall } from '../../trace/replay.ts'
 import { type Budget, type Tracer, TracerConfigError } from '../../trace/tracer.ts'
 import { mustFindBlock } from '../blocks.ts'
 import { call, callBlockOverrides, stateOverrides } from '../call-object.ts'
 import type { RpcContext } from '../context.ts'
 import { invalidParams, RPC, RpcError } from '../errors.ts'
 import { deadline } from '../limits.ts'
-import { COST, type Json, method, type RpcMethods, type ValueType } from '../method.ts'
+import {
+  COST,
+  type Json,
+  type JsonObject,
+  method,
+  type RpcMethods,
+  type ValueType,
+} from '../method.ts'
 import {
   bad,
   block,
@@ -83,7 +91,15 @@ const traceConfig: ValueType<TraceConfig> = {
 }
 
 const traceCallConfig: ValueType<TraceCallConfig> = {
-  schema: traceConfig.schema,
+  schema: {
+    ...traceConfig.schema,
+    properties: {
+      ...(traceConfig.schema.properties as JsonObject),
+      stateOverrides: stateOverrides.schema,
+      blockOverrides: callBlockOverrides.schema,
+      txIndex: index.schema,
+    },
+  },
   parse: (value) => {
     const base = traceConfig.parse(value)
     const own = <T>(name: string, type: ValueType<T>): T | undefined => {
@@ -162,7 +178,8 @@ export const traceMethods: RpcMethods = {
     },
   }),
   debug_traceCall: method({
-    summary: 'Runs a message call on the state after a block under a tracer',
+    summary:
+      'Runs a message call on the state after a block, or before its transaction txIndex, under a tracer',
     params: [
       required('transaction', call),
       optional('block', block, LATEST),
@@ -177,16 +194,17 @@ export const traceMethods: RpcMethods = {
           'tracing on top of pending is not supported: use latest with overrides',
         )
       }
-      if (given.txIndex !== undefined) {
-        throw invalidParams('txIndex is not supported: name the block before, with overrides')
-      }
       const found = mustFindBlock(context.chain, id, RPC.server)
+      const tick = timeLimit(context, given)
+      const { txIndex } = given
+      const start = txIndex === undefined ? null : await within(context, { found, txIndex, tick })
       const { call: done, result } = await reported(() =>
         traceCall(context.chain.stateAt(found.header), checked(context, request), {
           tracer: tracerOf(context, given)(),
-          tick: timeLimit(context, given),
+          tick,
           ...(given.state ? { state: given.state } : {}),
           ...(given.block ? { block: given.block } : {}),
+          ...(start ? { start } : {}),
         }),
       )
       if (done.error?.kind === 'refused') throw failureOf(done)
@@ -213,6 +231,24 @@ async function tracesOf(
     tick,
   }
   return reported(() => traceBlock(target, tracerOf(context, given), only))
+}
+
+/** The state in front of a block's transaction, as geth has it. */
+async function within(
+  { chain }: RpcContext,
+  args: { found: EthereumBlock; txIndex: number; tick: () => void },
+): Promise<WorldState> {
+  const { found, txIndex, tick } = args
+  if (found.header.number === chain.genesis.header.number) {
+    throw new RpcError(RPC.server, 'no transaction in genesis: leave out txIndex')
+  }
+  const state = await stateBefore({ block: found, replay: chain.replay.bind(chain), tick }, txIndex)
+  if (state) return state
+  const { length } = found.transactions
+  throw new RpcError(
+    RPC.server,
+    `transaction index ${txIndex} out of range for block ${found.hash}: it has ${length}, counted from 0`,
+  )
 }
 
 /** Makes tracers that share the request's budget. */

@@ -95,6 +95,36 @@ t.test('a call is traced with overrides, and one that cannot run is refused', as
   await t.rejects(ask('debug_traceCall', {}, 'pending'), { message: /pending is not supported/ })
 })
 
+t.test('a call is traced on the state within a block, overrides on top of it', async (t) => {
+  const { node, ask } = await open(t)
+  node.pool.add(signedTx(alice, { value: 7n }))
+  node.pool.add(signedTx(alice, { value: 5n, nonce: 1n }))
+  const { block } = await node.seal()
+  const before = node.chain.stateAt(block.header.parentHash).account(bob.address)?.balance ?? 0n
+  // PUSH20 bob BALANCE PUSH0 MSTORE NUMBER PUSH1 32 MSTORE PUSH1 64 PUSH0 RETURN
+  const at: Hex = `0x${'a1'.repeat(20)}`
+  const code = `0x73${bob.address.slice(2)}315f524360205260405ff3`
+  const seen = async (config: object, id = 'latest') => {
+    const given = { stateOverrides: { [at]: { code } }, ...config, tracer: 'callTracer' }
+    const { output } = (await ask('debug_traceCall', { to: at }, id, given)) as { output: Hex }
+    return [BigInt(output.slice(0, 66)) - before, BigInt(`0x${output.slice(66)}`)]
+  }
+  const { number } = block.header
+  t.same(await seen({ txIndex: '0x0' }), [0n, number], 'before the L1 attributes')
+  t.same(await seen({ txIndex: '0x1' }), [0n, number])
+  t.same(await seen({ txIndex: '0x2' }), [7n, number])
+  t.same(await seen({}), [12n, number], 'after the block')
+  t.same(await seen({ txIndex: '0x2', blockOverrides: { number: '0x63' } }), [7n, 0x63n])
+  const balance = `0x${(before + 1n).toString(16)}`
+  const stateOverrides = { [at]: { code }, [bob.address]: { balance } }
+  t.same(await seen({ txIndex: '0x2', stateOverrides }), [1n, number])
+  await t.rejects(seen({ txIndex: '0x3' }), {
+    code: -32000,
+    message: /transaction index 3 out of range for block 0x.*: it has 3/,
+  })
+  await t.rejects(seen({ txIndex: '0x0' }, 'earliest'), { message: /no transaction in genesis/ })
+})
+
 const LOOPING = { stateOverrides: { [bob.address]: { code: '0x5b5f56' } } }
 
 t.test('a trace that grows too large names the limit that ended it', async (t) => {
