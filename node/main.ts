@@ -182,6 +182,8 @@ export async function createNode(
       await p2p.connect(address)
     },
     disconnectPeer: (id) => p2p.disconnect(id),
+    resetDerivation: (layer, number) =>
+      pipeline.restartFrom(layer === 'l1' ? { l1: number } : { l2: number }),
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]

@@ -323,3 +323,5 @@ export const postedBatch: JsonSchema = openShape({
   from: integer,
   to: integer,
 })
+
+export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })

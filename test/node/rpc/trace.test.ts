@@ -3,6 +3,7 @@ import t from 'tap'
 import { OP } from '../../../genesis/addresses.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { toHex } from '../../../node/base/bytes.ts'
+import { userError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { encodeBlock } from '../../../node/chain/block.ts'
 import { txHash } from '../../../node/chain/tx.ts'
@@ -230,6 +231,8 @@ t.test('the safe head at an L1 block is the newest known, or said not to be', as
   await t.rejects(ask('optimism_safeHeadAtL1Block', '0x8'), { code: -32001 })
 })
 
+const HASH: Hex = `0x${'44'.repeat(32)}`
+
 t.test('the operator’s methods act, and what the node has no part for is refused', async (t) => {
   const { node } = await open(t)
   const context = createContext({}, { chain: node.chain, log: silentLog })
@@ -239,6 +242,15 @@ t.test('the operator’s methods act, and what the node has no part for is refus
     adminMethods({
       isSequencing: () => true,
       connectPeer: async (address) => void dialled.push(address),
+      resetDerivation: async (layer, number) => {
+        if (layer === 'l2')
+          throw userError('not-derived', 'derivation is at L2 block 4, not yet at 9')
+        const place = (at: bigint) => ({
+          l1: { hash: HASH, number: at },
+          safe: { hash: HASH, number: 2n },
+        })
+        return { from: place(number), was: place(12n) }
+      },
     }),
   )
   const ask = async (method: string, ...params: unknown[]) => {
@@ -248,6 +260,14 @@ t.test('the operator’s methods act, and what the node has no part for is refus
   t.match(await ask('admin_sequencerActive'), { result: true })
   t.match(await ask('admin_addPeer', '/ip4/127.0.0.1/tcp/1'), { result: true })
   t.match(await ask('admin_addPeer', ''), { error: { code: -32602 } })
+  t.match(await ask('admin_resetDerivation', 'l1', 7), {
+    result: {
+      from: { l1: { number: 7, hash: HASH } },
+      message: /^L1 blocks 8 to 12 are read again; the safe head went from 2 to 2/,
+    },
+  })
+  t.match(await ask('admin_resetDerivation', 'l2', 9), { error: { message: /not yet at 9/ } })
+  t.match(await ask('admin_resetDerivation', 'l3', 9), { error: { code: -32602 } })
   t.same(dialled, ['/ip4/127.0.0.1/tcp/1'])
   t.match(await ask('admin_stopSequencer'), {
     error: { code: -32002, message: /needs a sequencer/ },
