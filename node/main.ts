@@ -11,6 +11,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
+import { askService } from './agents/ask.ts'
+import { AgentDirectory } from './agents/directory.ts'
+import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
@@ -168,6 +171,19 @@ export async function createNode(
       account: provider.account,
     }))
   const x402 = provider && openX402({ ...input, chain, account: provider.account })
+  const agents = openAgentDoors(
+    {
+      version: VERSION,
+      registry: models.registry,
+      directory: new AgentDirectory(chain),
+      ask: askService(provider?.service ?? null),
+      attribution: async (receipt) => {
+        await ledger.settled()
+        return ledger.get(receipt)
+      },
+    },
+    log,
+  )
   const checks = nodeChecks({
     options,
     store,
@@ -233,6 +249,7 @@ export async function createNode(
                 { prefix: '/v1/fine_tuning', handle: jobs.openai },
               ]
             : []),
+          ...agents.routes,
           ...(x402 ? [{ prefix: '/x402', handle: x402.handle }] : []),
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
@@ -281,6 +298,7 @@ export async function createNode(
     },
     stop: async () => {
       await doors.close()
+      await agents.close()
       await rpc?.close()
       await threads?.close()
       await jobs?.stop()
