@@ -59,6 +59,17 @@ export class ModelLibrary {
   readonly #log: Log
   /** Insertion order is order of use. */
   readonly #loaded = new Map<Hex, Promise<LoadedModel>>()
+  /** Adapters in memory at once. */
+  get adaptersMax(): number {
+    return this.#options.adaptersMax
+  }
+
+  /** The vector of a text by the base; few at once, because each takes all threads. */
+  embed(ids: readonly number[]): Promise<Float32Array> {
+    checkFits(this.base.model, { prompt: ids, sampler: { maxTokens: 0 } })
+    return this.#sketches.run(() => this.base.model.embed(Uint32Array.from(ids)))
+  }
+
   /** Where adapters are laid out, each in a directory named by its content hash. */
   get cacheDir(): string {
     return this.#options.cacheDir

@@ -1,6 +1,6 @@
 /**
  * The OpenAI-compatible door: `/v1/models`, `/v1/completions`, `/v1/chat/completions`, plain or as server-sent events,
- * and vLLM's `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`. How a request is paid: `node/model/paying/`; one
+ * `/v1/embeddings`, and vLLM's `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`. How a request is paid: `node/model/paying/`; one
  * that is not is answered with 402 and what to do.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts'
 import { type Body, isLocal, readJson, sendError, sendJson } from '../model/openai-http.ts'
 import type { Asking, InferenceService } from '../model/serve.ts'
 import { loadAdapter, unloadAdapter } from './adapters.ts'
+import { embeddings } from './embeddings.ts'
 import { invalid } from './fields.ts'
 import { listModels, retrieveModel } from './models.ts'
 import { OPENAI_DEFAULTS, type OpenAiOptions, questionOf } from './question.ts'
@@ -61,6 +62,12 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   },
   '/v1/completions': { POST: (request) => complete(request, false) },
   '/v1/chat/completions': { POST: (request) => complete(request, true) },
+  '/v1/embeddings': {
+    POST: async ({ req, res, modules, options }) => {
+      const body = await readJson(req, options.bodyBytesMax)
+      sendJson(res, 200, await embeddings(body, modules.service, isLocal(req)))
+    },
+  },
   '/v1/load_lora_adapter': { POST: (request) => operate(request, loadAdapter) },
   '/v1/unload_lora_adapter': { POST: (request) => operate(request, unloadAdapter) },
 }

@@ -213,6 +213,27 @@ t.test('the unmodified SDK lists, asks, streams and is refused in the form it kn
     },
   )
 
+  await t.test('embeddings are those of the base, to the bit the same each time', async (t) => {
+    const input = ['The harvest', 'The navy', 'The harvest']
+    const { data, usage } = await client.embeddings.create({ model: base.name, input })
+    t.equal(data[0]?.embedding.length, base.model.config.hidden_size)
+    t.same(data[0]?.embedding, data[2]?.embedding)
+    t.notSame(data[0]?.embedding, data[1]?.embedding)
+    const ids = input.map((text) => [...base.model.encode(text)])
+    t.equal(usage.prompt_tokens, ids.flat().length)
+    const form = { model: base.name, encoding_format: 'float' as const }
+    const byIds = await client.embeddings.create({ ...form, input: ids })
+    t.same(byIds.data[0]?.embedding, data[0]?.embedding, 'by ids, and as numbers')
+    const length = data[0]?.embedding.reduce((sum, x) => sum + x * x, 0) ?? 0
+    t.ok(Math.abs(length - 1) < 1e-5)
+    const adapter = client.embeddings.create({ model: 'tiny', input })
+    t.match(await refused(t, adapter), { status: 404, param: 'model' })
+    t.match(await refused(t, client.embeddings.create({ ...form, input, dimensions: 3 })), {
+      status: 400,
+      param: 'dimensions',
+    })
+  })
+
   await t.test('what was served is counted', async (t) => {
     const { totals } = service
     t.ok(totals.answers > 5 && totals.tokensOut > totals.answers)
