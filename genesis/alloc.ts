@@ -28,6 +28,7 @@ import {
   OpenSupply,
   OpenTimelock,
   PayableWOPEN,
+  ProviderRegistry,
   ReceiptRegistry,
   ReputationRegistry,
   RewardDistributor,
@@ -127,6 +128,7 @@ function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
     [OPENLEDGER.datanetValidation]: account(DatanetValidation.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
     [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
+    [OPENLEDGER.providerRegistry]: account(ProviderRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
     [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
     [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [

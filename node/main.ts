@@ -39,13 +39,13 @@ import { L1Reader } from './l1/reader.ts'
 import { judgeTransaction } from './mempool/gossip.ts'
 import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
-import { createOpenAiHandler } from './model/openai.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
 import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
 import { type Check, nodeChecks } from './monitor/health.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { healthHandler } from './monitor/server.ts'
 import { watchNode } from './monitor/watch.ts'
+import { createOpenAiHandler } from './openai/route.ts'
 import type { NodeOptions, Role } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
@@ -170,7 +170,17 @@ export async function createNode(
       base: models.library.base,
       account: provider.account,
     }))
-  const x402 = provider && openX402({ ...input, chain, account: provider.account })
+  const x402 =
+    provider && options.providerKey
+      ? openX402({
+          ...input,
+          chain,
+          registry: models.registry,
+          service: provider.service,
+          account: provider.account,
+          providerKey: parsePrivateKey(options.providerKey),
+        })
+      : null
   const agents = openAgentDoors(
     {
       version: VERSION,

@@ -1,5 +1,6 @@
 /** Who calls: from where, and what it brings to pay with. */
 import type { IncomingMessage } from 'node:http'
+import { isLocal } from '../model/openai-http.ts'
 import type { Visitor } from './types.ts'
 
 const PAYMENT_HEADERS = ['payment-signature', 'x-openledger-payment', 'x-openledger-payer']
@@ -16,10 +17,4 @@ export function visitorOf(req: IncomingMessage): Visitor {
 export function isForeign({ headers }: IncomingMessage): boolean {
   const { origin, host } = headers
   return origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`
-}
-
-function isLocal(req: IncomingMessage): boolean {
-  const from = req.socket.remoteAddress ?? ''
-  const isProxied = req.headers['x-forwarded-for'] ?? req.headers.forwarded
-  return /^(::ffff:)?127\.|^::1$/.test(from) && isProxied === undefined && !isForeign(req)
 }

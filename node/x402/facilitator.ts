@@ -242,7 +242,7 @@ export class Facilitator {
     const { account, log } = this.#modules
     const { contract, functionName, args } = order.call(amount)
     const transaction = await account.send(contract, functionName, args)
-    const status = await this.#included(transaction)
+    const status = await this.included(transaction)
     if (status !== 1)
       throw new NodeError('x402-reverted', 'user', `the payment ${transaction} reverted`)
     log.info('x402 payment settled', {
@@ -255,7 +255,8 @@ export class Facilitator {
     return transaction
   }
 
-  #included(transaction: Hex): Promise<number> {
+  /** The status of a transaction once it is in a block. @throws NodeError `x402-not-included` */
+  included(transaction: Hex): Promise<number> {
     const { chain } = this.#modules
     const { inclusionMs } = this.#options
     const look = (): number | null => {

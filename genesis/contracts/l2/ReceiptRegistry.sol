@@ -31,7 +31,8 @@ contract ReceiptRegistry is Eip712 {
     struct Settlement {
         InferenceReceipt receipt;
         bytes providerSignature;
-        /// The payer's voucher for this provider.
+        /// Zero, or the payer's session key that signed the voucher for this provider.
+        address session;
         uint256 cumulative;
         bytes payerSignature;
         /// int8 entries.
@@ -235,10 +236,14 @@ contract ReceiptRegistry is Eip712 {
         ModelRegistry.Terms memory terms = MODELS.termsOf(receipt.modelId);
         _check(settlement, terms, hash);
         ESCROW.charge(
-            receipt.payer,
-            receipt.provider,
-            settlement.cumulative,
-            settlement.payerSignature,
+            InferenceEscrow.Voucher(
+                receipt.payer,
+                settlement.session,
+                receipt.provider,
+                settlement.cumulative,
+                settlement.payerSignature
+            ),
+            receipt.modelId,
             receipt.fee
         );
         emit ReceiptSettled(hash, receipt.modelId, receipt.payer, receipt.provider, receipt.fee);

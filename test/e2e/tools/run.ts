@@ -131,8 +131,7 @@ try {
   const { url } = live.nodes.sequencer
   const rpc = createRpc(url)
   const question = { model: MODEL, prompt: 'The people of the United States', maxTokens: 8 }
-  const provider = devnetAccount('provider').address
-  const answer = await ask(question, { url, payer: live.wallet('alice'), provider, rpc })
+  const answer = await ask(question, { url, payer: live.wallet('alice'), rpc })
   const setup = JSON.stringify({
     url,
     question,
