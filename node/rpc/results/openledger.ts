@@ -265,6 +265,61 @@ export const attributionProof: JsonSchema = openShape({
   path: listOf(shape({ hash, sum: decimal })),
 })
 
+const spanOwner: JsonSchema = shape({
+  datanet: decimal,
+  version: integer,
+  row: integer,
+  contributor: address,
+  index: integer,
+  rowHash: hash,
+  claim: integer,
+  score: integer,
+  weight: fraction,
+})
+
+export const attribution: JsonSchema = shape({
+  receiptHash: hash,
+  modelId: hash,
+  policyId: integer,
+  channels: shape({ gradient: integer, span: integer, retrieval: integer }),
+  tokensOut: integer,
+  text,
+  pieces: listOf(
+    shape({
+      text,
+      from: integer,
+      to: integer,
+      tokens: listOf(integer),
+      owners: listOf(spanOwner),
+    }),
+  ),
+  contributors: listOf(
+    shape({
+      account: address,
+      index: integer,
+      weight: decimal,
+      gradient: decimal,
+      span: decimal,
+      amount: decimal,
+    }),
+  ),
+})
+
+export const spanProof: JsonSchema = shape({
+  receiptHash: hash,
+  claim: shape({
+    kind: words('span'),
+    contributor: integer,
+    row: integer,
+    start: integer,
+    length: integer,
+    score: integer,
+  }),
+  corpus: hash,
+  to: address,
+  data,
+})
+
 export const receiptCheck: JsonSchema = openShape({
   receiptHash: hash,
   ok: flag,
