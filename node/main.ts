@@ -126,7 +126,7 @@ export async function createNode(
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = await ReceiptLedger.open(chain, store)
+  const ledger = await ReceiptLedger.open(chain, store, log)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
@@ -198,6 +198,8 @@ export async function createNode(
       await p2p.connect(address)
     },
     disconnectPeer: (id) => p2p.disconnect(id),
+    resetDerivation: (layer, number) =>
+      pipeline.restartFrom(layer === 'l1' ? { l1: number } : { l2: number }),
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
@@ -228,7 +230,6 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
-            chain,
             models,
             factory: jobs?.factory ?? null,
             ledger,

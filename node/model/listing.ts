@@ -1,7 +1,7 @@
 /**
  * This node's own entry in ProviderRegistry, kept as things stand: listed when it is not, changed when the terms have
- * changed, renewed twice a day. The bond is the operator's to make (`Staking.open(0, commission)`); without it the registry
- * refuses, which is logged, and tried again.
+ * changed, renewed twice a day. The bond is the operator's to make (`Staking.open(0, commission)`); until it is there, nothing
+ * is sent.
  */
 import type { Log } from '../base/log.ts'
 import { Loop } from '../base/loop.ts'
@@ -12,7 +12,7 @@ export type ListingTerms = Omit<ProviderRecord, 'address' | 'renewedAt'>
 
 export type ListingModules = {
   readonly account: Pick<NodeAccount, 'address' | 'send'>
-  readonly registry: Pick<Registry, 'providers'>
+  readonly registry: Pick<Registry, 'providers' | 'providerBond'>
   readonly log: Log
   terms(): ListingTerms
   /** Unix seconds. */
@@ -20,14 +20,17 @@ export type ListingModules = {
 }
 
 const RENEW_SECONDS = 43_200n
-const LOOP = { pollMs: 60_000, retryMs: 5_000, retryMsMax: 600_000 }
+const LOOP = { pollMs: 5_000, retryMs: 5_000, retryMsMax: 600_000 }
+/** ProviderRegistry.BOND_MIN */
+const BOND_MIN_WEI = 100n * 10n ** 18n
 /** After a transaction was sent, looks before it is sent again. */
-const LOOKS_MAX = 2
+const LOOKS_MAX = 12
 
 export class Listing {
   readonly #modules: ListingModules
   readonly #loop: Loop
   #looks = 0
+  #told = false
 
   constructor(modules: ListingModules) {
     this.#modules = modules
@@ -44,7 +47,14 @@ export class Listing {
   }
 
   async #turn(): Promise<boolean> {
-    const { account, log } = this.#modules
+    const { account, registry, log } = this.#modules
+    const bond = await registry.providerBond(account.address)
+    if (bond < BOND_MIN_WEI) {
+      if (!this.#told)
+        log.warn('not listed as a provider: bond 100 OPEN in Staking first', { bond })
+      this.#told = true
+      return false
+    }
     if (this.#looks > 0) this.#looks--
     const due = this.#looks > 0 ? null : await this.#due()
     if (due === null) return false

@@ -19,6 +19,7 @@ import {
 import type { Channels } from '../../precompiles/mix.ts'
 import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import type { Licence } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
@@ -34,6 +35,8 @@ export type ModelRecord = Rates & {
   readonly artefactHash: Hex
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
+  /** Record of the corpus of the verbatim channel; zero when there is none. */
+  readonly corpusHash: Hex
   readonly datanetIds: readonly bigint[]
   /** In the same order. */
   readonly versions: readonly number[]
@@ -254,6 +257,12 @@ export class Registry {
     return { balance: await balance, charged, session: { ...limits, models } }
   }
 
+  /** wei of its own that a provider has bonded. */
+  async providerBond(provider: Hex): Promise<bigint> {
+    const [own] = await this.#read<[bigint, bigint]>(CONTRACTS.staking, 'bondOf', [0, provider])
+    return own
+  }
+
   /** Listings that are renewed and bonded, at most PROVIDERS_READ_MAX. */
   async providers(): Promise<ProviderRecord[]> {
     const found: ProviderRecord[] = []
@@ -281,7 +290,9 @@ export class Registry {
 
   /** What settlement pays contributors: all channels of a policy, `amount` wei cut by the weights. */
   async share(
-    settled: Pick<SettledReceipt, 'receipt' | 'sketch' | 'claims'>,
+    settled: Pick<SettledReceipt, 'sketch' | 'claims'> & {
+      readonly receipt: Pick<SettledReceipt['receipt'], 'modelId'>
+    },
     policyId: number,
     amount: bigint,
     at: BlockTag = 'unsafe',
@@ -301,9 +312,33 @@ export class Registry {
     return { accounts: accounts.map(lower), indices, weights, amounts, attributionRoot }
   }
 
+  /** How a policy mixes the channels, parts of 10,000. */
+  channelsOf(policyId: number): Promise<Channels> {
+    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId])
+  }
+
   /** The four shares of a fee under a policy, wei. */
   splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
     return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
+  }
+
+  /** The first policy that gives contributors what the model's manifest promises them.
+   * @throws NodeError `policy-missing` */
+  async policyFor(modelId: Hex): Promise<number> {
+    const [{ contributorsPart }, count] = await Promise.all([
+      this.#read<{ contributorsPart: number }>(CONTRACTS.models, 'termsOf', [modelId]),
+      this.#read<number>(CONTRACTS.policies, 'policyCount'),
+    ])
+    for (let id = 1; id <= count; id++) {
+      const policy = await this.#read<{ contributors: number }>(CONTRACTS.policies, 'policyOf', [
+        id,
+      ])
+      if (policy.contributors >= contributorsPart) return id
+    }
+    throw userError(
+      'policy-missing',
+      `model ${modelId} promises contributors ${contributorsPart} of 10,000; no policy gives so much`,
+    )
   }
 
   isSettled(receipt: Hex): Promise<boolean> {

@@ -4,7 +4,7 @@
  * number is under way and more are told so at once. One payer's receipts settle in the order its requests came.
  *
  *   answer -> model by name -> who pays, and is the worst case covered? -> runInference (tokens, trace, sketch)
- *          -> whose data: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
+ *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  *
  * Only what was answered is owed: a request that fails, or comes later than its caller said, costs nothing, and one
  * whose reader leaves in the middle costs the tokens made until then.
@@ -49,12 +49,8 @@ import type { Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
 
-/** Spans and retrieved rows: this service makes none yet. */
-const NO_CLAIMS = new Uint8Array(0)
-
 export type ServeOptions = {
   readonly providerKey: Uint8Array
-  readonly policyId: number
   /** Requests under way: running in the engine, waiting for it, being settled. */
   readonly requestsMax: number
 }
@@ -306,9 +302,12 @@ export class InferenceService {
   ): Promise<Omit<Answer, 'text' | 'finish'>> {
     const { registry, settler, domains, library } = this.#modules
     const { payer, startedAt, finishedAt } = context
+    const { claims } = inference
+    const sketch = sketchBytes(inference.sketch).slice()
+    const policyId = await registry.policyFor(record.id)
     const tokens = [...inference.tokens]
     const fee = feeOf(record, request.prompt.length, tokens.length)
-    const receipt: InferenceReceipt = {
+    const unscored: Omit<InferenceReceipt, 'attributionRoot'> = {
       requestId: requestIdOf(request),
       payer: payer.address,
       provider: this.provider,
@@ -323,22 +322,23 @@ export class InferenceService {
       seed: BigInt(request.seed),
       samplerHash: samplerHash(request.sampler),
       traceRoot: traceRoot(inference.trace),
-      policyId: this.#options.policyId,
+      policyId,
       sketchHash: sketchHash(inference.sketch),
-      claimsHash: keccakHex(NO_CLAIMS),
-      attributionRoot: (await registry.score(record.id, inference.sketch)).attributionRoot,
+      claimsHash: keccakHex(claims),
       fee,
       startedAt,
       finishedAt,
       parentAction: ZERO_HASH,
     }
+    const asked = { receipt: unscored, sketch, claims }
+    const { attributionRoot } = await registry.share(asked, policyId, fee)
+    const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
     const providerSignature = signHash(hash, this.#options.providerKey)
     const due = { fee, tokens: receipt.tokensIn + receipt.tokensOut }
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
-    const sketch = sketchBytes(inference.sketch).slice()
-    await settler.add({ hash, receipt, providerSignature, payment, sketch })
+    await settler.add({ hash, receipt, providerSignature, payment, sketch, claims })
     await this.#modules.announce(hash, trace)
     return {
       id: hash,

@@ -66,7 +66,6 @@ export type ModelServices = {
   stop(): Promise<void>
 }
 
-const POLICY_ID = 1
 const REQUESTS_MAX = 256
 const ADAPTERS_LOADED_MAX = 64
 /** A peer that is just coming back hears a later announcement. */
@@ -141,7 +140,6 @@ async function openProvider(
   const service = new InferenceService(
     {
       providerKey: key,
-      policyId: POLICY_ID,
       requestsMax: REQUESTS_MAX,
     },
     {
@@ -260,6 +258,7 @@ export function settlementArgs({
   providerSignature,
   payment,
   sketch,
+  claims,
 }: Settlement): object {
   return {
     receipt,
@@ -268,7 +267,7 @@ export function settlementArgs({
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
     sketch: toHex(sketch),
-    claims: '0x',
+    claims: toHex(claims),
   }
 }
 

@@ -10,6 +10,7 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { packVersion } from '../../node/datanet/version.ts'
 import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
@@ -54,6 +55,7 @@ function speech(speaker: number, i: number): string {
 }
 
 export type World = {
+  readonly dir: string
   readonly economy: Economy
   readonly base: BaseModel
   readonly content: ContentStore
@@ -108,6 +110,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const datanet = await contribute(economy, content)
   await economy.send(operator, models, 'registerBase', [base.hash, base.name, 'Apache-2.0'])
   return {
+    dir,
     economy,
     base,
     content,
@@ -209,7 +212,15 @@ async function contribute(economy: Economy, content: ContentStore): Promise<bigi
     parts.push({ contributor: wallet.address, rows: own, file })
   }
   const { manifest, rowsRoot: root, contributions } = packVersion(parts)
-  const version = { ...versionOf(root, contributions), manifestHash: await content.put(manifest) }
+  const groups = encodeGroups({
+    asOf: 0n,
+    rows: new GroupIndex().addRows(parts.flatMap(({ rows }) => rows)),
+  })
+  const version = {
+    ...versionOf(root, contributions),
+    manifestHash: await content.put(manifest),
+    groupsHash: await content.put(groups),
+  }
   await economy.send(operator, datanets, 'publish', [id, version])
   return id
 }

@@ -93,7 +93,7 @@ async function openProvider(
   const settler = await openSettler(world, { store, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })
   const service = new InferenceService(
-    { providerKey: who.key, policyId: 1, requestsMax: 8 },
+    { providerKey: who.key, requestsMax: 8 },
     {
       library,
       registry,
