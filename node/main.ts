@@ -18,7 +18,7 @@ import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
-import { userError } from './base/errors.ts'
+import { NodeError, userError } from './base/errors.ts'
 import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
@@ -42,11 +42,13 @@ import { Mempool } from './mempool/pool.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
 import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
 import { type Check, nodeChecks } from './monitor/health.ts'
+import { operatorCheck } from './monitor/jwt.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { healthHandler } from './monitor/server.ts'
 import { watchNode } from './monitor/watch.ts'
-import { createOpenAiHandler } from './openai/route.ts'
+import { type InferenceDoors, openInferenceDoors } from './openai/doors.ts'
 import type { NodeOptions, Role } from './options.ts'
+import type { AnswerInference } from './p2p/inference.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
@@ -130,7 +132,12 @@ export async function createNode(
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
   const signer = () => pipeline.status.system.unsafeBlockSigner
-  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
+  let answerPeers: InferenceDoors['answerPeers'] = null
+  const inference: AnswerInference = (question) => {
+    if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
+    return answerPeers(question)
+  }
+  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers, inference })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -153,11 +160,19 @@ export async function createNode(
     fetchContent: (hash, limit) => p2p.fetchContent(hash, limit),
     nonce: async (address) => pool.pendingNonce(address),
     submit,
+    peer: () => ({ id: p2p.id, addresses: p2p.multiaddrs() }),
     announce: async (payload) => {
       await p2p.publish('receipts', payload)
     },
   })
   const { provider } = models
+  const doorsToModels = openInferenceDoors({
+    ...input,
+    models,
+    ask: (who, question, signal) => p2p.askInference(who, question, signal),
+    isOperator: operatorCheck(options),
+  })
+  answerPeers = doorsToModels.answerPeers
   const jobs =
     provider &&
     (await openJobService({
@@ -261,9 +276,7 @@ export async function createNode(
             : []),
           ...agents.routes,
           ...(x402 ? [{ prefix: '/x402', handle: x402.handle }] : []),
-          ...(provider
-            ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
-            : []),
+          { prefix: '/v1', handle: doorsToModels.handle },
           { prefix: '/healthz', handle: healthHandler(() => checks) },
           { prefix: '/readyz', handle: healthHandler(() => checks) },
           {
@@ -418,6 +431,7 @@ function openP2P(
     pool: Mempool
     signer: () => Hex
     signers: SignerHistory
+    inference: AnswerInference
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool } = modules
@@ -449,6 +463,7 @@ function openP2P(
       },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
       ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
+      ...(options.providerKey ? { inference: modules.inference } : {}),
       log: log.child('p2p'),
       clock: Date.now,
     },

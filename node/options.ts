@@ -51,6 +51,10 @@ export type NodeOptions = {
   readonly verifyArtefacts: boolean
   /** Tokens a day that the sponsor pays for callers on this machine. */
   readonly freeTokensPerDay: number
+  readonly listProvider: boolean
+  /** Least prices this provider serves for, wei of OPEN per token, decimal. */
+  readonly rateInMin: string
+  readonly rateOutMin: string
   /** NATS server over which workers elsewhere train; null: in this process. */
   readonly natsUrl: string | null
   readonly sequencerKey: string | null
@@ -327,6 +331,24 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 1_000_000,
     help: 'tokens a day that callers on this machine may use without paying; the sponsor key pays; 0: none',
+  },
+  listProvider: {
+    group: 'models',
+    kind: 'boolean',
+    fallback: false,
+    help: 'keep this provider listed in ProviderRegistry, so that other nodes send it questions; needs a bond of 100 OPEN in Staking',
+  },
+  rateInMin: {
+    group: 'models',
+    kind: 'string',
+    fallback: '0',
+    help: 'least price of a prompt token this provider serves for, wei of OPEN',
+  },
+  rateOutMin: {
+    group: 'models',
+    kind: 'string',
+    fallback: '0',
+    help: 'least price of a token of an answer this provider serves for, wei of OPEN',
   },
   natsUrl: {
     group: 'models',

@@ -1,7 +1,26 @@
 /** HTTP as OpenAI's API speaks it, for inference and fine-tuning alike: bodies in, JSON and errors out. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+
+/** A request, by HTTP (IncomingMessage) or from a peer. */
+export type Asked = AsyncIterable<Uint8Array> & {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly socket: { readonly remoteAddress?: string | undefined }
+}
+
+/** The part of ServerResponse that answers need. */
+export type Reply = {
+  readonly headersSent: boolean
+  readonly writableFinished: boolean
+  setHeader(name: string, value: string): unknown
+  writeHead(status: number, headers: Record<string, string>): unknown
+  write(chunk: string | Uint8Array): unknown
+  end(chunk?: string | Uint8Array): unknown
+  once(event: 'close', listener: () => void): unknown
+}
 
 export type Body = Readonly<Record<string, unknown>>
 
@@ -18,6 +37,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'jobs-full': 429,
   'provider-gone': 502,
   'deadline-passed': 504,
+  'no-provider': 503,
 }
 
 /** Where OpenAI has a code of its own, clients look for that one. */
@@ -28,19 +48,19 @@ const CODES: Readonly<Record<string, string>> = {
 }
 
 /** @throws NodeError `body-too-large` */
-export async function readBytes(req: IncomingMessage, bytesMax: number): Promise<Buffer> {
+export async function readBytes(req: Asked, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of req) {
-    bytes += (chunk as Buffer).length
+    bytes += chunk.length
     if (bytes > bytesMax) throw userError('body-too-large', `the body is over ${bytesMax} bytes`)
-    chunks.push(chunk as Buffer)
+    chunks.push(Buffer.from(chunk))
   }
   return Buffer.concat(chunks)
 }
 
 /** @throws NodeError `body`, `body-too-large` */
-export async function readJson(req: IncomingMessage, bytesMax: number): Promise<Body> {
+export async function readJson(req: Asked, bytesMax: number): Promise<Body> {
   return parseBody(await readBytes(req, bytesMax))
 }
 
@@ -54,7 +74,7 @@ export function parseBody(bytes: Uint8Array): Body {
 }
 
 export function sendJson(
-  res: ServerResponse,
+  res: Reply,
   status: number,
   body: object,
   headers: Readonly<Record<string, string>> = {},
@@ -64,7 +84,7 @@ export function sendJson(
 }
 
 /** As the last event when an answer is streaming already. */
-export function sendError(res: ServerResponse, error: unknown, log: Log): void {
+export function sendError(res: Reply, error: unknown, log: Log): void {
   const { status, body, headers } = errorOf(error)
   if (status >= 500) log.error('request failed', { error: messageOf(error), code: codeOf(error) })
   if (res.headersSent) res.end(`data: ${JSON.stringify(body)}\n\n`)
@@ -87,7 +107,7 @@ export function errorOf(error: unknown): {
 
 /** Whether a client sits at this machine itself: not behind a proxy, not a page of some site that reaches it through
  * the browser of somebody who sits here. The node's own page counts. */
-export function isLocal(req: IncomingMessage): boolean {
+export function isLocal(req: Asked): boolean {
   const from = req.socket.remoteAddress ?? ''
   const { host = '', origin } = req.headers
   const isLoopback = /^(::ffff:)?127\.|^::1$/.test(from)

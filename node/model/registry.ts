@@ -257,6 +257,12 @@ export class Registry {
     return { balance: await balance, charged, session: { ...limits, models } }
   }
 
+  /** wei of its own that a provider has bonded. */
+  async providerBond(provider: Hex): Promise<bigint> {
+    const [own] = await this.#read<[bigint, bigint]>(CONTRACTS.staking, 'bondOf', [0, provider])
+    return own
+  }
+
   /** Listings that are renewed and bonded, at most PROVIDERS_READ_MAX. */
   async providers(): Promise<ProviderRecord[]> {
     const found: ProviderRecord[] = []

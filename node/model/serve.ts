@@ -30,6 +30,7 @@ import { NodeError, userError } from '../base/errors.ts'
 import { addressOfKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
+import { Catalogue } from './catalogue.ts'
 import {
   type Inference,
   type InferOptions,
@@ -110,6 +111,7 @@ export class InferenceService {
   readonly #modules: ServeModules
   readonly provider: Hex
   readonly load: Load
+  readonly catalogue: Catalogue
   readonly #ways: WayOfPaying[]
   readonly #tabs = new Tabs()
 
@@ -117,6 +119,7 @@ export class InferenceService {
     this.#options = options
     this.#modules = modules
     this.provider = addressOfKey(options.providerKey)
+    this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
   }
@@ -148,18 +151,6 @@ export class InferenceService {
     return `${prefix}${toHex(this.#modules.randomBytes(12)).slice(2)}`
   }
 
-  models(): Promise<readonly ModelRecord[]> {
-    return this.#modules.registry.models()
-  }
-
-  /** A registered model by name or id; `base:name` names the one called `name`. */
-  async find(name: string): Promise<ModelRecord | null> {
-    const { registry, library } = this.#modules
-    const found = await registry.find(name)
-    const prefix = `${library.base.name}:`
-    return found ?? (name.startsWith(prefix) ? registry.find(name.slice(prefix.length)) : null)
-  }
-
   /** @throws NodeError `model-unknown`, `payment`, `payment-required`, `not-local`, `queue-full`,
    * `inference-request`, `context-length`, `deadline-passed`. */
   async answer(question: Question, asking: Asking): Promise<Answer> {
@@ -183,8 +174,8 @@ export class InferenceService {
 
   async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
     const { library } = this.#modules
-    const record = await this.find(question.model)
-    const prompt = this.promptIds(question.prompt)
+    const record = await this.catalogue.find(question.model)
+    const prompt = this.catalogue.promptIds(question.prompt)
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
     const request: InferenceRequest = {
       modelId: record.id,
@@ -301,11 +292,6 @@ export class InferenceService {
         throw new NodeError('cancelled', 'retry', 'the request ended before its first token')
       return { inference, text: stream.end() }
     }
-  }
-
-  /** Token ids of a prompt by the base's committed tokenizer: what is counted, charged and committed. */
-  promptIds(prompt: string | readonly number[]): readonly number[] {
-    return typeof prompt === 'string' ? [...this.library.base.model.encode(prompt)] : prompt
   }
 
   #owed(purse: Purse): Owed {

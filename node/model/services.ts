@@ -8,7 +8,7 @@ import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { capabilities } from '../../native/index.ts'
 import type { SigningDomain } from '../attribution/receipt.ts'
 import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
+import { messageOf, NodeError, userError } from '../base/errors.ts'
 import { parsePrivateKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
@@ -18,11 +18,14 @@ import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
 import { NodeAccount } from './account.ts'
+import { Catalogue } from './catalogue.ts'
 import { ModelLibrary } from './library.ts'
+import { endpointOf, Listing } from './listing.ts'
 import { DailyQuota, payFromFreeQuota } from './paying/sponsor.ts'
 import type { Owed, WayOfPaying } from './paying/types.ts'
 import { payByVoucher, type VoucherModules } from './paying/voucher.ts'
 import { UsedVouchers } from './paying/vouchers.ts'
+import { Providers } from './providers.ts'
 import { CONTRACTS, Registry } from './registry.ts'
 import { InferenceService } from './serve.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from './settle.ts'
@@ -37,6 +40,8 @@ export type ModelModules = {
   readonly log: Log
   nonce(address: Hex): Promise<bigint>
   submit(raw: Uint8Array): Promise<Hex>
+  /** This node as others reach it. */
+  peer(): { readonly id: string; readonly addresses: readonly string[] }
   /** Gossips where the evidence of a receipt is. */
   announce(payload: Uint8Array): Promise<void>
 }
@@ -44,6 +49,9 @@ export type ModelModules = {
 export type ModelServices = {
   readonly registry: Registry
   readonly library: ModelLibrary
+  readonly catalogue: Catalogue
+  /** Who else serves, and how they have answered. */
+  readonly providers: Providers
   /** Content from here or from peers. */
   readContent(hash: Hex): Promise<Uint8Array>
   /** null on a node without a provider's key. */
@@ -51,6 +59,8 @@ export type ModelServices = {
     readonly account: NodeAccount
     readonly service: InferenceService
     readonly settler: Settler
+    /** null unless the operator wants to be listed. */
+    readonly listing: Listing | null
   } | null
   start(): void
   stop(): Promise<void>
@@ -85,13 +95,25 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
         library,
       })
     : null
+  const providers = await Providers.open({
+    registry,
+    table: modules.store.table('providers'),
+    self: provider?.account.address ?? null,
+    now: Date.now,
+  })
   return {
     registry,
     library,
+    catalogue: new Catalogue({ library, registry }),
+    providers,
     provider,
     readContent: (hash) => readContent(modules, hash),
-    start: () => provider?.settler.start(),
+    start: () => {
+      provider?.settler.start()
+      provider?.listing?.start()
+    },
     stop: async () => {
+      await provider?.listing?.stop()
       await library.close()
       await provider?.settler.stop()
     },
@@ -133,7 +155,38 @@ async function openProvider(
       announce: (receipt, trace) => announceTrace(modules, { receipt, trace, times: 0 }),
     },
   )
-  return { account, service, settler }
+  return {
+    account,
+    service,
+    settler,
+    listing: modules.options.listProvider ? listingOf(account, modules) : null,
+  }
+}
+
+function listingOf(account: NodeAccount, modules: ProviderModules): Listing {
+  const { options, registry, library, peer, log } = modules
+  const rateInMin = weiOf('rate-in-min', options.rateInMin)
+  const rateOutMin = weiOf('rate-out-min', options.rateOutMin)
+  return new Listing({
+    account,
+    registry,
+    log,
+    now: () => Date.now() / 1000,
+    terms: () => ({
+      endpoint: endpointOf(peer().addresses),
+      peerId: peer().id,
+      baseHash: library.base.hash,
+      rateInMin,
+      rateOutMin,
+      models: [],
+    }),
+  })
+}
+
+/** @throws NodeError `options` */
+function weiOf(flag: string, text: string): bigint {
+  if (/^\d{1,77}$/.test(text)) return BigInt(text)
+  throw userError('options', `--${flag} is '${text}'; it must be a whole number of wei`)
 }
 
 /** A voucher first: whoever brings one means to pay. */

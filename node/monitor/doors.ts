@@ -1,14 +1,13 @@
 /**
  * Opens what an operator talks to: the metrics server and the admin server, each only when it has a port.
  */
-import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import type { NodeOptions } from '../options.ts'
 import type { RpcContext } from '../rpc/context.ts'
 import { Dispatcher } from '../rpc/dispatch.ts'
 import type { RpcMethods } from '../rpc/method.ts'
 import type { Check } from './health.ts'
-import { loadJwtSecret } from './jwt.ts'
+import { jwtPathOf, loadJwtSecret } from './jwt.ts'
 import type { Metrics } from './metrics.ts'
 import { adminHandler, type Listening, listen, metricsHandler } from './server.ts'
 
@@ -48,7 +47,7 @@ export async function openDoors(modules: {
       metricsUrl = door.url
     }
     if (options.adminPort !== null) {
-      const secret = loadJwtSecret(options.jwtSecret ?? join(options.dataDir, 'jwt.hex'))
+      const secret = loadJwtSecret(jwtPathOf(options))
       const dispatcher = new Dispatcher(context, Object.assign({}, ...adminMethods) as RpcMethods)
       const handler = adminHandler({
         secret,

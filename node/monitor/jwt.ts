@@ -6,9 +6,11 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fromHex } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { readSecretFile, writeSecretFile } from '../keys/files.ts'
+import type { NodeOptions } from '../options.ts'
 
 const SKEW_S_MAX = 60
 const SECRET_BYTES = 32
@@ -43,6 +45,22 @@ export function refusalOf(
     return `stale token: iat must be within ${SKEW_S_MAX} s of this machine's clock`
   }
   return typeof exp === 'number' && exp <= now ? 'stale token: exp has passed' : null
+}
+
+/** Whether a request bears the operator's token; nobody does on a node without an admin server. */
+export function operatorCheck(
+  options: Pick<NodeOptions, 'adminPort' | 'jwtSecret' | 'dataDir'>,
+): (request: { readonly headers: { readonly authorization?: string | undefined } }) => boolean {
+  if (options.adminPort === null) return () => false
+  const secret = loadJwtSecret(jwtPathOf(options))
+  return ({ headers }) => refusalOf(headers.authorization, secret, Date.now() / 1000) === null
+}
+
+export function jwtPathOf({
+  jwtSecret,
+  dataDir,
+}: Pick<NodeOptions, 'jwtSecret' | 'dataDir'>): string {
+  return jwtSecret ?? join(dataDir, 'jwt.hex')
 }
 
 /** Reads the secret, or makes it. @throws NodeError `key-file`, `options` */

@@ -5,41 +5,42 @@
  * https://docs.vllm.ai/en/latest/features/lora.html
  */
 import { userError } from '../base/errors.ts'
+import type { Catalogue } from '../model/catalogue.ts'
 import type { Body } from '../model/openai-http.ts'
-import type { InferenceService } from '../model/serve.ts'
 import { invalid, stringField } from './fields.ts'
 
 const NAME = /^[\w.:/@-]{1,128}$/
 
 /** The text vLLM answers with. @throws NodeError */
-export async function loadAdapter(body: Body, service: InferenceService): Promise<string> {
+export async function loadAdapter(body: Body, catalogue: Catalogue): Promise<string> {
   const name = nameOf(body)
   const path = body.lora_path
-  const record = await service.find(name)
+  const record = await catalogue.find(name)
   if (record) {
     if (path !== undefined && path !== record.adapterHash)
       throw invalid(
         'lora_path',
         `'${name}' is a registered model with adapter ${record.adapterHash}; leave lora_path out`,
       )
-    await service.library.pin(record, true)
+    await catalogue.library.pin(record, true)
     return `Success: LoRA adapter '${name}' added successfully.`
   }
-  if (name === service.library.base.name) throw invalid('lora_name', `'${name}' is the base model`)
-  await service.library.loadLocal(name, stringField(body, 'lora_path'))
+  if (name === catalogue.library.base.name)
+    throw invalid('lora_name', `'${name}' is the base model`)
+  await catalogue.library.loadLocal(name, stringField(body, 'lora_path'))
   return `Success: LoRA adapter '${name}' added successfully.`
 }
 
 /** @throws NodeError `model-unknown` */
-export async function unloadAdapter(body: Body, service: InferenceService): Promise<string> {
+export async function unloadAdapter(body: Body, catalogue: Catalogue): Promise<string> {
   const name = nameOf(body)
   const done = `Success: LoRA adapter '${name}' removed successfully.`
-  if (service.library.unloadLocal(name)) return done
-  const record = await service.find(name)
+  if (catalogue.library.unloadLocal(name)) return done
+  const record = await catalogue.find(name)
   if (!record) {
     throw userError('model-unknown', `no LoRA adapter '${name}' is loaded`, { param: 'lora_name' })
   }
-  await service.library.pin(record, false)
+  await catalogue.library.pin(record, false)
   return done
 }
 

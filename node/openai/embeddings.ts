@@ -4,8 +4,8 @@
  * on the node's own machine.
  */
 import { userError } from '../base/errors.ts'
+import type { Catalogue } from '../model/catalogue.ts'
 import type { Body } from '../model/openai-http.ts'
-import type { InferenceService } from '../model/serve.ts'
 import { invalid, stringField } from './fields.ts'
 import { promptOf } from './question.ts'
 
@@ -14,10 +14,10 @@ const INPUTS_MAX = 256
 /** @throws NodeError `model-unknown`, `not-local`, `invalid-value`, `context-length` */
 export async function embeddings(
   body: Body,
-  service: InferenceService,
+  catalogue: Catalogue,
   isLocal: boolean,
 ): Promise<object> {
-  const { library } = service
+  const { library } = catalogue
   const model = stringField(body, 'model')
   if (model !== library.base.name) {
     const why = `embeddings are those of the base, '${library.base.name}'; '${model}' is not it`
@@ -33,7 +33,7 @@ export async function embeddings(
   const format = body.encoding_format ?? 'float'
   if (format !== 'float' && format !== 'base64')
     throw invalid('encoding_format', `'encoding_format' is '${format}'; 'float' or 'base64'`)
-  const inputs = inputsOf(body.input).map((input) => service.promptIds(input))
+  const inputs = inputsOf(body.input).map((input) => catalogue.promptIds(input))
   const vectors = await Promise.all(inputs.map((ids) => library.embed(ids)))
   const tokens = inputs.reduce((sum, { length }) => sum + length, 0)
   return {

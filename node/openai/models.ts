@@ -3,30 +3,33 @@
  * and the price of a token. The base and adapters that an operator brought are listed to callers on this machine, who alone may ask them.
  */
 import { userError } from '../base/errors.ts'
+import type { Catalogue } from '../model/catalogue.ts'
 import type { ModelRecord } from '../model/registry.ts'
-import type { InferenceService } from '../model/serve.ts'
 
-export async function listModels(service: InferenceService, isLocal: boolean): Promise<object> {
-  const registered = (await service.models()).map((model) => registeredObject(model, service))
-  return { object: 'list', data: isLocal ? [...registered, ...localObjects(service)] : registered }
+export async function listModels(catalogue: Catalogue, isLocal: boolean): Promise<object> {
+  const registered = (await catalogue.models()).map((model) => registeredObject(model, catalogue))
+  return {
+    object: 'list',
+    data: isLocal ? [...registered, ...localObjects(catalogue)] : registered,
+  }
 }
 
 /** @throws NodeError `model-unknown` */
 export async function retrieveModel(
-  service: InferenceService,
+  catalogue: Catalogue,
   name: string,
   isLocal: boolean,
 ): Promise<object> {
-  const found = await service.find(name)
-  if (found) return registeredObject(found, service)
-  const local = isLocal && localObjects(service).find(({ id }) => id === name)
+  const found = await catalogue.find(name)
+  if (found) return registeredObject(found, catalogue)
+  const local = isLocal && localObjects(catalogue).find(({ id }) => id === name)
   if (local) return local
   throw userError('model-unknown', `no model '${name}' is registered; see /v1/models`, {
     param: 'model',
   })
 }
 
-function registeredObject(model: ModelRecord, { library }: InferenceService) {
+function registeredObject(model: ModelRecord, { library }: Catalogue) {
   const { base } = library
   return {
     id: model.name,
@@ -54,7 +57,7 @@ function registeredObject(model: ModelRecord, { library }: InferenceService) {
   }
 }
 
-function localObjects({ library }: InferenceService) {
+function localObjects({ library }: Catalogue) {
   const { base, local } = library
   const common = {
     object: 'model',

@@ -3,24 +3,39 @@
  * `/v1/embeddings`, and vLLM's `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`. How a request is paid: `node/model/paying/`; one
  * that is not is answered with 402 and what to do.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Hex } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { type Body, isLocal, readJson, sendError, sendJson } from '../model/openai-http.ts'
+import type { Catalogue } from '../model/catalogue.ts'
+import {
+  type Asked,
+  type Body,
+  isLocal,
+  parseBody,
+  type Reply,
+  readBytes,
+  readJson,
+  sendError,
+  sendJson,
+} from '../model/openai-http.ts'
 import type { Asking, InferenceService } from '../model/serve.ts'
 import { loadAdapter, unloadAdapter } from './adapters.ts'
 import { embeddings } from './embeddings.ts'
-import { invalid } from './fields.ts'
+import { invalid, stringField } from './fields.ts'
+import { type ForwardModules, forward } from './forward.ts'
 import { listModels, retrieveModel } from './models.ts'
 import { OPENAI_DEFAULTS, type OpenAiOptions, questionOf } from './question.ts'
 import { answerObject, EventWriter } from './write.ts'
 
 export type OpenAiModules = {
-  readonly service: InferenceService
+  readonly catalogue: Catalogue
+  /** null on a node without a provider's key. */
+  readonly service: InferenceService | null
+  /** Passes on what this node does not hold; null: it is refused. */
+  readonly forward: ForwardModules | null
   readonly log: Log
   /** Whether a request bears the operator's token. */
-  readonly isOperator?: (req: IncomingMessage) => boolean
+  readonly isOperator?: (req: Asked) => boolean
 }
 
 /** Milliseconds after which a whole answer is worth nothing to its caller. */
@@ -30,8 +45,8 @@ const DEADLINE_MS_MIN = 100
 const DEADLINE_MS_MAX = 3_600_000
 
 type Request = {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
+  readonly req: Asked
+  readonly res: Reply
   readonly modules: OpenAiModules
   readonly options: OpenAiOptions
 }
@@ -40,7 +55,7 @@ type Request = {
 export function createOpenAiHandler(
   modules: OpenAiModules,
   options: OpenAiOptions = OPENAI_DEFAULTS,
-): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+): (req: Asked, res: Reply) => Promise<void> {
   const log = modules.log.child('openai')
   return async (req, res) => {
     try {
@@ -56,18 +71,18 @@ type Handler = (request: Request, name: string) => Promise<void>
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   '/v1/models': {
     GET: async ({ req, res, modules }) =>
-      sendJson(res, 200, await listModels(modules.service, isLocal(req))),
+      sendJson(res, 200, await listModels(modules.catalogue, isLocal(req))),
   },
   '/v1/models/': {
     GET: async ({ req, res, modules }, name) =>
-      sendJson(res, 200, await retrieveModel(modules.service, name, isLocal(req))),
+      sendJson(res, 200, await retrieveModel(modules.catalogue, name, isLocal(req))),
   },
   '/v1/completions': { POST: (request) => complete(request, false) },
   '/v1/chat/completions': { POST: (request) => complete(request, true) },
   '/v1/embeddings': {
     POST: async ({ req, res, modules, options }) => {
       const body = await readJson(req, options.bodyBytesMax)
-      sendJson(res, 200, await embeddings(body, modules.service, isLocal(req)))
+      sendJson(res, 200, await embeddings(body, modules.catalogue, isLocal(req)))
     },
   },
   '/v1/load_lora_adapter': { POST: (request) => operate(request, loadAdapter) },
@@ -99,10 +114,18 @@ function decoded(name: string): string {
   }
 }
 
-async function complete({ req, res, modules, options }: Request, isChat: boolean): Promise<void> {
-  const { service } = modules
-  const body = await readJson(req, options.bodyBytesMax)
-  const { chatTemplate, stopTokens } = service.library.base
+async function complete(request: Request, isChat: boolean): Promise<void> {
+  const { req, res, modules, options } = request
+  const { catalogue, service } = modules
+  const bytes = await readBytes(req, options.bodyBytesMax)
+  const body = parseBody(bytes)
+  const record = await catalogue.find(stringField(body, 'model'))
+  if (record && modules.forward && !(service && catalogue.holds(record))) {
+    const path = isChat ? '/v1/chat/completions' : '/v1/completions'
+    return forward({ record, path, body: bytes, req }, res, modules.forward)
+  }
+  if (!service) throw userError('model-unknown', `no model '${body.model}' can be asked here`)
+  const { chatTemplate, stopTokens } = catalogue.library.base
   const question = questionOf(body, isChat, { chatTemplate, stopTokens, options })
   const shape = { isChat, model: question.model, created: service.unixSeconds() }
   const id = service.newId(isChat ? 'chatcmpl-' : 'cmpl-')
@@ -115,7 +138,7 @@ async function complete({ req, res, modules, options }: Request, isChat: boolean
   else sendJson(res, 200, answerObject(answer, shape))
 }
 
-function askingOf(req: IncomingMessage, res: ServerResponse): Asking {
+function askingOf(req: Asked, res: Reply): Asking {
   const left = new AbortController()
   res.once('close', () => {
     if (!res.writableFinished) left.abort()
@@ -137,14 +160,14 @@ function askingOf(req: IncomingMessage, res: ServerResponse): Asking {
 }
 
 /** The hash of the action that an answer serves; it goes into the receipt. */
-function parentActionOf({ headers }: IncomingMessage): Hex | undefined {
+function parentActionOf({ headers }: Asked): Hex | undefined {
   const text = headers[PARENT_HEADER]
   if (text === undefined) return undefined
   if (/^0x[0-9a-f]{64}$/.test(String(text))) return text as Hex
   throw invalid(PARENT_HEADER, `${PARENT_HEADER} must be 32 bytes of 0x hex in lower case`)
 }
 
-function deadlineOf(req: IncomingMessage): number | undefined {
+function deadlineOf(req: Asked): number | undefined {
   const text = req.headers[DEADLINE_HEADER]
   if (text === undefined) return undefined
   const ms = Number(text)
@@ -157,7 +180,7 @@ function deadlineOf(req: IncomingMessage): number | undefined {
 
 async function operate(
   { req, res, modules, options }: Request,
-  work: (body: Body, service: InferenceService) => Promise<string>,
+  work: (body: Body, catalogue: Catalogue) => Promise<string>,
 ): Promise<void> {
   if (!isLocal(req) && !modules.isOperator?.(req)) {
     throw userError(
@@ -165,6 +188,7 @@ async function operate(
       "adapters are loaded by clients on the node's own machine, or with the operator's token",
     )
   }
-  const text = await work(await readJson(req, options.bodyBytesMax), modules.service)
-  res.writeHead(200, { 'content-type': 'text/plain' }).end(text)
+  const text = await work(await readJson(req, options.bodyBytesMax), modules.catalogue)
+  res.writeHead(200, { 'content-type': 'text/plain' })
+  res.end(text)
 }

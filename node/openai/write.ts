@@ -2,8 +2,7 @@
  * Answers as OpenAI writes them: one object, or server-sent events. The receipt comes with the answer: `openledger` in
  * the object; when streaming, in the last event before `[DONE]`, with the usage.
  */
-import type { ServerResponse } from 'node:http'
-import type { Body } from '../model/openai-http.ts'
+import type { Body, Reply } from '../model/openai-http.ts'
 import type { Answer } from '../model/serve.ts'
 
 export type Shape = {
@@ -29,13 +28,13 @@ export function answerObject(answer: Answer, { isChat, ...shape }: Shape): objec
 
 /** Nothing is sent before the first text: until then an error is still a status. */
 export class EventWriter {
-  readonly #res: ServerResponse
+  readonly #res: Reply
   readonly #shape: Shape
   readonly #withUsage: boolean
   readonly #id: string
   #begun = false
 
-  constructor(res: ServerResponse, { shape, id, body }: { shape: Shape; id: string; body: Body }) {
+  constructor(res: Reply, { shape, id, body }: { shape: Shape; id: string; body: Body }) {
     this.#res = res
     this.#shape = shape
     this.#id = id

@@ -16,6 +16,8 @@ import {
   BLOCK_BYTES_MAX,
   CONTENT_REQUEST_BYTES_MAX,
   ENVELOPE_BYTES_MAX,
+  INFERENCE_BODY_BYTES_MAX,
+  INFERENCE_HEAD_BYTES_MAX,
   PEERS_PER_REQUEST_MAX,
   RANGE_BLOCKS_MAX,
   TRANSACTION_BYTES_MAX,
@@ -37,6 +39,8 @@ export type Messages = {
     readonly offset: bigint
     readonly length: number
   }
+  /** A question to a provider: `head` is JSON {path, headers}, `body` what HTTP would carry. */
+  readonly inferenceRequest: { readonly head: Uint8Array; readonly body: Uint8Array }
 }
 export type MessageKind = keyof Messages
 
@@ -67,6 +71,10 @@ const SCHEMAS: Record<MessageKind, Readonly<Record<string, Field>>> = {
     hash: { type: 'bytes', min: HASH_BYTES, max: HASH_BYTES },
     offset: { type: 'u64' },
     length: { type: 'u32', min: 1, max: CONTENT_REQUEST_BYTES_MAX },
+  },
+  inferenceRequest: {
+    head: { type: 'bytes', min: 2, max: INFERENCE_HEAD_BYTES_MAX },
+    body: { type: 'bytes', min: 2, max: INFERENCE_BODY_BYTES_MAX },
   },
 }
 

@@ -23,7 +23,7 @@ import {
 import type { RateTable } from './rate.ts'
 import type { Peer, PeerId } from './types.ts'
 
-export type RequestKind = 'blocksRequest' | 'contentRequest' | 'peersRequest'
+export type RequestKind = 'blocksRequest' | 'contentRequest' | 'peersRequest' | 'inferenceRequest'
 
 const STATUS = { ok: 0, notFound: 1, rateLimited: 2, failed: 3 } as const
 const STATUS_ERRORS: Readonly<Record<number, P2PErrorCode>> = {
@@ -36,6 +36,12 @@ export type Service<K extends RequestKind> = {
   readonly protocol: string
   readonly kind: K
   readonly rates: RateTable
+  /** Of one request and its answer, default SERVE_TIMEOUT_MS. */
+  readonly timeoutMs?: number
+  /** Of one peer at once, default REQUEST_STREAMS_MAX. */
+  readonly streamsMax?: number
+  /** Default REQUEST_BYTES_MAX. */
+  readonly requestBytesMax?: number
   /** Undefined: we do not have it. The frames are made as the client takes them. */
   readonly answer: (
     request: Messages[K],
@@ -51,7 +57,8 @@ export async function serve<K extends RequestKind>(
     service.protocol,
     async (stream, connection) => {
       const peer = connection.remotePeer.toString()
-      const signal = AbortSignal.any([context.stopped, AbortSignal.timeout(SERVE_TIMEOUT_MS)])
+      const deadline = AbortSignal.timeout(service.timeoutMs ?? SERVE_TIMEOUT_MS)
+      const signal = AbortSignal.any([context.stopped, deadline])
       const frames = new FrameStream(stream, signal)
       try {
         await answerOne(frames, service, peer)
@@ -64,7 +71,10 @@ export async function serve<K extends RequestKind>(
         frames.abort(error instanceof Error ? error : new Error(String(error)))
       }
     },
-    { maxInboundStreams: REQUEST_STREAMS_MAX, maxOutboundStreams: REQUEST_STREAMS_MAX },
+    {
+      maxInboundStreams: service.streamsMax ?? REQUEST_STREAMS_MAX,
+      maxOutboundStreams: service.streamsMax ?? REQUEST_STREAMS_MAX,
+    },
   )
 }
 
@@ -74,7 +84,7 @@ async function answerOne<K extends RequestKind>(
   peer: Peer,
 ): Promise<void> {
   const status = (code: number) => frames.write(Uint8Array.of(code))
-  const bytes = await frames.read(REQUEST_BYTES_MAX)
+  const bytes = await frames.read(service.requestBytesMax ?? REQUEST_BYTES_MAX)
   if (!bytes) throw new P2PError('cut-off', 'the stream ended before its request')
   const request = decodeMessage(service.kind, bytes)
   if (!service.rates.take(peer)) return status(STATUS.rateLimited)

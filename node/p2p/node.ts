@@ -22,6 +22,12 @@ import { ContentFetcher } from './fetcher.ts'
 import { createGate, type Gate } from './gate.ts'
 import { Gossip, type Judges } from './gossip.ts'
 import { createHost, type Host } from './host.ts'
+import {
+  type AnswerInference,
+  askInference,
+  type InferenceQuestion,
+  serveInference,
+} from './inference.ts'
 import { loadPeerKey } from './key.ts'
 import { Ledger } from './ledger.ts'
 import type { P2POptions } from './options.ts'
@@ -54,6 +60,8 @@ export type P2PModules = {
   /** What a follower has: gossiped blocks are imported and gaps are filled. A sequencer has none. */
   readonly sync?: SyncChain
   readonly judges?: Judges
+  /** What a provider answers with; absent: this node has no answers. */
+  readonly inference?: AnswerInference
   /** Secret key of receipts and verdicts this node publishes. */
   readonly envelopeKey?: Uint8Array
   readonly log: Log
@@ -165,6 +173,8 @@ export class P2P {
     }
     await serveBlocks(this.#host, this.#modules, context)
     await serveContent(this.#host, this.#modules, context)
+    const { inference } = this.#modules
+    if (inference) await serveInference(this.#host, { ...this.#modules, inference }, context)
     const connected = () => new Set(this.#host.getPeers().map(String))
     await servePeers(
       this.#host,
@@ -302,6 +312,21 @@ export class P2P {
   /** The bytes of `hash`, verified. @throws P2PError `not-found`, `too-large`, `no-peer`… */
   fetchContent(hash: Hex, limit: { bytesMax?: number } = {}): Promise<Uint8Array> {
     return this.#fetcher.fetch(hash, limit)
+  }
+
+  /** Asks a provider's peer; `address` is where it can be reached when there is no connection yet.
+   * @throws P2PError `unreachable`, `timeout`, `cut-off`, … when the peer goes away, also in the middle. */
+  async *askInference(
+    provider: { readonly peer: Peer; readonly address: string | null },
+    question: InferenceQuestion,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const known = () => this.#host.getPeers().find((id) => id.toString() === provider.peer)
+    if (!known() && provider.address) await this.connect(provider.address)
+    const peer = known()
+    if (!peer) throw new P2PError('unreachable', `not connected to ${provider.peer}`)
+    const stopped = AbortSignal.any([this.#stop.signal, signal])
+    yield* askInference(this.#host, peer, { ...question, chainId: this.#modules.chainId, stopped })
   }
 
   async #publish<K extends GossipKind>(kind: K, message: Messages[K]): Promise<number> {

@@ -129,6 +129,16 @@ export const REQUEST_TIMEOUT_MS = 10_000
 /** Without a frame for this long the other side is given up. */
 export const FRAME_TIMEOUT_MS = 10_000
 export const SERVE_TIMEOUT_MS = 60_000
+/** A question to a provider, and one piece of its answer. */
+export const INFERENCE_HEAD_BYTES_MAX: number = 16 * KIB
+export const INFERENCE_BODY_BYTES_MAX: number = MIB
+export const INFERENCE_FRAME_BYTES_MAX: number = 256 * KIB
+/** Questions one peer may have under way here. */
+export const INFERENCE_STREAMS_MAX = 32
+/** From the question to the end of the answer. */
+export const INFERENCE_TIMEOUT_MS: number = 10 * 60 * 1000
+/** An empty frame as often says that a provider is still there while its engine is busy. */
+export const INFERENCE_ALIVE_MS = 3_000
 /** Streams of one request protocol one peer may have open here. */
 export const REQUEST_STREAMS_MAX = 4
 export const RANGE_BLOCKS_MAX = 128
@@ -149,6 +159,8 @@ export const RANGE_RATE_PER_PEER: Rate = { perSecond: 4, burst: 15 }
 export const RANGE_RATE_GLOBAL: Rate = { perSecond: 20, burst: 40 }
 export const CONTENT_RATE_PER_PEER: Rate = { perSecond: 8, burst: 64 }
 export const CONTENT_RATE_GLOBAL: Rate = { perSecond: 64, burst: 256 }
+export const INFERENCE_RATE_PER_PEER: Rate = { perSecond: 20, burst: 100 }
+export const INFERENCE_RATE_GLOBAL: Rate = { perSecond: 200, burst: 1_000 }
 export const PEERS_RATE_PER_PEER: Rate = { perSecond: 0.2, burst: 5 }
 export const PEERS_RATE_GLOBAL: Rate = { perSecond: 10, burst: 40 }
 /** Gossip handled per forwarding peer; more is ignored without being looked at. */

@@ -23,6 +23,10 @@ export function peersProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/peers/1`
 }
 
+export function inferenceProtocol(chainId: bigint): string {
+  return `/openledger/${chainId}/inference/1`
+}
+
 export function contentProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/content/1`
 }

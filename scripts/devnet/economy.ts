@@ -13,6 +13,7 @@ import {
   ModelRegistry,
   OpenToken,
   Portal,
+  Staking,
 } from '../../genesis/contracts.generated.ts'
 import {
   bytesToBigint,
@@ -284,6 +285,18 @@ export async function setRates(
 export async function fundEscrow(payer: Wallet, open: string): Promise<void> {
   const escrow = { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi }
   await payer.send({ ...escrow, functionName: 'deposit', args: [], value: parseEther(open) })
+}
+
+/** What a provider needs to be listed; from then on its node keeps the listing. */
+export async function bondProvider(provider: Wallet, open: string): Promise<void> {
+  const staking = { address: OPENLEDGER.staking, abi: Staking.abi as Abi }
+  const [PROVIDER, COMMISSION] = [0, 1_000]
+  await provider.send({
+    ...staking,
+    functionName: 'open',
+    args: [PROVIDER, COMMISSION],
+    value: parseEther(open),
+  })
 }
 
 function progressOf(progress: NonNullable<JobView['progress']>): [number, string] {

@@ -8,7 +8,15 @@ import { join, resolve } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import { devnetAccount, devnetAccounts } from './accounts.ts'
 import { ask, awaitVerdict } from './ask.ts'
-import { bridge, createDatanet, createRpc, fundEscrow, setRates, train } from './economy.ts'
+import {
+  bondProvider,
+  bridge,
+  createDatanet,
+  createRpc,
+  fundEscrow,
+  setRates,
+  train,
+} from './economy.ts'
 import { Progress } from './progress.ts'
 import { printOutcome } from './report.ts'
 import { loadAuthors } from './sotu.ts'
@@ -125,7 +133,11 @@ async function live(
   const answer = await progress.step(
     'paid inference, settled',
     async () => {
-      await Promise.all([fundEscrow(alice, '100'), fundEscrow(wallet('sponsor'), '1000')])
+      await Promise.all([
+        fundEscrow(alice, '100'),
+        fundEscrow(wallet('sponsor'), '1000'),
+        bondProvider(wallet('provider'), '100'),
+      ])
       const question = { model: MODEL_NAME, prompt: PROMPT, maxTokens: MAX_TOKENS }
       return ask(question, { url: nodes.sequencer.url, payer: alice, rpc })
     },

@@ -166,6 +166,7 @@ export async function startNodes(
     batcherKey: devnetAccount('batcher').privateKey,
     providerKey: devnetAccount('provider').privateKey,
     sponsorKey: devnetAccount('sponsor').privateKey,
+    listProvider: true,
   })
   try {
     const validator = await startRole('validator', dir, {

@@ -7,10 +7,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ContractFactory, Wallet as EthersWallet, JsonRpcProvider } from 'ethers'
+import OpenAI from 'openai'
 import t from 'tap'
 import type { Abi, TransactionReceipt } from 'viem'
 import { createWalletClient, http } from 'viem'
 import { OpenToken } from '../../genesis/contracts.generated.ts'
+import { payingFetch } from '../../node/model/paying-fetch.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts'
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
@@ -54,6 +56,39 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
       const [first] = receipt.contributors
       const rewards = await rpc<{ pending: string }>('openledger_pendingRewards', first?.account)
       t.ok(BigInt(rewards.pending) >= BigInt(first?.amount ?? 0), 'the best contributor accrued it')
+    },
+  )
+
+  await t.test(
+    'a node without a model passes a question on, and its payment with it',
+    async (t) => {
+      const listed = () =>
+        validatorRpc()<{ address: string; answers: number }[]>('openledger_listProviders')
+      await until('the listing', async () => (await listed()).length > 0)
+      const pay = payingFetch({ account: alice.signer, budgetWei: 10n ** 18n })
+      const client = new OpenAI({
+        baseURL: `${live.nodes.validator.url}/v1`,
+        apiKey: 'none',
+        maxRetries: 0,
+        fetch: pay,
+      })
+      const question = { model: 'sotu', prompt: QUESTION.prompt, max_tokens: 8 }
+      const stream = await client.completions.create({ ...question, stream: true })
+      let last: object = {}
+      for await (const event of stream) last = event
+      const { receiptHash, receipt } = (
+        last as { openledger: { receiptHash: string; receipt: object } }
+      ).openledger
+      t.match(receipt, {
+        provider: devnetAccount('provider').address,
+        payer: alice.address.toLowerCase(),
+      })
+      t.match(
+        await verdictOn(receiptHash),
+        { ok: true },
+        'settled, and found right by the node that asked',
+      )
+      t.match(await listed(), [{ answers: 2 }], 'the 402 and the answer were measured')
     },
   )
 

@@ -1,6 +1,7 @@
 /** The live stack for whole-process tests: the devnet's own steps with a small Datanet. */
 import { devnetAccount, devnetAccounts } from '../../scripts/devnet/accounts.ts'
 import {
+  bondProvider,
   bridge,
   createDatanet,
   createRpc,
@@ -69,6 +70,7 @@ export async function startLive(dir: string): Promise<Live> {
   const rates = { rateIn: 10_000_000_000_000n, rateOut: 30_000_000_000_000n }
   await setRates(modelId, { builder, ...rates })
   await fundEscrow(alice, '100')
+  await bondProvider(wallet('provider'), '100')
   return live
 }
 

@@ -60,7 +60,10 @@ export async function trained(world: World, request: Partial<JobRequest> = {}): 
   return job
 }
 
-/** Serves a model that has a price. */
+/** More than any test asks for. */
+const FREE_TOKENS = 10_000_000
+
+/** Serves a model that has a price; bob pays for whoever asks. */
 export async function sell(t: Test, world: World, job: JobRecord): Promise<Market> {
   const { economy, content } = world
   const dir = join(world.dir, `market of ${job.id}`)
@@ -108,8 +111,8 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
           provider: provider.address,
           key: bob.key,
           domain: { chainId, verifyingContract: escrow.address },
-          quota: new DailyQuota(10 ** 9, { table: store.table('quota'), now: () => 0 }),
-          escrow: (payer, of, session) => registry.escrow(payer, of, session),
+          quota: new DailyQuota(FREE_TOKENS, { table: store.table('quota'), now: Date.now }),
+          escrow: (payer, of) => registry.escrow(payer, of),
         }),
       ],
       log: silentLog,
@@ -126,12 +129,10 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   })
   const ask = async (text: string, maxTokens = 12): Promise<Sold> => {
     const sampler = { maxTokens, temperature: 0, topP: 1, stop: [] }
-    const answer = await service.answer(
-      { model: job.modelId as Hex, prompt: text, sampler },
-      { caller: { headers: {}, isLocal: true } },
-    )
+    const question = { model: job.modelId as Hex, prompt: text, sampler }
+    const answer = await service.answer(question, { caller: { headers: {}, isLocal: true } })
     while (settler.waiting > 0) await new Promise((resolve) => setImmediate(resolve))
-    const found = settled.get(answer.receiptHash as Hex)
+    const found = answer.receiptHash && settled.get(answer.receiptHash)
     if (!found) throw new Error(`receipt ${answer.receiptHash} was not settled`)
     return { answer, settled: found }
   }

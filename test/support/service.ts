@@ -33,11 +33,10 @@ import { escrow, models, receipts } from './model.ts'
 export const RATES = { rateIn: 3n, rateOut: 1_001n }
 export const PREPAID: bigint = ETHER
 
-export type Service = World & {
+/** One provider: its service, its settlement queue, its door. */
+export type Provider = {
   readonly service: InferenceService
   readonly settler: Settler
-  readonly registry: Registry
-  readonly model: ModelRecord
   /** Of the door, with `/v1`. */
   readonly url: string
   /** A client as the package comes; it brings no payment. */
@@ -45,6 +44,14 @@ export type Service = World & {
   /** Sends what waits and takes it into a block. */
   settle(): Promise<void>
 }
+
+export type Service = World &
+  Provider & {
+    readonly registry: Registry
+    readonly model: ModelRecord
+    /** Another provider of the same models. */
+    another(who: Wallet): Promise<Provider>
+  }
 
 export type ServiceOptions = {
   /** Tokens a day; 0: no sponsor. */
@@ -55,17 +62,28 @@ export type ServiceOptions = {
 
 export async function openService(t: Test, options: ServiceOptions = {}): Promise<Service> {
   const world = await openWorld(t)
-  const { economy, content } = world
-  const dir = mkdtempSync(join(tmpdir(), 'service-'))
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-  const store = await Store.open(join(dir, 'service'))
+  const { economy } = world
   const modelId = await trainOne(world)
-  const model = (await new Registry(economy.chain).model(modelId)) as ModelRecord
+  const registry = new Registry(economy.chain)
+  const model = (await registry.model(modelId)) as ModelRecord
   await economy.send(alice, models, 'setRates', [modelId, RATES.rateIn, RATES.rateOut])
   for (const payer of [bob, operator]) {
     await economy.send(payer, escrow, 'deposit', [], { value: PREPAID })
   }
-  const registry = new Registry(economy.chain)
+  const first = await openProvider(t, { world, registry, options }, provider)
+  const another = (who: Wallet) => openProvider(t, { world, registry, options }, who)
+  return { ...world, ...first, registry, model, another }
+}
+
+async function openProvider(
+  t: Test,
+  { world, registry, options }: { world: World; registry: Registry; options: ServiceOptions },
+  who: Wallet,
+): Promise<Provider> {
+  const { economy, content } = world
+  const dir = mkdtempSync(join(tmpdir(), 'service-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const store = await Store.open(join(dir, 'store'))
   const cacheDir = join(dir, 'adapters')
   mkdirSync(cacheDir)
   const library = await ModelLibrary.open(
@@ -75,7 +93,7 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
   const settler = await openSettler(world, { store, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })
   const service = new InferenceService(
-    { providerKey: provider.key, requestsMax: 8 },
+    { providerKey: who.key, requestsMax: 8 },
     {
       library,
       registry,
@@ -85,7 +103,7 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
       ways: (owed) => {
         const view = (payer: Hex, of: Hex, session: Hex) => registry.escrow(payer, of, session)
         const voucher = payByVoucher({
-          provider: provider.address,
+          provider: who.address,
           domain: domain(escrow.address),
           used: new UsedVouchers(store.table('vouchers')),
           escrow: view,
@@ -97,7 +115,7 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
           now: Date.now,
         })
         const free = payFromFreeQuota({
-          provider: provider.address,
+          provider: who.address,
           key: operator.key,
           domain: domain(escrow.address),
           quota,
@@ -111,7 +129,9 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
       announce: async () => {},
     },
   )
-  const url = `${await listen(t, createOpenAiHandler({ service, log: silentLog }))}/v1`
+  const { catalogue } = service
+  const handler = createOpenAiHandler({ catalogue, service, forward: null, log: silentLog })
+  const url = `${await listen(t, handler)}/v1`
   t.teardown(async () => {
     await settler.stop()
     await library.close()
@@ -123,7 +143,7 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
     while (settler.waiting > 0) await new Promise((resolve) => setImmediate(resolve))
     await settler.stop()
   }
-  return { ...world, service, settler, registry, model, url, client, settle }
+  return { service, settler, url, client, settle }
 }
 
 /** The same client, paying out of `wallet`'s balance. */
@@ -169,7 +189,7 @@ function openSettler(
   )
 }
 
-async function listen(t: Test, handler: RequestListener): Promise<string> {
+export async function listen(t: Test, handler: RequestListener): Promise<string> {
   const server = createServer(handler)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -144,6 +144,18 @@ function paymentOf({ headers }: Caller, provider: Hex): Payment | null {
   }
 }
 
+/** Which provider a payment names, for whoever passes a request on; null when it says none. */
+export function providerNamedBy(headers: Caller['headers']): Hex | null {
+  const header = headers[PAYMENT_HEADER]
+  if (header === undefined) return null
+  try {
+    const { provider } = JSON.parse(Buffer.from(String(header), 'base64').toString('utf8'))
+    return /^0x[0-9a-fA-F]{40}$/.test(provider) ? (provider.toLowerCase() as Hex) : null
+  } catch {
+    return null
+  }
+}
+
 function plainTypedData(data: ReturnType<typeof voucherTypedData>): object {
   const { domain, types, primaryType, message } = data
   return {

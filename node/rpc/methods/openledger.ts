@@ -135,6 +135,13 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
       result: nullable(shapes.model),
       handler: async (_context, [id]) => orNull(await models.registry.model(id)),
     }),
+    openledger_listProviders: method({
+      summary:
+        'Listed and bonded providers, and how they have answered this node (latency in ms; null: never asked)',
+      params: [],
+      result: listOf(shapes.provider),
+      handler: async () => (await models.providers.list()).map(plain),
+    }),
     openledger_quote: method({
       summary: 'What an inference of so many tokens costs, wei',
       params: [

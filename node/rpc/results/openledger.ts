@@ -35,6 +35,19 @@ export const nodeInfo: JsonSchema = openShape({
   peers: listOf(shape({ peer: text, address: text })),
 })
 
+export const provider: JsonSchema = openShape({
+  address,
+  endpoint: text,
+  peerId: text,
+  baseHash: hash,
+  rateInMin: decimal,
+  rateOutMin: decimal,
+  models: listOf(hash),
+  latencyMs: nullable(number),
+  answers: integer,
+  failures: integer,
+})
+
 export const model: JsonSchema = openShape(
   {
     id: hash,

@@ -21,6 +21,7 @@ import { MODEL, startLive } from '../stack.ts'
 
 const WEB3_PY = 'web3==8.0.0'
 const OPENAI_PY = 'openai==3.57.0'
+const ETH_ACCOUNT_PY = 'eth-account==0.13.7'
 const HUB_PY = 'peft==0.21.2'
 const DATASETS_PY = 'datasets==5.2.0'
 const HARDHAT = 'hardhat@3.18.0'
@@ -33,6 +34,8 @@ const ROUNDS: Readonly<Record<string, Round>> = {
   [WEB3_PY]: (dir, setup) => python(dir, { packages: [WEB3_PY], script: 'round.py', setup }),
   [OPENAI_PY]: (dir, setup) =>
     python(dir, { packages: [OPENAI_PY], script: 'fine_tune.py', setup }),
+  [`${OPENAI_PY} pays`]: (dir, setup) =>
+    python(dir, { packages: [OPENAI_PY, ETH_ACCOUNT_PY], script: 'ask_and_pay.py', setup }),
   [HUB_PY]: (dir, setup) =>
     python(dir, {
       packages: [HUB_PY, DATASETS_PY, 'transformers', 'torch'],
@@ -141,6 +144,8 @@ try {
     url,
     question,
     answer: answer.text,
+    payerKey: devnetAccount('alice').privateKey,
+    sponsored: false,
     chainId: live.chainId,
     privateKey,
     abi,

@@ -195,7 +195,7 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
     engine.generate = generate
     while (world.service.waiting > 0) await new Promise((resolve) => setImmediate(resolve))
     await world.settle()
-    const ids = world.service.promptIds(QUESTION.prompt)
+    const ids = world.service.catalogue.promptIds(QUESTION.prompt)
     const fee = RATES.rateIn * BigInt(ids.length) + RATES.rateOut * 2n
     t.equal(await charged(world, bob.address), before + fee)
   })
@@ -271,7 +271,7 @@ async function sessions(t: Test, world: Service): Promise<void> {
 t.test('callers on this machine have a free quota, which the sponsor pays', async (t) => {
   const world = await openService(t, { freeTokens: 24 })
   const { client, url } = world
-  const ids = world.service.promptIds(QUESTION.prompt).length
+  const ids = world.service.catalogue.promptIds(QUESTION.prompt).length
   const answer = receiptOf(await client.completions.create({ ...QUESTION, max_tokens: 2 }))
   t.equal(answer.payer, operator.address)
   const over = await refused(client.completions.create({ ...QUESTION, max_tokens: 24 }))

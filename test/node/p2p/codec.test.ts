@@ -30,6 +30,7 @@ const ARBITRARY: { [K in MessageKind]: fc.Arbitrary<Messages[K]> } = {
     offset: u64,
     length: fc.integer({ min: 1, max: 2 * 1024 * 1024 }),
   }),
+  inferenceRequest: record({ head: bytes(2, 300), body: bytes(2, 70_000) }),
 }
 const KINDS = Object.keys(ARBITRARY) as MessageKind[]
 
