@@ -1,9 +1,9 @@
-"""OpenAI's Python SDK, unmodified: models, chat whole and streamed, embeddings, errors; paid by vouchers that an httpx.Auth signs."""
+"""OpenAI's Python SDK, unmodified: models, chat whole and streamed, embeddings, errors; paid by vouchers that an Auth of its HTTP client signs."""
 import base64
 import json
 import sys
 
-import httpx
+import httpx2 as httpx
 import openai
 from eth_account import Account
 from eth_account.messages import encode_typed_data
