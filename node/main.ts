@@ -13,6 +13,8 @@ import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import { PayoutIndex } from './attribution/payouts.ts'
+import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
 import { userError } from './base/errors.ts'
@@ -124,6 +126,7 @@ export async function createNode(
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store)
+  const payouts = await PayoutIndex.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
@@ -208,6 +211,8 @@ export async function createNode(
             models,
             factory: jobs?.factory ?? null,
             ledger,
+            payouts,
+            posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
             p2pAddresses: () => p2p.multiaddrs(),
@@ -276,6 +281,7 @@ export async function createNode(
       await pipeline.stop()
       await p2p.stop()
       await ledger.settled()
+      await payouts.settled()
       await store.close()
     },
   }

@@ -4,7 +4,9 @@
  */
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import type { PayoutIndex } from '../../attribution/payouts.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
+import type { PostedOutput } from '../../attribution/trace-payout.ts'
 import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
@@ -20,14 +22,18 @@ import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
+import { tracePayoutMethods } from './trace-payout.ts'
 
 export type OpenledgerServices = {
   readonly role: string
-  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
+  readonly chain: Chain
   readonly models: ModelServices
   /** null where no jobs run. */
   readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
+  readonly payouts: PayoutIndex
+  /** Outputs of this chain that L1 has, newest first. */
+  readonly posted: () => Promise<readonly PostedOutput[]>
   readonly content: ContentStore
   readonly peers: () => readonly { readonly peer: string; readonly address: string }[]
   readonly p2pAddresses: () => readonly string[]
@@ -55,6 +61,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       jobView: (job) => plain(jobView(job)),
     }),
     ...attributionMethods(services),
+    ...tracePayoutMethods(services),
   }
 }
 
