@@ -77,6 +77,8 @@ export type Node = {
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
   readonly models: ModelServices
+  /** Hands a signed L2 transaction to the pool or the sequencer; its hash. */
+  submit(raw: Uint8Array): Promise<Hex>
   /** null on a node without a provider's key. */
   readonly jobs: JobService | null
   readonly metrics: Metrics
@@ -253,6 +255,7 @@ export async function createNode(
     p2p,
     ledger,
     models,
+    submit,
     jobs,
     metrics,
     checks,

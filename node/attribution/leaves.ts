@@ -4,9 +4,17 @@
  *
  *   "OLLV" || version u8 = 1 || k u32 || rows u32 || rows x (contributor u32 || content hash 32 || t_i k x int16le)
  */
-import { bigintToBytes, bytesEqual, bytesToBigint, concatBytes, utf8 } from '../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesEqual,
+  bytesToBigint,
+  concatBytes,
+  type Hex,
+  toHex,
+  utf8,
+} from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
-import { merkleLeaf, merkleProof } from '../base/merkle.ts'
+import { merkleLeaf, merkleProof, merkleRoot } from '../base/merkle.ts'
 
 export type Leaves = {
   readonly k: number
@@ -74,6 +82,12 @@ export function leafData({ k, owners, contents, sketches }: Leaves, row: number)
 export function leafTree(leaves: Leaves): { prove(row: number): Uint8Array[] } {
   const hashes = Array.from(leaves.owners, (_, row) => merkleLeaf(leafData(leaves, row)))
   return { prove: (row) => merkleProof(hashes, row) }
+}
+
+/** What the seal commits to. */
+export function leavesRootOf(leaves: Leaves): Hex {
+  const hashes = Array.from(leaves.owners, (_, row) => merkleLeaf(leafData(leaves, row)))
+  return toHex(merkleRoot(hashes))
 }
 
 /** q . t_i of every row. */
