@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeVerdict, type VerdictRecord } from '../node/attribution/ledger.ts'
-import { type SettledReceipt, settledReceipts } from '../node/attribution/settled.ts'
+import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
@@ -18,6 +18,8 @@ import type { Node } from '../node/main.ts'
 import { NodeAccount } from '../node/model/account.ts'
 import { type JsonObject, method, type RpcMethods } from '../node/rpc/method.ts'
 import { hash, required } from '../node/rpc/params.ts'
+import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
+import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
 import { ModelAudits } from './models.ts'
@@ -166,7 +168,7 @@ export class Prover {
       openledger_proverStatus: method({
         summary: 'How far this validator has re-executed and re-inferred what L1 says',
         params: [],
-        result: { type: 'object' },
+        result: proverStatus,
         handler: () => ({
           ...this.#status,
           verifiedBlock: Number(this.#status.verifiedBlock),
@@ -177,7 +179,7 @@ export class Prover {
         summary:
           "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; or null",
         params: [required('modelId', hash)],
-        result: { type: ['object', 'null'] },
+        result: nullable(modelVerdict),
         handler: async (_context, [modelId]) =>
           (await this.#audits.verdict(modelId)) as unknown as JsonObject | null,
       }),
@@ -185,7 +187,7 @@ export class Prover {
         summary:
           'wei of OPEN minted, burnt and withdrawn on L2 and paid out on L1, at the verified block; checked against what L1 locks',
         params: [],
-        result: { type: 'object' },
+        result: supply,
         handler: () => {
           const { minted, burned, withdrawn, finalized } = this.#totals ?? NOTHING
           const lockedCheckedAt = this.#supply.lockedCheckedAt
@@ -252,14 +254,15 @@ export class Prover {
   }
 
   async #verifyReceipts(block: Block): Promise<void> {
-    const { chain, config, ledger } = this.#node
+    const { chain, ledger } = this.#node
     const receipts = chain.receipts(block.hash) ?? []
     const l1Hash = await this.#inclusionOf(block)
     this.#audits.heard(receipts, l1Hash ?? block.hash)
-    for (const settled of settledReceipts(block, receipts, config.l2ChainId)) {
-      if (await ledger.verdict(settled.hash)) continue
-      if (l1Hash && !isDrawn(l1Hash, settled.hash, this.#node.options.sample)) continue
-      await this.#verify(settled)
+    const { settled } = await findSettled(chain, block, receipts)
+    for (const one of settled) {
+      if (await ledger.verdict(one.hash)) continue
+      if (l1Hash && !isDrawn(l1Hash, one.hash, this.#node.options.sample)) continue
+      await this.#verify(one)
     }
   }
 

@@ -67,6 +67,8 @@ export type World = {
   worker(name: string): TrainingWorker
   /** Drafts, and submits on chain in the name of `who`. */
   submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
+  /** Holds the worker at the next object it shares (a checkpoint, a result) until this is resolved. */
+  hold(until: Promise<unknown>): void
   /** Resolves with the first record of the job that passes. */
   until(id: Hex, passes: (job: JobRecord) => boolean): Promise<JobRecord>
 }
@@ -79,7 +81,11 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const content = await ContentStore.open(join(dir, 'content'))
   const store = await Store.open(join(dir, 'store'))
   const table = store.table('jobs')
-  const fabric = options.fabric ?? (await openLocalFabric({ table, content, log: silentLog }))
+  let held: Promise<unknown> = Promise.resolve()
+  const fabric = gated(
+    options.fabric ?? (await openLocalFabric({ table, content, log: silentLog })),
+    () => held,
+  )
   const registry = new Registry(economy.chain)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
   const factory = new ModelFactory({
@@ -133,6 +139,9 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
       })
       return { ...draft, id: draft.terms.manifest.manifestHash }
     },
+    hold: (until) => {
+      held = until
+    },
     until: (id, passes) =>
       new Promise((resolve, reject) => {
         const check = (job: JobRecord | null): void => {
@@ -143,6 +152,24 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
         const stop = factory.on(check)
         factory.jobs.get(id).then(check, reject)
       }),
+  }
+}
+
+/** A fabric that takes objects only when `open` has resolved. */
+function gated({ queue, records, objects, close }: Fabric, open: () => Promise<unknown>): Fabric {
+  return {
+    queue,
+    records,
+    objects: {
+      has: (hash) => objects.has(hash),
+      get: (hash) => objects.get(hash),
+      delete: (hash) => objects.delete(hash),
+      put: async (bytes) => {
+        await open()
+        return objects.put(bytes)
+      },
+    },
+    close,
   }
 }
 

@@ -10,7 +10,8 @@ import { RowPlaces } from '../../factory/places.ts'
 import { readReport } from '../../factory/report.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
-import { address, count, required, schemas } from '../params.ts'
+import { address, count, required } from '../params.ts'
+import { payoutTrace } from '../results/openledger.ts'
 import { plain } from './plain.ts'
 
 export type PayoutServices = {
@@ -30,7 +31,7 @@ export function tracePayoutMethods(services: PayoutServices): RpcMethods {
       summary:
         'What an account accrued in an epoch, back to receipts, rows and transactions, each with a proof up to an output root of L1',
       params: [required('account', address), required('epoch', count)],
-      result: schemas.object,
+      result: payoutTrace,
       cost: COST.replay,
       aside: false,
       handler: async (_context, [account, epoch]) =>
