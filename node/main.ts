@@ -16,6 +16,8 @@ import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
+import { PayoutIndex } from './attribution/payouts.ts'
+import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
 import { NodeError, userError } from './base/errors.ts'
@@ -82,6 +84,8 @@ export type Node = {
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
   readonly models: ModelServices
+  /** Hands a signed L2 transaction to the pool or the sequencer; its hash. */
+  submit(raw: Uint8Array): Promise<Hex>
   /** null on a node without a provider's key. */
   readonly jobs: JobService | null
   readonly metrics: Metrics
@@ -131,6 +135,7 @@ export async function createNode(
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
+  const payouts = await PayoutIndex.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
@@ -258,9 +263,12 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
+            chain,
             models,
             factory: jobs?.factory ?? null,
             ledger,
+            payouts,
+            posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
             p2pAddresses: () => p2p.multiaddrs(),
@@ -301,6 +309,7 @@ export async function createNode(
     p2p,
     ledger,
     models,
+    submit,
     jobs,
     metrics,
     checks,
@@ -330,6 +339,7 @@ export async function createNode(
       await pipeline.stop()
       await p2p.stop()
       await ledger.settled()
+      await payouts.settled()
       await store.close()
     },
   }

@@ -82,6 +82,8 @@ export type NodeOptions = {
   /** Which L2 blocks are proposed and attested. */
   readonly outputHead: 'safe' | 'finalized'
   readonly outputIntervalBlocks: number
+  /** Percent of the receipts that a validator runs again. */
+  readonly sample: number
   readonly settlementPollMs: number
   readonly poolSlots: number
   readonly batchIntervalMs: number
@@ -406,6 +408,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: 'finalized',
     choices: ['safe', 'finalized'],
     help: 'the newest L2 blocks whose outputs are proposed, signed and judged',
+  },
+  sample: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 100,
+    help: 'percent of settled receipts that a validator runs again, drawn by the hash of the L1 block that carries them',
   },
   outputIntervalBlocks: {
     group: 'settlement',

@@ -13,7 +13,7 @@ import { claimTexts } from '../node/attribution/spans.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
 
-/** Where the first difference lies; `index` counts tokens, sketch entries, claims or payouts from 0. */
+/** Where the first difference lies; `index` counts tokens, sketch entries, claims or payouts from 0, steps from 1. */
 export type Difference = {
   readonly stage:
     | 'request'
@@ -24,6 +24,8 @@ export type Difference = {
     | 'claims'
     | 'attribution'
     | 'payout'
+    | 'training'
+    | 'table'
   readonly field: string
   readonly index?: number
   readonly claimed: string

@@ -13,14 +13,21 @@ import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
 import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
+import { Checkpoints } from '../node/derive/checkpoints.ts'
 import type { Node } from '../node/main.ts'
-import { method, type RpcMethods } from '../node/rpc/method.ts'
-import { proverStatus, supply } from '../node/rpc/results/openledger.ts'
+import { NodeAccount } from '../node/model/account.ts'
+import { type JsonObject, method, type RpcMethods } from '../node/rpc/method.ts'
+import { hash, required } from '../node/rpc/params.ts'
+import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
+import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
+import { ModelAudits } from './models.ts'
 import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
 import { reinfer } from './reinfer.ts'
+import { Reporter } from './report.ts'
+import { isDrawn } from './sample.ts'
 import { createSettlement } from './settlement/create.ts'
 import { Supply, type SupplyTotals } from './supply.ts'
 
@@ -84,6 +91,9 @@ export class Prover {
   /** Receipts whose content nobody shows yet: hash -> block number. They hold up nothing else. */
   readonly #aside: KvTable
   readonly #supply: Supply
+  readonly #reporter: Reporter
+  readonly #checkpoints: Checkpoints
+  readonly #audits: ModelAudits
   #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
@@ -104,12 +114,29 @@ export class Prover {
     this.#table = node.store.table('prover')
     this.#traces = node.store.table('traces')
     this.#aside = node.store.table('unverified')
+    this.#checkpoints = new Checkpoints(node.store.table('checkpoints'))
     this.#supply = new Supply({
       config: node.config,
       reader: node.l1.reader,
       client: node.l1.client,
       books: node.store.table('supply'),
       sent: node.store.table('withdrawals'),
+    })
+    this.#reporter = new Reporter({
+      table: node.store.table('reports'),
+      account: new NodeAccount(key, {
+        chain: node.chain,
+        chainId: node.config.l2ChainId,
+        nonce: async (address) => node.pool.pendingNonce(address),
+        submit: (raw) => node.submit(raw),
+      }),
+      log: this.#log,
+      settled: (receipt) => node.ledger.get(receipt),
+    })
+    this.#audits = new ModelAudits({
+      node,
+      read: (hash) => this.#content(hash),
+      signal: this.#abort.signal,
     })
     this.#loop = new Loop(LOOP, {
       name: 'verification',
@@ -133,6 +160,7 @@ export class Prover {
   async stop(): Promise<void> {
     this.#abort.abort()
     await this.#loop.stop()
+    await this.#audits.stop()
   }
 
   methods(): RpcMethods {
@@ -146,6 +174,14 @@ export class Prover {
           verifiedBlock: Number(this.#status.verifiedBlock),
           validator: this.#validator,
         }),
+      }),
+      openledger_getModelVerdict: method({
+        summary:
+          "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; or null",
+        params: [required('modelId', hash)],
+        result: nullable(modelVerdict),
+        handler: async (_context, [modelId]) =>
+          (await this.#audits.verdict(modelId)) as unknown as JsonObject | null,
       }),
       openledger_supply: method({
         summary:
@@ -219,11 +255,26 @@ export class Prover {
 
   async #verifyReceipts(block: Block): Promise<void> {
     const { chain, ledger } = this.#node
-    const { settled } = await findSettled(chain, block, chain.receipts(block.hash) ?? [])
+    const receipts = chain.receipts(block.hash) ?? []
+    const l1Hash = await this.#inclusionOf(block)
+    this.#audits.heard(receipts, l1Hash ?? block.hash)
+    const { settled } = await findSettled(chain, block, receipts)
     for (const one of settled) {
       if (await ledger.verdict(one.hash)) continue
+      if (l1Hash && !isDrawn(l1Hash, one.hash, this.#node.options.sample)) continue
       await this.#verify(one)
     }
+  }
+
+  /** Hash of the L1 block that made this block safe: later than anything in it. null: derivation no longer knows, and
+   * then nothing is left out. */
+  async #inclusionOf({ header }: Block): Promise<Hex | null> {
+    let found: Hex | null = null
+    for await (const { l1, safe } of this.#checkpoints.descending()) {
+      if (safe.number < header.number) return found
+      found = l1.hash
+    }
+    return null
   }
 
   async #verify(settled: SettledReceipt): Promise<void> {
@@ -243,6 +294,7 @@ export class Prover {
   async #retryAside(): Promise<false> {
     if (performance.now() < this.#asideAtMs) return false
     this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
+    await this.#reporter.retry()
     for await (const [key] of this.#aside.iterate({ limit: 1 })) {
       const settled = await this.#node.ledger.get(toHex(key))
       if (settled) await this.#verify(settled)
@@ -289,6 +341,7 @@ export class Prover {
     }
     if (ok) this.#log.info('receipt verified', { receipt: settled.hash })
     else this.#log.warn('receipt refuted', { receipt: settled.hash, ...difference })
+    if (difference) await this.#reporter.report(settled, difference)
     await this.#node.p2p.publish('verdicts', encodeVerdict(verdict)).catch((error) => {
       this.#log.warn('verdict not gossiped', { error: messageOf(error) })
     })

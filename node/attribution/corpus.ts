@@ -88,13 +88,13 @@ export async function spanCorpus(
   }
   const index = await SuffixIndex.build(stream)
   const roots = index.roots()
-  const leaves = placed.map((row) => merkleLeaf(rowBytes(row)))
+  const leaves = placed.map((row) => merkleLeaf(rowData(row)))
   const tables = unigramTable(stream, vocabulary)
   const artefact = concatBytes(
     MAGIC,
     Uint8Array.of(VERSION),
     bigintToBytes(BigInt(placed.length), 4),
-    ...placed.map(rowBytes),
+    ...placed.map(rowData),
     index.bytes(),
   )
   const record = encodeCorpus({
@@ -135,7 +135,7 @@ export async function loadCorpus(record: Uint8Array, artefact: Uint8Array): Prom
   )
   const index = await SuffixIndex.load(artefact.subarray(end))
   const roots = index.roots()
-  const leaves = rows.map((row) => merkleLeaf(rowBytes(row)))
+  const leaves = rows.map((row) => merkleLeaf(rowData(row)))
   const tables = unigramTable(index.values('stream', 0, index.length), vocabulary)
   const same =
     index.length === corpus.length &&
@@ -180,6 +180,13 @@ export function proveSpan(corpus: SpanCorpus, whole: Uint32Array, start: number)
   return { span: [...answer.subarray(start, start + length)], next, low, high, at, openings }
 }
 
+/** Proofs of rows to the rows root. */
+export function rowTree({ leaves }: Pick<SpanCorpus, 'leaves'>): {
+  prove(row: number): Uint8Array[]
+} {
+  return { prove: (row) => merkleProof(leaves, row) }
+}
+
 /** Which row holds a position of the stream. */
 export function rowAt(rows: readonly PlacedRow[], position: number): number {
   let [low, high] = [0, rows.length - 1]
@@ -216,7 +223,7 @@ function openAll(
     }
   }
   const row = rowAt(rows, position)
-  parts.push(opening(2, row, rowBytes(rows[row] as PlacedRow), merkleProof(leaves, row)))
+  parts.push(opening(2, row, rowData(rows[row] as PlacedRow), merkleProof(leaves, row)))
   return concatBytes(...parts)
 }
 
@@ -237,7 +244,8 @@ function readRow(bytes: Uint8Array): PlacedRow {
   return { start, length, contributor, group, content: toHex(bytes.subarray(16)) } as PlacedRow
 }
 
-function rowBytes({ start, length, contributor, group, content }: PlacedRow): Uint8Array {
+/** What a row's leaf is the hash of (behind 00). */
+export function rowData({ start, length, contributor, group, content }: PlacedRow): Uint8Array {
   const numbers = Uint32Array.of(start, length, contributor, group)
   return concatBytes(new Uint8Array(numbers.buffer), fromHex(content))
 }

@@ -4,7 +4,8 @@
  * genesis/README.md, "Precompiles".
  */
 import { MODEL_CHUNK_BYTES_MAX } from '../../genesis/limits.ts'
-import { bigintToBytes, concatBytes, fromHex, type Hex, keccak } from '../base/bytes.ts'
+import { decodeManifest, decodeTable } from '../../precompiles/manifest.ts'
+import { bigintToBytes, concatBytes, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 
 export type AttributionTable = {
   readonly contributors: readonly { readonly account: Hex; readonly multiplier: number }[]
@@ -30,6 +31,8 @@ export type SealInput = {
 const CHUNK_TAG = Uint8Array.of(0, 1)
 const SEAL_TAG = Uint8Array.of(0, 2)
 const SEAL_VERSION = 2
+/** Head, then base, adapter and artefact. */
+const LEAVES_ROOT_AT = 15 + 3 * 32
 
 /** Chunks in order, then the manifest that names them; both exactly as stored. */
 export function encodeSeal(input: SealInput): { chunks: Uint8Array[]; seal: Uint8Array } {
@@ -83,4 +86,27 @@ function chunksOf(table: Uint8Array): Uint8Array[] {
 
 function u32(value: number): Uint8Array {
   return bigintToBytes(BigInt(value), 4)
+}
+
+/** A sealed table as the state has it. @param codeOf code by address @throws Error when it is not there or is none */
+export function readSealed(
+  seal: Uint8Array,
+  codeOf: (address: Hex) => Uint8Array,
+): {
+  leavesRoot: Hex
+  accounts: Hex[]
+  multipliers: Uint32Array
+  sums: Int32Array
+  k: number
+} {
+  const manifest = decodeManifest(seal)
+  if (typeof manifest === 'string') throw new Error(manifest)
+  const payloads = manifest.chunkHashes.map((hash) =>
+    codeOf(toHex(hash.slice(12))).subarray(CHUNK_TAG.length),
+  )
+  const table = decodeTable(concatBytes(...payloads), manifest)
+  if (typeof table === 'string') throw new Error(table)
+  const { accounts, multipliers, sums, k } = table
+  const leavesRoot = toHex(seal.subarray(LEAVES_ROOT_AT, LEAVES_ROOT_AT + 32))
+  return { leavesRoot, accounts: accounts.map(toHex), multipliers, sums, k }
 }

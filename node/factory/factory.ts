@@ -288,6 +288,7 @@ export class ModelFactory {
       await this.#fetchAdapter(result.adapterHash)
       await content.put(await fabric.objects.get(result.artefactHash))
       await content.put(await fabric.objects.get(result.report))
+      await content.put(await fabric.objects.get(result.leavesHash))
       await this.#keepCorpus(result)
       const last = job.checkpoints.at(-1)
       if (last) await chain.checkpoint(id, last)

@@ -13,6 +13,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../../native/index.ts'
 import { spanCorpus } from '../attribution/corpus.ts'
+import { encodeLeaves } from '../attribution/leaves.ts'
 import { encodeSeal } from '../attribution/table.ts'
 import { type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
@@ -62,6 +63,8 @@ export type ModelHashes = {
 export type TrainingResult = ModelHashes & {
   readonly contributors: readonly Hex[]
   readonly evaluation: Evaluation | null
+  /** Content: the leaves themselves (`node/attribution/leaves.ts`). */
+  readonly leavesHash: Hex
   /** Record of the corpus of the verbatim channel, and its artefact; zero when there is none. Both are content. */
   readonly corpusHash: Hex
   readonly corpusArtefact: Hex
@@ -117,6 +120,7 @@ export async function runTraining(
     ...hashes,
     contributors: data.contributors,
     evaluation,
+    leavesHash: index.leavesHash,
     corpusHash: corpus.corpusHash,
     corpusArtefact: corpus.corpusArtefact,
     chunks: [...sealed.chunks, ...corpus.chunks],
@@ -231,7 +235,9 @@ async function makeIndex(
     sums,
   }
   const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
-  return { table, hashes: { artefactHash: await content.put(built.artefact), leavesRoot } }
+  const leavesHash = await content.put(encodeLeaves({ k, owners, contents, sketches }))
+  const artefactHash = await content.put(built.artefact)
+  return { table, leavesHash, hashes: { artefactHash, leavesRoot } }
 }
 
 /** Rows that count, whole: what is cut for training may still be quoted. */

@@ -178,6 +178,7 @@ export class TrainingWorker {
     }
     await this.#shareDirectory(result.adapterHash)
     await fabric.objects.put(await content.get(result.artefactHash))
+    await fabric.objects.put(await content.get(result.leavesHash))
     if (result.corpusHash !== ZERO_HASH)
       await fabric.objects.put(await content.get(result.corpusArtefact))
     const put = (bytes: Uint8Array): Promise<Hex> => fabric.objects.put(bytes)

@@ -18,7 +18,7 @@ import {
 } from '../../genesis/contracts.generated.ts'
 import type { Channels } from '../../precompiles/mix.ts'
 import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
-import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import type { Licence } from '../datanet/licence.ts'
@@ -339,6 +339,12 @@ export class Registry {
       'policy-missing',
       `model ${modelId} promises contributors ${contributorsPart} of 10,000; no policy gives so much`,
     )
+  }
+
+  /** Content hash of the report of the job with this manifest; zero when no job made it. */
+  async jobResult(manifest: Hex): Promise<Hex> {
+    const job = this.#read<{ resultHash: Hex }>(CONTRACTS.jobs, 'getJob', [manifest])
+    return (await orNull(job))?.resultHash ?? ZERO_HASH
   }
 
   isSettled(receipt: Hex): Promise<boolean> {

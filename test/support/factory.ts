@@ -59,6 +59,7 @@ export type World = {
   readonly economy: Economy
   readonly base: BaseModel
   readonly content: ContentStore
+  readonly store: Store
   readonly fabric: Fabric
   readonly factory: ModelFactory
   readonly datanet: bigint
@@ -114,6 +115,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
     economy,
     base,
     content,
+    store,
     fabric,
     factory,
     datanet,

@@ -4,9 +4,12 @@
  */
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import type { PayoutIndex } from '../../attribution/payouts.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
+import type { PostedOutput } from '../../attribution/trace-payout.ts'
 import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
+import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
 import { jobView } from '../../factory/view.ts'
@@ -21,13 +24,18 @@ import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
+import { tracePayoutMethods } from './trace-payout.ts'
 
 export type OpenledgerServices = {
   readonly role: string
+  readonly chain: Chain
   readonly models: ModelServices
   /** null where no jobs run. */
   readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
+  readonly payouts: PayoutIndex
+  /** Outputs of this chain that L1 has, newest first. */
+  readonly posted: () => Promise<readonly PostedOutput[]>
   readonly content: ContentStore
   readonly peers: () => readonly { readonly peer: string; readonly address: string }[]
   readonly p2pAddresses: () => readonly string[]
@@ -54,6 +62,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       jobView: (job) => plain(jobView(job)),
     }),
     ...attributionMethods(services),
+    ...tracePayoutMethods(services),
   }
 }
 

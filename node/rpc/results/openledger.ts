@@ -393,3 +393,54 @@ export const postedBatch: JsonSchema = openShape({
 })
 
 export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
+
+const slotProof: JsonSchema = openShape({ slot: hash, proof: listOf(data) })
+
+/** `node/attribution/verify/types.ts` names every member. */
+export const payoutTrace: JsonSchema = openShape({
+  chainId: integer,
+  account: address,
+  epoch: integer,
+  amount: decimal,
+  accrued: decimal,
+  isComplete: flag,
+  output: openShape({
+    blockNumber: integer,
+    stateRoot: hash,
+    messagePasserStorageRoot: hash,
+    blockHash: hash,
+    outputRoot: hash,
+    game: nullable(integer),
+  }),
+  rewards: openShape({
+    accountProof: listOf(data),
+    epochSeconds: slotProof,
+    accrued: slotProof,
+  }),
+  history: openShape({ accountProof: listOf(data) }),
+  blocks: listOf(openShape({ number: integer, header: data, history: nullable(slotProof) })),
+  models: listOf(openShape({ modelId: hash, seal: data, corpus: nullable(data) })),
+  receipts: listOf(
+    openShape({
+      receiptHash: hash,
+      block: integer,
+      transaction: hash,
+      index: integer,
+      receiptProof: listOf(data),
+      transactionProof: listOf(data),
+      amount: decimal,
+      roles: listOf(words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor')),
+      sketch: data,
+      claims: data,
+      rows: listOf(openShape({ rowHash: hash, siblings: listOf(hash), leaf: data })),
+    }),
+  ),
+})
+
+export const modelVerdict: JsonSchema = openShape({
+  modelId: hash,
+  ok: flag,
+  steps: integer,
+  difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
+  error: nullable(text),
+})

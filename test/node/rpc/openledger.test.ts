@@ -4,6 +4,7 @@
  */
 import t, { type Test } from 'tap'
 import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
+import { PayoutIndex } from '../../../node/attribution/payouts.ts'
 import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { ContentStore } from '../../../node/content/store.ts'
@@ -55,6 +56,9 @@ async function open(t: Test) {
   } as unknown as ModelServices
   const methods = openledgerMethods({
     role: 'follower',
+    chain,
+    payouts: await PayoutIndex.open(chain, store),
+    posted: async () => [],
     models,
     factory: null,
     ledger,

@@ -1,0 +1,125 @@
+/**
+ * Models looked at again as they are registered: the table added up from its leaves, and training steps up to a drawn one
+ * run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt.
+ */
+import { join } from 'node:path'
+import { decodeEventLog, parseAbi } from 'viem'
+import { OPENLEDGER } from '../genesis/addresses.ts'
+import { decodeLeaves } from '../node/attribution/leaves.ts'
+import { readSealed } from '../node/attribution/table.ts'
+import { fromHex, type Hex, toHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
+import { messageOf } from '../node/base/errors.ts'
+import type { Receipt } from '../node/chain/types.ts'
+import { prepareData } from '../node/factory/data.ts'
+import { readTrainingManifest } from '../node/factory/places.ts'
+import { readReport } from '../node/factory/report.ts'
+import { checkMachine } from '../node/factory/train.ts'
+import type { Node } from '../node/main.ts'
+import type { KvTable } from '../node/store/kv.ts'
+import type { Difference } from './compare.ts'
+import { resum } from './resum.ts'
+import { retrain } from './retrain.ts'
+import { drawOne } from './sample.ts'
+
+const REGISTERED = parseAbi([
+  'event ModelRegistered(bytes32 indexed modelId, address indexed owner, bytes32 indexed baseHash, bytes32 adapterHash, bytes32 manifestHash, string name)',
+])
+
+export type ModelVerdict = {
+  readonly modelId: Hex
+  readonly ok: boolean
+  /** Steps up to this one were run again; 0: none (a merge, or content that nobody shows). */
+  readonly steps: number
+  readonly difference: Difference | null
+  /** Why the model could not be looked at, if it could not. */
+  readonly error: string | null
+}
+
+type Modules = {
+  readonly node: Node
+  readonly read: (hash: Hex) => Promise<Uint8Array>
+  readonly signal: AbortSignal
+}
+
+export class ModelAudits {
+  readonly #modules: Modules
+  readonly #verdicts: KvTable
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(modules: Modules) {
+    this.#modules = modules
+    this.#verdicts = modules.node.store.table('model-verdicts')
+  }
+
+  /** Models that these transactions registered; `l1Hash` draws the steps. */
+  heard(receipts: readonly Receipt[], l1Hash: Hex): void {
+    for (const { logs } of receipts)
+      for (const { address, topics, data } of logs) {
+        if (address !== OPENLEDGER.modelRegistry) continue
+        try {
+          const log = { topics: topics as [Hex, ...Hex[]], data: toHex(data) }
+          const { args } = decodeEventLog({ abi: REGISTERED, ...log })
+          this.#turn = this.#turn.then(() => this.#audit(args.modelId, l1Hash))
+        } catch {
+          // Another event.
+        }
+      }
+  }
+
+  async verdict(modelId: Hex): Promise<ModelVerdict | null> {
+    const bytes = await this.#verdicts.get(fromHex(modelId))
+    return bytes ? (JSON.parse(new TextDecoder().decode(bytes)) as ModelVerdict) : null
+  }
+
+  /** What runs is given up (`signal`), what waits is not begun. */
+  stop(): Promise<void> {
+    return this.#turn
+  }
+
+  async #audit(modelId: Hex, l1Hash: Hex): Promise<void> {
+    const { node, signal } = this.#modules
+    if (signal.aborted || (await this.verdict(modelId))) return
+    try {
+      const { difference, steps } = await this.#difference(modelId, l1Hash)
+      await this.#keep({ modelId, ok: difference === null, steps, difference, error: null })
+    } catch (error) {
+      if (signal.aborted) return
+      await this.#keep({ modelId, ok: false, steps: 0, difference: null, error: messageOf(error) })
+      node.log.warn('model not verified', { model: modelId, error: messageOf(error) })
+    }
+  }
+
+  async #difference(
+    modelId: Hex,
+    l1Hash: Hex,
+  ): Promise<{ difference: Difference | null; steps: number }> {
+    const { node, read, signal } = this.#modules
+    const { registry, library } = node.models
+    const record = await registry.model(modelId)
+    const result = record ? await registry.jobResult(record.manifestHash) : ZERO_HASH
+    if (!record || result === ZERO_HASH) throw new Error('no job says how it was made')
+    const { base } = library
+    const manifest = await readTrainingManifest(record.manifestHash, read)
+    checkMachine(manifest, base)
+    const report = await readReport(result, read)
+    const data = await prepareData(base.model, manifest, read)
+    const leaves = decodeLeaves(await read(report.leavesHash))
+    const state = node.chain.stateAt('unsafe')
+    const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
+    const wrong = resum(table, leaves, data)
+    const last = report.checkpoints.at(-1)?.step ?? 0
+    if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
+    const steps = 1 + drawOne(l1Hash, modelId, last)
+    const workDir = join(node.options.dataDir, 'retrain')
+    const modules = { base, content: node.content, read, workDir, signal }
+    return { difference: await retrain(manifest, report, steps, modules), steps }
+  }
+
+  async #keep(verdict: ModelVerdict): Promise<void> {
+    const { log } = this.#modules.node
+    await this.#verdicts.put(fromHex(verdict.modelId), utf8(JSON.stringify(verdict)))
+    const { modelId, ok, steps, difference } = verdict
+    if (ok) log.info('model verified', { model: modelId, steps })
+    else if (difference) log.warn('model refuted', { model: modelId, ...difference })
+  }
+}

@@ -1,0 +1,172 @@
+/** A payout traced back to receipts, rows and transactions, and checked against an output root alone. */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import type { ReceiptLedger } from '../../../node/attribution/ledger.ts'
+import { PayoutIndex } from '../../../node/attribution/payouts.ts'
+import type { SettledReceipt } from '../../../node/attribution/settled.ts'
+import { verifyPayout } from '../../../node/attribution/verify/payout.ts'
+import type { PayoutTrace } from '../../../node/attribution/verify/types.ts'
+import type { Hex } from '../../../node/base/bytes.ts'
+import { outputRootOf } from '../../../node/chain/output.ts'
+import type { Block } from '../../../node/chain/types.ts'
+import { proveRow } from '../../../node/datanet/proof.ts'
+import type { RpcContext } from '../../../node/rpc/context.ts'
+import { tracePayoutMethods } from '../../../node/rpc/methods/trace-payout.ts'
+import { economy as pools } from '../../support/economy.ts'
+import { openWorld, TINY } from '../../support/factory.ts'
+import { openMarket } from '../../support/market.ts'
+
+t.test('a payout leads back to receipts, rows and transactions', async (t) => {
+  const world = await openWorld(t)
+  const { chain } = world.economy
+  const market = await openMarket(t, world, {
+    attribution: { ...TINY.attribution, spanTokens: 2 },
+  })
+  const known = new Map<Hex, SettledReceipt>()
+  for (const text of ['Fellow citizens, the harvest and navy and', 'Tell me of the']) {
+    const { settled } = await market.ask(text, 24)
+    known.set(settled.hash, settled)
+  }
+  // Later blocks remember the earlier ones; the newest is what L1 has.
+  await world.economy.pass(3n)
+  const block = chain.blockByNumber(chain.headRef('unsafe').number) as Block
+  const posted = [{ game: 7, outputRoot: outputRootOf(block), blockNumber: block.header.number }]
+  const ledger = { settled: async () => {}, get: async (hash: Hex) => known.get(hash) ?? null }
+  const payouts = await PayoutIndex.open(chain, world.store)
+  const methods = tracePayoutMethods({
+    chain,
+    ledger: ledger as unknown as ReceiptLedger,
+    payouts,
+    models: {
+      registry: market.registry,
+      library: market.library,
+      readContent: (hash) => world.content.get(hash),
+    },
+    posted: async () => posted,
+  })
+  const trace = async (account: Hex, epoch: bigint): Promise<PayoutTrace> =>
+    (await methods.openledger_tracePayout?.handler(
+      {} as RpcContext,
+      [account, Number(epoch)],
+      null,
+    )) as unknown as PayoutTrace
+  const epochs = new Map<bigint, bigint>()
+  for (const { block: at } of known.values()) {
+    const { timestamp } = (chain.blockByNumber(at.number) as Block).header
+    epochs.set(timestamp / pools.epochSeconds, at.number)
+  }
+
+  let [paid, rows, spans] = [0n, 0, 0]
+  for (const epoch of epochs.keys()) {
+    const accounts = new Set([...known.values()].flatMap(({ booked }) => booked))
+    for (const account of new Set([...accounts].map((one) => one.account))) {
+      const found = await trace(account, epoch).catch((error: { code: string }) => error.code)
+      if (typeof found === 'string') {
+        t.equal(found, 'payout-unknown')
+        continue
+      }
+      const wire = JSON.parse(JSON.stringify(found)) as PayoutTrace
+      const verdict = verifyPayout(wire, outputRootOf(block))
+      if (!verdict.ok) throw new Error(`${account}: ${verdict.step}: ${verdict.reason}`)
+      t.equal(verdict.accrued, verdict.amount, 'what the receipts pay is what the state holds')
+      t.equal(wire.output.game, 7)
+      paid += verdict.amount
+      rows += verdict.rows
+      const shown = wire.receipts.flatMap((receipt) => receipt.rows)
+      spans += shown.filter(({ channel }) => channel === 'span').length
+      for (const { place, rowHash } of shown) {
+        const ref = market.job.manifest.datanets[0]
+        if (!place || !ref) throw new Error('a row without a place')
+        const proof = await proveRow({ ...ref, rowCount: 36 }, place.row, (hash) =>
+          world.content.get(hash),
+        )
+        t.same([proof.rowHash, proof.contributor], [rowHash, account])
+      }
+    }
+  }
+  const fees = [...known.values()].reduce((sum, { receipt }) => sum + receipt.fee, 0n)
+  t.equal(paid, fees, 'every wei of both fees is proven')
+  t.ok(rows > 0 && spans > 0, `${rows} rows, ${spans} of them quoted`)
+
+  await t.test('a trace with one lie is refused, and says where', async (t) => {
+    const [epoch] = epochs.keys()
+    const [best] = [...known.values()].flatMap(({ contributors }) => contributors)
+    const honest = await trace(best?.account as Hex, epoch as bigint)
+    const root = outputRootOf(block)
+    t.match(verifyPayout(honest, root), { ok: true })
+    const lie = (change: (copy: Mutable<PayoutTrace>) => void, outputRoot = root) => {
+      const copy = JSON.parse(JSON.stringify(honest)) as Mutable<PayoutTrace>
+      change(copy)
+      return verifyPayout(copy, outputRoot)
+    }
+    const bump = (amount: string): string => (BigInt(amount) + 1n).toString()
+    t.match(
+      lie(() => {}, `0x${'11'.repeat(32)}`),
+      { ok: false, step: 'output' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.accrued = bump(copy.accrued)
+      }),
+      { ok: false, step: 'rewards' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.amount = bump(copy.amount)
+        copy.receipts[0].amount = bump(copy.receipts[0].amount)
+      }),
+      { ok: false, step: 'receipt' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.receipts.push(copy.receipts[0])
+      }),
+      { ok: false, step: 'receipt', reason: /counted twice/ },
+    )
+    t.match(
+      lie((copy) => {
+        copy.blocks[0].header = copy.blocks[0].header.replace(/.$/, '0').replace(/0$/, '1')
+      }),
+      { ok: false, step: 'block' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.receipts[0].transaction = `0x${'22'.repeat(32)}`
+      }),
+      { ok: false, step: 'transaction' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.receipts[0].receipt.tokensOut = 99
+      }),
+      { ok: false, step: 'receipt' },
+    )
+    t.match(
+      lie((copy) => {
+        copy.receipts[0].rows[0].rowHash = `0x${'33'.repeat(32)}`
+      }),
+      { ok: false, step: 'row' },
+    )
+  })
+})
+
+t.test('what verifies runs in a browser: no part of Node, none of the engine', (t) => {
+  const seen = new Set<string>()
+  const walk = (file: string): void => {
+    if (seen.has(file)) return
+    seen.add(file)
+    const text = readFileSync(file, 'utf8')
+    t.notMatch(text, /\bBuffer\b|\bprocess\./, file)
+    for (const [, name] of text.matchAll(/^import (?!type )[^'"]*?from '([^']+)'/gms)) {
+      if (name?.startsWith('.')) walk(join(dirname(file), name))
+      else t.ok(['viem', '@noble/hashes/sha3.js'].includes(name as string), `${file}: ${name}`)
+    }
+  }
+  walk(join(import.meta.dirname, '../../../node/attribution/verify/payout.ts'))
+  t.ok(seen.size > 5)
+  t.end()
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: a copy to spoil
+type Mutable<T> = T extends readonly (infer E)[] ? any[] & E[] : { -readonly [K in keyof T]: any }

@@ -1,0 +1,176 @@
+/**
+ * Attacks on the pay of contributors, on the pipeline itself: rows are trained on, indexed, weighed, queried, mixed and
+ * split by the node's own functions with the small base. A defence can be switched off, to see what it is worth.
+ *
+ *   rows of everybody -> adapter, index -> leaves (copies, cap) -> per query: sketch, spans -> shares -> wei
+ */
+import { join } from 'node:path'
+import { AttributionIndex, buildIndex, sketchQuery } from '../../native/index.ts'
+import { spanCorpus } from '../../node/attribution/corpus.ts'
+import { spanClaims } from '../../node/attribution/spans.ts'
+import { keccakHex } from '../../node/base/bytes.ts'
+import type { ContentStore } from '../../node/content/store.ts'
+import { encodeRow, type Row } from '../../node/datanet/rows.ts'
+import { trainAdapter } from '../../node/factory/engine.ts'
+import { countedRows, multipliersOf, sumSketches, weighSketches } from '../../node/factory/weigh.ts'
+import type { BaseModel } from '../../node/model/base.ts'
+import { mix } from '../../precompiles/mix.ts'
+import { splitAmount } from '../../precompiles/score.ts'
+
+/** wei a question costs, and what of it contributors share under policy 1. */
+export const FEE = 1_000_000n
+const CONTRIBUTORS_PART = FEE / 2n
+const CHANNELS = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
+/** At least as many as accounts. */
+const K_LEAST = 16
+const TOP = 32
+const LEAST = 4
+const TOKENS_MAX = 64
+
+/** Rows by account, the accounts numbered. */
+export type Crowd = readonly (readonly string[])[]
+export type Query = { readonly prompt: string; readonly answer: string }
+export type Defences = { readonly dedup: boolean; readonly normCap: number; readonly bait: boolean }
+export const DEFAULT: Defences = { dedup: true, normCap: 125, bait: true }
+
+export type Market = {
+  /** wei of each account for these queries. */
+  pay(queries: readonly Query[], defences: Defences): Promise<bigint[]>
+}
+
+/** Trains on everybody's rows, account by account. */
+export async function openMarket(
+  crowd: Crowd,
+  { base, content, dir }: { base: BaseModel; content: ContentStore; dir: string },
+): Promise<Market> {
+  const { model } = base
+  const rows = crowd.flatMap((texts, owner) => texts.map((text) => ({ text, owner })))
+  const owners = Uint32Array.from(rows, ({ owner }) => owner)
+  const samples = rows.map(({ text }) => ({
+    tokens: model.encode(text).slice(0, TOKENS_MAX),
+    lossFrom: 1,
+  }))
+  const adapter = await trainAdapter(
+    {
+      model,
+      samples,
+      config: {
+        rank: 2,
+        alpha: 4,
+        targets: ['q_proj', 'v_proj'],
+        rslora: false,
+        epochs: 2,
+        batch: 8,
+        learningRate: 2e-3,
+        weightDecay: 0,
+        warmupSteps: 2,
+        clip: 1,
+        maxTokens: TOKENS_MAX,
+        seed: 7n,
+        baseName: base.hash,
+      } as Parameters<typeof trainAdapter>[0]['config'],
+      checkpointSteps: 1_000_000,
+      shown: [],
+      dir: join(dir, 'adapter'),
+    },
+    {
+      content,
+      fetch: (hash) => content.get(hash),
+      onProgress: () => {},
+      onCheckpoint: async () => {},
+    },
+  )
+  const count = crowd.length
+  const k = Math.max(K_LEAST, count)
+  const options = { samples, contributors: owners, contributorCount: count, k, labelDraws: 1 }
+  const built = await buildIndex(model, adapter, { ...options, seed: 7n })
+  const index = await AttributionIndex.load(built.artefact)
+  const sketches = new Map<Query, Int8Array>()
+  const encode = ({ prompt, answer }: Query) => {
+    const head = model.encode(prompt)
+    return { prompt: head, response: model.encode(`${prompt}${answer}`).subarray(head.length) }
+  }
+  const sketchOf = async (query: Query): Promise<Int8Array> => {
+    const known = sketches.get(query)
+    if (known) return known
+    const made = await sketchQuery(model, adapter, index, encode(query))
+    sketches.set(query, made)
+    return made
+  }
+  return {
+    pay: async (queries, { dedup, normCap, bait }) => {
+      const plain = rows.map(({ text }) => ({ row: { text } as Row, isFirst: true }))
+      const counted = dedup ? countedRows(plain) : plain.map(() => true)
+      const weighed = weighSketches(built.sketches, { k, counted, normCap })
+      const table = {
+        k,
+        top: TOP,
+        sums: sumSketches(weighed, { k, owners, count }),
+        multipliers: multipliersOf(owners, counted, count),
+      }
+      const corpus = await spanCorpus(
+        rows.flatMap(({ text, owner }, i) =>
+          counted[i]
+            ? [
+                {
+                  tokens: model.encode(text),
+                  contributor: owner,
+                  group: i,
+                  content: keccakHex(encodeRow({ text })),
+                },
+              ]
+            : [],
+        ),
+        { vocabulary: model.config.vocab_size, least: LEAST },
+      )
+      const paid = crowd.map(() => 0n)
+      for (const query of queries) {
+        const { prompt, response } = encode(query)
+        const asked = bait ? prompt : new Uint32Array(0)
+        const claims = spanClaims(corpus, { prompt: asked, answer: response })
+        const shares = mix(table, await sketchOf(query), claims, CHANNELS)
+        const amounts = splitAmount(CONTRIBUTORS_PART, shares)
+        for (const [i, { index: who }] of shares.entries())
+          paid[who] = (paid[who] as bigint) + (amounts[i] as bigint)
+      }
+      return paid
+    },
+  }
+}
+
+const TOPICS = [
+  'harvest grain farmers railroad county winter price mill wagon barn',
+  'navy fleet harbour admiral cannon sailors treaty island admiralty port',
+  'court senate law judge statute verdict appeal clerk petition bench',
+].map((words) => words.split(' '))
+const LEADS = ['Fellow citizens, the', 'Reported today that', 'In this chamber a']
+
+/** Sentence `i` of one of three fields: words drawn by a generator of its own, the same on every machine. */
+export function sentence(field: number, i: number): string {
+  const words = TOPICS[field] as string[]
+  let state = (i + 1) * 2_654_435_761 + field * 40_503
+  const word = (): string => {
+    state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + 374_761_393) >>> 0
+    return words[(state >>> 8) % words.length] as string
+  }
+  return `${LEADS[field]} ${word()} and the ${word()} of ${word()} met ${word()} before the ${word()} near ${word()}.`
+}
+
+/** Every word of a field twice, in an order of its own: rows that only look relevant. */
+export function stuffed(field: number, i: number): string {
+  const words = TOPICS[field] as string[]
+  const turn = (by: number): string[] =>
+    words.map((_, j) => words[(j * 7 + by * 3) % words.length] as string)
+  return [LEADS[field], ...turn(i), ...turn(i + 1)].join(' ')
+}
+
+export const ROWS = 10
+export const honestCrowd = (): string[][] =>
+  TOPICS.map((_, field) => Array.from({ length: ROWS }, (_, i) => sentence(field, i)))
+/** Questions nobody's row answers word for word. */
+export const questions = (count: number): Query[] =>
+  Array.from({ length: count }, (_, i) => {
+    const text = sentence(i % 3, 100 + 7 * i)
+    const cut = text.indexOf(' of ') + 3
+    return { prompt: text.slice(0, cut), answer: text.slice(cut) }
+  })
