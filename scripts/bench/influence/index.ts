@@ -79,10 +79,11 @@ async function ourScores(
   const data = { train: setting.train, queries: setting.queries }
   const rows = { owners: setting.owners, count: setting.contributors, by: 'row' as const }
   const out = new Map<string, ArrayLike<number | bigint>>()
-  const options = { ...data, labelDraws: LABEL_DRAWS }
+  const labelDraws = LABEL_DRAWS
+  const options = { ...data, labelDraws }
   for (const k of [setting.contributors, 256, setting.train.length]) {
     told(`integer scores, k = ${k}`)
-    out.set(`integers, k = ${k}`, await integerScores(model, last, data, rows, k))
+    out.set(`integers, k = ${k}`, await integerScores(model, last, data, rows, { k, labelDraws }))
   }
   told('f32 scores')
   out.set('f32', await influence(model, last, options))
@@ -90,7 +91,7 @@ async function ourScores(
   const k = setting.train.length
   out.set(
     `integers, ${TRAINING.epochs} checkpoints, k = ${k}`,
-    await integerScores(model, epochs, data, rows, k),
+    await integerScores(model, epochs, data, rows, { k, labelDraws }),
   )
   out.set(`f32, ${TRAINING.epochs} checkpoints`, await influence(model, epochs, options))
   return out
