@@ -23,6 +23,8 @@ base, adapter, data, out = sys.argv[1:]
 PROJECTED = 4096
 RIDGES = (0.01, 0.1, 1.0, 10.0)
 torch.manual_seed(0)
+# Operators of a small model take microseconds: threads that wait for each other cost more than they give.
+torch.set_num_threads(1)
 with open(data, encoding="utf-8") as file:
     rows = json.load(file)
 train, queries = torch.tensor(rows["train"]), torch.tensor(rows["queries"])
