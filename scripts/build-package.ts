@@ -38,6 +38,7 @@ const ASSETS = [
 /** Developer tools: they need sources that the package has not. */
 const LEFT_OUT = [
   'scripts/build-package.js',
+  'scripts/build-preinstalls.js',
   'scripts/build-reference.js',
   'scripts/compile-contracts.js',
   'scripts/train-base.js',
