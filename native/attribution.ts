@@ -3,7 +3,7 @@
  * of a query; sketches = int16 [samples, k]; sums = int32 [contributors, k], row-major.
  */
 import type { RawAdapter, RawIndex, RawPhase } from './binding.ts'
-import { binding, later, now, withEvents } from './calls.ts'
+import { binding, later, now, stoppable, withEvents } from './calls.ts'
 import { NativeError } from './errors.ts'
 import type { Adapter, Model, Sample } from './index.ts'
 import { rawSamples } from './samples.ts'
@@ -158,13 +158,15 @@ export function scoreSamples(sketches: Int16Array, k: number, query: Int8Array):
   return now(() => binding().scoreSamples(sketches, k, query))
 }
 
-/** The `top` rows of int8 [n, k] that score highest with the query int8 [k], best first; exact. */
+/** The `top` rows of int8 [n, k] that score highest with the query int8 [k], best first; exact. Both arrays are read
+ * where they are: leave them alone until it is done. */
 export function scanSketches(
   sketches: Int8Array,
   query: Int8Array,
   top: number,
-): { rows: Uint32Array; scores: Int32Array } {
-  return now(() => binding().scanSketches(sketches, query, top))
+  signal?: AbortSignal,
+): Promise<{ rows: Uint32Array; scores: Int32Array }> {
+  return stoppable(signal, (cancel) => binding().scanSketches(sketches, query, top, cancel))
 }
 
 export interface ScoreInput {

@@ -116,8 +116,8 @@ export interface RawSuffix {
   length(): number
   roots(): Uint8Array
   bytes(): Uint8Array
-  fault(): number
-  matches(query: Uint32Array): Uint32Array
+  fault(cancel: RawCancel): Promise<number>
+  matches(query: Uint32Array, cancel: RawCancel): Promise<Uint32Array>
   longest(query: Uint32Array): Uint32Array
   count(query: Uint32Array): number
   values(array: number, from: number, count: number): Uint32Array
@@ -286,7 +286,8 @@ export interface Binding {
     sketches: Int8Array,
     query: Int8Array,
     top: number,
-  ): { rows: Uint32Array; scores: Int32Array }
+    cancel: RawCancel,
+  ): Promise<{ rows: Uint32Array; scores: Int32Array }>
   scoreTable(
     sums: Int32Array,
     k: number,

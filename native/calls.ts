@@ -28,6 +28,14 @@ export async function later<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** A job without events that `signal` can stop. */
+export function stoppable<T>(
+  signal: AbortSignal | undefined,
+  run: (cancel: RawCancel) => Promise<T>,
+): Promise<T> {
+  return withEvents(undefined, signal, run, () => 0)
+}
+
 /**
  * Runs a job that sends events: cancels it when `signal` aborts, and settles only after every event it
  * sent has been delivered. A callback that throws cancels the job and becomes its error.

@@ -3,7 +3,7 @@
  * rows, each followed by `ROW_END`; no match crosses a row's end.
  */
 import type { RawSuffix } from './binding.ts'
-import { binding, later, now } from './calls.ts'
+import { binding, later, now, stoppable } from './calls.ts'
 
 /** Ends every row of a stream; smaller than every token where suffixes are compared. */
 export const ROW_END = 0xffff_ffff
@@ -57,14 +57,14 @@ export class SuffixIndex {
 
   /** The first k where `suffixes[k]` and `suffixes[k + 1]` are out of order, or `suffixes[k]` stands elsewhere
    * too; null when the array is right. */
-  fault(): number | null {
-    const at = now(() => this.#raw.fault())
+  async fault(signal?: AbortSignal): Promise<number | null> {
+    const at = await stoppable(signal, (cancel) => this.#raw.fault(cancel))
     return at < 0 ? null : at
   }
 
   /** The longest match at every position of `query`. */
-  matches(query: Uint32Array): LongestMatch[] {
-    const flat = now(() => this.#raw.matches(query))
+  async matches(query: Uint32Array, signal?: AbortSignal): Promise<LongestMatch[]> {
+    const flat = await stoppable(signal, (cancel) => this.#raw.matches(query, cancel))
     return Array.from({ length: query.length }, (_, i) => matchAt(flat, 3 * i))
   }
 

@@ -1,7 +1,8 @@
 /**
  * Scores of training rows, or of contributors, for a file of queries: any PEFT adapter of a Llama-type base, or the
  * checkpoints of a run. Integers come by the way of the chain (index, int8 sketches, exact sums; DESIGN 7.1 to
- * 7.3), f32 without basis and rounding. Higher = more responsible.
+ * 7.3), f32 without basis and rounding. Or, from the rows alone, what a query says word for word (spans.ts).
+ * Higher = more responsible.
  */
 import {
   Adapter,
@@ -16,6 +17,7 @@ import {
 import { userError } from '../node/base/errors.ts'
 import { writeNpy } from './npy.ts'
 import { allRows, samplesOf, type TextRow } from './rows.ts'
+import { spanScores } from './spans.ts'
 
 /** Coordinates of a sketch when nobody says: as many as the rows span, at most these. */
 const K_DEFAULT_MAX = 1024
@@ -23,8 +25,9 @@ const K_DEFAULT_MAX = 1024
 const QUERIES_TOGETHER = 64
 
 export type AttributeJob = {
+  readonly channel: 'gradient' | 'span'
   readonly base: string
-  /** One adapter, or the checkpoints of a run, whose scores are summed. */
+  /** One adapter, or the checkpoints of a run, whose scores are summed. Spans need none. */
   readonly adapters: readonly string[]
   readonly train: string
   readonly query: string
@@ -47,20 +50,46 @@ export async function attributeFile(
   told: (phase: string, part: number) => void = () => {},
 ): Promise<Scores> {
   const model = await Model.load(job.base)
-  const adapters = await Promise.all(job.adapters.map((dir) => Adapter.load(model, dir)))
   const [train, query] = [await allRows(job.train, model), await allRows(job.query, model)]
-  const data = { train: samplesOf(job.train, train), queries: samplesOf(job.query, query) }
   const { names, owners } = contributorsOf(job, train)
   const columns = job.by === 'row' ? train.map(({ id }) => id) : names
   const grouping = { owners, count: names.length, by: job.by }
-  const progress = (event: { phase: string; done: number; total: number }): void =>
-    told(event.phase, event.done / event.total)
   const values =
-    job.precision === 'f32'
-      ? byContributor(await influence(model, adapters, data, progress), grouping)
-      : await integerScores(model, adapters, data, grouping, job.k, progress)
+    job.channel === 'span'
+      ? byContributor(await spansOf(model, job.precision, train, query, told), grouping)
+      : await gradientScores(model, job, { train, query }, grouping, told)
   await writeNpy(job.out, values, [query.length, columns.length])
   return { queries: query.length, columns, values }
+}
+
+function spansOf(
+  model: Model,
+  precision: 'int' | 'f32',
+  train: readonly TextRow[],
+  query: readonly TextRow[],
+  told: (phase: string, part: number) => void,
+): Promise<BigInt64Array | Float32Array> {
+  const tokens = (rows: readonly TextRow[]): Uint32Array[] => rows.map((row) => row.tokens)
+  const vocabulary = model.config.vocab_size
+  return spanScores(tokens(train), tokens(query), vocabulary, precision, (part) =>
+    told('spans', part),
+  )
+}
+
+async function gradientScores(
+  model: Model,
+  job: AttributeJob,
+  { train, query }: { train: readonly TextRow[]; query: readonly TextRow[] },
+  grouping: Grouping,
+  told: (phase: string, part: number) => void,
+): Promise<BigInt64Array | Float32Array> {
+  const adapters = await Promise.all(job.adapters.map((dir) => Adapter.load(model, dir)))
+  const data = { train: samplesOf(job.train, train), queries: samplesOf(job.query, query) }
+  const progress = (event: { phase: string; done: number; total: number }): void =>
+    told(event.phase, event.done / event.total)
+  return job.precision === 'f32'
+    ? byContributor(await influence(model, adapters, data, progress), grouping)
+    : await integerScores(model, adapters, data, grouping, { k: job.k }, progress)
 }
 
 type Grouping = { owners: readonly number[]; count: number; by: 'row' | 'contributor' }
@@ -71,7 +100,7 @@ export async function integerScores(
   adapters: readonly Adapter[],
   { train, queries }: { train: readonly Sample[]; queries: readonly Sample[] },
   { owners, count, by }: Grouping,
-  k: number | undefined,
+  { k, labelDraws }: { k?: number | undefined; labelDraws?: number },
   progress?: (event: { phase: string; done: number; total: number }) => void,
 ): Promise<BigInt64Array> {
   const width = k ?? Math.max(count, Math.min(train.length, K_DEFAULT_MAX))
@@ -83,6 +112,7 @@ export async function integerScores(
       contributors: Uint32Array.from(owners),
       contributorCount: count,
       k: width,
+      ...(labelDraws === undefined ? {} : { labelDraws }),
     },
     progress,
   )

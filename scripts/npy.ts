@@ -35,13 +35,15 @@ export function encodeNpy(
   return Buffer.concat([head, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)])
 }
 
-/** The numbers of a float32 array in C order. @throws TypeError when the file holds another kind */
-export function readNpyFloats(path: string): Float32Array {
+/** The numbers of an array of float32 or int64 in C order. @throws TypeError when the file holds another kind */
+export function readNpy(path: string): Float32Array | BigInt64Array {
   const bytes = readFileSync(path)
   const start = 10 + bytes.readUInt16LE(8)
   const head = bytes.toString('latin1', 0, start)
-  if (!head.startsWith('\x93NUMPY\x01') || !/'descr': '<f4', 'fortran_order': False/.test(head)) {
-    throw new TypeError(`${path} is not a NumPy array of float32 in C order`)
+  const kind = /'descr': '<(f4|i8)', 'fortran_order': False/.exec(head)?.[1]
+  if (!head.startsWith('\x93NUMPY\x01') || kind === undefined) {
+    throw new TypeError(`${path} is not a NumPy array of float32 or int64 in C order`)
   }
-  return new Float32Array(Uint8Array.from(bytes.subarray(start)).buffer)
+  const { buffer } = Uint8Array.from(bytes.subarray(start))
+  return kind === 'f4' ? new Float32Array(buffer) : new BigInt64Array(buffer)
 }

@@ -23,8 +23,8 @@ type Span = { readonly start: number; readonly length: number; readonly low: num
 type Scored = Span & { readonly score: number; readonly places: number }
 
 /** Claims in the order of the answer, at most CLAIMS_MAX. */
-export function spanClaims(corpus: SpanCorpus, { prompt, answer }: Told): Claim[] {
-  const scored = maximalSpans(corpus, answer)
+export async function spanClaims(corpus: SpanCorpus, { prompt, answer }: Told): Promise<Claim[]> {
+  const scored = (await maximalSpans(corpus, answer))
     .filter((span) => !contains(prompt, answer.subarray(span.start, span.start + span.length)))
     .map((span) => scoreOf(corpus, answer, span))
     .filter(({ score }) => score > 0)
@@ -38,8 +38,8 @@ export function spanClaims(corpus: SpanCorpus, { prompt, answer }: Told): Claim[
   return chosen.map((span) => claimOf(corpus, span))
 }
 
-export function spanClaimBytes(corpus: SpanCorpus, told: Told): Uint8Array {
-  return encodeClaims(spanClaims(corpus, told))
+export async function spanClaimBytes(corpus: SpanCorpus, told: Told): Promise<Uint8Array> {
+  return encodeClaims(await spanClaims(corpus, told))
 }
 
 /** One line a claim, as people read it; a piece that is no claim, in hex. */
@@ -57,10 +57,13 @@ export function claimTexts(bytes: Uint8Array): string[] {
 }
 
 /** Longest matches that no longer match to their left contains; none shorter than the corpus says. */
-function maximalSpans(corpus: SpanCorpus, answer: Uint32Array): (Span & { places: number })[] {
+async function maximalSpans(
+  corpus: SpanCorpus,
+  answer: Uint32Array,
+): Promise<(Span & { places: number })[]> {
   const found: (Span & { places: number })[] = []
   let reached = 0
-  for (const [start, longest] of corpus.index.matches(answer).entries()) {
+  for (const [start, longest] of (await corpus.index.matches(answer)).entries()) {
     const match =
       longest.length <= SPAN_TOKENS_MAX
         ? longest

@@ -70,7 +70,7 @@ export async function runInference(
           sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens }),
         )
   const claims = model.corpus
-    ? spanClaimBytes(model.corpus, { prompt, answer: tokens })
+    ? await spanClaimBytes(model.corpus, { prompt, answer: tokens })
     : new Uint8Array(0)
   return { tokens, trace, sketch, claims }
 }

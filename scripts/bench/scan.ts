@@ -29,8 +29,8 @@ export async function benchScan(options: {
     sketches[i + 3] = state >> 7
   }
   const query = sketches.slice(5 * K, 6 * K)
-  const ours = median(ROUNDS, () => scanSketches(sketches, query, TOP))
-  const best = scanSketches(sketches, query, TOP).rows
+  const ours = await median(ROUNDS, () => scanSketches(sketches, query, TOP))
+  const { rows: best } = await scanSketches(sketches, query, TOP)
   mkdirSync(cache, { recursive: true })
   const [data, out] = [join(cache, 'sketches.i8'), join(cache, 'numpy-scan.json')]
   let peer = 'NumPy is missing'
@@ -51,7 +51,7 @@ export async function benchScan(options: {
   }
   const sums = Int32Array.from({ length: 1000 * K }, (_, i) => (sketches[i] ?? 0) << 12)
   const multipliers = new Uint32Array(1000).fill(1)
-  const table = median(200, () => score({ sums, k: K, query, multipliers, top: 32 }))
+  const table = await median(200, async () => score({ sums, k: K, query, multipliers, top: 32 }))
   const speed = (rows * K) / ours / 1e6
   return [
     `scan of ${rows} x ${K} int8, one query, exact top ${TOP}: ${ours.toFixed(1)} ms (${speed.toFixed(1)} GB/s); ${peer}`,
@@ -59,12 +59,13 @@ export async function benchScan(options: {
   ].join('\n')
 }
 
-function median(rounds: number, work: () => unknown): number {
-  work()
-  const times = Array.from({ length: rounds }, () => {
+async function median(rounds: number, work: () => Promise<unknown>): Promise<number> {
+  await work()
+  const times: number[] = []
+  for (let i = 0; i < rounds; i++) {
     const began = performance.now()
-    work()
-    return performance.now() - began
-  })
+    await work()
+    times.push(performance.now() - began)
+  }
   return times.sort((a, b) => a - b)[rounds >> 1] as number
 }

@@ -1,5 +1,4 @@
 /** `openledger attribute`: which training rows, or whose, made a model answer as it does. */
-import { userError } from '../../node/base/errors.ts'
 import { attributeFile } from '../attribute.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
@@ -11,7 +10,10 @@ export const attributeRows: Command = {
   args: '[checkpoint…]',
   flags: {
     base: { value: 'PATH', help: 'a GGUF file or a Hugging Face directory' },
-    adapter: { value: 'DIR', help: 'a PEFT directory; without --checkpoints it is what is scored' },
+    adapter: {
+      value: 'DIR',
+      help: 'a PEFT directory; without --checkpoints it is what is scored. Spans need neither',
+    },
     checkpoints: {
       value: 'DIR,…',
       help: 'PEFT directories of one run, scored together; more may follow as arguments',
@@ -21,7 +23,7 @@ export const attributeRows: Command = {
     out: { value: 'FILE', help: 'NumPy array [queries, training rows]: int64, or float32' },
     channel: {
       value: 'KIND',
-      help: 'gradient; span is refused with the reason',
+      help: 'gradient, or span: what a query says word for word, by the rows alone',
       fallback: 'gradient',
     },
     precision: { value: 'KIND', help: 'int (as on chain) or f32', fallback: 'int' },
@@ -32,22 +34,17 @@ export const attributeRows: Command = {
     by: { value: 'WHAT', help: 'row, or contributor for sums', fallback: 'row' },
   },
   notes:
-    'Token ids win over text, and nothing is added to them. Higher = more responsible. Columns follow the rows of --train, or the contributors in the order of their first row.',
+    'Token ids win over text, and nothing is added to them. Higher = more responsible. Columns follow the rows of --train, or the contributors in the order of their first row. Spans count bits of surprise: f32 in bits, int in 65,536ths of an eighth of a bit.',
   run: async ({ args, flags }) => {
     const channel = choice(flags, 'channel', ['gradient', 'span'])
-    if (channel === 'span') {
-      throw userError(
-        'usage',
-        '--channel span: spans are found with the suffix array of a published corpus, not scored row by row here; use --channel gradient',
-      )
-    }
     const listed = [...(flags.checkpoints?.split(',') ?? []), ...args].filter(Boolean)
     const meter = new Meter('attribute')
     const out = need(flags, 'out')
     const { queries, columns } = await attributeFile(
       {
         base: need(flags, 'base'),
-        adapters: listed.length > 0 ? listed : [need(flags, 'adapter')],
+        channel,
+        adapters: listed.length > 0 || channel === 'span' ? listed : [need(flags, 'adapter')],
         train: need(flags, 'train'),
         query: need(flags, 'query'),
         out,

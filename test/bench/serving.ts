@@ -17,9 +17,10 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Engine, Model, type Precision } from '../../native/index.ts'
 import { messageOf } from '../../node/base/errors.ts'
-import { pythonOf, type Venv } from '../../scripts/bench/python.ts'
+import { pythonOf } from '../../scripts/bench/python.ts'
 import { fetchPackaged, PACKAGED_MODELS, type PackagedFile } from '../../scripts/packaged.ts'
 import { conditions, load, median } from './conditions.ts'
+import { VENV } from './peers/venv.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -36,10 +37,6 @@ const THREADS = 2
 const [PEFT_REQUESTS, LLAMA_REQUESTS] = [64, 32]
 const PEERS = join(import.meta.dirname, 'peers')
 const NATIVE = resolve(import.meta.dirname, '../../native')
-const VENV: Venv = {
-  name: 'serving',
-  requirements: ['torch==2.15.0', 'transformers==5.24.0', 'peft', 'gguf==0.19.0', 'accelerate'],
-}
 const [rounds, tokens] = [Number(flags.rounds), Number(flags.tokens)]
 
 const python = async (): Promise<string> => flags.python ?? pythonOf(VENV, flags.cache)

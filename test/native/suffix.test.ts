@@ -20,7 +20,7 @@ t.test('the longest match and its places are those of a plain scan', async () =>
     fc.asyncProperty(rows, fc.array(token, { minLength: 1, maxLength: 12 }), async (all, query) => {
       const stream = streamOf(all)
       const index = await SuffixIndex.build(stream)
-      const matches = index.matches(Uint32Array.from(query))
+      const matches = await index.matches(Uint32Array.from(query))
       if (!isDeepStrictEqual(index.longest(Uint32Array.from(query)), matches[0]))
         throw new Error('the first match alone is another')
       matches.forEach(({ length, low, high }, at) => {
@@ -53,7 +53,7 @@ t.test('commitments are the Merkle trees of the protocol, and every chunk opens'
     }
     t.same(merkleRoot(leaves), root, name)
   }
-  t.equal(index.fault(), null)
+  t.equal(await index.fault(), null)
 })
 
 t.test('an artefact reads back; one with two entries exchanged is found out', async (t) => {
@@ -65,7 +65,7 @@ t.test('an artefact reads back; one with two entries exchanged is found out', as
   const [a, b] = [words[at] as number, words[at + 1] as number]
   words.set([b, a], at)
   const bad = await SuffixIndex.load(new Uint8Array(words.buffer))
-  t.equal(bad.fault(), 0)
+  t.equal(await bad.fault(), 0)
   t.equal(index.count(Uint32Array.of(1, 2)), 2)
 })
 
@@ -78,12 +78,20 @@ t.test(
     words.set([0, 5, 0, 0, 5, 0], 3 + index.length)
     const bad = await SuffixIndex.load(new Uint8Array(words.buffer))
     const query = Uint32Array.of(1, 1)
-    for (const ask of ['longest', 'matches', 'count'] as const) {
+    for (const ask of ['longest', 'count'] as const) {
       t.throws(() => bad[ask](query), { code: 'NATIVE_INTERNAL' }, ask)
     }
-    t.not(bad.fault(), null)
+    await t.rejects(bad.matches(query), { code: 'NATIVE_INTERNAL' })
+    t.not(await bad.fault(), null)
   },
 )
+
+t.test('a check and a search that were stopped before they began are refused', async (t) => {
+  const index = await SuffixIndex.build(streamOf([[1, 2, 3]]))
+  const stopped = AbortSignal.abort()
+  await t.rejects(index.fault(stopped), { code: 'NATIVE_CANCELLED' })
+  await t.rejects(index.matches(Uint32Array.of(1, 2), stopped), { code: 'NATIVE_CANCELLED' })
+})
 
 t.test('what is no stream or no artefact is refused', async (t) => {
   await t.rejects(SuffixIndex.build(Uint32Array.of(1, 2)), { code: 'NATIVE_BAD_INPUT' })

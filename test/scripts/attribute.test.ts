@@ -4,7 +4,7 @@ import t from 'tap'
 import { trainLora } from '../../native/index.ts'
 import { readCall } from '../../scripts/cli/command.ts'
 import { attributeRows } from '../../scripts/commands/attribute.ts'
-import { readNpyFloats } from '../../scripts/npy.ts'
+import { readNpy as readValues } from '../../scripts/npy.ts'
 import { TINY_LORA, tinyModel, tinySamples } from '../native/tiny.ts'
 
 const root = t.testdir()
@@ -71,11 +71,11 @@ t.test(
     await run('--adapter', join(root, 'a'), '--precision', 'f32')
     const float = readNpy()
     t.match(float, { kind: '<f4', shape: [2, 12] })
-    t.same([...readNpyFloats(out)], float.values)
+    t.same([...readValues(out)], float.values)
     await run('--adapter', join(root, 'a'))
     const whole = readNpy()
     t.match(whole, { kind: '<i8', shape: [2, 12] })
-    t.throws(() => readNpyFloats(out), /is not a NumPy array of float32/)
+    t.same([...readValues(out)].map(Number), whole.values)
     for (const [q, own] of [2, 5].entries()) {
       const [f, i] = [float, whole].map(({ values }) => values.slice(12 * q, 12 * q + 12))
       t.ok(correlation(f as number[], i as number[]) > 0.99)
@@ -112,10 +112,29 @@ t.test('checkpoints are scored together: their f32 scores add up', async (t) => 
   }
 })
 
+t.test('spans by the rows alone: who is copied scores, to the same figure in f32', async (t) => {
+  await run('--channel', 'span')
+  const whole = readNpy()
+  t.match(whole, { kind: '<i8', shape: [2, 12] })
+  for (const [q, own] of [2, 5].entries()) {
+    const scores = whole.values.slice(12 * q, 12 * q + 12)
+    t.equal(scores.indexOf(Math.max(...scores)), own)
+  }
+  await run('--channel', 'span', '--precision', 'f32')
+  for (const [i, bits] of readNpy().values.entries()) {
+    t.ok(Math.abs(bits - (whole.values[i] as number) / 8 / 65_536) <= 1e-4 * bits + 1e-4)
+  }
+  await run('--channel', 'span', '--by', 'contributor')
+  const sums = [0, 1, 2].map((c) =>
+    whole.values.slice(0, 12).reduce((sum, x, i) => sum + (i % 3 === c ? x : 0), 0),
+  )
+  t.strictSame(readNpy().values.slice(0, 3), sums)
+})
+
 t.test('what is wrong with a line or a file is said', async (t) => {
   const adapter = ['--adapter', join(root, 'a')]
   await t.rejects(run(), { message: /--adapter is missing/ })
-  await t.rejects(run(...adapter, '--channel', 'span'), { message: /suffix array/ })
+  await t.rejects(run(...adapter, '--channel', 'bm25'), { message: /must be gradient or span/ })
   await t.rejects(run(...adapter, '--precision', 'f16'), { message: /must be int or f32/ })
   await t.rejects(run(...adapter, '--k', '2'), { message: /at least the number of contributors/ })
   await t.rejects(run(...adapter, '--k', '9999'), { message: /from 1 to 4096/ })

@@ -239,12 +239,23 @@ pub struct ScanOutput {
     pub scores: Int32Array,
 }
 
-/// The `top` rows of int8 sketches [n, k] that score highest with the query, best first.
-#[napi]
-pub fn scan_sketches(sketches: Int8Array, query: Int8Array, top: f64) -> napi::Result<ScanOutput> {
-    guard(|| {
-        let top = size("top", top, 1, scan::TOP_MAX)?;
-        let found = scan::scan(&sketches, &query, top).map_err(from_attribution)?;
+/// The `top` rows of int8 sketches [n, k] that score highest with the query, best first. The sketches are read where
+/// they are: whoever changes them meanwhile gets scores of some of both.
+#[napi(ts_return_type = "Promise<ScanOutput>")]
+pub fn scan_sketches<'e>(
+    env: &'e Env,
+    sketches: Int8Array,
+    query: Int8Array,
+    top: f64,
+    cancel: &CancelHandle,
+) -> napi::Result<Object<'e>> {
+    let top = guard(|| size("top", top, 1, scan::TOP_MAX))?;
+    let cancel = cancel.clone();
+    let job = move || {
+        let go_on = || !cancel.cancelled();
+        scan::scan_while(&sketches, &query, top, &go_on).map_err(from_attribution)
+    };
+    start(env, job, |found| {
         let rows: Vec<u32> = found.iter().map(|(row, _)| *row as u32).collect();
         let scores: Vec<i32> = found.iter().map(|(_, score)| *score).collect();
         Ok(ScanOutput { rows: rows.into(), scores: scores.into() })

@@ -1,16 +1,20 @@
 //! The suffix array of a corpus: built, read, asked, committed and opened.
 
 use crate::cast::{guard, size};
-use crate::job::start;
+use crate::job::{CancelHandle, start};
 use napi::Env;
 use napi::bindgen_prelude::{Object, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use openledger_core::bail;
 use openledger_core::suffix::{CHUNK_VALUES, Committed, SuffixIndex};
+use std::sync::Arc;
+
+/// Positions of a query between two looks at whether the job is cancelled.
+const POSITIONS_TOGETHER: usize = 64;
 
 #[napi]
 pub struct NativeSuffix {
-    index: SuffixIndex,
+    index: Arc<SuffixIndex>,
     /// Of stream, suffix array and inverse.
     committed: [Committed; 3],
 }
@@ -42,18 +46,34 @@ impl NativeSuffix {
     }
 
     /// -1 when the array is right.
-    #[napi]
-    pub fn fault(&self) -> napi::Result<f64> {
-        guard(|| Ok(self.index.first_fault().map_or(-1.0, f64::from)))
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn fault<'e>(&self, env: &'e Env, cancel: &CancelHandle) -> napi::Result<Object<'e>> {
+        let (index, cancel) = (self.index.clone(), cancel.clone());
+        let job = move || index.first_fault_while(&|| !cancel.cancelled());
+        start(env, job, |at| Ok(at.map_or(-1.0, f64::from)))
     }
 
     /// For each position length, low, high.
-    #[napi]
-    pub fn matches(&self, query: Uint32Array) -> napi::Result<Uint32Array> {
-        guard(|| {
-            let found = self.index.matches(&query);
-            Ok(found.iter().flat_map(|m| [m.length, m.low, m.high]).collect::<Vec<u32>>().into())
-        })
+    #[napi(ts_return_type = "Promise<Uint32Array>")]
+    pub fn matches<'e>(
+        &self,
+        env: &'e Env,
+        query: Uint32Array,
+        cancel: &CancelHandle,
+    ) -> napi::Result<Object<'e>> {
+        let (index, cancel, query) = (self.index.clone(), cancel.clone(), query.to_vec());
+        let job = move || {
+            let mut flat = Vec::with_capacity(3 * query.len());
+            for at in 0..query.len() {
+                if at % POSITIONS_TOGETHER == 0 && cancel.cancelled() {
+                    bail!(Cancelled, "cancelled at position {at} of {}", query.len());
+                }
+                let found = index.longest(&query[at..]);
+                flat.extend([found.length, found.low, found.high]);
+            }
+            Ok(flat)
+        };
+        start(env, job, |flat| Ok(Uint32Array::from(flat)))
     }
 
     /// Length, low, high of the longest prefix of the query that stands in the corpus.
@@ -105,7 +125,7 @@ impl NativeSuffix {
 
 fn wrap(index: SuffixIndex) -> openledger_core::Result<NativeSuffix> {
     let committed = index.commit();
-    Ok(NativeSuffix { index, committed })
+    Ok(NativeSuffix { index: Arc::new(index), committed })
 }
 
 #[napi(ts_return_type = "Promise<NativeSuffix>")]

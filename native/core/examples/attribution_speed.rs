@@ -9,6 +9,7 @@ use openledger_core::attribution::packed::Width;
 use openledger_core::attribution::parallel::default_threads;
 use openledger_core::attribution::score::raw_scores;
 use openledger_core::attribution::simd::Level;
+use openledger_core::attribution::stack::HOLD;
 use openledger_core::attribution::{
     AttributionIndex, FactorShape, GradientSink, GradientSource, IndexConfig, Labels, sketch_query,
 };
@@ -119,7 +120,8 @@ fn main() {
     };
     let threads = default_threads();
     let built =
-        build_index_with(Level::detect(), threads, STORAGE, &source, &config, &mut report).unwrap();
+        build_index_with((Level::detect(), threads), STORAGE, HOLD, &source, &config, &mut report)
+            .unwrap();
     let parameters = built.index.parameters();
     println!(
         "build, n = {SAMPLES}, P = {parameters}, C = {CONTRIBUTORS}, k = 64, {draws} draws, {threads} threads: {:.2} s",
@@ -164,11 +166,15 @@ fn main() {
 /// Contributor scores of 60 foreign queries: each storage against 16-bit codes throughout.
 fn compare_storage(source: &MadeUp, config: &IndexConfig<'_>, threads: usize) {
     let scores = |storage: Storage| -> (usize, Vec<Vec<i64>>) {
-        let built =
-            build_index_with(Level::detect(), threads, storage, source, config, &mut |_, _, _| {
-                true
-            })
-            .unwrap();
+        let built = build_index_with(
+            (Level::detect(), threads),
+            storage,
+            HOLD,
+            source,
+            config,
+            &mut |_, _, _| true,
+        )
+        .unwrap();
         let queries = MadeUp { contributors: 37, ..MadeUp::new() };
         let score = |i| {
             raw_scores(

@@ -1,14 +1,14 @@
 /**
  * How right influence scores are: the linear datamodelling score of ours and of peers on one adapter, against retrained
- * halves. Everything slow lies in the cache folder afterwards: losses of retrained adapters, scores of peers.
+ * halves. Everything slow lies in the cache folder afterwards: losses of retrained adapters, our scores, those of peers.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Adapter, influence, Model, trainLora } from '../../../native/index.ts'
-import { integerScores } from '../../attribute.ts'
-import { readNpyFloats } from '../../npy.ts'
+import { Model, trainLora } from '../../../native/index.ts'
+import { readNpy } from '../../npy.ts'
 import { runPython, type Venv } from '../python.ts'
 import { agreement, interval, ldsOfQueries, mean } from './lds.ts'
+import { ourScores } from './ours.ts'
 import { BASE, createSetting, fingerprint, LORA, SEED, type Setting, TRAINING } from './setting.ts'
 import { groundTruth, type Truth } from './truth.ts'
 
@@ -23,8 +23,6 @@ export const INFLUENCE_VENV: Venv = {
   ],
 }
 const PEERS = ['kronfluence', 'trak_0.01', 'trak_0.1', 'trak_1', 'trak_10', 'grad_dot', 'tf_idf']
-/** Draws of labels; kronfluence takes one, more cost time and give a steadier curvature. */
-const LABEL_DRAWS = 4
 
 export type InfluenceOptions = {
   readonly cache: string
@@ -53,7 +51,7 @@ export async function benchInfluence(options: InfluenceOptions): Promise<string>
   const config = { ...LORA, ...TRAINING, seed: SEED }
   const checkpoints = { checkpointDir: run, resume: true }
   await trainLora(model, { samples: setting.train, config, run: checkpoints }, run)
-  const ours = await ourScores(model, setting, run, options.told)
+  const ours = await ourScores({ model, setting, run, folder }, options.told)
   const { scores: peers, missing } = await peerScores(setting, run, folder, options)
   const head = `${setting.train.length} rows of ${setting.contributors} contributors, ${setting.queries.length} queries; base of ${model.config.parameters} parameters, LoRA rank ${LORA.rank}, ${TRAINING.epochs} epochs; ${options.masks} halves x ${options.seeds} seeds each`
   return [
@@ -61,39 +59,6 @@ export async function benchInfluence(options: InfluenceOptions): Promise<string>
     ...truths.map((truth) => table(setting, truth, new Map([...ours, ...peers]))),
     ...missing,
   ].join('\n\n')
-}
-
-async function ourScores(
-  model: Model,
-  setting: Setting,
-  run: string,
-  told: (text: string) => void,
-): Promise<Scores> {
-  const perEpoch = Math.ceil(setting.train.length / TRAINING.batch)
-  const epochs = await Promise.all(
-    Array.from({ length: TRAINING.epochs }, (_, i) =>
-      Adapter.load(model, join(run, `checkpoint-${(i + 1) * perEpoch}`)),
-    ),
-  )
-  const last = epochs.slice(-1)
-  const data = { train: setting.train, queries: setting.queries }
-  const rows = { owners: setting.owners, count: setting.contributors, by: 'row' as const }
-  const out = new Map<string, ArrayLike<number | bigint>>()
-  const options = { ...data, labelDraws: LABEL_DRAWS }
-  for (const k of [setting.contributors, 256, setting.train.length]) {
-    told(`integer scores, k = ${k}`)
-    out.set(`integers, k = ${k}`, await integerScores(model, last, data, rows, k))
-  }
-  told('f32 scores')
-  out.set('f32', await influence(model, last, options))
-  told('checkpoints')
-  const k = setting.train.length
-  out.set(
-    `integers, ${TRAINING.epochs} checkpoints, k = ${k}`,
-    await integerScores(model, epochs, data, rows, k),
-  )
-  out.set(`f32, ${TRAINING.epochs} checkpoints`, await influence(model, epochs, options))
-  return out
 }
 
 async function peerScores(
@@ -118,9 +83,9 @@ async function peerScores(
     const failure = await runPython(INFLUENCE_VENV, cache, [script, BASE, run, data, to])
     if (failure !== undefined) missing.push(`peers incomplete: ${failure}`)
   }
-  const scores = new Map<string, ArrayLike<number>>()
+  const scores = new Map<string, ArrayLike<number | bigint>>()
   for (const name of PEERS) {
-    if (existsSync(path(name))) scores.set(name, readNpyFloats(path(name)))
+    if (existsSync(path(name))) scores.set(name, readNpy(path(name)))
     else missing.push(`${name} is missing`)
   }
   return { scores, missing }

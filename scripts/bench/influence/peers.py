@@ -2,7 +2,7 @@
 
 argv: base folder, PEFT folder, data (JSON {train, queries}: lists of token ids, all of one length), output folder.
 Writes NumPy arrays float32 [queries, rows]: kronfluence (EK-FAC, its defaults), trak (its formula on Gaussian
-projections, the ridge in the file's name), grad_dot, tf_idf.
+projections, the ridge in the file's name), grad_dot, tf_idf. What is there already is not made again.
 """
 
 import json
@@ -23,6 +23,8 @@ base, adapter, data, out = sys.argv[1:]
 PROJECTED = 4096
 RIDGES = (0.01, 0.1, 1.0, 10.0)
 torch.manual_seed(0)
+# Operators of a small model take microseconds: threads that wait for each other cost more than they give.
+torch.set_num_threads(1)
 with open(data, encoding="utf-8") as file:
     rows = json.load(file)
 train, queries = torch.tensor(rows["train"]), torch.tensor(rows["queries"])
@@ -36,8 +38,16 @@ def load():
     return model.eval()
 
 
+def path(name):
+    return os.path.join(out, name + ".npy")
+
+
+def lacks(*names):
+    return not all(os.path.exists(path(name)) for name in names)
+
+
 def save(name, scores):
-    np.save(os.path.join(out, name + ".npy"), np.ascontiguousarray(scores, dtype=np.float32))
+    np.save(path(name), np.ascontiguousarray(scores, dtype=np.float32))
 
 
 class Language(Task):
@@ -75,35 +85,38 @@ def gradients(tokens):
     return torch.stack(losses), torch.stack(margins), torch.tensor(weights)
 
 
-train_loss, train_margin, train_weight = gradients(train)
-query_loss, query_margin, _ = gradients(queries)
-save("grad_dot", query_loss @ train_loss.T)
+if lacks("grad_dot", *(f"trak_{ridge:g}" for ridge in RIDGES)):
+    train_loss, train_margin, train_weight = gradients(train)
+    query_loss, query_margin, _ = gradients(queries)
+    save("grad_dot", query_loss @ train_loss.T)
 
-features = torch.zeros(len(train), PROJECTED), torch.zeros(len(queries), PROJECTED)
-for start in range(0, train_margin.shape[1], 4096):
-    part = slice(start, start + 4096)
-    projection = torch.randn(train_margin[:, part].shape[1], PROJECTED)
-    features[0].add_(train_margin[:, part] @ projection)
-    features[1].add_(query_margin[:, part] @ projection)
-phi, phi_query = (f / PROJECTED**0.5 for f in features)
-gram = phi.T @ phi
-mean = gram.diagonal().mean()
-for ridge in RIDGES:
-    solved = torch.linalg.solve(gram + ridge * mean * torch.eye(PROJECTED), phi.T)
-    save(f"trak_{ridge:g}", (phi_query @ solved) * train_weight)
+    features = torch.zeros(len(train), PROJECTED), torch.zeros(len(queries), PROJECTED)
+    for start in range(0, train_margin.shape[1], 4096):
+        part = slice(start, start + 4096)
+        projection = torch.randn(train_margin[:, part].shape[1], PROJECTED)
+        features[0].add_(train_margin[:, part] @ projection)
+        features[1].add_(query_margin[:, part] @ projection)
+    phi, phi_query = (f / PROJECTED**0.5 for f in features)
+    gram = phi.T @ phi
+    mean = gram.diagonal().mean()
+    for ridge in RIDGES:
+        solved = torch.linalg.solve(gram + ridge * mean * torch.eye(PROJECTED), phi.T)
+        save(f"trak_{ridge:g}", (phi_query @ solved) * train_weight)
 
-texts = [" ".join(map(str, row)) for row in rows["train"]]
-vectors = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True).fit(texts)
-asked = vectors.transform([" ".join(map(str, row)) for row in rows["queries"]])
-save("tf_idf", (asked @ vectors.transform(texts).T).toarray())
+if lacks("tf_idf"):
+    texts = [" ".join(map(str, row)) for row in rows["train"]]
+    vectors = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True).fit(texts)
+    asked = vectors.transform([" ".join(map(str, row)) for row in rows["queries"]])
+    save("tf_idf", (asked @ vectors.transform(texts).T).toarray())
 
-task = Language()
-model = prepare_model(load(), task)
-analyzer = Analyzer("peers", model, task, output_dir=os.path.join(out, "kronfluence"), cpu=True, disable_tqdm=True)
-analyzer.fit_all_factors("ekfac", train, per_device_batch_size=16, factor_args=FactorArguments("ekfac"), overwrite_output_dir=True)
-analyzer.compute_pairwise_scores(
-    "scores", "ekfac", queries, train,
-    per_device_query_batch_size=20, per_device_train_batch_size=16,
-    score_args=ScoreArguments(), overwrite_output_dir=True,
-)
-save("kronfluence", analyzer.load_pairwise_scores("scores")["all_modules"])
+if lacks("kronfluence"):
+    task = Language()
+    model = prepare_model(load(), task)
+    analyzer = Analyzer("peers", model, task, output_dir=os.path.join(out, "kronfluence"), cpu=True, disable_tqdm=True)
+    analyzer.fit_all_factors("ekfac", train, per_device_batch_size=16, factor_args=FactorArguments("ekfac"), overwrite_output_dir=True)
+    analyzer.compute_pairwise_scores(
+        "scores", "ekfac", queries, train,
+        per_device_query_batch_size=20, per_device_train_batch_size=16,
+        score_args=ScoreArguments(), overwrite_output_dir=True,
+    )
+    save("kronfluence", analyzer.load_pairwise_scores("scores")["all_modules"])

@@ -43,7 +43,10 @@ t.test('every planted row is found, whole, and nothing else is claimed', async (
           answer.push(...(rows[row] as number[]))
         }
         const corpus = await corpusOf(rows)
-        const claims = spanClaims(corpus, { prompt: NO_PROMPT, answer: Uint32Array.from(answer) })
+        const claims = await spanClaims(corpus, {
+          prompt: NO_PROMPT,
+          answer: Uint32Array.from(answer),
+        })
         planted += places.size
         for (const claim of claims) {
           const isPlanted =
@@ -72,7 +75,10 @@ t.test('a claim overlaps no other, stands in its row, and has a proof', async ()
         const corpus = await corpusOf(rows)
         const answer = Uint32Array.from(said)
         let end = 0
-        for (const { row, start, length } of spanClaims(corpus, { prompt: NO_PROMPT, answer })) {
+        for (const { row, start, length } of await spanClaims(corpus, {
+          prompt: NO_PROMPT,
+          answer,
+        })) {
           if (start < end || length < LEAST)
             throw new Error(`${length} tokens at ${start} < ${end}`)
           end = start + length
@@ -91,15 +97,15 @@ t.test('what the prompt already said, and what everybody says, earns nothing', a
   const row = [1, 2, 3, 4, 5, 6]
   const corpus = await corpusOf([row, [9, 9, 8, 7]])
   const answer = Uint32Array.of(400, ...row)
-  t.equal(spanClaims(corpus, { prompt: NO_PROMPT, answer }).length, 1)
-  t.same(spanClaims(corpus, { prompt: Uint32Array.of(7, ...row, 7), answer }), [])
-  const [once] = spanClaims(corpus, { prompt: NO_PROMPT, answer })
+  t.equal((await spanClaims(corpus, { prompt: NO_PROMPT, answer })).length, 1)
+  t.same(await spanClaims(corpus, { prompt: Uint32Array.of(7, ...row, 7), answer }), [])
+  const [once] = await spanClaims(corpus, { prompt: NO_PROMPT, answer })
   const twice = await corpusOf([row, [...row, 7], [9, 9, 8, 7]])
-  const [shared] = spanClaims(twice, { prompt: NO_PROMPT, answer })
+  const [shared] = await spanClaims(twice, { prompt: NO_PROMPT, answer })
   t.ok(shared && once && shared.score < once.score / 1.5, 'two places share what it is worth')
   t.equal(shared?.row, 0, 'the first place is named')
   const phrase = await corpusOf(Array.from({ length: 65 }, (_, i) => [...row, 10 + i]))
-  t.same(spanClaims(phrase, { prompt: NO_PROMPT, answer: Uint32Array.from(row) }), [])
+  t.same(await spanClaims(phrase, { prompt: NO_PROMPT, answer: Uint32Array.from(row) }), [])
 })
 
 t.test('a corpus reads back from its artefact; a changed one is refused', async (t) => {
@@ -111,7 +117,7 @@ t.test('a corpus reads back from its artefact; a changed one is refused', async 
   const again = await loadCorpus(record, artefact)
   t.same(again.rows, corpus.rows)
   const told = { prompt: NO_PROMPT, answer: Uint32Array.of(6, 7, 8, 9) }
-  t.same(spanClaims(again, told), spanClaims(corpus, told))
+  t.same(await spanClaims(again, told), await spanClaims(corpus, told))
   await fc.assert(
     fc.asyncProperty(
       fc.nat(artefact.length - 1),

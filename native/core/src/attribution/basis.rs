@@ -1,19 +1,20 @@
 //! The k directions E that sketches are made of, taken from the data, never at random (measured:
 //! random projection lost two thirds of the signal).
 //!
-//!   first   the span of the whitened contributor sums C_c = sum_{i in c} w_i, which keeps every
-//!           contributor score <w_q, C_c> exactly (dependent sums dropped, contributor order);
-//!   then    the leading principal directions of what is left of the w_i, up to k;
+//!   first   the span of the whitened contributor sums S_c = sum_{i in c} w_i, which keeps every
+//!           contributor score <w_q, S_c> exactly (dependent sums dropped, contributor order);
+//!   then    the leading principal directions of what is left of the held w_i, up to k;
 //!   last    zero rows, when the data spans fewer than k dimensions.
 //!
-//! All decisions are made on the Gram matrix K = W W^T [n, n] in f64 (syrk.rs, linalg.rs,
-//! gram_schmidt.rs: fixed orders); row j of E is sum_i B[j,i] w_i, one chain over i.
+//! All decisions are made on the Gram matrix K = U U^T in f64 of the stacked rows U (stack.rs: S_c, then held w_i;
+//! syrk.rs, linalg.rs, gram_schmidt.rs: fixed orders); row j of E is sum_i B[i,j] u_i, one chain over i.
 
 use super::error::Result;
 use super::gram_schmidt::{DEPENDENT_RATIO, OrthonormalBasis};
 use super::index::{Phase, Progress};
 use super::linalg::symmetric_eigen;
 use super::simd::{Level, multiversion};
+use super::stack::Stack;
 use super::syrk::{SymmetricSum, Widened};
 
 /// Coordinates of P per step of the Gram matrix.
@@ -23,32 +24,36 @@ const ROWS: usize = 4;
 const COLS: usize = 8;
 const BLOCKS: usize = 16;
 
-/// B, row-major [n, k]: column j holds the coefficients of direction j, zeros beyond the span.
+/// B, row-major [rows, k]: column j holds the coefficients of direction j over `stack.spanning()`, zeros beyond the
+/// span.
 pub fn coefficients(
     level: Level,
     threads: usize,
-    whitened: &[f32],
-    (contributors, contributor_count): (&[u32], usize),
+    stack: &Stack,
     k: usize,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f64>> {
-    let n = contributors.len();
-    let gram = gram(level, threads, whitened, n, progress)?;
-    let trace: f64 = (0..n).map(|i| gram[i * n + i]).sum();
+    let c = stack.contributors;
+    let n = stack.spanning().len() / stack.width;
+    let gram = gram(level, threads, (stack.spanning(), n), progress)?;
     let mut basis = OrthonormalBasis::new(&gram, n);
-    for c in 0..contributor_count {
-        let member = |owner: &u32| if *owner as usize == c { 1.0 } else { 0.0 };
-        basis.push(contributors.iter().map(member).collect(), 0.0);
+    for contributor in 0..c {
+        basis.push(unit(n, contributor), 0.0);
     }
-    if basis.rank() < k {
-        let eigen = symmetric_eigen(level, threads, &basis.residual_gram(), n)?;
-        for (value, vector) in eigen.values.iter().zip(eigen.vectors.chunks_exact(n)) {
+    let held = n - c;
+    if basis.rank() < k && held > 0 {
+        let trace: f64 = (c..n).map(|i| gram[i * n + i]).sum();
+        let residual = held_part(&basis.residual_gram(), n, held);
+        let eigen = symmetric_eigen(level, threads, &residual, held)?;
+        for (value, vector) in eigen.values.iter().zip(eigen.vectors.chunks_exact(held)) {
             // Written so that NaN stops, too.
             let spans = *value > DEPENDENT_RATIO * trace;
             if basis.rank() == k || !spans {
                 break;
             }
-            basis.push(vector.to_vec(), 0.0);
+            let mut x = vec![0.0; n];
+            x[c..].copy_from_slice(vector);
+            basis.push(x, 0.0);
         }
     }
     let mut columns = vec![0.0; n * k];
@@ -60,35 +65,46 @@ pub fn coefficients(
     Ok(columns)
 }
 
-/// K = W W^T, row-major [n, n], from W [n, P].
+fn unit(n: usize, at: usize) -> Vec<f64> {
+    let mut x = vec![0.0; n];
+    x[at] = 1.0;
+    x
+}
+
+/// The last `held` rows and columns of a matrix [n, n].
+fn held_part(matrix: &[f64], n: usize, held: usize) -> Vec<f64> {
+    let from = n - held;
+    matrix.chunks_exact(n).skip(from).flat_map(|row| &row[from..]).copied().collect()
+}
+
+/// K = U U^T, row-major [n, n], from U [n, P].
 pub fn gram(
     level: Level,
     threads: usize,
-    whitened: &[f32],
-    n: usize,
+    (rows, n): (&[f32], usize),
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f64>> {
-    let width = whitened.len() / n;
+    let width = rows.len() / n;
     let mut sum = SymmetricSum::new(n);
     let mut columns = Widened::default();
     for from in (0..width).step_by(GRAM_COLUMNS) {
         let to = (from + GRAM_COLUMNS).min(width);
-        columns.fill_columns(whitened, width, (from, to));
+        columns.fill_columns(rows, width, (from, to));
         sum.add(level, threads, &columns);
         progress.step(Phase::Basis, to, width)?;
     }
     Ok(sum.mean(1.0))
 }
 
-/// Rows [start, start + count) of E^T = W^T B, row-major [count, k].
+/// Rows [start, start + count) of E^T = U^T B, row-major [count, k], from U [.., width].
 pub fn directions(
     level: Level,
-    (whitened, n): (&[f32], usize),
+    (rows, width): (&[f32], usize),
     (coefficients, k): (&[f64], usize),
     (start, count): (usize, usize),
 ) -> Vec<f64> {
     let mut out = vec![0.0; count * k];
-    combine(level, whitened, n, coefficients, k, start, &mut out);
+    combine(level, rows, rows.len() / width, coefficients, k, start, &mut out);
     out
 }
 

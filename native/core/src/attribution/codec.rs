@@ -17,7 +17,7 @@ use super::source::FactorShape;
 use super::whiten::{narrow_wide, parameters};
 
 const MAGIC: &[u8; 4] = b"OLAX";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Largest artefact read.
 pub const ARTEFACT_BYTES_MAX: u64 = 4 << 30;
 

@@ -3,30 +3,34 @@
 //! sketches and the contributors' sums (DESIGN 7.1).
 //!
 //!   visit (sampled labels) -> covariances -> eigenbases -> eigenvalues
-//!   visit (data labels)    -> whiten -> basis E -> sketches int16 -> sums int32 per contributor
+//!   visit (data labels)    -> whiten -> contributor sums and held rows -> basis E
+//!   (visit again)          -> whiten -> sketches int16 -> sums int32 per contributor
 //!
-//! Same source, same configuration => same bytes, on any machine and any number of threads.
+//! The second walk over the data's labels is left out when all rows are held (stack.rs). Same source, same
+//! configuration => same bytes, on any machine and any number of threads.
 
 use super::basis::{coefficients, directions};
 use super::curvature::{CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate};
 use super::error::{AttributionError, Result, require};
 use super::packed::{Packed, Width};
-use super::parallel::{THREADS_MAX, default_threads, for_each, try_for_each};
+use super::parallel::{THREADS_MAX, default_threads, for_each};
 use super::score::{CONTRIBUTORS_MAX, K_MAX};
 use super::simd::Level;
-use super::sketch::{TRAINING_MAX, largest, project, quantise_training};
-use super::source::{FactorShape, GradientSource, Labels};
-use super::whiten::{Whitener, finite, inverse_root, parameters, whiten_samples};
+use super::sketch::{ROWS_TOGETHER, TRAINING_MAX, largest, project, quantise_training};
+use super::source::{FactorShape, GradientSource};
+use super::stack::{HOLD, Hold, SAMPLES_TOGETHER, Stack, walk};
+use super::whiten::{Whitener, finite, inverse_root, parameters};
 
-/// Most samples of one index: the Gram matrix is n x n in f64 and its eigenvectors cost n^3.
-pub const SAMPLES_MAX: usize = 16_384;
-/// Most bytes of whitened training gradients held at once (n * P * 4).
-pub const WHITENED_BYTES_MAX: usize = 32 << 30;
+/// Most samples of one index.
+pub const SAMPLES_MAX: usize = 1 << 20;
+/// Most bytes of the contributors' whitened sums (C * P * 4), and of sketches before rounding (n * k * 4).
+pub const SUMS_BYTES_MAX: usize = 32 << 30;
+pub const SKETCH_BYTES_MAX: usize = 8 << 30;
+/// Whitened rows that pass by together on the second walk take about this much.
+const PASSING_BYTES: usize = 512 << 20;
 /// Most factors, and the largest side of one.
 pub const FACTORS_MAX: usize = 16_384;
 pub const DIMENSION_MAX: usize = 65_536;
-/// Samples that a thread whitens together, so that it reads the eigenbases once for all of them.
-const SAMPLES_TOGETHER: usize = 8;
 /// Most label draws per sample.
 pub const LABEL_DRAWS_MAX: u32 = 64;
 
@@ -163,14 +167,15 @@ pub fn build_index(
     config: &IndexConfig<'_>,
     progress: &mut dyn FnMut(Phase, usize, usize) -> bool,
 ) -> Result<BuiltIndex> {
-    build_index_with(Level::detect(), default_threads(), STORAGE, source, config, progress)
+    let machine = (Level::detect(), default_threads());
+    build_index_with(machine, STORAGE, HOLD, source, config, progress)
 }
 
-/// The same with machine level, threads (neither shows in the result) and storage chosen.
+/// The same with machine level, threads (neither shows in the result), storage and held rows chosen.
 pub fn build_index_with(
-    level: Level,
-    threads: usize,
+    (level, threads): (Level, usize),
     storage: Storage,
+    hold: Hold,
     source: &dyn GradientSource,
     config: &IndexConfig<'_>,
     progress: &mut dyn FnMut(Phase, usize, usize) -> bool,
@@ -192,13 +197,18 @@ pub fn build_index_with(
     let mut index =
         AttributionIndex::assemble(k, storage, source.factors().to_vec(), curvature, vec![]);
 
-    let whitened = whiten_all(level, threads, &index, source, progress)?;
     let contributors = (config.contributors, config.contributor_count);
-    let basis = coefficients(level, threads, &whitened, contributors, k, progress)?;
-    index.directions = stored_directions(level, threads, &index, &whitened, &basis, storage);
+    let stack = Stack::gather(level, threads, (&index, source), contributors, hold, progress)?;
+    let basis = coefficients(level, threads, &stack, k, progress)?;
+    index.directions = stored_directions(level, threads, &index, &stack, &basis, storage);
 
-    progress.step(Phase::Sketch, 0, 1)?;
-    let values = project(level, threads, &index, &whitened);
+    let values = if stack.held.len() == source.sample_count() {
+        progress.step(Phase::Sketch, 0, 1)?;
+        project(level, threads, &index, stack.samples())
+    } else {
+        drop((stack, basis));
+        project_again(level, threads, &index, source, progress)?
+    };
     finite(&values, || "a training sketch".to_string())?;
     let scale = largest(&values) / TRAINING_MAX;
     let sketches = quantise_training(&values, scale);
@@ -207,37 +217,35 @@ pub fn build_index_with(
     Ok(BuiltIndex { index, scale, sketches, sums })
 }
 
-/// W, row-major [n, P].
-pub(crate) fn whiten_all(
+/// E w of every sample, [n, k], the rows passing by in batches.
+fn project_again(
     level: Level,
     threads: usize,
     index: &AttributionIndex,
     source: &dyn GradientSource,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f32>> {
-    let (n, width) = (source.sample_count(), index.parameters());
-    let mut whitened = vec![0.0f32; n * width];
-    let batch = threads * SAMPLES_TOGETHER;
-    for (b, rows) in whitened.chunks_mut(batch * width).enumerate() {
-        let done = b * batch + rows.len() / width;
-        try_for_each(threads, rows.chunks_mut(SAMPLES_TOGETHER * width), |i, rows| {
-            let first = b * batch + i * SAMPLES_TOGETHER;
-            whiten_samples(level, index.whiteners(), source, (first, Labels::Data), rows)
-        })?;
-        progress.step(Phase::Whiten, done, n)?;
-    }
-    Ok(whitened)
+    let (n, width, k) = (source.sample_count(), index.parameters(), index.k);
+    let mut values = vec![0.0f32; n * k];
+    let room = PASSING_BYTES / (4 * width * threads) / SAMPLES_TOGETHER * SAMPLES_TOGETHER;
+    let each = room.clamp(SAMPLES_TOGETHER, ROWS_TOGETHER);
+    walk(level, threads, (index, source), each, &mut |first, rows| {
+        let done = first + rows.len() / width;
+        values[first * k..done * k].copy_from_slice(&project(level, threads, index, rows));
+        progress.step(Phase::Sketch, done, n)
+    })?;
+    Ok(values)
 }
 
 fn stored_directions(
     level: Level,
     threads: usize,
     index: &AttributionIndex,
-    whitened: &[f32],
+    stack: &Stack,
     basis: &[f64],
     storage: Storage,
 ) -> Vec<Packed> {
-    let (n, k) = (whitened.len() / index.parameters(), index.k);
+    let k = index.k;
     let mut starts = vec![];
     let mut start = 0;
     for shape in &index.shapes {
@@ -246,8 +254,8 @@ fn stored_directions(
     }
     let mut packed: Vec<Option<Packed>> = vec![None; starts.len()];
     for_each(threads, starts.iter().zip(&mut packed), |_, (range, out)| {
-        let rows = directions(level, (whitened, n), (basis, k), *range);
-        *out = Some(Packed::encode(&rows, k, storage.directions));
+        let part = directions(level, (stack.spanning(), stack.width), (basis, k), *range);
+        *out = Some(Packed::encode(&part, k, storage.directions));
     });
     packed.into_iter().flatten().collect()
 }
@@ -276,9 +284,6 @@ fn check(source: &dyn GradientSource, config: &IndexConfig<'_>) -> Result<()> {
     let (n, count, k) = (source.sample_count(), config.contributor_count, config.k);
     let width = check_shapes(source.factors())?;
     require((1..=SAMPLES_MAX).contains(&n), || format!("{n} samples, must be 1 to {SAMPLES_MAX}"))?;
-    require(n.saturating_mul(width).saturating_mul(4) <= WHITENED_BYTES_MAX, || {
-        format!("{n} samples of {width} parameters need more than {WHITENED_BYTES_MAX} bytes")
-    })?;
     require(config.contributors.len() == n, || {
         format!("{} contributors given for {n} samples", config.contributors.len())
     })?;
@@ -288,9 +293,17 @@ fn check(source: &dyn GradientSource, config: &IndexConfig<'_>) -> Result<()> {
     if let Some(owner) = config.contributors.iter().find(|owner| **owner as usize >= count) {
         return Err(AttributionError::InvalidArgument(format!("contributor {owner} of {count}")));
     }
+    require(count.saturating_mul(width).saturating_mul(4) <= SUMS_BYTES_MAX, || {
+        format!(
+            "the sums of {count} contributors, {width} parameters each, need more than {SUMS_BYTES_MAX} bytes"
+        )
+    })?;
     require(k <= K_MAX, || format!("k is {k}, at most {K_MAX}"))?;
     require(k >= count, || {
         format!("k is {k}, must be at least the number of contributors, {count}")
+    })?;
+    require(n.saturating_mul(k).saturating_mul(4) <= SKETCH_BYTES_MAX, || {
+        format!("{n} sketches of k = {k} need more than {SKETCH_BYTES_MAX} bytes")
     })?;
     let (damping, draws) = (config.damping, config.label_draws);
     require(damping.is_finite() && damping > 0.0, || {

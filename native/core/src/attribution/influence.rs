@@ -8,18 +8,15 @@
 use super::curvature::{CurvatureConfig, GRADIENT_CACHE_BYTES_MAX, estimate};
 use super::error::{Result, require};
 use super::gemm::{Strided, multiply};
-use super::index::{
-    AttributionIndex, LABEL_DRAWS_MAX, Phase, Progress, STORAGE, WHITENED_BYTES_MAX, check_shapes,
-    whiten_all,
-};
+use super::index::{AttributionIndex, LABEL_DRAWS_MAX, Phase, Progress, STORAGE, check_shapes};
 use super::packed::Width;
-use super::parallel::{default_threads, try_for_each};
+use super::parallel::{default_threads, for_each};
 use super::simd::Level;
-use super::source::{GradientSource, Labels};
-use super::whiten::whiten_samples;
+use super::source::GradientSource;
+use super::stack::{SAMPLES_TOGETHER, walk, whiten_all};
 
-/// Training rows that a thread whitens and multiplies together.
-const SAMPLES_TOGETHER: usize = 8;
+/// Most bytes of whitened queries (q * P * 4).
+pub const QUERY_BYTES_MAX: usize = 32 << 30;
 
 /// How the curvature is estimated.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +37,8 @@ pub fn influence(
     let (level, threads) = (Level::detect(), default_threads());
     let (n, q) = (train.sample_count(), queries.sample_count());
     let width = check_shapes(train.factors())?;
-    require(q.saturating_mul(width).saturating_mul(4) <= WHITENED_BYTES_MAX, || {
-        format!("{q} queries of {width} parameters need more than {WHITENED_BYTES_MAX} bytes")
+    require(q.saturating_mul(width).saturating_mul(4) <= QUERY_BYTES_MAX, || {
+        format!("{q} queries of {width} parameters need more than {QUERY_BYTES_MAX} bytes")
     })?;
     require(config.damping.is_finite() && config.damping > 0.0, || {
         format!("damping is {}, must be above 0", config.damping)
@@ -60,7 +57,7 @@ pub fn influence(
     let curvature = estimate(level, threads, train, &curvature, &mut progress)?;
     let index = AttributionIndex::assemble(0, STORAGE, train.factors().to_vec(), curvature, vec![]);
     index.check_factors(queries.factors())?;
-    let whitened = whiten_all(level, threads, &index, queries, &mut progress)?;
+    let whitened = whiten_all(level, threads, (&index, queries), &mut progress)?;
     // [P, q], so that one row of scores is one product.
     let mut columns = vec![0.0f32; whitened.len()];
     for (i, row) in whitened.chunks_exact(width).enumerate() {
@@ -69,18 +66,16 @@ pub fn influence(
     drop(whitened);
     // [samples, queries]
     let mut scores = vec![0.0f32; n * q];
-    let step = threads * SAMPLES_TOGETHER;
-    for (batch, out) in scores.chunks_mut(step * q).enumerate() {
-        try_for_each(threads, out.chunks_mut(SAMPLES_TOGETHER * q), |i, out| {
-            let first = batch * step + i * SAMPLES_TOGETHER;
-            let mut rows = vec![0.0f32; out.len() / q * width];
-            whiten_samples(level, index.whiteners(), train, (first, Labels::Data), &mut rows)?;
-            let left = Strided { data: &rows, row: width, col: 1 };
+    walk(level, threads, (&index, train), SAMPLES_TOGETHER, &mut |first, rows| {
+        let done = first + rows.len() / width;
+        let pieces = rows.chunks(SAMPLES_TOGETHER * width);
+        let out = scores[first * q..done * q].chunks_mut(SAMPLES_TOGETHER * q);
+        for_each(threads, pieces.zip(out), |_, (rows, out)| {
+            let left = Strided { data: rows, row: width, col: 1 };
             multiply(level, left, &columns, width, q, out);
-            Ok(())
-        })?;
-        progress.step(Phase::Whiten, (batch * step + out.len() / q).min(n), n)?;
-    }
+        });
+        progress.step(Phase::Whiten, done, n)
+    })?;
     let mut by_query = vec![0.0f32; n * q];
     for (i, row) in scores.chunks_exact(q).enumerate() {
         row.iter().enumerate().for_each(|(j, x)| by_query[j * n + i] = *x);

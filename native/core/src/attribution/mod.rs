@@ -24,6 +24,7 @@ pub mod score;
 pub mod simd;
 pub mod sketch;
 pub mod source;
+pub mod stack;
 pub mod syrk;
 pub mod whiten;
 

@@ -6,7 +6,7 @@
 //! (unsigned, signed) bytes: rows are made unsigned by flipping their top bit (t + 128), and 128 * sum(q)
 //! is taken off at the end, so rows need no preparation. Integer sums have no order: all levels agree.
 
-use super::error::{Result, require};
+use super::error::{AttributionError, Result, require};
 use super::score::K_MAX;
 use rayon::prelude::*;
 
@@ -23,33 +23,52 @@ type DotRows = unsafe fn(&[i8], &[i8], &mut [i32]);
 
 /// The `top` rows of `sketches` [n, k] that score highest with `query` [k].
 pub fn scan(sketches: &[i8], query: &[i8], top: usize) -> Result<Found> {
-    scan_by(detect(), sketches, query, top)
+    scan_while(sketches, query, top, &|| true)
+}
+
+/// The same, cancelled once `go_on` says no.
+pub fn scan_while(
+    sketches: &[i8],
+    query: &[i8],
+    top: usize,
+    go_on: &(dyn Fn() -> bool + Sync),
+) -> Result<Found> {
+    scan_by(detect(), (sketches, query), top, go_on)
 }
 
 /// The same by the plain loop.
 pub fn scan_plain(sketches: &[i8], query: &[i8], top: usize) -> Result<Found> {
-    scan_by(plain, sketches, query, top)
+    scan_by(plain, (sketches, query), top, &|| true)
 }
 
-fn scan_by(dot: DotRows, sketches: &[i8], query: &[i8], top: usize) -> Result<Found> {
+fn scan_by(
+    dot: DotRows,
+    (sketches, query): (&[i8], &[i8]),
+    top: usize,
+    go_on: &(dyn Fn() -> bool + Sync),
+) -> Result<Found> {
     let k = query.len();
     require((1..=K_MAX).contains(&k), || format!("k is {k}, must be 1 to {K_MAX}"))?;
     require(sketches.len().is_multiple_of(k), || {
         format!("{} entries are no whole number of sketches of k = {k}", sketches.len())
     })?;
     require((1..=TOP_MAX).contains(&top), || format!("top is {top}, must be 1 to {TOP_MAX}"))?;
-    let parts: Vec<Found> = sketches
+    let parts: Result<Vec<Found>> = sketches
         .par_chunks(ROWS * k)
         .enumerate()
         .map(|(piece, rows)| {
+            if !go_on() {
+                return Err(AttributionError::Cancelled);
+            }
             let mut scores = vec![0i32; rows.len() / k];
             // SAFETY: `detect` chose a function this machine can run.
             unsafe { dot(rows, query, &mut scores) };
             let first = (piece * ROWS) as u64;
-            best(scores.into_iter().enumerate().map(|(i, s)| (first + i as u64, s)).collect(), top)
+            let found = scores.into_iter().enumerate().map(|(i, s)| (first + i as u64, s));
+            Ok(best(found.collect(), top))
         })
         .collect();
-    Ok(best(parts.concat(), top))
+    Ok(best(parts?.concat(), top))
 }
 
 /// The `top` first by (score descending, row ascending), in that order.
@@ -171,7 +190,11 @@ mod tests {
             assert_eq!(scan(&rows, &query, 50).expect("valid"), want, "k = {k}");
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {
-                assert_eq!(scan_by(x86::avx2, &rows, &query, 50).expect("valid"), want, "k = {k}");
+                assert_eq!(
+                    scan_by(x86::avx2, (&rows, &query), 50, &|| true).expect("valid"),
+                    want,
+                    "k = {k}"
+                );
             }
         }
     }
@@ -181,6 +204,12 @@ mod tests {
         let rows = [[-128i8; 4096], [127; 4096], [-128; 4096]].concat();
         let found = scan(&rows, &[-128; 4096], 9).expect("valid");
         assert_eq!(found, [(0, 4096 << 14), (2, 4096 << 14), (1, -4096 * 128 * 127)]);
+    }
+
+    #[test]
+    fn a_scan_that_may_not_go_on_is_cancelled() {
+        let error = scan_while(&[0; 64 * 9000], &[1; 64], 3, &|| false).expect_err("cancelled");
+        assert_eq!(error, AttributionError::Cancelled);
     }
 
     #[test]

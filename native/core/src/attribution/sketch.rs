@@ -18,7 +18,7 @@ pub const TRAINING_MAX: f32 = 32767.0;
 /// Largest magnitude of a query sketch's entry.
 pub const QUERY_MAX: f32 = 127.0;
 /// Whitened rows that share one pass over the directions.
-const ROWS: usize = 64;
+pub const ROWS_TOGETHER: usize = 64;
 
 /// The int8 sketch [k] of sample `sample` of `source`, whose data labels' loss is
 /// -log p(response | prompt). A zero gradient gives zeros. Errors: another model's factors, NaN.
@@ -58,7 +58,7 @@ pub fn project(
 ) -> Vec<f32> {
     let (width, k) = (index.parameters(), index.k());
     let mut out = vec![0.0f32; whitened.len() / width * k];
-    let pieces = whitened.chunks(ROWS * width).zip(out.chunks_mut(ROWS * k));
+    let pieces = whitened.chunks(ROWS_TOGETHER * width).zip(out.chunks_mut(ROWS_TOGETHER * k));
     for_each(threads, pieces, |_, (rows, out)| {
         let (mut wide, mut part, mut start) = (vec![], vec![0.0f32; out.len()], 0);
         for factor in index.directions() {

@@ -77,13 +77,19 @@ impl SuffixIndex {
     /// The first place k where `sa[k]`, `sa[k + 1]` are out of order, or where `sa` repeats itself; None when
     /// it is the suffix array of the stream. Linear.
     pub fn first_fault(&self) -> Option<u32> {
+        self.first_fault_while(&|| true).ok().flatten()
+    }
+
+    /// The same, cancelled once `go_on` says no.
+    pub fn first_fault_while(&self, go_on: &dyn Fn() -> bool) -> Result<Option<u32>> {
         let n = self.sa.len();
-        if let Some(k) = (0..n).find(|&k| self.isa[self.sa[k] as usize] != k as u32) {
-            return Some(k as u32);
+        let moved = |k: usize| self.isa[self.sa[k] as usize] != k as u32;
+        let unsorted =
+            |k: usize| k > 0 && !self.in_order(self.sa[k - 1] as usize, self.sa[k] as usize);
+        if let Some(k) = find_while(n, moved, go_on)? {
+            return Ok(Some(k));
         }
-        (1..n)
-            .find(|&k| !self.in_order(self.sa[k - 1] as usize, self.sa[k] as usize))
-            .map(|k| k as u32 - 1)
+        Ok(find_while(n, unsorted, go_on)?.map(|k| k - 1))
     }
 
     /// First values, then what follows them by where it stands.
@@ -145,6 +151,26 @@ impl SuffixIndex {
     pub fn commit(&self) -> [Committed; 3] {
         [&self.stream, &self.sa, &self.isa].map(|values| Committed::new(values))
     }
+}
+
+/// Entries looked at between two questions whether to go on.
+const ENTRIES_TOGETHER: usize = 1 << 20;
+
+/// The first of 0 .. n that `wrong` names.
+fn find_while(
+    n: usize,
+    wrong: impl Fn(usize) -> bool,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<u32>> {
+    for from in (0..n).step_by(ENTRIES_TOGETHER) {
+        if !go_on() {
+            bail!(Cancelled, "cancelled at entry {from} of {n}");
+        }
+        if let Some(k) = (from..n.min(from + ENTRIES_TOGETHER)).find(|k| wrong(*k)) {
+            return Ok(Some(k as u32));
+        }
+    }
+    Ok(None)
 }
 
 fn check_stream(stream: &[u32]) -> Result<()> {

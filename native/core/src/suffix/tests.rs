@@ -88,6 +88,13 @@ fn a_changed_array_is_found_out_and_a_file_reads_back() {
 }
 
 #[test]
+fn a_check_that_may_not_go_on_is_cancelled() {
+    let index = SuffixIndex::build(stream(5, 20, 3)).unwrap();
+    assert_eq!(index.first_fault_while(&|| true).unwrap(), None);
+    assert_eq!(index.first_fault_while(&|| false).unwrap_err().code, crate::ErrorCode::Cancelled);
+}
+
+#[test]
 fn every_chunk_opens_to_the_root() {
     for length in [1usize, 31, 32, 33, 96, 97, 500] {
         let values: Vec<u32> = (0..length as u32).collect();

@@ -5,6 +5,7 @@ use crate::attribution::error::AttributionError;
 use crate::attribution::index::{IndexConfig, Storage, build_index_with};
 use crate::attribution::packed::{Packed, Width};
 use crate::attribution::simd::Level;
+use crate::attribution::stack::HOLD;
 use crate::attribution::{AttributionIndex, sketch_query};
 
 fn index(k: usize, storage: Storage) -> AttributionIndex {
@@ -18,7 +19,7 @@ fn index(k: usize, storage: Storage) -> AttributionIndex {
         label_draws: 1,
         seed: 7,
     };
-    build_index_with(Level::detect(), 1, storage, &source, &config, &mut |_, _, _| true)
+    build_index_with((Level::detect(), 1), storage, HOLD, &source, &config, &mut |_, _, _| true)
         .unwrap()
         .index
 }
@@ -73,7 +74,7 @@ fn each_field_of_the_header_is_checked() {
         bent
     };
     refused(&with(0, b"X"), "does not begin with OLAX");
-    refused(&with(4, &[2]), "version 2");
+    refused(&with(4, &[1]), "version 1");
     refused(&with(6, &[5]), "codes of 5 bits");
     refused(&with(7, &[0]), "codes of 0 bits");
     refused(&with(8, &[0, 0]), "k is 0");
@@ -126,7 +127,7 @@ fn random_bytes_are_refused() {
     for _ in 0..2_000 {
         let mut noise: Vec<u8> = (0..random.below(200)).map(|_| random.next() as u8).collect();
         if noise.len() > 8 {
-            noise[..8].copy_from_slice(b"OLAX\x01\0\x08\x04");
+            noise[..8].copy_from_slice(b"OLAX\x02\0\x08\x04");
         }
         let result = AttributionIndex::from_bytes(&noise);
         assert!(matches!(result, Err(AttributionError::InvalidArtefact(_))), "{noise:?}");

@@ -3,12 +3,15 @@
 use super::synthetic::{Synthetic, shape};
 use crate::attribution::basis::{coefficients, directions};
 use crate::attribution::index::{
-    BuiltIndex, IndexConfig, Progress, STORAGE, Storage, build_index, build_index_with, whiten_all,
+    BuiltIndex, IndexConfig, Progress, STORAGE, Storage, build_index, build_index_with,
 };
 use crate::attribution::packed::Width;
 use crate::attribution::score::raw_scores;
 use crate::attribution::simd::Level;
-use crate::attribution::sketch::{quantise_query, quantise_training, sketch_query, sketch_values};
+use crate::attribution::sketch::{
+    TRAINING_MAX, largest, project, quantise_query, quantise_training, sketch_query, sketch_values,
+};
+use crate::attribution::stack::{HOLD, Hold, Stack, whiten_all};
 use tiny_keccak::{Hasher, Keccak};
 
 const EXACT: Storage = Storage { eigenbasis: Width::Bits16, directions: Width::Bits16 };
@@ -26,20 +29,26 @@ pub fn config<'a>(source: &Synthetic, owners: &'a [u32], k: usize) -> IndexConfi
 
 pub fn built(source: &Synthetic, k: usize, storage: Storage) -> BuiltIndex {
     let owners = source.owners();
-    build_index_with(
-        Level::detect(),
-        2,
-        storage,
-        source,
-        &config(source, &owners, k),
-        &mut |_, _, _| true,
-    )
-    .unwrap()
+    let config = config(source, &owners, k);
+    let machine = (Level::detect(), 2);
+    build_index_with(machine, storage, HOLD, source, &config, &mut |_, _, _| true).unwrap()
+}
+
+/// Directions before storage, [P, k].
+fn all_directions(source: &Synthetic, built: &BuiltIndex) -> Vec<f64> {
+    let (level, owners, k) = (Level::detect(), source.owners(), built.index.k());
+    let mut go_on = |_, _, _| true;
+    let mut progress = Progress(&mut go_on);
+    let whose = (owners.as_slice(), source.contributors);
+    let stack =
+        Stack::gather(level, 1, (&built.index, source), whose, HOLD, &mut progress).unwrap();
+    let b = coefficients(level, 1, &stack, k, &mut progress).unwrap();
+    directions(level, (stack.spanning(), stack.width), (&b, k), (0, stack.width))
 }
 
 fn whitened(source: &Synthetic, built: &BuiltIndex) -> Vec<f32> {
     let mut go_on = |_, _, _| true;
-    whiten_all(Level::detect(), 1, &built.index, source, &mut Progress(&mut go_on)).unwrap()
+    whiten_all(Level::detect(), 1, (&built.index, source), &mut Progress(&mut go_on)).unwrap()
 }
 
 fn dot(x: &[f32], y: &[f32]) -> f64 {
@@ -52,11 +61,8 @@ fn directions_are_orthonormal_and_span_the_contributor_sums() {
     let any = built(&source, 12, EXACT);
     let w = whitened(&source, &any);
     let (n, k, width) = (source.samples, 12, any.index.parameters());
-    let mut go_on = |_, _, _| true;
     let owners = source.owners();
-    let b =
-        coefficients(Level::detect(), 1, &w, (&owners, 5), k, &mut Progress(&mut go_on)).unwrap();
-    let e = directions(Level::detect(), (&w, n), (&b, k), (0, width));
+    let e = all_directions(&source, &any);
     let column = |j: usize| -> Vec<f64> { (0..width).map(|p| e[p * k + j]).collect() };
     for i in 0..k {
         for j in 0..k {
@@ -85,11 +91,7 @@ fn later_directions_are_the_principal_ones_of_the_residuals() {
     let any = built(&source, 24, EXACT);
     let w = whitened(&source, &any);
     let (n, k, width) = (source.samples, 24, any.index.parameters());
-    let mut go_on = |_, _, _| true;
-    let b =
-        coefficients(Level::detect(), 1, &w, (&source.owners(), 1), k, &mut Progress(&mut go_on))
-            .unwrap();
-    let e = directions(Level::detect(), (&w, n), (&b, k), (0, width));
+    let e = all_directions(&source, &any);
     let energy = |j: usize| -> f64 {
         (0..n)
             .map(|i| {
@@ -174,7 +176,8 @@ fn level_and_thread_count_do_not_change_a_byte() {
     let owners = source.owners();
     let run = |level, threads| {
         let config = config(&source, &owners, 10);
-        let b = build_index_with(level, threads, STORAGE, &source, &config, &mut |_, _, _| true)
+        let machine = (level, threads);
+        let b = build_index_with(machine, STORAGE, HOLD, &source, &config, &mut |_, _, _| true)
             .unwrap();
         (b.index.to_bytes(), b.scale.to_bits(), b.sketches, b.sums)
     };
@@ -182,6 +185,46 @@ fn level_and_thread_count_do_not_change_a_byte() {
     assert_eq!(run(Level::detect(), 1), reference);
     assert_eq!(run(Level::detect(), 3), reference);
     assert_eq!(run(Level::portable(), 4), reference);
+}
+
+/// All bytes of an index that holds `rows_max` rows at most.
+fn bytes_holding(rows_max: usize, source: &Synthetic, k: usize) -> Vec<u8> {
+    let owners = source.owners();
+    let hold = Hold { rows_max, ..HOLD };
+    let config = config(source, &owners, k);
+    let machine = (Level::detect(), 2);
+    let b = build_index_with(machine, STORAGE, hold, source, &config, &mut |_, _, _| true).unwrap();
+    let mut bytes = b.index.to_bytes();
+    bytes.extend(b.scale.to_le_bytes());
+    bytes.extend(b.sketches.iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend(b.sums.iter().flat_map(|x| x.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn rows_that_only_pass_by_give_the_bytes_of_rows_that_are_held() {
+    let source = Synthetic { samples: 61, ..Synthetic::small() };
+    // The contributors take all five directions, so no row need be held.
+    let held = bytes_holding(61, &source, 5);
+    assert_eq!(bytes_holding(60, &source, 5), held);
+    assert_eq!(bytes_holding(0, &source, 5), held);
+}
+
+#[test]
+fn sketches_of_a_second_walk_are_those_of_held_rows() {
+    let source = Synthetic { samples: 61, ..Synthetic::small() };
+    let owners = source.owners();
+    let hold = Hold { rows_max: 20, ..HOLD };
+    let config = config(&source, &owners, 12);
+    let machine = (Level::detect(), 2);
+    let b =
+        build_index_with(machine, STORAGE, hold, &source, &config, &mut |_, _, _| true).unwrap();
+    let values = project(Level::detect(), 1, &b.index, &whitened(&source, &b));
+    assert_eq!(b.scale, largest(&values) / TRAINING_MAX);
+    assert_eq!(b.sketches, quantise_training(&values, b.scale));
+    // Twenty rows of 61 find directions for all of them: no coordinate is empty.
+    assert!((0..12).all(|j| b.sketches.iter().skip(j).step_by(12).any(|x| *x != 0)));
+    assert_ne!(bytes_holding(20, &source, 12), bytes_holding(61, &source, 12));
 }
 
 #[test]
@@ -281,5 +324,5 @@ fn the_built_index_has_the_bytes_every_machine_must_get() {
     keccak.finalize(&mut hash);
     let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
     // Changes only together with the version in codec.rs.
-    assert_eq!(hex, "5b582ebfed0fab5d1993af5e260d2c72a356f163ef9b459a9ad8f9f79aa12194");
+    assert_eq!(hex, "5af0d3a6196da741a46b658044bdefe730c4b8eb6efa78e08d46b2485ed4b745");
 }
