@@ -190,6 +190,49 @@ t.test('what the L2 could not run is refused on L1', async (t) => {
   t.equal(await refusal('depositTransaction', ether, 1n), 'NoValue')
 })
 
+t.test(
+  'a bare call is a deposit to the sender; ether comes in as a gift or not at all',
+  async (t) => {
+    const writer = createWalletClient({ account: holder, transport: http(anvil.url) })
+    const bare = { to: l1.portal, chain: null }
+    const hash = await writer.sendTransaction({ ...bare, value: 0n })
+    const receipt = await reader.waitForTransactionReceipt({ hash })
+    const [log] = parseEventLogs({ ...deposited, logs: receipt.logs })
+    t.same([log?.args.from, log?.args.to], [holder.address, holder.address])
+    const nothing = `0x${'00'.repeat(64)}${100_000n.toString(16).padStart(16, '0')}00`
+    t.equal(log?.args.opaqueData, nothing)
+    await t.rejects(writer.sendTransaction({ ...bare, value: 1n }), /reverted/)
+    const portal = { ...target('portal'), functionName: 'donateETH', value: 3n, chain: null }
+    const gift = await reader.waitForTransactionReceipt({
+      hash: await writer.writeContract(portal),
+    })
+    t.equal(gift.logs.length, 0)
+    t.equal(await reader.getBalance({ address: l1.portal }), 3n)
+  },
+)
+
+t.test('deposits are bought at a price that rises with demand and falls without', async (t) => {
+  type Params = [bigint, bigint, bigint]
+  const least = 1_000_000_000n
+  const deposit = (gas: bigint) =>
+    call('portal', 'depositTransaction', [other.address, 0n, gas, false, '0x'])
+  await anvil.rpc('anvil_mine', '0x200')
+  const quiet = await deposit(1_000_000n)
+  const [price, bought, block] = await read<Params>('portal', 'params')
+  t.same([price, bought, block], [least, 1_000_000n, quiet.blockNumber])
+  t.ok(quiet.gasUsed >= 1_000_000n, 'the L2 gas is paid for in L1 gas')
+  // The target is 2,000,000: eight above it is four times the target, an eighth of that the rise.
+  await deposit(10_000_000n)
+  await deposit(21_000n)
+  const [risen] = await read<Params>('portal', 'params')
+  t.equal(risen, least + (least * 8n) / 2n / 8n)
+  const dear = await deposit(1_000_000n)
+  t.ok(dear.gasUsed > 1_200_000n, 'after one quiet block the price is still above the least')
+  await anvil.rpc('anvil_mine', '0x40')
+  await deposit(21_000n)
+  t.equal((await read<Params>('portal', 'params'))[0], least)
+})
+
 t.test('the deposits of one L1 block cannot ask for more gas than the L2 will give', async (t) => {
   await anvil.rpc('evm_setAutomine', false)
   t.teardown(() => anvil.rpc('evm_setAutomine', true))
@@ -204,7 +247,7 @@ t.test('the deposits of one L1 block cannot ask for more gas than the L2 will gi
         args: [other.address, 0n, gas, false, '0x'],
         chain: null,
         nonce: nonce + i,
-        gas: 200_000n,
+        gas: gas + 400_000n,
       }),
     )
   }

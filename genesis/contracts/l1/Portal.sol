@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {AnchorStateRegistry} from "./AnchorStateRegistry.sol";
+import {DepositMetering} from "./DepositMetering.sol";
 import {PortalWithdrawals} from "./PortalWithdrawals.sol";
 
 /// @title Portal
@@ -11,7 +12,7 @@ import {PortalWithdrawals} from "./PortalWithdrawals.sol";
 /// `TransactionDeposited`, the one event that L2 derivation reads. Out: PortalWithdrawals. The chain's rule
 /// is "locked here = minted there - withdrawn from here", so `balance()` counts only what went through the
 /// door. Nobody owns it.
-contract Portal is PortalWithdrawals {
+contract Portal is PortalWithdrawals, DepositMetering {
     using SafeERC20 for IERC20;
 
     /// @notice A deposit. `opaqueData` = mint 32 || value 32 || gasLimit 8 || isCreation 1 || data.
@@ -25,14 +26,12 @@ contract Portal is PortalWithdrawals {
     error SmallGasLimit();
     /// @notice More than `CALLDATA_BYTES_MAX`: such a deposit could not be gossiped.
     error LargeCalldata();
-    /// @notice The deposits of this L1 block already ask for `DEPOSIT_GAS_PER_BLOCK_MAX`; try the next one.
-    error OutOfGas();
     /// @notice The token moved another amount than asked for.
     error TransferFailed();
 
     uint256 public constant CALLDATA_BYTES_MAX = 120_000;
-    /// @notice L2 gas that the deposits of one L1 block may ask for in all.
-    uint64 public constant DEPOSIT_GAS_PER_BLOCK_MAX = 20_000_000;
+    /// Of a deposit made by sending nothing to the portal.
+    uint64 private constant RECEIVE_GAS_LIMIT = 100_000;
 
     uint256 private constant DEPOSIT_VERSION = 0;
     /// Added to the address of a contract that deposits, so that it cannot pose as its L2 namesake.
@@ -42,8 +41,6 @@ contract Portal is PortalWithdrawals {
     IERC20 public immutable token;
 
     uint256 private _balance;
-    uint64 private _gasBlock;
-    uint64 private _gasUsed;
 
     constructor(IERC20 token_, AnchorStateRegistry registry, uint256 maturityDelaySeconds)
         PortalWithdrawals(registry, maturityDelaySeconds)
@@ -61,13 +58,14 @@ contract Portal is PortalWithdrawals {
         bool isCreation,
         bytes calldata data
     ) external {
+        uint256 gasBefore = gasleft();
         if (mint != 0) {
             uint256 before = token.balanceOf(address(this));
             _balance += mint;
             token.safeTransferFrom(msg.sender, address(this), mint);
             if (token.balanceOf(address(this)) != before + mint) revert TransferFailed();
         }
-        _deposit(to, mint, value, gasLimit, isCreation, data);
+        _deposit(gasBefore, to, mint, value, gasLimit, isCreation, data);
     }
 
     /// @notice Sends a transaction to the L2 that spends OPEN the sender already has there.
@@ -78,9 +76,20 @@ contract Portal is PortalWithdrawals {
         bool isCreation,
         bytes calldata data
     ) external payable {
+        uint256 gasBefore = gasleft();
         if (msg.value != 0) revert NoValue();
-        _deposit(to, 0, value, gasLimit, isCreation, data);
+        _deposit(gasBefore, to, 0, value, gasLimit, isCreation, data);
     }
+
+    /// @notice A bare call is a deposit without value to the sender. It brings no ether in: that is no money on the L2.
+    receive() external payable {
+        uint256 gasBefore = gasleft();
+        if (msg.value != 0) revert NoValue();
+        _deposit(gasBefore, msg.sender, 0, 0, RECEIVE_GAS_LIMIT, false, "");
+    }
+
+    /// @notice Takes ether and deposits nothing. Nobody can take it out again.
+    function donateETH() external payable {}
 
     /// @notice OPEN locked through deposits; tokens sent here by mistake do not count.
     function balance() external view returns (uint256) {
@@ -97,7 +106,7 @@ contract Portal is PortalWithdrawals {
     }
 
     function version() external pure returns (string memory) {
-        return "3.1.0-openledger.1";
+        return "3.1.0-openledger.2";
     }
 
     function _unlock(address target, uint256 value) internal override {
@@ -113,17 +122,17 @@ contract Portal is PortalWithdrawals {
     }
 
     function _deposit(
+        uint256 gasBefore,
         address to,
         uint256 mint,
         uint256 value,
         uint64 gasLimit,
         bool isCreation,
-        bytes calldata data
+        bytes memory data
     ) private {
         if (isCreation && to != address(0)) revert BadTarget();
         if (data.length > CALLDATA_BYTES_MAX) revert LargeCalldata();
         if (gasLimit < minimumGasLimit(uint64(data.length))) revert SmallGasLimit();
-        _meter(gasLimit);
         address from = msg.sender;
         if (from != tx.origin) {
             unchecked {
@@ -133,15 +142,6 @@ contract Portal is PortalWithdrawals {
         emit TransactionDeposited(
             from, to, DEPOSIT_VERSION, abi.encodePacked(mint, value, gasLimit, isCreation, data)
         );
-    }
-
-    /// Deposits bypass the L2 fee market, so what one L1 block can force onto the L2 is bounded here.
-    function _meter(uint64 gasLimit) private {
-        if (_gasBlock != block.number) {
-            _gasBlock = uint64(block.number);
-            _gasUsed = 0;
-        }
-        if (gasLimit > DEPOSIT_GAS_PER_BLOCK_MAX - _gasUsed) revert OutOfGas();
-        _gasUsed += gasLimit;
+        _buy(gasLimit, gasBefore);
     }
 }

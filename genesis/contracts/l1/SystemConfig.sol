@@ -40,7 +40,7 @@ contract SystemConfig is Ownable2Step {
     string public constant version = "3.0.0-openledger.1";
     uint256 public constant VERSION = 0;
     uint32 public constant ELASTICITY_MAX = 1_000;
-    /// The deposits of one L1 block (`Portal.DEPOSIT_GAS_PER_BLOCK_MAX`) and the L1 attributes fit in.
+    /// The deposits of one L1 block (`DepositMetering.DEPOSIT_GAS_PER_BLOCK_MAX`) and the L1 attributes fit in.
     uint64 private constant GAS_LIMIT_MIN = 21_000_000;
     uint64 private constant GAS_LIMIT_MAX = 200_000_000;
     /// Of the packed scalars (Ecotone).
