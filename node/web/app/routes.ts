@@ -1,0 +1,44 @@
+/**
+ * Every page of the app: its path, its place in the navigation, and the chunk it lives in. A page is one default-exported
+ * component; it gets the parameters of its path as `params`.
+ */
+import type { ComponentType } from 'preact'
+import type { IconName } from './components/icon.tsx'
+import { match } from './lib/router.ts'
+
+export type PageProps = { readonly params: Readonly<Record<string, string>> }
+type Module = { default: ComponentType<PageProps> }
+
+export type Route = { readonly path: string; readonly load: () => Promise<Module> }
+
+export const ROUTES: readonly Route[] = [{ path: '/', load: () => import('./pages/overview.tsx') }]
+
+export type NavItem = {
+  readonly href: string
+  readonly text: string
+  readonly icon: IconName
+  /** Paths that belong to it, beside its own and those below it. */
+  readonly also?: readonly string[]
+}
+
+export const NAVIGATION: readonly { readonly title: string; readonly items: readonly NavItem[] }[] =
+  [
+    {
+      title: 'Explore',
+      items: [{ href: '/', text: 'Overview', icon: 'overview' }],
+    },
+  ]
+
+export function routeOf(path: string): { route: Route; params: Record<string, string> } | null {
+  for (const route of ROUTES) {
+    const params = match(route.path, path)
+    if (params) return { route, params }
+  }
+  return null
+}
+
+/** Whether `item` is where `path` is. */
+export function isCurrent({ href, also = [] }: NavItem, path: string): boolean {
+  if (href === '/') return path === '/'
+  return [href, ...also].some((at) => path === at || path.startsWith(`${at}/`))
+}
