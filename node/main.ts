@@ -27,6 +27,7 @@ import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
 import { type JobService, openJobService } from './factory/service.ts'
+import { hubHandler } from './hub/route.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -124,7 +125,7 @@ export async function createNode(
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = await ReceiptLedger.open(chain, store)
+  const ledger = await ReceiptLedger.open(chain, store, log)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
@@ -183,11 +184,21 @@ export async function createNode(
       await p2p.connect(address)
     },
     disconnectPeer: (id) => p2p.disconnect(id),
+    resetDerivation: (layer, number) =>
+      pipeline.restartFrom(layer === 'l1' ? { l1: number } : { l2: number }),
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
   watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
   const threads = openThreads({ ...input, chain })
+  const hub = {
+    registry: models.registry,
+    base: models.library.base,
+    basePath: options.baseModel,
+    readContent: models.readContent,
+    sizeOf: (hash: Hex) => content.size(hash),
+    log: log.child('hub'),
+  }
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
       {},
@@ -205,7 +216,6 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
-            chain,
             models,
             factory: jobs?.factory ?? null,
             ledger,
@@ -241,7 +251,7 @@ export async function createNode(
                 },
               ]
             : []),
-          { prefix: '/', handle: webHandler() },
+          { prefix: '/', handle: hubHandler(hub, webHandler()) },
         ],
       },
     )

@@ -17,6 +17,7 @@ import type { Chain } from '../../node/chain/chain.ts'
 import type { GenesisAlloc } from '../../node/chain/genesis.ts'
 import type { Receipt } from '../../node/chain/types.ts'
 import { creationCodeOf } from '../../node/preinstalls.ts'
+import type { Store } from '../../node/store/store.ts'
 import {
   alice,
   bob,
@@ -76,8 +77,10 @@ const ALL_EVENTS: Abi = Object.values(contracts).flatMap(({ abi }) =>
 
 export class Economy {
   readonly chain: Chain
+  readonly store: Store
   readonly close: () => Promise<void>
   readonly #nonces = new Map<Hex, bigint>()
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** @param options.blockTime seconds; long blocks make waiting short */
   static async open(
@@ -96,12 +99,12 @@ export class Economy {
       ...Object.fromEntries(people),
       ...options.alloc,
     }
-    const { chain, close } = await openTestChain(path, alloc, config)
-    return new Economy(chain, close)
+    return new Economy(await openTestChain(path, alloc, config))
   }
 
-  private constructor(chain: Chain, close: () => Promise<void>) {
+  private constructor({ chain, store, close }: Awaited<ReturnType<typeof openTestChain>>) {
     this.chain = chain
+    this.store = store
     this.close = close
   }
 
@@ -204,8 +207,13 @@ export class Economy {
     return signedTx(from, { nonce, to: to.address, value, data, gasLimit })
   }
 
+  /** One block after another, whoever sends: a node and a test may at once. */
   #extend(transactions: readonly Uint8Array[]): ReturnType<typeof extend> {
-    return extend(this.chain, transactions, { timestamp: this.now + this.chain.config.blockTime })
+    const block = this.#turn.then(() =>
+      extend(this.chain, transactions, { timestamp: this.now + this.chain.config.blockTime }),
+    )
+    this.#turn = block.catch(() => {})
+    return block
   }
 
   balance(address: Hex): bigint {
