@@ -29,6 +29,8 @@ export const CONTRIBUTORS_MAX = 4_096
 export const PAID_CONTRIBUTORS_MAX = 64
 /** ATTRIBUTE: span and retrieval claims of one receipt. */
 export const CLAIMS_MAX = 64
+/** Places in a corpus beyond which a span is a phrase of everybody's and no claim. */
+export const SPAN_PLACES_MAX = 64
 /** SPAN: tokens of one span, and bytes of its openings (about 11 kB of openings at 1e8 tokens). */
 export const SPAN_TOKENS_MAX = 1_024
 export const SPAN_PROOF_BYTES_MAX = 65_536

@@ -27,6 +27,7 @@ import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
 import { type JobService, openJobService } from './factory/service.ts'
+import { hubHandler } from './hub/route.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -187,6 +188,14 @@ export async function createNode(
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
   watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
   const threads = openThreads({ ...input, chain })
+  const hub = {
+    registry: models.registry,
+    base: models.library.base,
+    basePath: options.baseModel,
+    readContent: models.readContent,
+    sizeOf: (hash: Hex) => content.size(hash),
+    log: log.child('hub'),
+  }
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
       {},
@@ -230,7 +239,7 @@ export async function createNode(
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
-          { prefix: '/', handle: webHandler() },
+          { prefix: '/', handle: hubHandler(hub, webHandler()) },
         ],
       },
     )

@@ -10,10 +10,11 @@
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { OPENLEDGER } from '../genesis/addresses.ts'
 import { MODEL_CHUNK_BYTES_MAX } from '../genesis/limits.ts'
-import { putGas, sealGas } from './gas.ts'
+import { decodeCorpus } from './corpus.ts'
+import { corpusGas, putGas, sealGas } from './gas.ts'
 import type { Precompile, PrecompileContext, PrecompileOutcome } from './host.ts'
 import { decodeManifest, isChunk, MANIFEST_BYTES_MAX } from './manifest.ts'
-import { codeAddress, readTable, storeCode } from './models.ts'
+import { codeAddress, codeByHash, readTable, storeCode } from './models.ts'
 import { addressWord, decodeStrict, encodeAbi, selectorOf } from './util.ts'
 
 const PUT_SELECTOR = 0x94f47146
@@ -55,13 +56,28 @@ async function put(context: PrecompileContext, chunk: Uint8Array): Promise<Preco
 async function seal(context: PrecompileContext, code: Uint8Array): Promise<PrecompileOutcome> {
   const manifest = decodeManifest(code)
   if (typeof manifest === 'string') return halt(manifest)
-  const gasUsed = sealGas(code.length, manifest)
+  const entryGas = sealGas(code.length, manifest) + (manifest.corpus ? corpusGas(0) : 0n)
+  if (entryGas > context.gasLimit) return { kind: 'out-of-gas' }
+  const tables = manifest.corpus ? await corpusTables(context, manifest.corpus) : []
+  if (typeof tables === 'string') return halt(tables)
+  const gasUsed = entryGas + corpusGas(tables.length) - corpusGas(0)
   if (gasUsed > context.gasLimit) return { kind: 'out-of-gas' }
+  for (const [i, table] of tables.entries())
+    if ((await codeByHash(context.evm, table)) === null) return halt(`table ${i} is not stored`)
   const table = await readTable(context.evm, manifest)
   if (typeof table === 'string') return halt(table)
   const hash = keccak_256(code)
   if (!(await storeCode(context.evm, hash, code))) return halt('address is taken')
   return { kind: 'return', gasUsed, output: encodeAbi([{ word: hash }]) }
+}
+
+/** Hashes of the unigram table of a stored corpus. */
+async function corpusTables(
+  { evm }: PrecompileContext,
+  hash: Uint8Array,
+): Promise<readonly Uint8Array[] | string> {
+  const code = await codeByHash(evm, hash)
+  return (code && decodeCorpus(code)?.tableHashes) ?? 'no such corpus'
 }
 
 function halt(reason: string): PrecompileOutcome {

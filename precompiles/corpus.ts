@@ -1,22 +1,24 @@
 /**
  * What a corpus commits to on chain: a chunk stored through MODEL (`00 01 || record`), so its id is the chunk's hash.
  *
- *   record = "SPAN" || version u8 = 1 || stream length u32 || rows u32 || vocabulary u32 || stream root 32
+ *   record = "SPAN" || version u8 = 1 || stream length u32 || rows u32 || vocabulary u32 || least u16 || stream root 32
  *            || suffix array root 32 || rows root 32 || artefact hash 32 || table chunk hash 32 each
  *   table  = one byte a token, eighths of a bit: floor(8 log2((N + V) / (c + 1))), at most 255, in chunks
  *   row    = leaf over (start || length || contributor || group, u32le each || content hash 32)
  *
- * N tokens and V vocabulary entries, c the token's count: a token seen everywhere is worth nothing.
+ * A span of fewer than `least` tokens is none. N tokens and V vocabulary entries, c the token's count: a token seen everywhere is worth nothing.
  */
 import { MODEL_CHUNK_BYTES_MAX } from '../genesis/limits.ts'
 import { CHUNK_TAG_BYTES, isChunk } from './manifest.ts'
-import { u32At } from './util.ts'
+import { u16At, u32At } from './util.ts'
 
 export type Corpus = {
   /** Values of the stream, row ends included. */
   readonly length: number
   readonly rows: number
   readonly vocabulary: number
+  /** Tokens of the shortest span that counts. */
+  readonly least: number
   readonly streamRoot: Uint8Array
   readonly suffixRoot: Uint8Array
   readonly rowsRoot: Uint8Array
@@ -25,7 +27,8 @@ export type Corpus = {
 }
 
 const MAGIC = [0x53, 0x50, 0x41, 0x4e, 1]
-const ROOTS_AT = CHUNK_TAG_BYTES + MAGIC.length + 12
+const LEAST_AT = CHUNK_TAG_BYTES + MAGIC.length + 12
+const ROOTS_AT = LEAST_AT + 2
 const TABLES_AT = ROOTS_AT + 4 * 32
 /** Tokens of one table chunk. */
 export const TABLE_TOKENS: number = MODEL_CHUNK_BYTES_MAX - CHUNK_TAG_BYTES
@@ -40,6 +43,7 @@ export function encodeCorpus(corpus: Corpus): Uint8Array {
   const { length, rows, vocabulary } = corpus
   for (const [i, value] of [length, rows, vocabulary].entries())
     view.setUint32(CHUNK_TAG_BYTES + MAGIC.length + 4 * i, value)
+  view.setUint16(LEAST_AT, corpus.least)
   const { streamRoot, suffixRoot, rowsRoot, artefactHash, tableHashes } = corpus
   for (const [i, hash] of [
     streamRoot,
@@ -60,13 +64,15 @@ export function decodeCorpus(code: Uint8Array): Corpus | null {
     u32At(code, CHUNK_TAG_BYTES + MAGIC.length + 4 * i),
   ) as [number, number, number]
   const tables = Math.ceil(vocabulary / TABLE_TOKENS)
-  if (length === 0 || rows === 0 || tables === 0 || tables > TABLES_MAX) return null
+  const least = u16At(code, LEAST_AT)
+  if (length === 0 || rows === 0 || least === 0 || tables === 0 || tables > TABLES_MAX) return null
   if (code.length !== TABLES_AT + 32 * tables) return null
   const hash = (i: number): Uint8Array => code.slice(ROOTS_AT + 32 * i, ROOTS_AT + 32 * i + 32)
   return {
     length,
     rows,
     vocabulary,
+    least,
     streamRoot: hash(0),
     suffixRoot: hash(1),
     rowsRoot: hash(2),

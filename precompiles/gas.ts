@@ -5,7 +5,8 @@
  * dearest table scores at 20 to 80 million gas a second: no worse than ordinary contract code.
  *
  *   put       CREATE 32,000 + 200 a byte stored + 6 a word hashed
- *   seal      the same for the manifest + reading the table + 60 a contributor checked
+ *   seal      the same for the manifest + reading the table + 60 a contributor checked + reading the corpus record and
+ *             whether its tables are there
  *   score     base 3,000 + reading the table + 1 per 8 multiply-adds + 60 a contributor ranked
  *   share     the same + 60 a claim + 600 to cut the amount and to close the sum tree of 64
  *   span      base 3,000 + reading record and tables + 8 a byte of input: a hash for every 32 of them
@@ -46,6 +47,11 @@ export function putGas(codeBytes: number): bigint {
 
 export function sealGas(manifestBytes: number, shape: TableShape): bigint {
   return putGas(manifestBytes) + readGas(shape) + BigInt(CONTRIBUTOR_CHECKED * shape.contributors)
+}
+
+/** What `seal` takes beside it: the record, and each chunk of its unigram table. */
+export function corpusGas(tables: number): bigint {
+  return BigInt(COLD_ACCOUNT * (1 + tables))
 }
 
 export function scoreGas(shape: TableShape, sketches: number): bigint {

@@ -2,9 +2,9 @@
  * The seal manifest and the table it binds. Both live in the state as code whose first byte is 00 (STOP):
  *
  *   chunk     00 01 || payload
- *   manifest  00 02 || version u8 = 1 || k u32 || contributors u32 || top u16 || chunks u16
+ *   manifest  00 02 || version u8 = 2 || k u32 || contributors u32 || top u16 || chunks u16
  *             || base 32 || adapter 32 || artefact 32 || leaves root 32 || training manifest 32
- *             || kernel set u32 || chunk hash 32 each        (integers big-endian)
+ *             || corpus 32 (zero: none) || kernel set u32 || chunk hash 32 each        (integers big-endian)
  *   table     the payloads one after another: contributors x (account 20 || multiplier u32 big-endian),
  *             then contributors x k x int32 little-endian, row-major
  *
@@ -19,8 +19,9 @@ import {
 import { u16At, u32At } from './util.ts'
 
 export const CHUNK_TAG_BYTES = 2
-const HEAD_BYTES = 2 + 1 + 4 + 4 + 2 + 2 + 5 * 32 + 4
-const VERSION = 1
+const CORPUS_AT = 2 + 1 + 4 + 4 + 2 + 2 + 5 * 32
+const HEAD_BYTES = CORPUS_AT + 32 + 4
+const VERSION = 2
 const CONTRIBUTOR_BYTES = 24
 
 export type Manifest = {
@@ -32,6 +33,8 @@ export type Manifest = {
   readonly top: number
   readonly chunks: number
   readonly chunkHashes: readonly Uint8Array[]
+  /** What the verbatim channel searches (`corpus.ts`); null: the model has none. */
+  readonly corpus: Uint8Array | null
 }
 
 export type Table = {
@@ -73,7 +76,9 @@ export function decodeManifest(code: Uint8Array): Manifest | string {
   const chunkHashes = Array.from({ length: chunks }, (_, i) =>
     code.slice(HEAD_BYTES + 32 * i, HEAD_BYTES + 32 * (i + 1)),
   )
-  return { k, contributors, top, chunks, chunkHashes }
+  const corpus = code.slice(CORPUS_AT, CORPUS_AT + 32)
+  const hasCorpus = corpus.some((byte) => byte !== 0)
+  return { k, contributors, top, chunks, chunkHashes, corpus: hasCorpus ? corpus : null }
 }
 
 export function tableBytes(shape: { k: number; contributors: number }): number {

@@ -55,6 +55,21 @@ export function decodeClaims(bytes: Uint8Array, contributors: number): Claim[] |
   return claims
 }
 
+export function encodeClaims(claims: readonly Claim[]): Uint8Array {
+  const out = new Uint8Array(claims.length * CLAIM_BYTES)
+  const view = new DataView(out.buffer)
+  for (const [i, { kind, contributor, row, start, length, score: worth }] of claims.entries()) {
+    const at = i * CLAIM_BYTES
+    out[at] = CLAIM_KINDS[kind]
+    view.setUint32(at + 1, contributor)
+    view.setUint32(at + 5, row)
+    view.setUint16(at + 9, start)
+    view.setUint16(at + 11, length)
+    view.setUint32(at + 13, worth)
+  }
+  return out
+}
+
 /** In payout order: weight descending, index ascending. Empty when no channel names anybody. */
 export function mix(
   table: Pick<Table, 'k' | 'top' | 'sums' | 'multipliers'>,

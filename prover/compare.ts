@@ -1,6 +1,6 @@
 /**
  * What the provider claimed against what came out here, in the order the computation runs: prompt,
- * tokens, trace, sketch, attribution, payouts. The first difference is the verdict. Pure.
+ * tokens, trace, sketch, claims, attribution, payouts. The first difference is the verdict. Pure.
  */
 import type { InferenceReceipt } from '../node/attribution/receipt.ts'
 import {
@@ -9,10 +9,11 @@ import {
   samplerHash,
   tokensCommit,
 } from '../node/attribution/request.ts'
+import { claimTexts } from '../node/attribution/spans.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
 
-/** Where the first difference lies; `index` counts tokens, sketch entries or payouts from 0. */
+/** Where the first difference lies; `index` counts tokens, sketch entries, claims or payouts from 0. */
 export type Difference = {
   readonly stage:
     | 'request'
@@ -35,6 +36,8 @@ export type Evidence = {
   readonly trace: readonly Uint8Array[] | null
   /** From the settlement's calldata. */
   readonly sketch: Int8Array
+  /** From the settlement's calldata. */
+  readonly claims: Uint8Array
 }
 
 export type Payout = { readonly account: Hex; readonly amount: bigint }
@@ -75,7 +78,11 @@ export function compareInference(
     )
   }
   const counted = field('tokens', 'tokensOut', receipt.tokensOut, tokens.length)
-  return counted ?? compareSketch(receipt, evidence.sketch, ours.sketch)
+  return (
+    counted ??
+    compareSketch(receipt, evidence.sketch, ours.sketch) ??
+    compareClaims(evidence.claims, ours.claims)
+  )
 }
 
 /** Payouts as the chain accrued them against payouts recomputed here, in order. */
@@ -111,6 +118,17 @@ function compareSketch(
   const entry = (sketch: Int8Array): string => String(sketch[index] ?? 'nothing')
   if (index < 0) return field('sketch', 'sketchHash', receipt.sketchHash, sketchHash(found))
   return { stage: 'sketch', field: 'entry', index, claimed: entry(claimed), found: entry(found) }
+}
+
+/** Claim by claim: one that is false, one that is missing, one that the answer does not bear out. */
+function compareClaims(claimed: Uint8Array, found: Uint8Array): Difference | null {
+  const [theirs, ours] = [claimTexts(claimed), claimTexts(found)]
+  for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
+    const [left, right] = [theirs[index] ?? 'nothing', ours[index] ?? 'nothing']
+    if (left !== right)
+      return { stage: 'claims', field: 'span', index, claimed: left, found: right }
+  }
+  return null
 }
 
 function firstLeaf(

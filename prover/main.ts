@@ -259,7 +259,7 @@ export class Prover {
       traceOf: (receipt) => this.#traceOf(receipt),
     })
     if ('stage' in result) return result
-    return result.difference ?? reattribute(settled, result.ours.sketch, registry)
+    return result.difference ?? reattribute(settled, result.ours, registry)
   }
 
   /** The provider announces a receipt's trace some times over half a minute. */

@@ -1,24 +1,20 @@
 /**
- * A settled receipt's payouts once more: our own sketch through ATTRIBUTE on the state of the block that
+ * A settled receipt's payouts once more: our own sketch and spans through ATTRIBUTE on the state of the block that
  * settled it, the fee through the split rule, against what that block accrued.
  */
 
 import type { SettledReceipt } from '../node/attribution/settled.ts'
-import { keccakHex } from '../node/base/bytes.ts'
-import { sketchBytes } from '../node/model/infer.ts'
+import { type Inference, sketchBytes } from '../node/model/infer.ts'
 import type { Registry } from '../node/model/registry.ts'
 import { comparePayouts, type Difference, field, type Payout } from './compare.ts'
 
 export async function reattribute(
   settled: SettledReceipt,
-  sketch: Int8Array,
+  { sketch, claims }: Pick<Inference, 'sketch' | 'claims'>,
   registry: Registry,
 ): Promise<Difference | null> {
   const { receipt, shares, contributors, block } = settled
-  // Nobody makes claims yet, so whatever is claimed has no ground.
-  const claims = field('claims', 'claimsHash', receipt.claimsHash, keccakHex(new Uint8Array(0)))
-  if (claims) return claims
-  const ours = { receipt, sketch: sketchBytes(sketch), claims: new Uint8Array(0) }
+  const ours = { receipt, sketch: sketchBytes(sketch), claims }
   const score = await registry.share(ours, receipt.policyId, shares.contributors, block.hash)
   const root = field(
     'attribution',

@@ -49,6 +49,7 @@ export async function reinfer(
     tokens: agrees ? null : await tokensOf(receipt.outputCommit, content),
     trace: agrees ? null : await traceLeaves(settled.hash, modules),
     sketch: Int8Array.from(settled.sketch),
+    claims: settled.claims,
   }
   return { difference: compareInference(receipt, evidence, ours), ours }
 }

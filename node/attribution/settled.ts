@@ -37,6 +37,8 @@ export type SettledReceipt = {
   readonly shares: FeeShares
   /** Best score first; empty when nobody scored above zero. */
   readonly contributors: readonly Attributed[]
+  /** Everything it paid, in the order in which it was booked: what `report` is shown. */
+  readonly booked: readonly { readonly account: Hex; readonly amount: bigint }[]
   readonly block: { readonly number: bigint; readonly hash: Hex }
   readonly transaction: Hex
 }
@@ -85,10 +87,14 @@ function settlementsOf(raw: Uint8Array, chainId: number): SettleArgs[0] {
   return functionName === 'settle' ? (args as unknown as SettleArgs)[0] : []
 }
 
-function logsByReceipt(
-  outcome: Receipt,
-): Map<Hex, { shares: FeeShares; contributors: Attributed[] }> {
-  const found = new Map<Hex, { shares: FeeShares; contributors: Attributed[] }>()
+type Told = {
+  readonly shares: FeeShares
+  readonly contributors: Attributed[]
+  readonly booked: { account: Hex; amount: bigint }[]
+}
+
+function logsByReceipt(outcome: Receipt): Map<Hex, Told> {
+  const found = new Map<Hex, Told>()
   for (const { address, topics, data } of outcome.logs) {
     if (address !== OPENLEDGER.receiptRegistry) continue
     const { eventName, args } = decodeEventLog({
@@ -99,12 +105,21 @@ function logsByReceipt(
     const hash = args.receiptHash as Hex
     if (eventName === 'FeeSplit') {
       const { platform, modelOwner, stakers, contributors } = args as FeeShares
-      found.set(hash, { shares: { platform, modelOwner, stakers, contributors }, contributors: [] })
+      const shares = { platform, modelOwner, stakers, contributors }
+      found.set(hash, { shares, contributors: [], booked: [] })
     }
     if (eventName === 'Attributed') {
       const { account, index, weight, amount } = args as Attributed
       const entry = { account: account.toLowerCase() as Hex, index, weight, amount }
       found.get(hash)?.contributors.push(entry)
+    }
+    if (eventName === 'Booked') {
+      const { accounts, amounts } = args as { accounts: Hex[]; amounts: bigint[] }
+      const booked = accounts.map((account, i) => ({
+        account: account.toLowerCase() as Hex,
+        amount: amounts[i] as bigint,
+      }))
+      found.get(hash)?.booked.push(...booked)
     }
   }
   return found

@@ -22,12 +22,14 @@ export type SealInput = {
   readonly artefactHash: Hex
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
+  /** Hash of the corpus record (`corpus.ts`); zero when there is no verbatim channel. */
+  readonly corpusHash: Hex
   readonly kernelSet: number
 }
 
 const CHUNK_TAG = Uint8Array.of(0, 1)
 const SEAL_TAG = Uint8Array.of(0, 2)
-const SEAL_VERSION = 1
+const SEAL_VERSION = 2
 
 /** Chunks in order, then the manifest that names them; both exactly as stored. */
 export function encodeSeal(input: SealInput): { chunks: Uint8Array[]; seal: Uint8Array } {
@@ -46,6 +48,7 @@ export function encodeSeal(input: SealInput): { chunks: Uint8Array[]; seal: Uint
       input.artefactHash,
       input.leavesRoot,
       input.manifestHash,
+      input.corpusHash,
     ].map(fromHex),
     u32(input.kernelSet),
     ...chunks.map((chunk) => keccak(chunk)),

@@ -5,8 +5,8 @@
  * to, and nobody can bridge two groups to take either.
  *
  * Candidates come from MinHash bands (32 of 4 entries: a pair at 4/5 is missed once in 2e7); what decides is
- * the exact Jaccard index of the sets. A group has one weight, and it is its first row's (`groupWeights`); training
- * gives every contributor the multiplier 1 as yet, so nothing is paid by it.
+ * the exact Jaccard index of the sets. A group has one weight, and it is its first row's: a copy's leaf is zero
+ * (`node/factory/weigh.ts`).
  *
  *   group file = "OLGR" || version u8 = 1 || as of block u64 || rows u32 || rows x (group 16 || kind u8)
  */
@@ -112,26 +112,6 @@ export function decodeGroups(bytes: Uint8Array): GroupFile {
     return { group: toHex(bytes.subarray(at, at + GROUP_BYTES)), kind: kind as Kind }
   })
   return { asOf: bytesToBigint(bytes.subarray(5, 13)), rows }
-}
-
-/**
- * Each contributor's part of their rows that count, in parts of 2^16: floor(65,536 x first rows / rows), a factor of
- * the multiplier `m_c` by the specification (genesis/README.md). Nothing in training asks for it yet.
- */
-export function groupWeights(
-  contributors: readonly Hex[],
-  rows: readonly Membership[],
-): ReadonlyMap<Hex, number> {
-  const counts = new Map<Hex, { all: number; first: number }>()
-  for (const [i, contributor] of contributors.entries()) {
-    const count = counts.get(contributor) ?? { all: 0, first: 0 }
-    count.all++
-    if (rows[i]?.kind === KIND.first) count.first++
-    counts.set(contributor, count)
-  }
-  return new Map(
-    [...counts].map(([who, { all, first }]) => [who, Math.floor((65_536 * first) / all)]),
-  )
 }
 
 function bandsOf(signature: Uint32Array): string[] {

@@ -6,20 +6,37 @@
  * fixed when the manifest is committed and which nobody can steer without changing the row.
  */
 import type { Model, Sample } from '../../native/index.ts'
-import { bytesToBigint, concatBytes, type Hex, keccak, toHex } from '../base/bytes.ts'
+import { bytesToBigint, concatBytes, type Hex, keccak, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
+import { decodeGroups, KIND } from '../datanet/groups.ts'
 import { encodeRow, versionLeaf } from '../datanet/rows.ts'
 import { type OwnedRow, readVersion } from '../datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
 import { CONTAMINATION_RUNS_MAX, CONTAMINATION_TOKENS, ROWS_MAX } from './options.ts'
+import { countedRows } from './weigh.ts'
 
 export type ReadContent = (hash: Hex) => Promise<Uint8Array>
+
+/** A row and where it stands. */
+export type PlacedRow = OwnedRow & {
+  /** Datanet id, decimal. */
+  readonly datanet: string
+  readonly version: number
+  /** Within the version, from 0. */
+  readonly index: number
+  /** No copy of an earlier row of any Datanet, as the version's group file says. */
+  readonly isFirst: boolean
+}
 
 export type TrainingData = {
   readonly trained: readonly Sample[]
   /** Trained ones first, then inherited ones. */
   readonly indexed: readonly Sample[]
+  /** Where each indexed sample comes from. */
+  readonly rows: readonly PlacedRow[]
+  /** Which indexed samples count: the first of each group of copies. */
+  readonly counted: readonly boolean[]
   /** Contributor of each indexed sample. */
   readonly owners: Uint32Array
   /** In order of first appearance. */
@@ -35,7 +52,7 @@ export type TrainingData = {
 export async function readRows(
   manifest: Pick<TrainingManifest, 'datanets' | 'inherited' | 'evaluation' | 'seed'>,
   read: ReadContent,
-): Promise<{ trained: OwnedRow[]; inherited: OwnedRow[]; heldOut: OwnedRow[] }> {
+): Promise<{ trained: PlacedRow[]; inherited: PlacedRow[]; heldOut: PlacedRow[] }> {
   const { evaluation, seed } = manifest
   const own = await rowsOf(manifest.datanets, read)
   const isHeldOut = own.map(({ row }) => isSealed(encodeRow(row), seed, evaluation.heldOutPerMille))
@@ -82,6 +99,8 @@ export async function prepareData(
   return {
     trained: trainedSamples,
     indexed,
+    rows: all,
+    counted: countedRows(all),
     owners,
     contributors,
     contents: concatBytes(...all.map(({ row }) => keccak(encodeRow(row)))),
@@ -123,14 +142,33 @@ function isSealed(row: Uint8Array, seed: number, perMille: number): boolean {
   return draw * 1000n < BigInt(perMille) * 2n ** 64n
 }
 
-async function rowsOf(refs: readonly DatanetVersionRef[], read: ReadContent): Promise<OwnedRow[]> {
-  const rows: OwnedRow[] = []
+async function rowsOf(refs: readonly DatanetVersionRef[], read: ReadContent): Promise<PlacedRow[]> {
+  const rows: PlacedRow[] = []
   for (const ref of refs) {
-    for (const row of await readVersion(ref, read)) rows.push(row)
+    const own = await readVersion(ref, read)
+    const isFirst = await firstRows(ref, own.length, read)
+    const { datanet, version } = ref
+    for (const [index, row] of own.entries())
+      rows.push({ ...row, datanet, version, index, isFirst: isFirst(index) })
     if (rows.length > ROWS_MAX)
       throw userError('training-rows', `${rows.length} rows; a job takes at most ${ROWS_MAX}`)
   }
   return rows
+}
+
+/** What the version's group file says; a version that names none has no copies but those the job itself shows. */
+async function firstRows(
+  { datanet, version, groupsHash }: DatanetVersionRef,
+  count: number,
+  read: ReadContent,
+): Promise<(index: number) => boolean> {
+  if (groupsHash === ZERO_HASH) return () => true
+  const { rows } = decodeGroups(await read(groupsHash))
+  if (rows.length === count) return (index) => rows[index]?.kind === KIND.first
+  throw userError(
+    'training-rows',
+    `Datanet ${datanet} version ${version} has ${count} rows, its group file ${rows.length}`,
+  )
 }
 
 function sampleOf(base: Model, manifest: TrainingManifest, text: string, i: number): Sample {

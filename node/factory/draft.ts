@@ -137,6 +137,7 @@ async function refsOf(
       version,
       rowsRoot: found.rowsRoot,
       manifestHash: found.manifestHash,
+      groupsHash: found.groupsHash,
     })
   }
   return refs

@@ -6,7 +6,7 @@
  *   submit -> record + queue -> worker ...................... -> trained -> chunks, complete -> done
  *             owner's pause / resume / cancel on chain -> wish --^
  */
-import { type Hex, toHex } from '../base/bytes.ts'
+import { type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
@@ -21,8 +21,14 @@ import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, calibrate, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
-import { isFinished, type JobRecord, JobTable, unknownJob } from './job.ts'
-import { checkManifest, configHash, manifestHash, type TrainingManifest } from './manifest.ts'
+import { isFinished, type JobRecord, type JobResult, JobTable, unknownJob } from './job.ts'
+import {
+  checkManifest,
+  configHash,
+  encodeManifest,
+  manifestHash,
+  type TrainingManifest,
+} from './manifest.ts'
 import { JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
 import { ensureBase, publishRows } from './publish.ts'
 import { checkMachine } from './train.ts'
@@ -282,6 +288,7 @@ export class ModelFactory {
       await this.#fetchAdapter(result.adapterHash)
       await content.put(await fabric.objects.get(result.artefactHash))
       await content.put(await fabric.objects.get(result.report))
+      await this.#keepCorpus(result)
       const last = job.checkpoints.at(-1)
       if (last) await chain.checkpoint(id, last)
       for (const [i, hash] of result.chunks.entries()) {
@@ -308,6 +315,14 @@ export class ModelFactory {
         : null,
     )
     log.info('job done', { id, model: after.modelId, name: manifest.name })
+  }
+
+  /** To serve it; its record is also a chunk on chain. */
+  async #keepCorpus({ corpusArtefact, corpusHash }: JobResult): Promise<void> {
+    const { content, fabric } = this.#modules
+    if (corpusHash === ZERO_HASH) return
+    for (const hash of [corpusArtefact, corpusHash])
+      await content.put(await fabric.objects.get(hash))
   }
 
   async #progress(id: Hex, step: number, steps: number): Promise<void> {
@@ -375,17 +390,20 @@ export class ModelFactory {
     return job
   }
 
-  /** Rows, and the parents' adapters, to where workers can read them. */
-  async #share({ datanets, inherited, evaluation, parents }: TrainingManifest): Promise<void> {
+  /** Rows, and the parents' adapters, to where workers can read them; the manifest to where validators can. */
+  async #share(manifest: TrainingManifest): Promise<void> {
+    const { datanets, inherited, evaluation, parents } = manifest
     const { content, fabric, read } = this.#modules
+    await content.put(encodeManifest(manifest))
     const share = async (hash: Hex): Promise<Uint8Array> => {
       const bytes = await read(hash)
       if (!(await fabric.objects.has(hash))) await fabric.objects.put(bytes)
       return bytes
     }
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
-      const manifest = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
-      for (const { file } of manifest.contributions) await share(file)
+      const held = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
+      for (const { file } of held.contributions) await share(file)
+      if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
     }
     for (const { adapter } of parents) {
       await share(adapter)

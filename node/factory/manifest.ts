@@ -6,9 +6,9 @@
  *   indexed       the same rows, and those of `inherited` versions: what the parents were trained on
  *   measured on   the held-out part and evaluation.datanets
  */
-import { SKETCH_ENTRIES_MAX } from '../../genesis/limits.ts'
-import type { Hex } from '../base/bytes.ts'
-import { canonicalHash, type Json } from '../base/canonical.ts'
+import { SKETCH_ENTRIES_MAX, SPAN_TOKENS_MAX } from '../../genesis/limits.ts'
+import { type Hex, keccakHex, utf8 } from '../base/bytes.ts'
+import { canonicalHash, canonicalJson, type Json } from '../base/canonical.ts'
 import { userError } from '../base/errors.ts'
 import { PURPOSES } from '../datanet/licence.ts'
 
@@ -18,6 +18,8 @@ export type DatanetVersionRef = {
   readonly version: number
   readonly rowsRoot: Hex
   readonly manifestHash: Hex
+  /** Content hash of its duplicate groups; zero when it names none. */
+  readonly groupsHash: Hex
 }
 
 export type Parent = {
@@ -30,7 +32,7 @@ export type Parent = {
 }
 
 export type TrainingManifest = {
-  readonly version: 2
+  readonly version: 3
   /** Of the model to be. */
   readonly name: string
   readonly base: Hex
@@ -75,6 +77,10 @@ export type TrainingManifest = {
     readonly labelDraws: number
     /** Contributors paid by one receipt. */
     readonly top: number
+    /** Longest leaf, percent of the median of those that count; 0: no cap. */
+    readonly normCap: number
+    /** Tokens of the shortest span that the verbatim channel pays; 0: the model has no such channel. */
+    readonly spanTokens: number
   }
   /** u32 */
   readonly seed: number
@@ -84,7 +90,7 @@ export type TrainingManifest = {
 type Decided = 'name' | 'base' | 'datanets' | 'orderRoot' | 'kernelSet'
 
 export const DEFAULT_TRAINING: Omit<TrainingManifest, Decided> = {
-  version: 2,
+  version: 3,
   inherited: [],
   parents: [],
   evaluation: { heldOutPerMille: 50, datanets: [] },
@@ -107,7 +113,7 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, Decided> = {
     maxTokens: 64,
     checkpointSteps: 25,
   },
-  attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32 },
+  attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32, normCap: 200, spanTokens: 8 },
   seed: 20260101,
 }
 
@@ -116,8 +122,13 @@ const DATANETS_MAX = 16
 const NAME_BYTES_MAX = 128
 export const HASH: RegExp = /^0x[0-9a-f]{64}$/
 
+/** The bytes that are its content. */
+export function encodeManifest(manifest: TrainingManifest): Uint8Array {
+  return utf8(canonicalJson(manifest as unknown as Json))
+}
+
 export function manifestHash(manifest: TrainingManifest): Hex {
-  return canonicalHash(manifest as unknown as Json)
+  return keccakHex(encodeManifest(manifest))
 }
 
 /** What JobRegistry keeps of the settings. */
@@ -137,7 +148,7 @@ export function checkManifest(manifest: TrainingManifest): void {
       throw bad(part, manifest?.[part], 'an object')
   }
   const { lora, training, attribution, evaluation } = manifest
-  integer('version', manifest.version, 2, 2)
+  integer('version', manifest.version, 3, 3)
   const named = typeof manifest.name === 'string' && manifest.name.length > 0
   if (!named || Buffer.byteLength(manifest.name) > NAME_BYTES_MAX)
     throw bad('name', manifest.name, `1 to ${NAME_BYTES_MAX} bytes of text`)
@@ -159,6 +170,8 @@ export function checkManifest(manifest: TrainingManifest): void {
   number('attribution.damping', attribution.damping, 1e-9, 1e6)
   integer('attribution.labelDraws', attribution.labelDraws, 1, 64)
   integer('attribution.top', attribution.top, 1, 64)
+  integer('attribution.normCap', attribution.normCap, 0, 1_000_000)
+  integer('attribution.spanTokens', attribution.spanTokens, 0, SPAN_TOKENS_MAX)
   integer('evaluation.heldOutPerMille', evaluation.heldOutPerMille, 0, 900)
   integer('seed', manifest.seed, 0, 0xffff_ffff)
   if (typeof manifest.commercial !== 'boolean')
@@ -206,6 +219,7 @@ function versions(field: string, value: readonly DatanetVersionRef[], least: num
     integer(`${field}[${i}].version`, ref.version, 1, 0xffff_ffff)
     hash(`${field}[${i}].rowsRoot`, ref.rowsRoot)
     hash(`${field}[${i}].manifestHash`, ref.manifestHash)
+    hash(`${field}[${i}].groupsHash`, ref.groupsHash)
   }
 }
 

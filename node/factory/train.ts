@@ -12,16 +12,19 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../../native/index.ts'
+import { spanCorpus } from '../attribution/corpus.ts'
 import { encodeSeal } from '../attribution/table.ts'
-import { type Hex, toHex } from '../base/bytes.ts'
+import { type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { importDirectory, materialise } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { encodeRow } from '../datanet/rows.ts'
 import type { BaseModel } from '../model/base.ts'
 import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type Checkpoint, trainAdapter } from './engine.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 import { mergeAdapters } from './merge.ts'
+import { multipliersOf, sumSketches, weighSketches } from './weigh.ts'
 
 export type TrainingProgress =
   | {
@@ -59,7 +62,10 @@ export type ModelHashes = {
 export type TrainingResult = ModelHashes & {
   readonly contributors: readonly Hex[]
   readonly evaluation: Evaluation | null
-  /** What ModelRegistry passes to MODEL: the chunks in order, then the seal. */
+  /** Record of the corpus of the verbatim channel, and its artefact; zero when there is none. Both are content. */
+  readonly corpusHash: Hex
+  readonly corpusArtefact: Hex
+  /** What ModelRegistry passes to MODEL: the chunks in order (the corpus's after the table's), then the seal. */
   readonly chunks: readonly Uint8Array[]
   readonly seal: Uint8Array
 }
@@ -81,8 +87,6 @@ export type TrainingModules = {
   readonly signal?: AbortSignal | undefined
 }
 
-const MULTIPLIER_ONE = 1
-
 /** @throws NodeError when the manifest or the rows cannot be trained on. */
 export async function runTraining(
   run: TrainingRun,
@@ -98,6 +102,7 @@ export async function runTraining(
   const adapterHash = await importDirectory(modules.content, dir)
   const evaluation = await evaluate(base, adapter, data, modules)
   const index = await makeIndex(run, modules, { data, adapter })
+  const corpus = await makeCorpus(run, modules, data)
   const hash = manifestHash(manifest)
   const hashes = { ...index.hashes, adapterHash, manifestHash: hash }
   const sealed = encodeSeal({
@@ -105,9 +110,18 @@ export async function runTraining(
     top: manifest.attribution.top,
     baseHash: manifest.base,
     kernelSet: manifest.kernelSet,
+    corpusHash: corpus.corpusHash,
     ...hashes,
   })
-  return { ...hashes, contributors: data.contributors, evaluation, ...sealed }
+  return {
+    ...hashes,
+    contributors: data.contributors,
+    evaluation,
+    corpusHash: corpus.corpusHash,
+    corpusArtefact: corpus.corpusArtefact,
+    chunks: [...sealed.chunks, ...corpus.chunks],
+    seal: sealed.seal,
+  }
 }
 
 type Made = { readonly data: TrainingData; readonly dir: string }
@@ -186,15 +200,16 @@ async function makeIndex(
   { content, onProgress, signal }: TrainingModules,
   { data, adapter }: { data: TrainingData; adapter: Adapter },
 ) {
-  const { k, damping, labelDraws } = manifest.attribution
-  const { owners, contributors, indexed: samples, contents } = data
+  const { k, damping, labelDraws, normCap } = manifest.attribution
+  const { owners, contributors, indexed: samples, contents, counted } = data
+  const count = contributors.length
   const built = await buildIndex(
     base.model,
     adapter,
     {
       samples,
       contributors: owners,
-      contributorCount: contributors.length,
+      contributorCount: count,
       k,
       damping,
       labelDraws,
@@ -204,14 +219,47 @@ async function makeIndex(
       onProgress?.({ phase: 'index', stage, step: done, steps: total }),
     signal,
   )
-  const { sketches, sums } = built
-  const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
+  const sketches = weighSketches(built.sketches, { k, counted, normCap })
+  const sums = sumSketches(sketches, { k, owners, count })
+  const multipliers = multipliersOf(owners, counted, count)
   const table = {
-    contributors: contributors.map((account) => ({ account, multiplier: MULTIPLIER_ONE })),
+    contributors: contributors.map((account, i) => ({
+      account,
+      multiplier: multipliers[i] as number,
+    })),
     k,
     sums,
   }
+  const leavesRoot = toHex(sketchRoot({ contributors: owners, contents, sketches, k }))
   return { table, hashes: { artefactHash: await content.put(built.artefact), leavesRoot } }
+}
+
+/** Rows that count, whole: what is cut for training may still be quoted. */
+async function makeCorpus(
+  { manifest, base }: TrainingRun,
+  { content, onProgress }: TrainingModules,
+  { rows, counted, owners }: TrainingData,
+): Promise<{ corpusHash: Hex; corpusArtefact: Hex; chunks: Uint8Array[] }> {
+  const { spanTokens: least } = manifest.attribution
+  const kept = rows.flatMap(({ row }, i) => (counted[i] ? [{ row, i }] : []))
+  if (least === 0 || kept.length === 0)
+    return { corpusHash: ZERO_HASH, corpusArtefact: ZERO_HASH, chunks: [] }
+  onProgress?.({ phase: 'index', stage: 'corpus', step: 0, steps: 1 })
+  const corpus = await spanCorpus(
+    kept.map(({ row, i }) => ({
+      tokens: base.model.encode(row.text),
+      contributor: owners[i] as number,
+      group: i,
+      content: keccakHex(encodeRow(row)),
+    })),
+    { vocabulary: base.model.config.vocab_size, least },
+  )
+  onProgress?.({ phase: 'index', stage: 'corpus', step: 1, steps: 1 })
+  return {
+    corpusHash: await content.put(corpus.record),
+    corpusArtefact: await content.put(corpus.artefact),
+    chunks: [...corpus.tables, corpus.record],
+  }
 }
 
 /** @throws NodeError `model-base`, `training-manifest`. */

@@ -178,6 +178,8 @@ export class TrainingWorker {
     }
     await this.#shareDirectory(result.adapterHash)
     await fabric.objects.put(await content.get(result.artefactHash))
+    if (result.corpusHash !== ZERO_HASH)
+      await fabric.objects.put(await content.get(result.corpusArtefact))
     const put = (bytes: Uint8Array): Promise<Hex> => fabric.objects.put(bytes)
     const chunkHashes: Hex[] = []
     for (const chunk of chunks) chunkHashes.push(await put(chunk))

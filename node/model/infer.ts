@@ -1,5 +1,5 @@
 /**
- * The one inference: request in, tokens, trace and query sketch out. The provider runs it to answer,
+ * The one inference: request in, tokens, trace, query sketch and quoted spans out. The provider runs it to answer,
  * the prover runs it again to compare; both call this function with the same bytes and get the same
  * bytes (DESIGN section 6).
  */
@@ -12,7 +12,9 @@ import {
   NativeError,
   sketchQuery,
 } from '../../native/index.ts'
+import type { SpanCorpus } from '../attribution/corpus.ts'
 import type { InferenceRequest } from '../attribution/request.ts'
+import { spanClaimBytes } from '../attribution/spans.ts'
 import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
@@ -22,6 +24,8 @@ export type LoadedModel = {
   readonly base: Model
   readonly adapter: Adapter
   readonly index: AttributionIndex
+  /** What the verbatim channel searches; null: the model has none. */
+  readonly corpus: SpanCorpus | null
   /** Batches this request with all others over the base; knows the adapter under `name`. */
   readonly engine: Engine
   readonly name: string
@@ -42,6 +46,8 @@ export type Inference = {
   readonly trace: readonly Uint8Array[]
   /** int8 entries. */
   readonly sketch: Int8Array
+  /** Spans of the answer that stand in rows, as receipts claim them. */
+  readonly claims: Uint8Array
 }
 
 /** @throws NodeError `inference-request` when the request does not fit the model, `queue-full`, `shutting-down`. */
@@ -59,7 +65,10 @@ export async function runInference(
       : await model.turn(() =>
           sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens }),
         )
-  return { tokens, trace, sketch }
+  const claims = model.corpus
+    ? spanClaimBytes(model.corpus, { prompt, answer: tokens })
+    : new Uint8Array(0)
+  return { tokens, trace, sketch, claims }
 }
 
 async function answer(

@@ -6,7 +6,8 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/index.ts'
-import type { Hex } from '../base/bytes.ts'
+import { corpusArtefactHash, loadCorpus, type SpanCorpus } from '../attribution/corpus.ts'
+import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type FetchContent, hashDirectory, materialise, readContent } from '../content/directory.ts'
@@ -32,6 +33,8 @@ const SKETCHES_MAX = 2
 
 /** An attribution index: eigenbases and basis. */
 const ARTEFACT_BYTES_MAX: number = 256 * 2 ** 20
+/** Rows and suffix array: 8 bytes a token. */
+const CORPUS_BYTES_MAX: number = 1024 * 2 ** 20
 
 export class ModelLibrary {
   readonly base: BaseModel
@@ -109,9 +112,18 @@ export class ModelLibrary {
       fetch: this.#fetch,
     })
     const index = await AttributionIndex.load(artefact)
+    const corpus = await this.#corpus(record.corpusHash)
     this.#log.info('model loaded', { id: record.id, name: record.name })
     const turn = <T>(sketch: () => Promise<T>): Promise<T> => this.#sketches.run(sketch)
-    return { base: this.base.model, adapter, index, engine: this.engine, name, turn }
+    return { base: this.base.model, adapter, index, corpus, engine: this.engine, name, turn }
+  }
+
+  async #corpus(hash: Hex): Promise<SpanCorpus | null> {
+    if (hash === ZERO_HASH) return null
+    const read = (name: Hex): Promise<Uint8Array> =>
+      readContent(this.#content, { hash: name, bytesMax: CORPUS_BYTES_MAX, fetch: this.#fetch })
+    const record = await read(hash)
+    return loadCorpus(record, await read(corpusArtefactHash(record)))
   }
 
   async #adapterDirectory(hash: Hex): Promise<string> {

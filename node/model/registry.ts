@@ -17,6 +17,7 @@ import {
 import type { Channels } from '../../precompiles/mix.ts'
 import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
 import type { Licence } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
@@ -32,6 +33,8 @@ export type ModelRecord = Rates & {
   readonly artefactHash: Hex
   readonly leavesRoot: Hex
   readonly manifestHash: Hex
+  /** Record of the corpus of the verbatim channel; zero when there is none. */
+  readonly corpusHash: Hex
   readonly datanetIds: readonly bigint[]
   /** In the same order. */
   readonly versions: readonly number[]
@@ -232,7 +235,9 @@ export class Registry {
 
   /** What settlement pays contributors: all channels of a policy, `amount` wei cut by the weights. */
   async share(
-    settled: Pick<SettledReceipt, 'receipt' | 'sketch' | 'claims'>,
+    settled: Pick<SettledReceipt, 'sketch' | 'claims'> & {
+      readonly receipt: Pick<SettledReceipt['receipt'], 'modelId'>
+    },
     policyId: number,
     amount: bigint,
     at: BlockTag = 'unsafe',
@@ -252,9 +257,33 @@ export class Registry {
     return { accounts: accounts.map(lower), indices, weights, amounts, attributionRoot }
   }
 
+  /** How a policy mixes the channels, parts of 10,000. */
+  channelsOf(policyId: number): Promise<Channels> {
+    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId])
+  }
+
   /** The four shares of a fee under a policy, wei. */
   splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
     return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
+  }
+
+  /** The first policy that gives contributors what the model's manifest promises them.
+   * @throws NodeError `policy-missing` */
+  async policyFor(modelId: Hex): Promise<number> {
+    const [{ contributorsPart }, count] = await Promise.all([
+      this.#read<{ contributorsPart: number }>(CONTRACTS.models, 'termsOf', [modelId]),
+      this.#read<number>(CONTRACTS.policies, 'policyCount'),
+    ])
+    for (let id = 1; id <= count; id++) {
+      const policy = await this.#read<{ contributors: number }>(CONTRACTS.policies, 'policyOf', [
+        id,
+      ])
+      if (policy.contributors >= contributorsPart) return id
+    }
+    throw userError(
+      'policy-missing',
+      `model ${modelId} promises contributors ${contributorsPart} of 10,000; no policy gives so much`,
+    )
   }
 
   isSettled(receipt: Hex): Promise<boolean> {

@@ -4,7 +4,7 @@
  * number is under way and more are told so at once. One payer's receipts settle in the order its requests came.
  *
  *   answer -> model by name -> payment covers the worst case? -> runInference (tokens, trace, sketch)
- *          -> whose data: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
+ *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  */
 
 import {
@@ -35,14 +35,10 @@ import type { ModelRecord, Registry } from './registry.ts'
 import type { Settler } from './settle.ts'
 import { type Tab, Tabs } from './turns.ts'
 
-/** Spans and retrieved rows: this service makes none yet. */
-const NO_CLAIMS = new Uint8Array(0)
-
 export type ServeOptions = {
   readonly providerKey: Uint8Array
   /** Pays for requests that bring no payment; for devnets and free tiers. */
   readonly sponsorKey: Uint8Array | null
-  readonly policyId: number
   /** Requests under way: running in the engine, waiting for it, being settled. */
   readonly requestsMax: number
 }
@@ -228,9 +224,12 @@ export class InferenceService {
   ): Promise<Answer> {
     const { registry, settler, domains, library } = this.#modules
     const { payer, startedAt, finishedAt } = context
+    const { claims } = inference
+    const sketch = sketchBytes(inference.sketch).slice()
+    const policyId = await registry.policyFor(record.id)
     const tokens = [...inference.tokens]
     const fee = feeOf(record, request.prompt.length, tokens.length)
-    const receipt: InferenceReceipt = {
+    const unscored: Omit<InferenceReceipt, 'attributionRoot'> = {
       requestId: requestIdOf(request),
       payer: payer.address,
       provider: this.provider,
@@ -245,21 +244,22 @@ export class InferenceService {
       seed: BigInt(request.seed),
       samplerHash: samplerHash(request.sampler),
       traceRoot: traceRoot(inference.trace),
-      policyId: this.#options.policyId,
+      policyId,
       sketchHash: sketchHash(inference.sketch),
-      claimsHash: keccakHex(NO_CLAIMS),
-      attributionRoot: (await registry.score(record.id, inference.sketch)).attributionRoot,
+      claimsHash: keccakHex(claims),
       fee,
       startedAt,
       finishedAt,
       parentAction: ZERO_HASH,
     }
+    const asked = { receipt: unscored, sketch, claims }
+    const { attributionRoot } = await registry.share(asked, policyId, fee)
+    const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
     const providerSignature = signHash(hash, this.#options.providerKey)
     const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
     const trace = await this.#publish(request, tokens, inference)
-    const sketch = sketchBytes(inference.sketch).slice()
-    await settler.add({ hash, receipt, providerSignature, payment, sketch })
+    await settler.add({ hash, receipt, providerSignature, payment, sketch, claims })
     await this.#modules.announce(hash, trace)
     const last = tokens.at(-1)
     return {

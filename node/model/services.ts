@@ -50,7 +50,6 @@ export type ModelServices = {
   stop(): Promise<void>
 }
 
-const POLICY_ID = 1
 const REQUESTS_MAX = 256
 const ADAPTERS_LOADED_MAX = 64
 /** A peer that is just coming back hears a later announcement. */
@@ -110,7 +109,6 @@ async function openProvider(
     {
       providerKey: key,
       sponsorKey: options.sponsorKey ? parsePrivateKey(options.sponsorKey) : null,
-      policyId: POLICY_ID,
       requestsMax: REQUESTS_MAX,
     },
     {
@@ -171,14 +169,21 @@ async function announceTrace(
   setTimeout(again, againMs).unref()
 }
 
-function settlementArgs({ receipt, providerSignature, payment, sketch }: Settlement): object {
+/** One element of `settle`'s batch. */
+export function settlementArgs({
+  receipt,
+  providerSignature,
+  payment,
+  sketch,
+  claims,
+}: Settlement): object {
   return {
     receipt,
     providerSignature,
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
     sketch: toHex(sketch),
-    claims: '0x',
+    claims: toHex(claims),
   }
 }
 

@@ -21,6 +21,8 @@ export type Settlement = {
   readonly payment: Payment
   /** int8 entries as bytes. */
   readonly sketch: Uint8Array
+  /** Spans, as `precompiles/mix.ts` reads them. */
+  readonly claims: Uint8Array
 }
 
 export type SettlerOptions = {

@@ -211,6 +211,7 @@ export async function createDatanet(
     version: 1,
     rowsRoot: packed.rowsRoot,
     manifestHash,
+    groupsHash,
     rows: rowCount,
   }
 }

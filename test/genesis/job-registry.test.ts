@@ -68,6 +68,7 @@ async function delivery(world: Economy, jobId: Hex, name = 'model'): Promise<obj
     kernelSet: 1,
     ...hashes,
     manifestHash: jobId,
+    corpusHash: ZERO_HASH,
   })
   await world.send(provider, models, 'putChunk', [toHex(chunks[0] as Uint8Array)])
   const { adapterHash, artefactHash, leavesRoot } = hashes

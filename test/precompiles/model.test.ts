@@ -2,9 +2,17 @@
 import t from 'tap'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import { MODEL_CHUNK_BYTES_MAX } from '../../genesis/limits.ts'
-import { concatBytes, fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { spanCorpus } from '../../node/attribution/corpus.ts'
+import {
+  concatBytes,
+  fromHex,
+  type Hex,
+  keccakHex,
+  toHex,
+  ZERO_HASH,
+} from '../../node/base/bytes.ts'
 import { EMPTY_ACCOUNT } from '../../node/chain/account.ts'
-import { putGas, sealGas } from '../../precompiles/gas.ts'
+import { corpusGas, putGas, sealGas } from '../../precompiles/gas.ts'
 import {
   accountOf,
   forwarder,
@@ -148,7 +156,7 @@ t.test('a manifest or table that is not exactly right is not sealed', async (t) 
   }
   const bad: [string, Uint8Array][] = [
     ['tag', changed(1, 1)],
-    ['version', changed(2, 2)],
+    ['version', changed(2, 1)],
     ['k 0', changed(6, 0)],
     ['k above the table', changed(6, 4)],
     ['k above the limit', changed(5, 17)],
@@ -176,6 +184,25 @@ t.test('a manifest or table that is not exactly right is not sealed', async (t) 
     for (const part of wrong.chunks) await bench.put(part)
     t.notOk((await bench.seal(wrong.seal)).ok, name)
   }
+})
+
+t.test('a model names a corpus that is stored whole, or none', async (t) => {
+  const bench = new PrecompileBench()
+  for (const one of sealOf(table).chunks) await bench.put(one)
+  const row = { tokens: Uint32Array.of(1, 2, 3), contributor: 0, group: 0, content: ZERO_HASH }
+  const corpus = await spanCorpus([row], { vocabulary: 9, least: 2 })
+  const { seal } = sealOf(table, 32, keccakHex(corpus.record))
+  t.notOk((await bench.seal(seal)).ok, 'the record is not stored')
+  await bench.put(corpus.record)
+  t.notOk((await bench.seal(seal)).ok, 'its table is not stored')
+  for (const one of corpus.tables) await bench.put(one)
+  const { ok, gasUsed } = await bench.seal(seal)
+  t.ok(ok)
+  const shape = { k: table.k, contributors: table.contributors.length, chunks: 1 }
+  t.equal(gasUsed, sealGas(seal.length, shape) + corpusGas(1))
+  t.notOk((await bench.seal(seal, { gas: gasUsed - 1n })).ok)
+  await bench.put(chunk)
+  t.notOk((await bench.seal(sealOf(table, 32, keccakHex(chunk)).seal)).ok, 'no corpus record')
 })
 
 t.test('malformed calls halt with all gas and never throw', async (t) => {

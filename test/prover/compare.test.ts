@@ -3,13 +3,16 @@ import type { InferenceReceipt } from '../../node/attribution/receipt.ts'
 import { tokensCommit } from '../../node/attribution/request.ts'
 import { type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../../node/model/infer.ts'
+import { encodeClaims } from '../../precompiles/mix.ts'
 import { compareInference, comparePayouts } from '../../prover/compare.ts'
 
 const leaves = (...names: string[]): Uint8Array[] => names.map((name) => keccak(utf8(name)))
+const SPAN = { kind: 'span', contributor: 1, row: 4, start: 0, length: 3, score: 90 } as const
 const honest: Inference = {
   tokens: Uint32Array.of(7, 8, 9),
   trace: leaves('a', 'b', 'c'),
   sketch: Int8Array.of(1, -2, 127),
+  claims: encodeClaims([SPAN]),
 }
 
 /** The receipt of a provider that computed `run`; fields that these comparisons do not read are left out. */
@@ -25,6 +28,7 @@ const evidenceOf = (run: Inference) => ({
   tokens: [...run.tokens],
   trace: run.trace,
   sketch: run.sketch,
+  claims: run.claims,
 })
 
 t.test('an honest receipt differs nowhere', async (t) => {
@@ -70,6 +74,25 @@ t.test('a sketch bent towards somebody is named by entry', async (t) => {
     claimed: '126',
     found: '127',
   })
+})
+
+t.test('a span that is false, or withheld, is named by claim', async (t) => {
+  const lie = { ...honest, claims: encodeClaims([{ ...SPAN, contributor: 0 }]) }
+  t.same(compareInference(claimOf(lie), evidenceOf(lie), honest), {
+    stage: 'claims',
+    field: 'span',
+    index: 0,
+    claimed: 'span of 3 tokens at 0: row 4 of contributor 0, score 90',
+    found: 'span of 3 tokens at 0: row 4 of contributor 1, score 90',
+  })
+  const silence = { ...honest, claims: new Uint8Array(0) }
+  t.match(compareInference(claimOf(silence), evidenceOf(silence), honest), {
+    stage: 'claims',
+    index: 0,
+    claimed: 'nothing',
+  })
+  const more = { ...honest, claims: encodeClaims([SPAN, SPAN]) }
+  t.match(compareInference(claimOf(more), evidenceOf(more), honest), { index: 1, found: 'nothing' })
 })
 
 t.test('a payout that is missing, short or to another account is named', async (t) => {

@@ -78,6 +78,7 @@ export class Economy {
   readonly chain: Chain
   readonly close: () => Promise<void>
   readonly #nonces = new Map<Hex, bigint>()
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** @param options.blockTime seconds; long blocks make waiting short */
   static async open(
@@ -204,8 +205,13 @@ export class Economy {
     return signedTx(from, { nonce, to: to.address, value, data, gasLimit })
   }
 
+  /** One block after another, whoever sends: a node and a test may at once. */
   #extend(transactions: readonly Uint8Array[]): ReturnType<typeof extend> {
-    return extend(this.chain, transactions, { timestamp: this.now + this.chain.config.blockTime })
+    const block = this.#turn.then(() =>
+      extend(this.chain, transactions, { timestamp: this.now + this.chain.config.blockTime }),
+    )
+    this.#turn = block.catch(() => {})
+    return block
   }
 
   balance(address: Hex): bigint {

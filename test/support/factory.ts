@@ -10,6 +10,7 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { packVersion } from '../../node/datanet/version.ts'
 import { type Inclusion, JobChain } from '../../node/factory/chain.ts'
@@ -54,6 +55,7 @@ function speech(speaker: number, i: number): string {
 }
 
 export type World = {
+  readonly dir: string
   readonly economy: Economy
   readonly base: BaseModel
   readonly content: ContentStore
@@ -64,6 +66,8 @@ export type World = {
   worker(name: string): TrainingWorker
   /** Drafts, and submits on chain in the name of `who`. */
   submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
+  /** Holds the worker at the next object it shares (a checkpoint, a result) until this is resolved. */
+  hold(until: Promise<unknown>): void
   /** Resolves with the first record of the job that passes. */
   until(id: Hex, passes: (job: JobRecord) => boolean): Promise<JobRecord>
 }
@@ -76,7 +80,11 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const content = await ContentStore.open(join(dir, 'content'))
   const store = await Store.open(join(dir, 'store'))
   const table = store.table('jobs')
-  const fabric = options.fabric ?? (await openLocalFabric({ table, content, log: silentLog }))
+  let held: Promise<unknown> = Promise.resolve()
+  const fabric = gated(
+    options.fabric ?? (await openLocalFabric({ table, content, log: silentLog })),
+    () => held,
+  )
   const registry = new Registry(economy.chain)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
   const factory = new ModelFactory({
@@ -102,6 +110,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const datanet = await contribute(economy, content)
   await economy.send(operator, models, 'registerBase', [base.hash, base.name, 'Apache-2.0'])
   return {
+    dir,
     economy,
     base,
     content,
@@ -128,6 +137,9 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
       })
       return { ...draft, id: draft.terms.manifest.manifestHash }
     },
+    hold: (until) => {
+      held = until
+    },
     until: (id, passes) =>
       new Promise((resolve, reject) => {
         const check = (job: JobRecord | null): void => {
@@ -138,6 +150,24 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
         const stop = factory.on(check)
         factory.jobs.get(id).then(check, reject)
       }),
+  }
+}
+
+/** A fabric that takes objects only when `open` has resolved. */
+function gated({ queue, records, objects, close }: Fabric, open: () => Promise<unknown>): Fabric {
+  return {
+    queue,
+    records,
+    objects: {
+      has: (hash) => objects.has(hash),
+      get: (hash) => objects.get(hash),
+      delete: (hash) => objects.delete(hash),
+      put: async (bytes) => {
+        await open()
+        return objects.put(bytes)
+      },
+    },
+    close,
   }
 }
 
@@ -182,7 +212,15 @@ async function contribute(economy: Economy, content: ContentStore): Promise<bigi
     parts.push({ contributor: wallet.address, rows: own, file })
   }
   const { manifest, rowsRoot: root, contributions } = packVersion(parts)
-  const version = { ...versionOf(root, contributions), manifestHash: await content.put(manifest) }
+  const groups = encodeGroups({
+    asOf: 0n,
+    rows: new GroupIndex().addRows(parts.flatMap(({ rows }) => rows)),
+  })
+  const version = {
+    ...versionOf(root, contributions),
+    manifestHash: await content.put(manifest),
+    groupsHash: await content.put(groups),
+  }
   await economy.send(operator, datanets, 'publish', [id, version])
   return id
 }

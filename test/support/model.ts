@@ -68,7 +68,13 @@ export const hashes: Hashes = {
 }
 
 export const artefact: { chunk: Hex; seal: Hex; modelId: Hex } = (() => {
-  const { chunks, seal } = encodeSeal({ table, top: 2, kernelSet: 1, ...hashes })
+  const { chunks, seal } = encodeSeal({
+    table,
+    top: 2,
+    kernelSet: 1,
+    corpusHash: ZERO_HASH,
+    ...hashes,
+  })
   const [chunk] = chunks
   if (!chunk || chunks.length > 1) throw new Error('the table is meant to fit one chunk')
   return { chunk: toHex(chunk), seal: toHex(seal), modelId: keccakHex(seal) }

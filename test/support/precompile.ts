@@ -194,6 +194,7 @@ export function tableOf(
 export function sealOf(
   table: AttributionTable,
   top = 32,
+  corpusHash: Hex = ZERO_HASH,
 ): { chunks: Uint8Array[]; seal: Uint8Array } {
   return encodeSeal({
     table,
@@ -203,6 +204,7 @@ export function sealOf(
     artefactHash: `0x${'b3'.repeat(32)}`,
     leavesRoot: `0x${'b4'.repeat(32)}`,
     manifestHash: `0x${'b5'.repeat(32)}`,
+    corpusHash,
     kernelSet: 1,
   })
 }

@@ -85,6 +85,8 @@ contract ModelRegistry {
         bytes32 artefactHash;
         bytes32 leavesRoot;
         bytes32 manifestHash;
+        /// Record of the corpus that the verbatim channel searches; zero: there is none.
+        bytes32 corpusHash;
         /// Where the sealed manifest stands as code.
         address sealedAt;
         string name;
@@ -100,6 +102,8 @@ contract ModelRegistry {
         address owner;
         bytes32 baseHash;
         bytes32 adapterHash;
+        /// Least part of a fee that its contributors get, in 10,000ths.
+        uint16 contributorsPart;
     }
 
     struct Rates {
@@ -321,7 +325,12 @@ contract ModelRegistry {
 
     function termsOf(bytes32 modelId) external view returns (Terms memory) {
         Model storage model = _model(modelId);
-        return Terms(model.owner, model.baseHash, model.adapterHash);
+        return Terms(
+            model.owner,
+            model.baseHash,
+            model.adapterHash,
+            _manifests[model.manifestHash].terms.contributorsPart
+        );
     }
 
     function datanetsOf(bytes32 modelId) external view returns (uint256[] memory) {
@@ -428,13 +437,14 @@ contract ModelRegistry {
             revert ManifestNotEarlier(params.manifestHash);
         }
         _checkText(params.name);
-        _checkSeal(params, manifest.terms.baseHash);
+        bytes32 corpusHash = _checkSeal(params, manifest.terms.baseHash);
         try MODEL.seal(params.sealManifest) returns (bytes32 id) {
             modelId = id;
         } catch {
             revert ArtefactRefused(params.sealManifest.length);
         }
         _store(modelId, owner, params, manifest.terms);
+        _models[modelId].corpusHash = corpusHash;
         _describe(modelId, manifest.terms);
         Lineage.inherit(_royalties, modelId, manifest.terms.parents);
     }
@@ -456,13 +466,19 @@ contract ModelRegistry {
         }
     }
 
-    function _checkSeal(RegisterParams calldata params, bytes32 baseHash) private pure {
+    /// The corpus the seal names.
+    function _checkSeal(RegisterParams calldata params, bytes32 baseHash)
+        private
+        pure
+        returns (bytes32)
+    {
         SealManifest.Hashes memory inside = SealManifest.hashes(params.sealManifest);
         _checkSame(baseHash, inside.base);
         _checkSame(params.adapterHash, inside.adapter);
         _checkSame(params.artefactHash, inside.artefact);
         _checkSame(params.leavesRoot, inside.leavesRoot);
         _checkSame(params.manifestHash, inside.manifest);
+        return inside.corpus;
     }
 
     function _checkSame(bytes32 expected, bytes32 got) private pure {

@@ -68,6 +68,9 @@ contract ReceiptRegistry is Eip712 {
         uint64 weight,
         uint256 amount
     );
+    /// @notice Everything a receipt pays, as it is booked: platform, model owner, stakers, the owners of the
+    /// model's ancestors, then contributors in payout order (or treasuries). What `report` and `resolve` are shown.
+    event Booked(bytes32 indexed receiptHash, address[] accounts, uint256[] amounts);
     /// @notice No contributor scored above zero: the part went to a Datanet's treasury.
     event Unattributed(
         bytes32 indexed receiptHash,
@@ -90,6 +93,8 @@ contract ReceiptRegistry is Eip712 {
     error WrongFee(uint256 expected, uint256 got);
     error BadProviderSignature(address provider);
     error WrongAttribution(bytes32 expected, bytes32 got);
+    /// @notice The model's manifest promises its contributors more than the policy gives.
+    error PolicyBelowTerms(uint32 policyId, uint16 contributorsPart);
     error WrongClaims(bytes32 expected, bytes32 got);
     error NotSettled(bytes32 receiptHash);
     error AlreadyFinal(bytes32 receiptHash);
@@ -234,7 +239,7 @@ contract ReceiptRegistry is Eip712 {
             receipt.fee
         );
         emit ReceiptSettled(hash, receipt.modelId, receipt.payer, receipt.provider, receipt.fee);
-        _pay(settlement, terms.owner, hash);
+        _pay(settlement, hash);
     }
 
     function _check(
@@ -255,14 +260,18 @@ contract ReceiptRegistry is Eip712 {
                 MODELS.feeOf(receipt.modelId, receipt.tokensIn, receipt.tokensOut);
             revert WrongFee(expected, receipt.fee);
         }
+        if (POLICY.policyOf(receipt.policyId).contributors < terms.contributorsPart) {
+            revert PolicyBelowTerms(receipt.policyId, terms.contributorsPart);
+        }
         bool signed = SignatureChecker.isValidSignatureNowCalldata(
             receipt.provider, hash, settlement.providerSignature
         );
         if (!signed) revert BadProviderSignature(receipt.provider);
     }
 
-    /// Scores, splits and books one fee. The first three accounts are platform, owner and stakers.
-    function _pay(Settlement calldata settlement, address owner, bytes32 hash) private {
+    /// Scores, splits and books one fee. The first three accounts are platform, owner and stakers; a model
+    /// that descends from others passes a part of its owner's income on (Lineage).
+    function _pay(Settlement calldata settlement, bytes32 hash) private {
         InferenceReceipt calldata receipt = settlement.receipt;
         SplitPolicy.Shares memory shares = POLICY.split(receipt.policyId, receipt.fee);
         emit FeeSplit(
@@ -270,16 +279,42 @@ contract ReceiptRegistry is Eip712 {
         );
         (address[] memory paid, uint256[] memory parts) =
             _attribute(settlement, shares.contributors, hash);
-        address[] memory accounts = new address[](paid.length + 3);
-        uint256[] memory amounts = new uint256[](paid.length + 3);
+        (address[] memory owners, uint256[] memory royalties) =
+            MODELS.splitRoyalties(receipt.modelId, shares.modelOwner);
+        uint256 first = owners.length + 2;
+        address[] memory accounts = new address[](first + paid.length);
+        uint256[] memory amounts = new uint256[](first + paid.length);
         (accounts[0], amounts[0]) = (POLICY.platformTreasury(), shares.platform);
-        (accounts[1], amounts[1]) = (owner, shares.modelOwner);
+        (accounts[1], amounts[1]) = (owners[0], royalties[0]);
         (accounts[2], amounts[2]) = (POLICY.stakersPool(), shares.stakers);
-        for (uint256 i = 0; i < paid.length; ++i) {
-            (accounts[i + 3], amounts[i + 3]) = (paid[i], parts[i]);
-        }
-        payoutsOf[hash] = keccak256(abi.encode(receipt.payer, accounts, amounts));
+        _fill(accounts, amounts, owners, royalties, 1, 3);
+        _fill(accounts, amounts, paid, parts, 0, first);
+        _book(hash, receipt.payer, accounts, amounts);
+    }
+
+    function _book(
+        bytes32 hash,
+        address payer,
+        address[] memory accounts,
+        uint256[] memory amounts
+    ) private {
+        payoutsOf[hash] = keccak256(abi.encode(payer, accounts, amounts));
+        emit Booked(hash, accounts, amounts);
         REWARDS.accrue(accounts, amounts);
+    }
+
+    /// Copies both lists, from `from` on, to place `to`.
+    function _fill(
+        address[] memory accounts,
+        uint256[] memory amounts,
+        address[] memory names,
+        uint256[] memory parts,
+        uint256 from,
+        uint256 to
+    ) private pure {
+        for (uint256 i = from; i < names.length; ++i) {
+            (accounts[to + i - from], amounts[to + i - from]) = (names[i], parts[i]);
+        }
     }
 
     function _attribute(Settlement calldata settlement, uint256 amount, bytes32 hash)

@@ -12,6 +12,8 @@ import type { Delivery, Fabric, ObjectStore, RecordStore, Versioned, WorkQueue }
 
 type Modules = { readonly table: KvTable; readonly content: ContentStore; readonly log: Log }
 
+type Place = { readonly attempts: number; readonly turn: number }
+
 const QUEUE = 'q/'
 const RECORD = 'r/'
 
@@ -36,38 +38,44 @@ function localObjects(content: ContentStore): ObjectStore {
 
 class LocalQueue implements WorkQueue {
   readonly #table: KvTable
-  /** Attempts of what waits, and ids that are held; both in order of arrival. */
-  readonly #waiting: Map<string, number>
-  readonly #held = new Set<string>()
+  /** What waits, in order of arrival, and what is held. */
+  readonly #waiting: Map<string, Place>
+  readonly #held = new Map<string, Place>()
+  /** Pushed for another turn while the holder of the last one had not yet let go. */
+  readonly #next = new Map<string, number>()
   readonly #hungry = new Set<() => void>()
   /** Orders what arrives in the same millisecond. */
   #pushes = 0n
 
   /** What an earlier life left waits again, in order of arrival. */
   static async open(table: KvTable): Promise<LocalQueue> {
-    const rows: { id: string; order: bigint; attempts: number }[] = []
+    const rows: (Place & { id: string; order: bigint })[] = []
     for await (const [key, value] of range(table, QUEUE)) {
       const id = text(key).slice(QUEUE.length)
       rows.push({
         id,
         order: bytesToBigint(value.subarray(0, 8)),
         attempts: value[8] as number,
+        turn: Number(bytesToBigint(value.subarray(9))),
       })
     }
     rows.sort((a, b) => (a.order < b.order ? -1 : 1))
-    return new LocalQueue(table, new Map(rows.map(({ id, attempts }) => [id, attempts])))
+    return new LocalQueue(table, new Map(rows.map(({ id, ...place }) => [id, place])))
   }
 
-  private constructor(table: KvTable, waiting: Map<string, number>) {
+  private constructor(table: KvTable, waiting: Map<string, Place>) {
     this.#table = table
     this.#waiting = waiting
   }
 
-  async push(id: string): Promise<void> {
-    if (this.#waiting.has(id) || this.#held.has(id)) return
-    this.#waiting.set(id, 0)
-    await this.#write(id, 0)
-    this.#wake()
+  async push(id: string, turn: number): Promise<void> {
+    if (this.#waiting.has(id)) return
+    const held = this.#held.get(id)
+    if (held) {
+      if (turn > held.turn) this.#next.set(id, turn)
+      return
+    }
+    await this.#wait(id, { attempts: 0, turn })
   }
 
   async pull(signal: AbortSignal): Promise<Delivery | null> {
@@ -87,34 +95,50 @@ class LocalQueue implements WorkQueue {
     return null
   }
 
-  async #deliver(id: string, attempts: number): Promise<Delivery> {
+  async #wait(id: string, place: Place): Promise<void> {
+    this.#waiting.set(id, place)
+    await this.#write(id, place)
+    this.#wake()
+  }
+
+  async #deliver(id: string, { attempts, turn }: Place): Promise<Delivery> {
     const attempt = attempts + 1
+    const place = { attempts: attempt, turn }
     this.#waiting.delete(id)
-    this.#held.add(id)
-    await this.#write(id, attempt)
+    this.#held.set(id, place)
+    await this.#write(id, place)
     return {
       id,
       attempt,
       working: async () => {},
       ack: async () => {
-        this.#held.delete(id)
         await this.#table.delete(utf8(QUEUE + id))
+        this.#held.delete(id)
+        const next = this.#next.get(id)
+        if (next === undefined) return
+        this.#next.delete(id)
+        await this.#wait(id, { attempts: 0, turn: next })
       },
       release: async () => {
         this.#held.delete(id)
-        this.#waiting.set(id, attempt)
+        this.#next.delete(id)
+        this.#waiting.set(id, place)
         this.#wake()
       },
     }
   }
 
-  async #write(id: string, attempts: number): Promise<void> {
+  /** order u64 || attempts u8 || turn u32 */
+  async #write(id: string, { attempts, turn }: Place): Promise<void> {
     const key = utf8(QUEUE + id)
     const known = await this.#table.get(key)
     const order =
       known?.subarray(0, 8) ??
       bigintToBytes(BigInt(Date.now()) * 1000n + (this.#pushes++ % 1000n), 8)
-    await this.#table.put(key, concatBytes(order, Uint8Array.of(Math.min(attempts, 255))))
+    await this.#table.put(
+      key,
+      concatBytes(order, Uint8Array.of(Math.min(attempts, 255)), bigintToBytes(BigInt(turn), 4)),
+    )
   }
 
   #wake(): void {

@@ -15,8 +15,8 @@ export interface Fabric {
 /** At least once, in order of arrival; one holder at a time. What its holder neither acknowledges nor keeps
  * alive comes back to somebody else. */
 export interface WorkQueue {
-  /** Durable when it resolves. An id that waits or is held already is not queued twice; `turn` tells pushes
-   * of one id apart that come after it was acknowledged. */
+  /** Durable when it resolves. An id that waits already is not queued twice, nor is one that is held for the
+   * same `turn`: a later turn comes when its holder has let go. */
   push(id: string, turn: number): Promise<void>
   /** Waits for work; null when `signal` aborts. */
   pull(signal: AbortSignal): Promise<Delivery | null>

@@ -1,19 +1,33 @@
 /**
- * openledger_* about one receipt's attribution: a proof of a share, the split once more from this node's own state, and
- * what another policy would have paid.
+ * openledger_* about one receipt's attribution: whose rows its answer quotes, proofs of a span and of a share, the split
+ * once more from this node's own state, and what another policy would have paid.
  */
+import { encodeFunctionData, parseAbi } from 'viem'
+import { PRECOMPILE } from '../../../genesis/addresses.ts'
+import { decodeClaims } from '../../../precompiles/mix.ts'
+import { proveSpan } from '../../attribution/corpus.ts'
+import { explain } from '../../attribution/explain.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { proveShare } from '../../attribution/share-proof.ts'
+import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
-import type { Registry } from '../../model/registry.ts'
-import { type JsonObject, method, type RpcMethods } from '../method.ts'
+import { RowPlaces } from '../../factory/places.ts'
+import type { LoadedModel } from '../../model/infer.ts'
+import type { ModelRecord } from '../../model/registry.ts'
+import type { ModelServices } from '../../model/services.ts'
+import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, count, hash, required, schemas } from '../params.ts'
+import { plain } from './plain.ts'
 
 export type AttributionServices = {
   readonly ledger: ReceiptLedger
-  readonly models: { readonly registry: Registry }
+  readonly models: Pick<ModelServices, 'registry' | 'library' | 'readContent'>
 }
+
+const SPAN = parseAbi([
+  'function verify(bytes32 corpus, bytes span, uint32 next, uint32 low, uint32 high, uint32 at, bytes proof) view returns (uint32 count, uint32 bits, uint32 position, uint32 row, uint32 contributor, uint32 group)',
+])
 
 export function attributionMethods({ ledger, models }: AttributionServices): RpcMethods {
   const { registry } = models
@@ -23,7 +37,81 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
     if (settled) return settled
     throw userError('receipt-unknown', `no receipt ${receiptHash} is settled here`)
   }
+  const places = new RowPlaces((name) => models.readContent(name))
+  const modelOf = async (
+    settled: SettledReceipt,
+  ): Promise<{ record: ModelRecord; model: LoadedModel }> => {
+    const record = await registry.model(settled.receipt.modelId)
+    if (!record)
+      throw userError('model-unknown', `no model ${settled.receipt.modelId} is registered`)
+    return { record, model: await models.library.load(record) }
+  }
+  const answerOf = async ({ receipt }: SettledReceipt): Promise<Uint32Array> =>
+    tokensOf(await models.readContent(receipt.outputCommit))
   return {
+    openledger_getAttribution: method({
+      summary:
+        "Whose work is in a receipt's answer: its text in pieces with the rows they quote, and every contributor's score and wei",
+      params: [required('receiptHash', hash)],
+      result: schemas.object,
+      cost: COST.run,
+      aside: false,
+      handler: async (_context, [receiptHash]) => {
+        const settled = await find(receiptHash)
+        const { receipt, claims, contributors } = settled
+        const { record, model } = await modelOf(settled)
+        const [tokens, all, gradient, channels] = await Promise.all([
+          answerOf(settled),
+          places.of(record.manifestHash),
+          registry.score(record.id, Int8Array.from(settled.sketch), settled.block.hash),
+          registry.channelsOf(receipt.policyId),
+        ])
+        const rows = model.corpus?.rows ?? []
+        const explained = explain({
+          tokens,
+          claims,
+          contributors,
+          gradient: new Map(
+            gradient.indices.map((index, i) => [index, gradient.weights[i] as bigint]),
+          ),
+          rows,
+          places: rows.flatMap(({ group }) => {
+            const place = all[group]
+            return place
+              ? [{ datanet: place.datanet, version: place.version, row: place.index }]
+              : []
+          }),
+          decode: (ids) => model.base.decode(ids),
+        })
+        return plain({
+          receiptHash,
+          modelId: record.id,
+          policyId: receipt.policyId,
+          channels,
+          tokensOut: tokens.length,
+          ...explained,
+        })
+      },
+    }),
+    openledger_traceSpan: method({
+      summary:
+        "A span that a receipt claims with its proof: SPAN's arguments, as `data` for eth_call, against the corpus on chain",
+      params: [required('receiptHash', hash), required('claim', count)],
+      result: schemas.object,
+      cost: COST.run,
+      aside: false,
+      handler: async (_context, [receiptHash, index]) => {
+        const settled = await find(receiptHash)
+        const claims = decodeClaims(settled.claims, 2 ** 32)
+        const claim = typeof claims === 'string' ? undefined : claims[index]
+        const { record, model } = await modelOf(settled)
+        if (claim?.kind !== 'span' || !model.corpus)
+          throw userError('claim-unknown', `receipt ${receiptHash} has no span claim ${index}`)
+        const proof = proveSpan(model.corpus, await answerOf(settled), claim.start)
+        const data = spanCall(record.corpusHash, proof)
+        return plain({ receiptHash, claim, corpus: record.corpusHash, to: PRECOMPILE.span, data })
+      },
+    }),
     openledger_getAttributionProof: method({
       summary:
         "A contributor's share of a receipt with the path to its attribution root; null when it has none",
@@ -76,4 +164,20 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       },
     }),
   }
+}
+
+/** u32 little-endian. */
+function tokensOf(bytes: Uint8Array): Uint32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Uint32Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(4 * i, true))
+}
+
+function spanCall(corpus: Hex, proof: ReturnType<typeof proveSpan>): Hex {
+  const { span, next, low, high, at, openings } = proof
+  const tokens = concatBytes(...span.map((token) => bigintToBytes(BigInt(token), 4)))
+  return encodeFunctionData({
+    abi: SPAN,
+    functionName: 'verify',
+    args: [corpus, toHex(tokens), next, low, high, at, toHex(openings)],
+  })
 }

@@ -1,5 +1,5 @@
 /**
- * Tools of other people against a live devnet, unmodified and in their own environments: web3.py and openai from PyPI,
+ * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets and peft from PyPI,
  * Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
  *
  *   npm run test:tools            exit status 0 when every tool did its whole round
@@ -19,6 +19,8 @@ import { startLive } from '../stack.ts'
 
 const WEB3_PY = 'web3==8.0.0'
 const OPENAI_PY = 'openai==3.57.0'
+const HUB_PY = 'peft==0.21.2'
+const DATASETS_PY = 'datasets==5.2.0'
 const HARDHAT = 'hardhat@3.18.0'
 const FORGE = '@foundry-rs/forge@1.7.1'
 const here = import.meta.dirname
@@ -26,17 +28,15 @@ const here = import.meta.dirname
 type Round = (dir: string, setup: string) => Promise<string>
 
 const ROUNDS: Readonly<Record<string, Round>> = {
-  [WEB3_PY]: async (dir, setup) => {
-    await run('python3', ['-m', 'venv', dir])
-    await run(join(dir, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', WEB3_PY])
-    return run(join(dir, 'bin/python'), [join(here, 'round.py')], { input: setup })
-  },
-  [OPENAI_PY]: async (dir, setup) => {
-    await run('python3', ['-m', 'venv', dir])
-    const quiet = ['install', '--quiet', '--disable-pip-version-check']
-    await run(join(dir, 'bin/pip'), [...quiet, OPENAI_PY])
-    return run(join(dir, 'bin/python'), [join(here, 'fine_tune.py')], { input: setup })
-  },
+  [WEB3_PY]: (dir, setup) => python(dir, { packages: [WEB3_PY], script: 'round.py', setup }),
+  [OPENAI_PY]: (dir, setup) =>
+    python(dir, { packages: [OPENAI_PY], script: 'fine_tune.py', setup }),
+  [HUB_PY]: (dir, setup) =>
+    python(dir, {
+      packages: [HUB_PY, DATASETS_PY, 'transformers', 'torch'],
+      script: 'hub.py',
+      setup,
+    }),
   [HARDHAT]: async (dir, setup) => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts']
@@ -70,6 +70,17 @@ const ROUNDS: Readonly<Record<string, Round>> = {
     const printed = await run(forge, script, { cwd: dir, env: { KEY: privateKey } })
     return forgeRound(printed, url)
   },
+}
+
+/** A script in an environment of its own with these packages. */
+async function python(
+  dir: string,
+  { packages, script, setup }: { packages: readonly string[]; script: string; setup: string },
+): Promise<string> {
+  await run('python3', ['-m', 'venv', dir])
+  const quiet = ['install', '--quiet', '--disable-pip-version-check']
+  await run(join(dir, 'bin/pip'), [...quiet, ...packages])
+  return run(join(dir, 'bin/python'), [join(here, script)], { input: setup })
 }
 
 /** The contract stands where CREATE2 through 0x4e59… puts it, and the call after it has run. */

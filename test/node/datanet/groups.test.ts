@@ -5,7 +5,6 @@ import {
   decodeGroups,
   encodeGroups,
   GroupIndex,
-  groupWeights,
   KIND,
   type Membership,
 } from '../../../node/datanet/groups.ts'
@@ -108,19 +107,5 @@ t.test('a group file reads back, and nothing else is one', async (t) => {
       }
       return true
     }),
-  )
-})
-
-t.test('a contributor keeps the part of their rows that nobody said before', async (t) => {
-  const rows = [KIND.first, KIND.exact, KIND.near, KIND.first].map(
-    (kind): Membership => ({ group: `0x${'00'.repeat(16)}`, kind }),
-  )
-  const weights = groupWeights(['0xaa', '0xbb', '0xbb', '0xbb'], rows)
-  t.same(
-    [...weights],
-    [
-      ['0xaa', 65_536],
-      ['0xbb', 21_845],
-    ],
   )
 })

@@ -39,7 +39,11 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
     await queue.push('a', 2)
     const third = await pull(fabric)
     t.equal(third.id, 'a', 'a new turn of an acknowledged id')
+    await queue.push('a', 3)
     await third.ack()
+    const fourth = await pull(fabric)
+    t.equal(fourth.id, 'a', 'a new turn of an id that was still held')
+    await fourth.ack()
   })
 
   await t.test('a record changes by compare-and-set, and watchers see every change', async (t) => {

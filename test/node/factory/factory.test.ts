@@ -98,6 +98,7 @@ t.test(
     const stopOnce = factory.on((job) => {
       if (job.id !== id || job.checkpoints.length < 1) return
       stopOnce()
+      world.hold(world.until(id, ({ wish }) => wish === 'pause'))
       void world.economy.send(alice, jobsContract, 'control', [id, 0]).then(() => factory.heard(id))
     })
     await factory.submit(manifest)
@@ -113,6 +114,7 @@ t.test(
 
     const other = await world.submit({ seed: 2 }, alice, 10n ** 18n)
     await factory.submit(other.manifest)
+    world.hold(world.until(other.id, ({ wish }) => wish === 'cancel'))
     await t.rejects(factory.control(other.id, 'cancel'), { code: 'job-owner' })
     const before = world.economy.balance(alice.address)
     await world.economy.send(alice, jobsContract, 'control', [other.id, 2])
@@ -124,6 +126,7 @@ t.test(
     const caught = world.until(third.id, ({ checkpoints }) => checkpoints.length > 0)
     await factory.submit(third.manifest)
     await caught
+    world.hold(world.until(third.id, ({ wish }) => wish === 'cancel'))
     await world.economy.send(alice, jobsContract, 'control', [third.id, 2])
     factory.heard(third.id)
     const ended = await world.until(third.id, ({ state }) => state === 'cancelled')

@@ -8,9 +8,11 @@ import { createInterface } from 'node:readline'
 import t from 'tap'
 import { silentLog } from '../../../node/base/log.ts'
 import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
-import { openWorld } from '../../support/factory.ts'
+import { openWorld, TINY } from '../../support/factory.ts'
 import { startNats } from '../../support/nats.ts'
 
+/** Far from done when it is killed. */
+const LONG = { seed: 5, training: { ...TINY.training, epochs: 12 } }
 const PREFIX = 'openledger-test'
 const root = join(import.meta.dirname, '../../..')
 const ended = (job: { state: string }): boolean => job.state === 'done' || job.state === 'failed'
@@ -51,12 +53,12 @@ t.test(
       rmSync(dir, { recursive: true, force: true })
     })
 
-    const reference = await world.submit({ name: 'reference', seed: 5 })
+    const reference = await world.submit({ ...LONG, name: 'reference' })
     await factory.submit(reference.manifest)
     const first = await world.until(reference.id, ended)
     t.equal(first.error, null)
 
-    const { id, manifest } = await world.submit({ name: 'killed', seed: 5 })
+    const { id, manifest } = await world.submit({ ...LONG, name: 'killed' })
     const caught = world.until(id, ({ checkpoints }) => checkpoints.length >= 2)
     await factory.submit(manifest)
     const { holder, state } = await caught

@@ -20,6 +20,7 @@ function aSettlement(name: string, fee = 7n): Settlement {
     providerSignature: '0x',
     payment: { payer, cumulative: 2n ** 100n, signature: '0x' },
     sketch: Uint8Array.of(1, 255),
+    claims: new Uint8Array(0),
   }
 }
 

@@ -1,0 +1,121 @@
+/** Receipts of a real, tiny model, answered, settled and done again; and the same receipts with one lie each. */
+import t, { type Test } from 'tap'
+import type { Explained } from '../../node/attribution/explain.ts'
+import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
+import type { SettledReceipt } from '../../node/attribution/settled.ts'
+import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { proveRow } from '../../node/datanet/proof.ts'
+import type { DatanetVersionRef } from '../../node/factory/manifest.ts'
+import type { RpcContext } from '../../node/rpc/context.ts'
+import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
+import { decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import type { Difference } from '../../prover/compare.ts'
+import { reattribute } from '../../prover/reattribute.ts'
+import { reinfer } from '../../prover/reinfer.ts'
+import { openWorld, TINY } from '../support/factory.ts'
+import { type Market, openMarket } from '../support/market.ts'
+import { models } from '../support/model.ts'
+
+async function verdictOn(
+  { library, registry, traces }: Market,
+  content: (hash: `0x${string}`) => Promise<Uint8Array>,
+  settled: SettledReceipt,
+): Promise<Difference | null> {
+  const traceOf = async (hash: `0x${string}`) => traces.get(hash) ?? null
+  const result = await reinfer(settled, { library, registry, content, traceOf })
+  if ('stage' in result) return result
+  return result.difference ?? reattribute(settled, result.ours, registry)
+}
+
+t.test('spans of an answer are claimed, mixed, paid and found again', async (t: Test) => {
+  const world = await openWorld(t)
+  const market = await openMarket(t, world, {
+    attribution: { ...TINY.attribution, spanTokens: 2 },
+  })
+  const read = (hash: `0x${string}`) => world.content.get(hash)
+  const { corpusHash } = await world.economy.read<{ corpusHash: string }>(models, 'getModel', [
+    market.model,
+  ])
+  t.equal(corpusHash, market.job.result?.corpusHash, 'the model names its corpus on chain')
+
+  const { settled, answer } = await market.ask('Fellow citizens, the harvest and navy and', 24)
+  const claims = decodeClaims(settled.claims, 3)
+  const [first, ...rest] = typeof claims === 'string' ? [] : claims
+  if (typeof claims === 'string' || !first) throw new Error(`no claims: ${claims}`)
+  t.equal(await verdictOn(market, read, settled), null)
+  const index = new Set(settled.contributors.map((one) => one.index))
+  for (const { contributor } of claims) t.ok(index.has(contributor), 'who is quoted is paid')
+  const booked = settled.booked.reduce((sum, { amount }) => sum + amount, 0n)
+  t.equal(booked, settled.receipt.fee, 'every wei is booked')
+
+  await t.test(
+    'its text is shown in pieces with their owners, and each claim proves',
+    async (t) => {
+      const methods = attributionMethods({
+        ledger: { settled: async () => {}, get: async () => settled } as unknown as ReceiptLedger,
+        models: { registry: market.registry, library: market.library, readContent: read },
+      })
+      const ask = (name: string, ...args: unknown[]) =>
+        methods[name]?.handler({} as RpcContext, args, null) as Promise<unknown>
+      const told = (await ask('openledger_getAttribution', settled.hash)) as Explained
+      t.equal(told.text, answer.text)
+      t.equal(told.pieces.map(({ text }) => text).join(''), told.text, 'nothing is left out')
+      const owners = told.pieces.flatMap((piece) => piece.owners.map((owner) => ({ piece, owner })))
+      t.equal(owners.length, claims.length)
+      const ref = market.job.manifest.datanets[0] as DatanetVersionRef
+      for (const { piece, owner } of owners) {
+        const version = { ...ref, rowCount: 36 }
+        const { row, contributor, rowHash } = await proveRow(version, owner.row, read)
+        t.ok(row.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
+        t.equal(contributor, owner.contributor)
+        t.equal(rowHash, owner.rowHash)
+      }
+      const wei = told.contributors.reduce((sum, { amount }) => sum + BigInt(amount), 0n)
+      t.equal(wei, settled.shares.contributors)
+
+      for (const [i, { row, length, score }] of claims.entries()) {
+        const { to, data } = (await ask('openledger_traceSpan', settled.hash, i)) as {
+          to: Hex
+          data: Hex
+        }
+        const { returnData } = await world.economy.chain.call({ to, data: fromHex(data) })
+        const [count = 0, bits = 0, , proven] = Array.from({ length: 6 }, (_, word) =>
+          Number(BigInt(toHex(returnData.subarray(32 * word, 32 * word + 32)))),
+        )
+        t.same([Math.floor(bits / count), proven], [score, row], `a span of ${length} tokens`)
+      }
+      await t.rejects(ask('openledger_traceSpan', settled.hash, 99), /no span claim 99/)
+    },
+  )
+
+  const withClaims = (bytes: Uint8Array): SettledReceipt => ({
+    ...settled,
+    claims: bytes,
+    receipt: { ...settled.receipt, claimsHash: keccakHex(bytes) },
+  })
+  const lie = { ...first, contributor: (first.contributor + 1) % 3 }
+  t.match(await verdictOn(market, read, withClaims(encodeClaims([lie, ...rest]))), {
+    stage: 'claims',
+    index: 0,
+    claimed: new RegExp(`contributor ${lie.contributor}`),
+  })
+  t.match(await verdictOn(market, read, withClaims(encodeClaims(rest))), { stage: 'claims' })
+  const bent = settled.sketch.map((entry, i) => (i === 1 ? entry ^ 1 : entry))
+  t.match(
+    await verdictOn(market, read, {
+      ...settled,
+      sketch: bent,
+      receipt: { ...settled.receipt, sketchHash: keccakHex(bent) },
+    }),
+    { stage: 'sketch', index: 1 },
+  )
+  const [best, ...others] = settled.contributors
+  if (best)
+    t.match(
+      await verdictOn(market, read, {
+        ...settled,
+        contributors: [{ ...best, amount: best.amount + 1n }, ...others],
+      }),
+      { stage: 'payout', index: 0 },
+    )
+})
