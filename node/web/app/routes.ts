@@ -11,7 +11,20 @@ type Module = { default: ComponentType<PageProps> }
 
 export type Route = { readonly path: string; readonly load: () => Promise<Module> }
 
-export const ROUTES: readonly Route[] = [{ path: '/', load: () => import('./pages/overview.tsx') }]
+export const ROUTES: readonly Route[] = [
+  { path: '/', load: () => import('./pages/overview.tsx') },
+  { path: '/blocks', load: () => import('./pages/blocks.tsx') },
+  { path: '/block/:id', load: () => import('./pages/block.tsx') },
+  { path: '/transactions', load: () => import('./pages/transactions.tsx') },
+  { path: '/tx/:hash', load: () => import('./pages/tx.tsx') },
+  { path: '/address/:address', load: () => import('./pages/address.tsx') },
+  { path: '/receipts', load: () => import('./pages/receipts.tsx') },
+  { path: '/receipt/:hash', load: () => import('./pages/receipt.tsx') },
+  { path: '/deposits', load: () => import('./pages/deposits.tsx') },
+  { path: '/withdrawals', load: () => import('./pages/withdrawals.tsx') },
+  { path: '/batches', load: () => import('./pages/batches.tsx') },
+  { path: '/contracts', load: () => import('./pages/contracts.tsx') },
+]
 
 export type NavItem = {
   readonly href: string
@@ -21,11 +34,27 @@ export type NavItem = {
   readonly also?: readonly string[]
 }
 
+const EXPLORER: readonly string[] = [
+  '/block',
+  '/transactions',
+  '/tx',
+  '/address',
+  '/receipts',
+  '/receipt',
+  '/deposits',
+  '/withdrawals',
+  '/batches',
+  '/contracts',
+]
+
 export const NAVIGATION: readonly { readonly title: string; readonly items: readonly NavItem[] }[] =
   [
     {
-      title: 'Explore',
-      items: [{ href: '/', text: 'Overview', icon: 'overview' }],
+      title: 'Chain',
+      items: [
+        { href: '/', text: 'Overview', icon: 'overview' },
+        { href: '/blocks', text: 'Explorer', icon: 'blocks', also: EXPLORER },
+      ],
     },
   ]
 

@@ -42,7 +42,6 @@ export function Sparkline({ label, values }: { label: string; values: readonly n
     >
       {values.map((value, i) => {
         const height = Math.max(0.75, (value / most) * 24)
-        // biome-ignore lint/suspicious/noArrayIndexKey: a value is its place
         return <rect key={i} x={i * 4} y={24 - height} width={3} height={height} />
       })}
     </svg>

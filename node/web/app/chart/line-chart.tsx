@@ -40,7 +40,6 @@ export default function LineChart(props: LineChartProps) {
   const latest = useRef(data)
   latest.current = data
   const shape = series.map(({ label: name, dashed }) => `${name}${dashed ? '-' : ''}`).join()
-  // biome-ignore lint/correctness/useExhaustiveDependencies: made anew only when its shape changes; data is set below
   useEffect(() => {
     const element = place.current
     if (!element) return undefined

@@ -111,3 +111,13 @@ export type Verdict = {
     readonly found: string
   } | null
 }
+
+/** An L1 transaction with batches, of a sequencer. */
+export type BatchView = {
+  readonly transactionHash: Hex
+  readonly l1Block: { readonly number: number; readonly hash: Hex }
+  readonly kind: string
+  readonly versionedHashes: readonly Hex[]
+  readonly from: number
+  readonly to: number
+}
