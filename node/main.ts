@@ -125,7 +125,7 @@ export async function createNode(
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = await ReceiptLedger.open(chain, store)
+  const ledger = await ReceiptLedger.open(chain, store, log)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers })
   p2p.on('verdicts', async ({ payload }) => {
@@ -184,6 +184,8 @@ export async function createNode(
       await p2p.connect(address)
     },
     disconnectPeer: (id) => p2p.disconnect(id),
+    resetDerivation: (layer, number) =>
+      pipeline.restartFrom(layer === 'l1' ? { l1: number } : { l2: number }),
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
@@ -214,7 +216,6 @@ export async function createNode(
         methods: [
           openledgerMethods({
             role,
-            chain,
             models,
             factory: jobs?.factory ?? null,
             ledger,

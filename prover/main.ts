@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeVerdict, type VerdictRecord } from '../node/attribution/ledger.ts'
-import { type SettledReceipt, settledReceipts } from '../node/attribution/settled.ts'
+import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
@@ -15,6 +15,7 @@ import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
 import type { Node } from '../node/main.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
+import { proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
@@ -139,7 +140,7 @@ export class Prover {
       openledger_proverStatus: method({
         summary: 'How far this validator has re-executed and re-inferred what L1 says',
         params: [],
-        result: { type: 'object' },
+        result: proverStatus,
         handler: () => ({
           ...this.#status,
           verifiedBlock: Number(this.#status.verifiedBlock),
@@ -150,7 +151,7 @@ export class Prover {
         summary:
           'wei of OPEN minted, burnt and withdrawn on L2 and paid out on L1, at the verified block; checked against what L1 locks',
         params: [],
-        result: { type: 'object' },
+        result: supply,
         handler: () => {
           const { minted, burned, withdrawn, finalized } = this.#totals ?? NOTHING
           const lockedCheckedAt = this.#supply.lockedCheckedAt
@@ -217,11 +218,11 @@ export class Prover {
   }
 
   async #verifyReceipts(block: Block): Promise<void> {
-    const { chain, config, ledger } = this.#node
-    const receipts = chain.receipts(block.hash) ?? []
-    for (const settled of settledReceipts(block, receipts, config.l2ChainId)) {
-      if (await ledger.verdict(settled.hash)) continue
-      await this.#verify(settled)
+    const { chain, ledger } = this.#node
+    const { settled } = await findSettled(chain, block, chain.receipts(block.hash) ?? [])
+    for (const one of settled) {
+      if (await ledger.verdict(one.hash)) continue
+      await this.#verify(one)
     }
   }
 

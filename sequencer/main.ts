@@ -14,6 +14,8 @@ import type { Node } from '../node/main.ts'
 import { blockPreimage } from '../node/p2p/signature.ts'
 import { method, type RpcMethods } from '../node/rpc/method.ts'
 import type { AdminActions } from '../node/rpc/methods/admin.ts'
+import { postedBatch } from '../node/rpc/results/openledger.ts'
+import { listOf } from '../node/rpc/results/shape.ts'
 import { Backlog } from './batcher/backlog.ts'
 import { Batcher, type Posted } from './batcher/batcher.ts'
 import { BATCHER_DEFAULTS } from './batcher/options.ts'
@@ -175,7 +177,7 @@ function batchMethods(posted: readonly Posted[]): RpcMethods {
     openledger_listBatches: method({
       summary: 'L1 transactions that carry batches, newest first, since the sequencer started',
       params: [],
-      result: { type: 'array' },
+      result: listOf(postedBatch),
       handler: () =>
         posted
           .toReversed()

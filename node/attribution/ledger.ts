@@ -1,14 +1,26 @@
 /**
  * The node's index of settled receipts and of validators' verdicts on them. Rows point into the chain;
  * what a receipt says is read from its block each time, so a reorg leaves nothing wrong behind, only
- * rows that point nowhere.
+ * rows that point nowhere. Calldata that no transaction shows, because another contract called the registry,
+ * is kept beside them: it is found by running the block again, once, while the state before it is here.
  */
-import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesToBigint,
+  concatBytes,
+  fromHex,
+  type Hex,
+  toHex,
+  utf8,
+} from '../base/bytes.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { Block, Receipt } from '../chain/types.ts'
 import type { KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
-import { type SettledReceipt, settledReceipts } from './settled.ts'
+import type { RegistryCall } from './registry-calls.ts'
+import { findSettled, type SettledReceipt, shownReceipts } from './settled.ts'
 
 /** A validator's word on a receipt; `difference` names the first thing that differs. */
 export type VerdictRecord = {
@@ -27,42 +39,60 @@ export type VerdictRecord = {
 const CURSOR = utf8('cursor')
 const VERDICT_BYTES_MAX = 4_096
 
+/** Told of each receipt once its block is in the index, and again as removed when a reorg leaves that block. */
+export type SettledListener = (settled: SettledReceipt, removed: boolean) => void
+
 export class ReceiptLedger {
   readonly #chain: Chain
+  readonly #log: Log
   /** receipt hash -> block number 8 || position in block 4; and `cursor`. */
   readonly #rows: KvTable
   /** number || position -> receipt hash: newest last. */
   readonly #order: KvTable
+  /** block hash || transaction index 4 || position 4 -> calldata that reached the registry through other contracts. */
+  readonly #calls: KvTable
   readonly #verdicts: KvTable
+  readonly #listeners = new Set<SettledListener>()
   #turn: Promise<void> = Promise.resolve()
 
   /** Catches up with blocks stored since the index was last written. */
-  static async open(chain: Chain, store: Store): Promise<ReceiptLedger> {
-    const ledger = new ReceiptLedger(chain, store)
+  static async open(chain: Chain, store: Store, log: Log): Promise<ReceiptLedger> {
+    const ledger = new ReceiptLedger(chain, store, log)
     const cursor = await ledger.#rows.get(CURSOR)
     const head = chain.headRef('unsafe').number
     for (let number = cursor ? bytesToBigint(cursor) + 1n : 1n; number <= head; number++) {
       const block = chain.blockByNumber(number)
       if (block) await ledger.#add(block, chain.receipts(block.hash) ?? [])
     }
+    chain.on('reorg', ({ dropped }) => {
+      ledger.#turn = ledger.#turn.then(() => ledger.#takeBack(dropped))
+    })
     chain.on('block', ({ block, receipts }) => {
       ledger.#turn = ledger.#turn.then(() => ledger.#add(block, receipts))
     })
     return ledger
   }
 
-  private constructor(chain: Chain, store: Store) {
+  private constructor(chain: Chain, store: Store, log: Log) {
     this.#chain = chain
+    this.#log = log.child('receipts')
     this.#rows = store.table('receipts')
     this.#order = store.table('receipt-order')
+    this.#calls = store.table('receipt-calls')
     this.#verdicts = store.table('verdicts')
+  }
+
+  /** Returns the function that ends it. A listener must not throw. */
+  follow(listener: SettledListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   async get(hash: Hex): Promise<SettledReceipt | null> {
     const row = await this.#rows.get(fromHex(hash))
     const block = row && this.#chain.blockByNumber(bytesToBigint(row.subarray(0, 8)))
     if (!block) return null
-    return this.#readBlock(block).find((settled) => settled.hash === hash) ?? null
+    return (await this.#readBlock(block)).find((settled) => settled.hash === hash) ?? null
   }
 
   /** Newest first. */
@@ -90,14 +120,15 @@ export class ReceiptLedger {
     return this.#turn
   }
 
-  #readBlock(block: Block): SettledReceipt[] {
+  async #readBlock(block: Block): Promise<SettledReceipt[]> {
     const receipts = this.#chain.receipts(block.hash) ?? []
-    return settledReceipts(block, receipts, this.#chain.config.l2ChainId)
+    return (await this.#find(block, receipts, await this.#keptCalls(block))).settled
   }
 
   async #add(block: Block, receipts: readonly Receipt[]): Promise<void> {
     const number = bigintToBytes(block.header.number, 8)
-    const settled = settledReceipts(block, receipts, this.#chain.config.l2ChainId)
+    const { settled, watched } = await this.#find(block, receipts, [])
+    if (watched.length > 0) await this.#keep(block, watched)
     const order = settled.map(({ hash }, i) => ({
       hash,
       key: new Uint8Array([...number, ...bigintToBytes(BigInt(i), 4)]),
@@ -111,7 +142,59 @@ export class ReceiptLedger {
       ...order.map(({ hash, key }) => ({ type: 'put' as const, key: fromHex(hash), value: key })),
       { type: 'put', key: CURSOR, value: number },
     ])
+    this.#tell(settled, false)
   }
+
+  /** Without those that cannot be had any more, and with a word to the operator about them. */
+  async #find(
+    block: Block,
+    receipts: readonly Receipt[],
+    kept: readonly RegistryCall[],
+  ): ReturnType<typeof findSettled> {
+    try {
+      return await findSettled(this.#chain, block, receipts, kept)
+    } catch (error) {
+      this.#log.error(
+        'receipts settled through other contracts cannot be read: the state before their block is gone; derive from L1 into an empty data directory to have them',
+        { block: block.header.number, hash: block.hash, error: messageOf(error) },
+      )
+      return { settled: shownReceipts(this.#chain.config, block, receipts, kept), watched: [] }
+    }
+  }
+
+  async #keep({ hash }: Block, calls: readonly RegistryCall[]): Promise<void> {
+    await this.#calls.batch(
+      calls.map(({ txIndex, input }, position) => ({
+        type: 'put',
+        key: concatBytes(fromHex(hash), u32(txIndex), u32(position)),
+        value: input,
+      })),
+    )
+  }
+
+  async #keptCalls({ hash }: Block): Promise<RegistryCall[]> {
+    const from = fromHex(hash)
+    const to = concatBytes(from, new Uint8Array(8).fill(0xff))
+    const calls: RegistryCall[] = []
+    for await (const [key, input] of this.#calls.iterate({ from, to })) {
+      calls.push({ txIndex: Number(bytesToBigint(key.subarray(32, 36))), input })
+    }
+    return calls
+  }
+
+  /** Newest first, as the blocks come. */
+  async #takeBack(dropped: readonly Block[]): Promise<void> {
+    if (this.#listeners.size === 0) return
+    for (const block of dropped) this.#tell(await this.#readBlock(block), true)
+  }
+
+  #tell(settled: readonly SettledReceipt[], removed: boolean): void {
+    for (const listener of this.#listeners) for (const one of settled) listener(one, removed)
+  }
+}
+
+function u32(value: number): Uint8Array {
+  return bigintToBytes(BigInt(value), 4)
 }
 
 export function encodeVerdict(verdict: VerdictRecord): Uint8Array {

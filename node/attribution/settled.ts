@@ -1,15 +1,19 @@
 /**
- * Settled receipts as a block tells them: read from the `settle` calldata and the logs, never from
- * anybody's word. Pure; the prover and the index both start here.
+ * Settled receipts as a block tells them: what was settled from the registry's logs, what a receipt says from the
+ * calldata of whoever called it, never from anybody's word. `findSettled` is for index, RPC and prover alike; it
+ * runs a block again only when a receipt was settled through another contract.
  */
-import { type Abi, decodeEventLog, decodeFunctionData } from 'viem'
+import { type Abi, decodeEventLog } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
+import type { ChainConfig } from '../../genesis/chain.ts'
 import { ReceiptRegistry } from '../../genesis/contracts.generated.ts'
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { decodeDepositTx, isDeposit } from '../chain/deposit.ts'
-import { decodeTx } from '../chain/tx.ts'
+import { type Hex, toHex } from '../base/bytes.ts'
+import { assert } from '../base/errors.ts'
+import type { ChainReader } from '../chain/reader.ts'
 import type { Block, Receipt } from '../chain/types.ts'
 import { type InferenceReceipt, receiptHash } from './receipt.ts'
+import { directCalls, type RegistryCall, watchedCalls } from './registry-calls.ts'
+import { decodeSettle, type SettleArgument } from './settle-calldata.ts'
 
 export type Attributed = {
   readonly account: Hex
@@ -45,46 +49,84 @@ export type SettledReceipt = {
 
 const ABI = ReceiptRegistry.abi as Abi
 
-type SettleArgs = readonly [
-  readonly { readonly receipt: InferenceReceipt; readonly sketch: Hex; readonly claims: Hex }[],
-]
-
-/** Receipts settled by transactions sent straight to ReceiptRegistry, in block order. */
-export function settledReceipts(
+/**
+ * All receipts that the block settled, in the order of their logs; `watched` is the calldata that only running it again
+ * shows, for a caller who keeps it as `kept` of a later call. @throws when it must run and the state before it is gone
+ */
+export async function findSettled(
+  chain: Pick<ChainReader, 'config' | 'replay'>,
   block: Block,
   receipts: readonly Receipt[],
-  chainId: number,
-): SettledReceipt[] {
-  const domain = { chainId, verifyingContract: OPENLEDGER.receiptRegistry }
-  const found: SettledReceipt[] = []
-  for (const [i, outcome] of receipts.entries()) {
-    if (outcome.status !== 1 || outcome.to !== OPENLEDGER.receiptRegistry) continue
-    const batch = settlementsOf(block.transactions[i] as Uint8Array, chainId)
-    const logs = logsByReceipt(outcome)
-    for (const { receipt: raw, sketch, claims } of batch) {
-      const receipt = plainReceipt(raw)
-      const hash = receiptHash(receipt, domain)
-      const told = logs.get(hash)
-      if (!told) continue
-      found.push({
-        hash,
-        receipt,
-        sketch: fromHex(sketch),
-        claims: fromHex(claims),
-        ...told,
-        block: { number: block.header.number, hash: block.hash },
-        transaction: outcome.transactionHash,
-      })
-    }
-  }
-  return found
+  kept: readonly RegistryCall[] = [],
+): Promise<{ readonly settled: SettledReceipt[]; readonly watched: readonly RegistryCall[] }> {
+  const chainId = chain.config.l2ChainId
+  const known = [...directCalls(block, receipts, chainId), ...kept]
+  const first = readSettled(block, receipts, known, chainId)
+  if (first.unread.size === 0) return { settled: first.settled, watched: [] }
+  const watched = await watchedCalls(block, first.unread, (again, observer) =>
+    chain.replay(again, observer),
+  )
+  const { settled, unread } = readSettled(block, receipts, [...known, ...watched], chainId)
+  assert(unread.size === 0, `block ${block.hash} settles a receipt that no call of it shows`)
+  return { settled, watched }
 }
 
-function settlementsOf(raw: Uint8Array, chainId: number): SettleArgs[0] {
-  const { data: input } = isDeposit(raw) ? decodeDepositTx(raw) : decodeTx(raw, chainId)
-  const data = toHex(input)
-  const { functionName, args } = decodeFunctionData({ abi: ABI, data })
-  return functionName === 'settle' ? (args as unknown as SettleArgs)[0] : []
+/** Those that can be read without running the block again. */
+export function shownReceipts(
+  { l2ChainId }: Pick<ChainConfig, 'l2ChainId'>,
+  block: Block,
+  receipts: readonly Receipt[],
+  kept: readonly RegistryCall[],
+): SettledReceipt[] {
+  const known = [...directCalls(block, receipts, l2ChainId), ...kept]
+  return readSettled(block, receipts, known, l2ChainId).settled
+}
+
+type Settled = {
+  readonly settled: SettledReceipt[]
+  /** Transactions with a settled receipt that none of `calls` shows. */
+  readonly unread: ReadonlySet<number>
+}
+
+function readSettled(
+  block: Block,
+  receipts: readonly Receipt[],
+  calls: readonly RegistryCall[],
+  chainId: number,
+): Settled {
+  const settled: SettledReceipt[] = []
+  const unread = new Set<number>()
+  for (const [txIndex, outcome] of receipts.entries()) {
+    const logged = logsByReceipt(outcome)
+    if (logged.size === 0) continue
+    const inputs = calls.flatMap((call) => (call.txIndex === txIndex ? [call.input] : []))
+    const shown = argumentsByReceipt(inputs, chainId)
+    for (const [hash, told] of logged) {
+      const argument = shown.get(hash)
+      if (!argument) unread.add(txIndex)
+      else
+        settled.push({
+          hash,
+          ...argument,
+          ...told,
+          block: { number: block.header.number, hash: block.hash },
+          transaction: outcome.transactionHash,
+        })
+    }
+  }
+  return { settled, unread }
+}
+
+function argumentsByReceipt(
+  inputs: readonly Uint8Array[],
+  chainId: number,
+): Map<Hex, SettleArgument> {
+  const domain = { chainId, verifyingContract: OPENLEDGER.receiptRegistry }
+  const found = new Map<Hex, SettleArgument>()
+  for (const argument of inputs.flatMap(decodeSettle)) {
+    found.set(receiptHash(argument.receipt, domain), argument)
+  }
+  return found
 }
 
 type Told = {
@@ -123,13 +165,4 @@ function logsByReceipt(outcome: Receipt): Map<Hex, Told> {
     }
   }
   return found
-}
-
-/** Addresses as we spell them. */
-function plainReceipt(raw: InferenceReceipt): InferenceReceipt {
-  return {
-    ...raw,
-    payer: raw.payer.toLowerCase() as Hex,
-    provider: raw.provider.toLowerCase() as Hex,
-  }
 }

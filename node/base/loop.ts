@@ -7,7 +7,7 @@
  *                       severity reset: `reset()` first; fatal: the loop ends and keeps the error
  *
  * A loop that ended says so once, as an error in the log, and from then on in `fatal`, which a readiness check of
- * its owner shows. It ends nothing else: a node whose batcher or settlement has stopped still serves and follows.
+ * its owner shows; `revive` begins again. It ends nothing else: a node whose batcher or settlement has stopped still serves and follows.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf, NodeError } from './errors.ts'
@@ -39,8 +39,9 @@ export class Loop {
   readonly #options: LoopOptions
   readonly #modules: LoopModules
   readonly #log: Log
-  readonly #abort = new AbortController()
+  #abort = new AbortController()
   #running: Promise<void> | null = null
+  #isStopped = false
   #fatal: NodeError | null = null
   #failure: string | null = null
 
@@ -64,8 +65,18 @@ export class Loop {
     this.#running ??= this.#run()
   }
 
+  /** Goes on after a fatal error, on the word of whoever has mended its cause. */
+  revive(): void {
+    if (!this.#fatal || this.#isStopped) return
+    this.#fatal = null
+    this.#failure = null
+    this.#abort = new AbortController()
+    this.#running = this.#run()
+  }
+
   /** Ends after the turn under way, at once when it is pausing. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     this.#abort.abort()
     await this.#running
   }

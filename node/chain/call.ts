@@ -50,6 +50,8 @@ export type CallResult = Omit<MessageResult, 'error'> & { readonly error?: CallF
 export type CallOptions = {
   readonly state?: StateOverrides
   readonly block?: BlockOverrides
+  /** A state of the call's own to begin on, instead of the one after the block. */
+  readonly start?: WorldState
   /** The machine is ready and nothing has run on it: a tracer listens from here. */
   readonly onMachine?: (machine: Machine, message: Message) => void
   /** Asked while code runs; what it throws ends the call. */
@@ -136,12 +138,12 @@ export async function estimateGas(
 async function prepare(
   { rules, environment, ancestorHash, blockHash, createState }: CallContext,
   message: Message,
-  { state: overrides, block = {}, tick }: CallOptions,
+  { state: overrides, block = {}, start, tick }: CallOptions,
 ): Promise<Machine | string> {
   const isFree = message.maxFeePerGas === 0n
   const machine = createMachine({
     rules,
-    state: createState(),
+    state: start ?? createState(),
     environment: {
       ...environment,
       ...block,

@@ -10,7 +10,7 @@
  */
 import type { ChainConfig, SystemConfig } from '../../genesis/chain.ts'
 import { bytesEqual, type Hex } from '../base/bytes.ts'
-import { assert, NodeError } from '../base/errors.ts'
+import { assert, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { limitLog } from '../base/log-limit.ts'
 import { Loop, type LoopOptions } from '../base/loop.ts'
@@ -100,6 +100,11 @@ export type SyncStatus = {
   readonly system: SystemConfig
 }
 
+/** The last L1 block whose data is to count already, or the newest L2 block that is to stand. */
+export type RestartBound = { readonly l1: bigint } | { readonly l2: bigint }
+type Place = { readonly l1: BlockId; readonly safe: BlockRef }
+export type Restart = { readonly from: Place; readonly was: Place }
+
 export class DerivationPipeline {
   readonly #options: PipelineOptions
   readonly #modules: PipelineModules
@@ -116,6 +121,8 @@ export class DerivationPipeline {
   #seenHead: Hex | null = null
   #status: SyncStatus
   readonly #loop: Loop
+  /** Ticks and restarts wait for each other. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options
@@ -167,7 +174,52 @@ export class DerivationPipeline {
   }
 
   /** Consumes one L1 block if there is one. True when there are more. */
-  async tick(): Promise<boolean> {
+  tick(): Promise<boolean> {
+    return this.#inTurn(() => this.#next())
+  }
+
+  /**
+   * Derives again from the newest checkpoint within the bound, or from genesis when none is kept so far back; after the
+   * L1 block under way. What comes out is compared with the blocks that are here, and replaces those that differ. Goes
+   * on where derivation had stopped for good. @throws NodeError `not-derived` when it has not come so far
+   */
+  restartFrom(bound: RestartBound): Promise<Restart> {
+    return this.#inTurn(async () => {
+      const was = this.#place()
+      const reached = 'l1' in bound ? was.l1.number : was.safe.number
+      const wanted = 'l1' in bound ? bound.l1 : bound.l2
+      if (wanted > reached) {
+        const layer = 'l1' in bound ? 'L1' : 'L2'
+        throw userError(
+          'not-derived',
+          `derivation is at ${layer} block ${reached}, not yet at ${wanted}`,
+        )
+      }
+      this.#ahead = null
+      this.#state = null
+      this.#state = await this.#resume(bound)
+      this.#loop.revive()
+      const restart = { from: this.#place(), was }
+      this.#log.warn('derivation begins again on the operator’s word', {
+        l1: restart.from.l1.number,
+        safe: restart.from.safe.number,
+        was: was.l1.number,
+      })
+      return restart
+    })
+  }
+
+  #place(): Place {
+    return { l1: this.#status.currentL1, safe: this.#modules.chain.headRef('safe') }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  async #next(): Promise<boolean> {
     const { l1 } = this.#modules
     const head = await l1.head('latest')
     if (!head) return false
@@ -351,11 +403,14 @@ export class DerivationPipeline {
     }
   }
 
-  /** Starts the deriver from the newest checkpoint that L1 and the chain still agree with. */
-  async #resume(): Promise<DeriverState> {
+  /** Starts the deriver from the newest checkpoint that L1 and the chain still agree with, within `bound`. */
+  async #resume(bound: RestartBound | null = null): Promise<DeriverState> {
     const { config, chain, checkpoints, l1 } = this.#modules
-    for await (const checkpoint of checkpoints.descending()) {
+    const upTo = bound && 'l1' in bound ? bound.l1 : undefined
+    const safeMax = bound && 'l2' in bound ? bound.l2 : null
+    for await (const checkpoint of checkpoints.descending(upTo)) {
       const { hash, number } = checkpoint.safe
+      if (safeMax !== null && number > safeMax) continue
       if (!chain.blockByHash(hash)) continue
       const origin = await l1.originByNumber(checkpoint.l1.number)
       if (origin?.hash !== checkpoint.l1.hash) continue

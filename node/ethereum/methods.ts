@@ -17,6 +17,7 @@ import {
   required,
   schemas,
 } from '../rpc/params.ts'
+import { builtPayload, forks } from '../rpc/results/ethereum.ts'
 import type { EthereumChain } from './chain.ts'
 import { configObject } from './config.ts'
 import type { EthereumExecuted, Proposal } from './execute.ts'
@@ -44,7 +45,7 @@ export function ethereumMethods({
     eth_config: method({
       summary: 'The fork in force and those to come (EIP-7910)',
       params: [],
-      result: schemas.object,
+      result: forks,
       handler: () => configObject(chain.rules, chain.genesis, chain.head('unsafe')),
     }),
     testing_buildBlockV1: method({
@@ -56,7 +57,7 @@ export function ethereumMethods({
         optional('transactions', list(bytes, TRANSACTIONS_MAX), null),
         optional('extraData', bytes, null),
       ],
-      result: schemas.object,
+      result: builtPayload,
       handler: async (_context, [parentHash, chosen, transactions, extraData]) => {
         const parent = chain.head('unsafe')
         if (parent.hash !== parentHash) {

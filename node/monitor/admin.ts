@@ -6,6 +6,7 @@ import { describeStore } from '../chain/describe.ts'
 import { RPC, RpcError } from '../rpc/errors.ts'
 import { type JsonObject, method, type RpcMethods, type ValueType } from '../rpc/method.ts'
 import { optional, required, schemas } from '../rpc/params.ts'
+import { integer, mapOf, openShape, text as TEXT } from '../rpc/results/shape.ts'
 import { createSnapshot } from '../store/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
@@ -23,7 +24,7 @@ export function snapshotMethods(store: Store): RpcMethods {
     admin_createSnapshot: method({
       summary: 'Copies the database as of now into a new folder of this machine; answers when done',
       params: [required('folder', text)],
-      result: schemas.object,
+      result: openShape({ folder: TEXT, rows: integer, bytes: integer, about: schemas.object }),
       handler: async (_context, [folder]) => {
         if (!isAbsolute(folder)) {
           throw new RpcError(RPC.invalidParams, `the folder '${folder}' is not an absolute path`)
@@ -46,7 +47,7 @@ export function logMethods(control: LogControl): RpcMethods {
     admin_setLogLevel: method({
       summary: 'Sets the level of one room, or of all rooms when none is named',
       params: [required('level', text), optional('room', text, '*')],
-      result: schemas.object,
+      result: mapOf(TEXT),
       handler: (_context, [level, room]) => {
         try {
           control.setLevel(level, room)
@@ -59,7 +60,7 @@ export function logMethods(control: LogControl): RpcMethods {
     admin_logLevels: method({
       summary: 'The level of every room that has its own, and of the rest (*)',
       params: [],
-      result: schemas.object,
+      result: mapOf(TEXT),
       handler: () => control.levels(),
     }),
   }

@@ -7,6 +7,7 @@
 import { fromHex, type Hex } from '../base/bytes.ts'
 import { invalidParams } from './errors.ts'
 import type { JsonSchema, ParamSpec, ValueType } from './method.ts'
+import * as shapes from './results/shape.ts'
 
 const SHOWN_CHARACTERS_MAX = 80
 const UINT256_MAX = 2n ** 256n - 1n
@@ -268,15 +269,14 @@ function lower(hex: string): Hex {
   return hex.toLowerCase() as Hex
 }
 
-/** For results. */
+/** For results, which are written in one way only; longer ones are in `results/`. */
 export const schemas: Readonly<
-  Record<'block' | 'quantity' | 'data' | 'hash' | 'object' | 'array' | 'boolean', JsonSchema>
+  Record<'quantity' | 'data' | 'address' | 'hash' | 'object' | 'boolean', JsonSchema>
 > = {
-  block: block.schema,
-  quantity: uint256.schema,
-  data: bytes.schema,
-  hash: hash.schema,
+  quantity: shapes.quantity,
+  data: shapes.data,
+  address: shapes.address,
+  hash: shapes.hash,
   object: object.schema,
-  array: { type: 'array' },
-  boolean: bool.schema,
+  boolean: shapes.flag,
 }

@@ -1,5 +1,5 @@
 /** The reference of every method as Markdown, from the method table, so that it cannot say what the code does not. */
-import type { ParamSpec, RpcMethod, RpcMethods } from './method.ts'
+import type { JsonSchema, ParamSpec, RpcMethod, RpcMethods } from './method.ts'
 
 export function referenceOf(methods: RpcMethods): string {
   const groups = new Map<string, string[]>()
@@ -39,13 +39,20 @@ function paramLine({ name, isRequired, schema }: ParamSpec): string {
   return `- \`${name}\`${isRequired ? '' : ' (optional)'}: ${shapeOf(schema)}`
 }
 
+/** In a line: a kind by its name, a list by its items, an object by its members. */
 function shapeOf(schema: RpcMethod['result']): string {
-  const { title, type, pattern, enum: values, properties } = schema
-  const fields = properties && typeof properties === 'object' ? Object.keys(properties) : []
-  const what = title ?? (Array.isArray(type) ? type.join(' or ') : type)
+  const { title, type, pattern, enum: values, properties, items, anyOf } = schema
+  const kinds = Array.isArray(type) ? type : [type]
+  const orNull = kinds.includes('null') && kinds.length > 1 ? ' or null' : ''
+  if (title) return `${title}${orNull}`
+  if (Array.isArray(anyOf)) return anyOf.map((one) => shapeOf(one as JsonSchema)).join(' or ')
+  if (Array.isArray(values)) return `one of ${values.join(', ')}`
+  if ('const' in schema) return JSON.stringify(schema.const)
+  if (items) return `list of ${shapeOf(items as JsonSchema)}${orNull}`
+  const members = properties && typeof properties === 'object' ? Object.keys(properties) : []
   return [
-    Array.isArray(values) ? `one of ${values.join(', ')}` : String(what ?? 'anything'),
+    kinds.filter((kind) => kind !== undefined).join(' or ') || 'anything',
     ...(typeof pattern === 'string' ? [`\`${pattern}\``] : []),
-    ...(fields.length ? [`with ${fields.join(', ')}`] : []),
+    ...(members.length ? [`with ${members.join(', ')}`] : []),
   ].join(' ')
 }

@@ -12,6 +12,7 @@ import { askAtJumps, type Machine } from '../chain/machine.ts'
 import type { Message } from '../chain/message.ts'
 import { observe } from '../chain/observe.ts'
 import type { ChainRules } from '../chain/rules.ts'
+import type { WorldState } from '../chain/state.ts'
 import { decodeTxUnder, txHash } from '../chain/tx.ts'
 import type { EthereumBlock, Receipt } from '../chain/types.ts'
 import type { Json, TraceContext, Tracer } from './tracer.ts'
@@ -43,6 +44,30 @@ export async function traceBlock(
     if (error !== DONE) throw error
   }
   return trace.traces
+}
+
+/** The state within a block, right before its transaction `txIndex`; null when it has none of that number. */
+export async function stateBefore(
+  { block, replay, tick }: Omit<TraceTarget, 'rules'>,
+  txIndex: number,
+): Promise<WorldState | null> {
+  let state: WorldState | null = null
+  if (txIndex >= block.transactions.length) return state
+  try {
+    await replay(block, {
+      begin: (machine) => {
+        state = machine.state
+        askAtJumps(machine.evm, tick)
+      },
+      beforeTx: (_raw, index) => {
+        if (index === txIndex) throw DONE
+      },
+      afterTx: () => {},
+    })
+  } catch (error) {
+    if (error !== DONE) throw error
+  }
+  return state
 }
 
 type BlockTraceArgs = Pick<TraceTarget, 'rules' | 'block' | 'tick'> & {

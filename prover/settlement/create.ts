@@ -7,6 +7,7 @@ import { L1Sender } from '../../node/l1/sender.ts'
 import type { Node } from '../../node/main.ts'
 import { method, type RpcMethods } from '../../node/rpc/method.ts'
 import { count, required } from '../../node/rpc/params.ts'
+import { attestation, settlementStatus } from '../../node/rpc/results/openledger.ts'
 import { SettlementContracts } from './contracts.ts'
 import { Games } from './games.ts'
 import { L1Calls } from './l1-calls.ts'
@@ -108,7 +109,7 @@ function methodsOf(service: SettlementService, attestor: Attestor): RpcMethods {
     openledger_attestOutput: method({
       summary: "This validator's signature over the output root after a block it has verified",
       params: [required('block', count)],
-      result: { type: 'object' },
+      result: attestation,
       handler: async (_context, [number]) => {
         const attestation = await attestor.attest(BigInt(number))
         return { ...attestation, l2BlockNumber: Number(attestation.l2BlockNumber) }
@@ -117,7 +118,7 @@ function methodsOf(service: SettlementService, attestor: Attestor): RpcMethods {
     openledger_settlementStatus: method({
       summary: 'Outputs proposed and settled on L1 as this validator sees them, and its alarms',
       params: [],
-      result: { type: 'object' },
+      result: settlementStatus,
       handler: () => {
         const { openGames, proposedBlock, anchorBlock, alarms } = service.status
         return {

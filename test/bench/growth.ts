@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ReceiptLedger } from '../../node/attribution/ledger.ts'
 import { fromHex, type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
 import {
   attributesAfter,
   CHAIN_ID,
@@ -97,7 +98,7 @@ async function series(parent: string, max: number, perBlock: number): Promise<Ro
   const sender: Sender = { account: benchAccount(0), nonce: 0n }
   const alloc = { [sender.account.address]: { balance: 1_000_000n * ETHER } }
   let node = await openTestChain(dir, alloc)
-  let ledger = await ReceiptLedger.open(node.chain, node.store)
+  let ledger = await ReceiptLedger.open(node.chain, node.store, silentLog)
   const rows: Row[] = []
   let made = 0
   const grow = async (count: number): Promise<number> => {
@@ -121,7 +122,7 @@ async function series(parent: string, max: number, perBlock: number): Promise<Ro
       await node.close()
       const began = performance.now()
       node = await openTestChain(dir, alloc)
-      ledger = await ReceiptLedger.open(node.chain, node.store)
+      ledger = await ReceiptLedger.open(node.chain, node.store, silentLog)
       const openMs = performance.now() - began
       rows.push({ size, importMs: median(probes), openMs, diskBytes: sizeOf(dir), memoryBytes })
     }

@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { genesisAlloc } from '../../genesis/alloc.ts'
 import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { ReceiptLedger } from '../../node/attribution/ledger.ts'
 import { fromHex, type Hex, keccak, keccakHex, toHex, utf8 } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { encodeBlock } from '../../node/chain/block.ts'
@@ -42,9 +43,9 @@ const MINT = 10n ** 27n
 /** Room for every transfer of a block. */
 const GAS_LIMIT = 200_000_000n
 /** The newest block is dated so far ahead that the chain is still young when the node starts. */
-const AHEAD_SECONDS = 1_800
+const AHEAD_SECONDS = 7_200
 
-/** The configuration of a chain whose block `blocks` is due half an hour from now; written to `rollup.json`. */
+/** The configuration of a chain whose block `blocks` is due two hours from now; written to `rollup.json`. */
 export async function datedConfig(
   dir: string,
   config: ChainConfig,
@@ -68,6 +69,7 @@ export async function makeHistory(
   const store = await Store.open(path)
   const alloc = genesisAlloc(config, creationCodeOf)
   const chain = await Chain.open({ config, alloc, store, log: silentLog })
+  const ledger = await ReceiptLedger.open(chain, store, silentLog)
   const senders = Array.from({ length: SENDERS }, (_, i): Sender => {
     // Its deposit is the first.
     return { account: benchAccount(i), nonce: 1n }
@@ -96,6 +98,7 @@ export async function makeHistory(
       await chain.commit(built, options.isSigned ? { signature: await sign(built.block) } : {})
       if (number % 100 === 0) onBlock(number)
     }
+    await ledger.settled()
     await markSafe(store, chain, options)
   } finally {
     await store.close()

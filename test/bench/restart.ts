@@ -82,9 +82,7 @@ async function main(role: RoleName, blocks: number, restarts: number): Promise<v
       }),
     )
     node = starting.node
-    console.log(
-      `first start (indices are made): ${starting.readyMs.toFixed(0)} ms, ${starting.cpuS} s of processor`,
-    )
+    console.log(`first start: ${starting.readyMs.toFixed(0)} ms, ${starting.cpuS} s of processor`)
     const rows: [string, number[], number[]][] = [
       ['after SIGTERM', [], []],
       ['after kill -9', [], []],

@@ -1,7 +1,8 @@
 /**
  * Ethereum's JSON-RPC conformance suite (execution-apis, compared as hive compares) against `openledger run
- * --offline`: its chain is imported, served by a process of its own, and every case is asked in order. Prints
- * a table by method and the first difference of each case that fails.
+ * --offline`: its chain is imported, served by a process of its own, and every case is asked in order. Each result must
+ * fit the schema of the node's own method table too. Prints a table by method and the first difference of each case that
+ * fails.
  *
  *   node test/conformance/execution-apis.ts [folder of the suite] [--only TEXT] [--json FILE] [--url URL]
  */
@@ -11,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { type Schema, schemaFault } from './json-schema.ts'
+import { ResultCheck } from '../support/result-check.ts'
 
 export const SUITE: string = resolve(
   import.meta.dirname,
@@ -69,12 +70,16 @@ async function runCases(
 ): Promise<CaseResult[]> {
   const { methods } = JSON.parse(
     readFileSync(join(suite, 'openrpc/result-schemas.json'), 'utf8'),
-  ) as { methods: Record<string, Schema> }
+  ) as { methods: Record<string, object> }
+  const spec = new ResultCheck(
+    Object.fromEntries(Object.entries(methods).map(([name, result]) => [name, { result }])),
+  )
+  const own = ResultCheck.ofDocument(await discover(url, timeoutMs))
   const results: CaseResult[] = []
   for (const one of readCases(join(suite, 'tests'))) {
     if (!one.name.includes(only)) continue
     const method = one.name.split('/')[0] as string
-    const fault = await runCase({ url, timeoutMs, schemas: methods }, one)
+    const fault = await runCase({ url, timeoutMs, spec, own }, one)
     results.push({ name: one.name, method, fault })
   }
   return results
@@ -108,26 +113,40 @@ function readCase(file: string, text: string): Case {
 type Server = {
   readonly url: string
   readonly timeoutMs: number
-  readonly schemas: Readonly<Record<string, Schema>>
+  /** What execution-apis says of results, and what the node says of its own. */
+  readonly spec: ResultCheck
+  readonly own: ResultCheck
 }
 
 async function runCase(server: Server, one: Case): Promise<string | null> {
   for (const { request, response } of one.pairs) {
     const got = await ask(server, request).catch((error: unknown) => `no answer: ${error}`)
     if (typeof got === 'string') return got
-    if (one.isSpecOnly && !('error' in got)) {
-      const schema = server.schemas[(JSON.parse(request) as { method: string }).method]
-      const fault = schema ? schemaFault(schema, got.result) : 'the suite has no schema for it'
-      if (fault) return `schema: ${fault}`
-      continue
-    }
-    const fault = difference(JSON.parse(response), got, '')
+    const { method } = JSON.parse(request) as { method: string }
+    const undescribed = 'error' in got ? null : server.own.fault(method, got.result)
+    if (undescribed) return undescribed
+    const fault =
+      one.isSpecOnly && !('error' in got)
+        ? server.spec.fault(method, got.result)
+        : difference(JSON.parse(response), got, '')
     if (fault) return fault
   }
   return null
 }
 
-async function ask({ url, timeoutMs }: Server, body: string): Promise<Record<string, unknown>> {
+async function discover(
+  url: string,
+  timeoutMs: number,
+): Promise<Parameters<typeof ResultCheck.ofDocument>[0]> {
+  const request = { jsonrpc: '2.0', id: 1, method: 'rpc.discover', params: [] }
+  const { result } = await ask({ url, timeoutMs }, JSON.stringify(request))
+  return result as Parameters<typeof ResultCheck.ofDocument>[0]
+}
+
+async function ask(
+  { url, timeoutMs }: Pick<Server, 'url' | 'timeoutMs'>,
+  body: string,
+): Promise<Record<string, unknown>> {
   const answer = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -23,11 +23,12 @@ import {
 import { OP } from '../../genesis/addresses.ts'
 import { L2ToL1MessagePasser } from '../../genesis/contracts.generated.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
-import { createRpc, until } from '../../scripts/devnet/economy.ts'
+import { until } from '../../scripts/devnet/economy.ts'
 import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
 import { l1Chain, openLedgerChain } from '../../scripts/viem/chain.ts'
 import { depositERC20Transaction } from '../../scripts/viem/deposit-erc20-transaction.ts'
 import { workDir } from '../support/dir.ts'
+import { checkedRpc } from './stack.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const POLL_MS = 200
@@ -169,7 +170,7 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
     }
     const hash = await walletL2.sendTransaction({ to, data })
     const { blockNumber } = await publicL2.waitForTransactionReceipt({ hash })
-    const rpc = createRpc(nodes.validator.url)
+    const rpc = await checkedRpc(nodes.validator.url)
     type Supply = Record<'minted' | 'burned' | 'withdrawn' | 'finalized' | 'locked', string> & {
       block: number
       lockedCheckedAt: number

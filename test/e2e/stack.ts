@@ -12,6 +12,7 @@ import {
 import { loadAuthors } from '../../scripts/devnet/sotu.ts'
 import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
 import { createWallet, type Wallet } from '../../scripts/devnet/wallet.ts'
+import { ResultCheck } from '../support/result-check.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const ROWS_PER_AUTHOR = 2
@@ -41,7 +42,7 @@ export async function startLive(dir: string): Promise<Live> {
         rpc: live.nodes.sequencer.url,
         chainId: config.l2ChainId,
       }),
-    rpc: createRpc(nodes.sequencer.url),
+    rpc: await checkedRpc(nodes.sequencer.url),
     stop: async () => {
       await live.nodes.validator.stop()
       await live.nodes.sequencer.stop()
@@ -69,4 +70,17 @@ export async function startLive(dir: string): Promise<Live> {
   await setRates(modelId, { builder, ...rates })
   await fundEscrow(alice, '100')
   return live
+}
+
+/** Holds every answer to the schema of the node's own method table. */
+export async function checkedRpc(url: string): Promise<Rpc> {
+  const rpc = createRpc(url)
+  const document = await rpc<Parameters<typeof ResultCheck.ofDocument>[0]>('rpc.discover')
+  const check = ResultCheck.ofDocument(document)
+  return async (method, ...params) => {
+    const result = await rpc<never>(method, ...params)
+    const fault = check.fault(method, result)
+    if (fault) throw new Error(fault)
+    return result
+  }
 }

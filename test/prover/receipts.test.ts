@@ -15,6 +15,7 @@ import { reinfer } from '../../prover/reinfer.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { type Market, openMarket } from '../support/market.ts'
 import { models } from '../support/model.ts'
+import { ResultCheck } from '../support/result-check.ts'
 
 async function verdictOn(
   { library, registry, traces }: Market,
@@ -55,8 +56,12 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
         ledger: { settled: async () => {}, get: async () => settled } as unknown as ReceiptLedger,
         models: { registry: market.registry, library: market.library, readContent: read },
       })
-      const ask = (name: string, ...args: unknown[]) =>
-        methods[name]?.handler({} as RpcContext, args, null) as Promise<unknown>
+      const results = new ResultCheck(methods)
+      const ask = async (name: string, ...args: unknown[]): Promise<unknown> => {
+        const result = await methods[name]?.handler({} as RpcContext, args, null)
+        t.equal(results.fault(name, result), null)
+        return result
+      }
       const told = (await ask('openledger_getAttribution', settled.hash)) as Explained
       t.equal(told.text, answer.text)
       t.equal(told.pieces.map(({ text }) => text).join(''), told.text, 'nothing is left out')

@@ -17,6 +17,7 @@ import type { Chain } from '../../node/chain/chain.ts'
 import type { GenesisAlloc } from '../../node/chain/genesis.ts'
 import type { Receipt } from '../../node/chain/types.ts'
 import { creationCodeOf } from '../../node/preinstalls.ts'
+import type { Store } from '../../node/store/store.ts'
 import {
   alice,
   bob,
@@ -76,6 +77,7 @@ const ALL_EVENTS: Abi = Object.values(contracts).flatMap(({ abi }) =>
 
 export class Economy {
   readonly chain: Chain
+  readonly store: Store
   readonly close: () => Promise<void>
   readonly #nonces = new Map<Hex, bigint>()
   #turn: Promise<unknown> = Promise.resolve()
@@ -97,12 +99,12 @@ export class Economy {
       ...Object.fromEntries(people),
       ...options.alloc,
     }
-    const { chain, close } = await openTestChain(path, alloc, config)
-    return new Economy(chain, close)
+    return new Economy(await openTestChain(path, alloc, config))
   }
 
-  private constructor(chain: Chain, close: () => Promise<void>) {
+  private constructor({ chain, store, close }: Awaited<ReturnType<typeof openTestChain>>) {
     this.chain = chain
+    this.store = store
     this.close = close
   }
 

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { type SettledReceipt, settledReceipts } from '../../node/attribution/settled.ts'
+import { findSettled, type SettledReceipt } from '../../node/attribution/settled.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { NodeError } from '../../node/base/errors.ts'
 import { silentLog } from '../../node/base/log.ts'
@@ -134,7 +134,7 @@ async function settle(
   const found = economy.chain.blockByNumber(block)
   if (!found) throw new Error(`block ${block} is gone`)
   const all = economy.chain.receipts(found.hash) ?? []
-  for (const one of settledReceipts(found, all, economy.chain.config.l2ChainId))
+  for (const one of (await findSettled(economy.chain, found, all)).settled)
     settled.set(one.hash, one)
   return receipt.transactionHash
 }

@@ -13,6 +13,7 @@ import { Mempool } from '../../node/mempool/pool.ts'
 import type { RpcOptions } from '../../node/rpc/options.ts'
 import { RpcServer, type RpcServerModules } from '../../node/rpc/server.ts'
 import { attributesAfter, CHAIN_ID, openTestChain, testAlloc } from './chain.ts'
+import { ResultCheck } from './result-check.ts'
 
 export type RpcAnswer = {
   readonly id?: unknown
@@ -30,7 +31,7 @@ export type TestNode = {
   advance(ms: number): void
   /** Builds a block from the pool and commits it. */
   seal(): Promise<Executed>
-  /** POSTs a body as it is; the parsed answer, or null for none. */
+  /** POSTs a body as it is; the parsed answer, or null for none. @throws Error when a result is not what its schema says */
   post(body: string | Uint8Array, type?: string): Promise<{ status: number; answer: unknown }>
   /** One call; throws nothing. */
   call(method: string, params?: unknown): Promise<RpcAnswer>
@@ -65,6 +66,7 @@ export async function openTestNode(
   })
   const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
 
+  const check = new ResultCheck(server.methods)
   const post: TestNode['post'] = async (body, type = 'application/json') => {
     const response = await fetch(url, {
       method: 'POST',
@@ -72,7 +74,10 @@ export async function openTestNode(
       body: body as NonNullable<RequestInit['body']>,
     })
     const text = await response.text()
-    return { status: response.status, answer: text ? JSON.parse(text) : null }
+    const answer = text ? JSON.parse(text) : null
+    const request = readable(body)
+    if (request) check.assertExchange(request, answer)
+    return { status: response.status, answer }
   }
   return {
     chain,
@@ -100,5 +105,14 @@ export async function openTestNode(
       await server.close()
       await close()
     },
+  }
+}
+
+/** null for what is no JSON. */
+function readable(body: string | Uint8Array): unknown {
+  try {
+    return JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body))
+  } catch {
+    return null
   }
 }

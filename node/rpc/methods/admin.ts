@@ -4,9 +4,12 @@
  * absent there and refused by name here.
  */
 import type { Hex } from '../../base/bytes.ts'
+import type { BlockRef } from '../../chain/types.ts'
 import { RPC, RpcError } from '../errors.ts'
-import { type Json, method, type RpcMethods, type ValueType } from '../method.ts'
-import { bad, hash, optional, required, schemas } from '../params.ts'
+import { type Json, type JsonObject, method, type RpcMethods, type ValueType } from '../method.ts'
+import { bad, count, hash, oneOf, optional, required, schemas } from '../params.ts'
+import { derivationPlace, peers } from '../results/openledger.ts'
+import { shape, text } from '../results/shape.ts'
 
 export type AdminPeer = { readonly id: string; readonly address: string; readonly score?: number }
 
@@ -22,13 +25,19 @@ export type AdminActions = {
   readonly connectPeer?: (address: string) => Promise<void>
   readonly disconnectPeer?: (id: string) => Promise<boolean>
   readonly nodeInfo?: () => Json
+  /** Derives again from an L1 block, or from an L2 block, or from the newest point before it that is kept. */
+  readonly resetDerivation?: (layer: 'l1' | 'l2', number: bigint) => Promise<DerivationReset>
   /** Takes a waiting transaction out of the pool. */
   readonly dropTransaction?: (txHash: Hex) => boolean
 }
 
+type DerivationPlace = { readonly l1: BlockRef; readonly safe: BlockRef }
+/** Where derivation begins again, and where it was. */
+export type DerivationReset = { readonly from: DerivationPlace; readonly was: DerivationPlace }
+
 const TEXT_MAX = 1_000
 
-const text: ValueType<string> = {
+const words: ValueType<string> = {
   schema: { type: 'string', minLength: 1, maxLength: TEXT_MAX },
   parse: (value) => {
     if (typeof value !== 'string' || value === '' || value.length > TEXT_MAX) {
@@ -75,12 +84,12 @@ export function adminMethods(actions: AdminActions): RpcMethods {
     admin_peers: method({
       summary: 'Connected peers',
       params: [],
-      result: schemas.array,
+      result: peers,
       handler: () => (actions.peers?.() ?? []).map((peer) => ({ ...peer })),
     }),
     admin_addPeer: method({
       summary: 'Connects to a peer by its multiaddress',
-      params: [required('address', text)],
+      params: [required('address', words)],
       result: schemas.boolean,
       handler: async (_context, [at]) => {
         await need(actions, 'connectPeer', 'p2p')(at)
@@ -89,7 +98,7 @@ export function adminMethods(actions: AdminActions): RpcMethods {
     }),
     admin_removePeer: method({
       summary: 'Disconnects a peer; false when there is none of that id',
-      params: [required('peerId', text)],
+      params: [required('peerId', words)],
       result: schemas.boolean,
       handler: (_context, [id]) => need(actions, 'disconnectPeer', 'p2p')(id),
     }),
@@ -99,6 +108,16 @@ export function adminMethods(actions: AdminActions): RpcMethods {
       result: schemas.object,
       handler: ({ clientVersion }) => actions.nodeInfo?.() ?? { version: clientVersion },
     }),
+    admin_resetDerivation: method({
+      summary:
+        'Derives again from the newest kept point at or before an L1 or L2 block, or from genesis; answers from where, and where it was. Blocks that come out the same stay',
+      params: [required('layer', oneOf(['l1', 'l2'])), required('number', count)],
+      result: shape({ from: derivationPlace, was: derivationPlace, message: text }),
+      handler: async (_context, [layer, number]) => {
+        const reset = await need(actions, 'resetDerivation', 'derivation')(layer, BigInt(number))
+        return resetObject(reset)
+      },
+    }),
     admin_dropTransaction: method({
       summary: 'Takes a waiting transaction out of the pool; false when it is not there',
       params: [required('transactionHash', hash)],
@@ -106,6 +125,17 @@ export function adminMethods(actions: AdminActions): RpcMethods {
       handler: (_context, [txHash]) => need(actions, 'dropTransaction', 'a mempool')(txHash),
     }),
   }
+}
+
+function resetObject({ from, was }: DerivationReset): JsonObject {
+  const place = ({ l1, safe }: DerivationPlace): JsonObject => ({ l1: ref(l1), safe: ref(safe) })
+  const ref = ({ hash: at, number }: BlockRef): JsonObject => ({ number: Number(number), hash: at })
+  const reread =
+    from.l1.number === was.l1.number
+      ? 'no L1 block is read again'
+      : `L1 blocks ${from.l1.number + 1n} to ${was.l1.number} are read again`
+  const message = `${reread}; the safe head went from ${was.safe.number} to ${from.safe.number}, and what is above is compared with L1 anew`
+  return { from: place(from), was: place(was), message }
 }
 
 function need<K extends keyof AdminActions>(

@@ -17,7 +17,9 @@ import type { LoadedModel } from '../../model/infer.ts'
 import type { ModelRecord } from '../../model/registry.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, count, hash, required, schemas } from '../params.ts'
+import { address, count, hash, required } from '../params.ts'
+import * as shapes from '../results/openledger.ts'
+import { nullable } from '../results/shape.ts'
 import { plain } from './plain.ts'
 
 export type AttributionServices = {
@@ -53,7 +55,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "Whose work is in a receipt's answer: its text in pieces with the rows they quote, and every contributor's score and wei",
       params: [required('receiptHash', hash)],
-      result: schemas.object,
+      result: shapes.attribution,
       cost: COST.run,
       aside: false,
       handler: async (_context, [receiptHash]) => {
@@ -97,7 +99,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "A span that a receipt claims with its proof: SPAN's arguments, as `data` for eth_call, against the corpus on chain",
       params: [required('receiptHash', hash), required('claim', count)],
-      result: schemas.object,
+      result: shapes.spanProof,
       cost: COST.run,
       aside: false,
       handler: async (_context, [receiptHash, index]) => {
@@ -116,7 +118,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "A contributor's share of a receipt with the path to its attribution root; null when it has none",
       params: [required('receiptHash', hash), required('account', address)],
-      result: schemas.object,
+      result: nullable(shapes.attributionProof),
       handler: async (_context, [receiptHash, account]) => {
         const settled = await find(receiptHash)
         const proof = proveShare(settled.contributors, account)
@@ -127,7 +129,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       summary:
         "A receipt's attribution and payouts again, from the state of the block that settled it",
       params: [required('receiptHash', hash)],
-      result: schemas.object,
+      result: shapes.receiptCheck,
       handler: async (_context, [receiptHash]) => {
         const settled = await find(receiptHash)
         const { receipt, contributors, shares, block } = settled
@@ -149,7 +151,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
     openledger_simulateSplit: method({
       summary: 'What a settled receipt would pay under another policy, wei; nothing changes',
       params: [required('receiptHash', hash), required('policyId', count)],
-      result: schemas.object,
+      result: shapes.simulatedSplit,
       handler: async (_context, [receiptHash, policyId]): Promise<JsonObject> => {
         const settled = await find(receiptHash)
         const shares = await registry.splitOf(policyId, settled.receipt.fee)

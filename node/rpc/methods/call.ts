@@ -11,6 +11,7 @@ import { quantity } from '../format.ts'
 import { callDeadline } from '../limits.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
 import { block, LATEST, optional, required, schemas } from '../params.ts'
+import { createdAccessList } from '../results/ethereum.ts'
 import { viewAt } from './state.ts'
 
 /** Rounds until an access list no longer changes the run; nearly always one is enough. */
@@ -74,7 +75,7 @@ export const callMethods: RpcMethods = {
       optional('block', block, LATEST),
       optional('stateOverrides', stateOverrides, undefined),
     ],
-    result: schemas.object,
+    result: createdAccessList,
     cost: COST.run,
     handler: async (context, [request, id, state]) => {
       const view = viewAt(context.chain, id)

@@ -17,9 +17,10 @@ import {
   required,
   schemas,
 } from '../params.ts'
+import * as shapes from '../results/ethereum.ts'
+import { listOf, nullable } from '../results/shape.ts'
 
-const NULLABLE_OBJECT = { type: ['object', 'null'] }
-const NULLABLE_QUANTITY = { type: ['string', 'null'] }
+const NULLABLE_QUANTITY = nullable(schemas.quantity)
 
 const hashId = (value: Hex): BlockId => ({ kind: 'hash', hash: value, requireCanonical: false })
 
@@ -41,19 +42,19 @@ export const chainMethods: RpcMethods = {
   eth_getBlockByNumber: method({
     summary: 'A block by number or tag; null when there is none',
     params: [required('block', blockNumber), optional('full', bool, false)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.block),
     handler: (context, [id, full]) => showBlock(context, id, full),
   }),
   eth_getBlockByHash: method({
     summary: 'A block by hash; null when there is none',
     params: [required('blockHash', hash), optional('full', bool, false)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.block),
     handler: (context, [blockHash, full]) => showBlock(context, hashId(blockHash), full),
   }),
   eth_getBlockReceipts: method({
     summary: 'All receipts of a block; null when there is none',
     params: [required('block', block)],
-    result: { type: ['array', 'null'] },
+    result: nullable(listOf(shapes.receipt)),
     handler: ({ chain }, [id]) => {
       const found = findBlock(chain, id)
       return found ? receiptObjects(found, receiptsOf(chain, found)) : null
@@ -86,26 +87,26 @@ export const chainMethods: RpcMethods = {
   eth_getUncleByBlockNumberAndIndex: method({
     summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('block', blockNumber), required('index', index)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.uncle),
     handler: ({ chain }, [id, at]) => showUncle(chain, findBlock(chain, id), at),
   }),
   eth_getUncleByBlockHashAndIndex: method({
     summary: 'An uncle as a block without transactions; null when there is none',
     params: [required('blockHash', hash), required('index', index)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.uncle),
     handler: ({ chain }, [blockHash, at]) =>
       showUncle(chain, findBlock(chain, hashId(blockHash)), at),
   }),
   eth_syncing: method({
     summary: 'false, or how far the node is',
     params: [],
-    result: { type: ['object', 'boolean'] },
+    result: shapes.syncing,
     handler: (context) => syncingObject(context),
   }),
   eth_capabilities: method({
     summary: 'What this node can be asked for: everything since genesis, it is an archive',
     params: [],
-    result: schemas.object,
+    result: shapes.capabilities,
     handler: ({ chain }) => {
       const { number, hash: headHash } = chain.headRef('unsafe')
       const whole = { disabled: false, oldestBlock: quantity(chain.genesis.header.number) }
@@ -118,13 +119,13 @@ export const chainMethods: RpcMethods = {
   eth_coinbase: method({
     summary: 'Who receives the tips of new blocks: on the rollup the sequencer fee vault',
     params: [],
-    result: schemas.data,
+    result: schemas.address,
     handler: ({ chain }) => chain.head('unsafe').coinbase,
   }),
   eth_accounts: method({
     summary: 'Always empty: the node keeps no keys',
     params: [],
-    result: { type: 'array' },
+    result: listOf(schemas.address),
     handler: () => [],
   }),
 }

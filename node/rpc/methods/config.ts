@@ -4,7 +4,7 @@ import { PRECOMPILE, STANDARD } from '../../../genesis/addresses.ts'
 import { fromHex, type Hex } from '../../base/bytes.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods } from '../method.ts'
-import { schemas } from '../params.ts'
+import { forks } from '../results/ethereum.ts'
 
 /** Prague's, by the last byte of their address. */
 const PRAGUE: readonly string[] = [
@@ -31,7 +31,7 @@ export const configMethods: RpcMethods = {
   eth_config: method({
     summary: 'The rules in force (EIP-7910); next and last are null: no fork is planned',
     params: [],
-    result: schemas.object,
+    result: forks,
     handler: ({ chain }) => ({
       current: {
         activationTime: 0,

@@ -10,10 +10,11 @@ import { proveRow, type RowProof } from '../../datanet/proof.ts'
 import { CONTRACTS, type Registry, type VersionRecord } from '../../model/registry.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bool, bytes, count, fields, hash, list, required, schemas } from '../params.ts'
+import { address, bool, bytes, count, fields, hash, list, required } from '../params.ts'
+import * as shapes from '../results/openledger.ts'
+import { listOf, nullable } from '../results/shape.ts'
 import { orNull, plain } from './plain.ts'
 
-const ARRAY = { type: 'array', items: schemas.object } as const
 const COMMITMENTS_MAX = 256
 
 const datanetId = required('datanetId', count)
@@ -36,13 +37,13 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
     openledger_listDatanets: method({
       summary: 'Datanets, newest first',
       params: [],
-      result: ARRAY,
+      result: listOf(shapes.datanet),
       handler: async () => (await registry.datanets()).map(plain),
     }),
     openledger_getDatanet: method({
       summary: 'One Datanet with its quorum of validators, or null',
       params: [datanetId],
-      result: schemas.object,
+      result: nullable(shapes.datanet),
       handler: async (_context, [id]) => {
         const found = await registry.datanet(BigInt(id))
         return found && plain({ ...found, quorum: await registry.quorum(BigInt(id)) })
@@ -51,7 +52,7 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
     openledger_getDatanetVersion: method({
       summary: 'One version of a Datanet with its licence terms in words, or null',
       params: [datanetId, version],
-      result: schemas.object,
+      result: nullable(shapes.datanetVersion),
       handler: async (_context, [id, number]) => {
         const found = await registry.version(BigInt(id), number)
         return found && versionView(found, await registry.licence(BigInt(id), number))
@@ -60,7 +61,7 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
     openledger_getContribution: method({
       summary: 'Who owns rows, since when, and how they were judged, or null',
       params: [datanetId, required('rowsRoot', hash)],
-      result: schemas.object,
+      result: nullable(shapes.contribution),
       handler: async (_context, [id, rowsRoot]) => {
         const found = await registry.contribution(BigInt(id), rowsRoot)
         return orNull(found && { ...found, cid: cidOf(found.contentHash) })
@@ -69,7 +70,7 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
     openledger_getRow: method({
       summary: 'One row of a version, counted from 0, with who gave it',
       params: [datanetId, version, row],
-      result: schemas.object,
+      result: shapes.row,
       cost: COST.scan,
       aside: false,
       handler: async (_context, [id, number, index]) => {
@@ -80,7 +81,7 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
     openledger_getRowProof: method({
       summary: "One row of a version with the Merkle proof to the version's rows root on chain",
       params: [datanetId, version, row],
-      result: schemas.object,
+      result: shapes.rowProof,
       cost: COST.scan,
       aside: false,
       handler: async (_context, place) => {

@@ -5,6 +5,7 @@ import { encodeReceipt } from '../../chain/receipt.ts'
 import { mustFindBlock, receiptsOf } from '../blocks.ts'
 import { method, type RpcMethods } from '../method.ts'
 import { block, hash, required, schemas } from '../params.ts'
+import { listOf } from '../results/shape.ts'
 
 export const debugMethods: RpcMethods = {
   debug_getRawHeader: method({
@@ -22,14 +23,14 @@ export const debugMethods: RpcMethods = {
   debug_getRawReceipts: method({
     summary: 'The consensus encodings of a block’s receipts (EIP-2718)',
     params: [required('block', block)],
-    result: { type: 'array' },
+    result: listOf(schemas.data),
     handler: ({ chain }, [id]) =>
       receiptsOf(chain, mustFindBlock(chain, id)).map((receipt) => toHex(encodeReceipt(receipt))),
   }),
   debug_getBadBlocks: method({
     summary: 'Always empty: a block that fails is refused and not kept',
     params: [],
-    result: schemas.array,
+    result: { type: 'array', maxItems: 0 },
     handler: () => [],
   }),
   debug_getRawTransaction: method({

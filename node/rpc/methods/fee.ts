@@ -5,6 +5,7 @@ import { feeHistory, nextBaseFeeOf, suggestGasPrice, suggestTip } from '../fees.
 import { quantity } from '../format.ts'
 import { method, type RpcMethods, type ValueType } from '../method.ts'
 import { bad, blockNumber, count, list, optional, required, schemas } from '../params.ts'
+import { feeHistory as feeHistoryResult } from '../results/ethereum.ts'
 
 const percentile: ValueType<number> = {
   schema: { type: 'number', minimum: 0, maximum: 100 },
@@ -51,7 +52,7 @@ export const feeMethods: RpcMethods = {
       required('newestBlock', blockNumber),
       optional('rewardPercentiles', list(percentile, PERCENTILES_READ_MAX), []),
     ],
-    result: schemas.object,
+    result: feeHistoryResult,
     handler: ({ chain, options }, [blockCount, newest, percentiles]) => {
       if (percentiles.length > options.feePercentilesMax) {
         const most = `at most ${options.feePercentilesMax}`

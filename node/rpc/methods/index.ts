@@ -3,6 +3,7 @@ import type { RpcContext } from '../context.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { openRpcDocument } from '../openrpc.ts'
 import { schemas } from '../params.ts'
+import { listOf, mapOf, openShape, text } from '../results/shape.ts'
 import { callMethods } from './call.ts'
 import { chainMethods } from './chain.ts'
 import { configMethods } from './config.ts'
@@ -50,7 +51,7 @@ export function methodTable(
   table['rpc.discover'] = method({
     summary: 'The OpenRPC document of this server',
     params: [],
-    result: schemas.object,
+    result: openShape({ openrpc: text, info: schemas.object, methods: listOf(schemas.object) }),
     handler: () => {
       document ??= openRpcDocument(table, clientVersion)
       return document
@@ -59,7 +60,7 @@ export function methodTable(
   table.rpc_modules = method({
     summary: 'Namespaces and their versions',
     params: [],
-    result: schemas.object,
+    result: mapOf(text),
     handler: () => modulesOf(table),
   })
   return table

@@ -7,7 +7,9 @@ import type { ModelFactory } from '../../factory/factory.ts'
 import { checkManifest, type TrainingManifest } from '../../factory/manifest.ts'
 import { jobSummary, jobView } from '../../factory/view.ts'
 import { COST, method, type RpcMethods, type ValueType } from '../method.ts'
-import { BadValue, bytes, count, hash, object, optional, required, schemas } from '../params.ts'
+import { BadValue, bytes, count, hash, object, optional, required } from '../params.ts'
+import * as shapes from '../results/openledger.ts'
+import { listOf, nullable } from '../results/shape.ts'
 import { plain } from './plain.ts'
 
 const JOBS_LISTED_MAX = 100
@@ -36,7 +38,7 @@ export function jobMethods(running: ModelFactory | null): RpcMethods {
       summary: `${summary}; the owner signs JobControl`,
       // Anybody may call: without a signature it would be the node that speaks, for jobs of its own.
       params: [required('id', hash), required('signature', bytes)],
-      result: schemas.object,
+      result: shapes.job,
       handler: async (_context, [id, signature]) =>
         plain(jobView(await factory().control(id, action, toHex(signature)))),
     })
@@ -45,7 +47,7 @@ export function jobMethods(running: ModelFactory | null): RpcMethods {
       summary:
         'Manifest, arguments of JobRegistry.submit and estimate for {name, datanets, parents, lora, ...}',
       params: [required('request', object)],
-      result: schemas.object,
+      result: shapes.jobDraft,
       cost: COST.replay,
       aside: false,
       handler: async (_context, [request]) =>
@@ -54,7 +56,7 @@ export function jobMethods(running: ModelFactory | null): RpcMethods {
     openledger_estimateJob: method({
       summary: 'Time and fee of a training, from this machine’s measured pace',
       params: [required('manifest', manifest)],
-      result: schemas.object,
+      result: shapes.jobEstimate,
       cost: COST.replay,
       aside: false,
       handler: async (_context, [given]) => plain(await factory().estimate(given)),
@@ -68,7 +70,7 @@ export function jobMethods(running: ModelFactory | null): RpcMethods {
     openledger_getJob: method({
       summary: 'State, progress, losses, checkpoints and result of a job, or null',
       params: [required('id', hash)],
-      result: schemas.object,
+      result: nullable(shapes.job),
       handler: async (_context, [id]) => {
         const job = await factory().jobs.get(id)
         return job && plain(jobView(job))
@@ -77,7 +79,7 @@ export function jobMethods(running: ModelFactory | null): RpcMethods {
     openledger_listJobs: method({
       summary: 'Jobs, newest first, without losses and checkpoints',
       params: [optional('limit', count, 20)],
-      result: { type: 'array' },
+      result: listOf(shapes.jobSummary),
       handler: async (_context, [limit]) =>
         (await factory().jobs.list())
           .slice(0, Math.min(limit, JOBS_LISTED_MAX))

@@ -3,12 +3,13 @@ import { keccakHex } from '../../base/bytes.ts'
 import { quantity } from '../format.ts'
 import { method, type RpcMethods } from '../method.ts'
 import { bytes, required, schemas } from '../params.ts'
+import { decimal, text } from '../results/shape.ts'
 
 export const netMethods: RpcMethods = {
   net_version: method({
     summary: 'The network id, a decimal string: the chain id',
     params: [],
-    result: { type: 'string' },
+    result: decimal,
     handler: ({ chain }) => String(chain.rules.chainId),
   }),
   net_listening: method({
@@ -26,13 +27,13 @@ export const netMethods: RpcMethods = {
   web3_clientVersion: method({
     summary: 'Name and version of the node',
     params: [],
-    result: { type: 'string' },
+    result: text,
     handler: ({ clientVersion }) => clientVersion,
   }),
   web3_sha3: method({
     summary: 'keccak256 of some bytes',
     params: [required('data', bytes)],
-    result: schemas.data,
+    result: schemas.hash,
     handler: (_context, [data]) => keccakHex(data),
   }),
 }

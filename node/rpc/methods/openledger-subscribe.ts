@@ -3,23 +3,22 @@
  * slow readers are those of eth_subscribe (`session.ts`, `websocket.ts`). What a reorg takes back comes again with
  * `removed: true`.
  */
-import { OPENLEDGER } from '../../../genesis/addresses.ts'
-import { type SettledReceipt, settledReceipts } from '../../attribution/settled.ts'
+import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import type { SettledReceipt } from '../../attribution/settled.ts'
 import type { Hex } from '../../base/bytes.ts'
-import type { Chain } from '../../chain/chain.ts'
-import type { Block } from '../../chain/types.ts'
 import type { JobRecord } from '../../factory/job.ts'
 import { invalidParams } from '../errors.ts'
 import { type Json, type JsonObject, type RpcMethods, sessionMethod } from '../method.ts'
-import { address, oneOf, optional, required, schemas } from '../params.ts'
-import { followBlocks, unsubscribe } from './subscribe.ts'
+import { address, oneOf, optional, required } from '../params.ts'
+import { filterId } from './logs.ts'
+import { unsubscribe } from './subscribe.ts'
 
 const KINDS = ['receipts', 'rewards', 'jobs'] as const
 type Kind = (typeof KINDS)[number]
 type Push = (result: Json) => void
 
 export type SubscriptionSources = {
-  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
+  readonly ledger: Pick<ReceiptLedger, 'follow'>
   /** Null where no jobs run. */
   readonly onJob: ((listener: (job: JobRecord) => void) => () => void) | null
   readonly receiptView: (settled: SettledReceipt) => JsonObject
@@ -32,7 +31,7 @@ export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMet
       summary:
         'Pushes settled receipts, the rewards they pay to one account, or training jobs to this connection',
       params: [required('kind', oneOf(KINDS)), optional('account', address, undefined)],
-      result: schemas.data,
+      result: filterId.schema,
       handler: (_context, [kind, account], session) => {
         if (kind === 'rewards' && !account) {
           throw invalidParams('missing argument 1 (account): rewards are those of one account')
@@ -45,14 +44,14 @@ export function openledgerSubscribeMethods(sources: SubscriptionSources): RpcMet
 }
 
 function starterOf(kind: Kind, account: Hex | undefined, sources: SubscriptionSources) {
-  const { onJob, jobView, receiptView } = sources
+  const { ledger, onJob, jobView, receiptView } = sources
   switch (kind) {
     case 'receipts':
       return (push: Push) =>
-        onSettled(sources, (settled, removed) => push({ ...receiptView(settled), removed }))
+        ledger.follow((settled, removed) => push({ ...receiptView(settled), removed }))
     case 'rewards':
       return (push: Push) =>
-        onSettled(sources, (settled, removed) => {
+        ledger.follow((settled, removed) => {
           for (const { amount, index } of settled.contributors.filter((c) => c.account === account))
             push({
               account: account as Hex,
@@ -67,19 +66,4 @@ function starterOf(kind: Kind, account: Hex | undefined, sources: SubscriptionSo
       if (!onJob) throw invalidParams('this node runs no jobs: ask a provider')
       return (push: Push) => onJob((job) => push(jobView(job)))
   }
-}
-
-/** Every receipt that a new block settles; those of blocks that were left as removed. */
-function onSettled(
-  { chain }: SubscriptionSources,
-  tell: (settled: SettledReceipt, removed: boolean) => void,
-): () => void {
-  return followBlocks<Block>(chain, (block, receipts, removed) => {
-    const touches = receipts.some(({ logs }) =>
-      logs.some((log) => log.address === OPENLEDGER.receiptRegistry),
-    )
-    if (!touches) return
-    for (const settled of settledReceipts(block, receipts, chain.config.l2ChainId))
-      tell(settled, removed)
-  })
 }

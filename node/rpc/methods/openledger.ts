@@ -8,14 +8,15 @@ import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
-import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
 import { jobView } from '../../factory/view.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, bytes, count, hash, optional, required, schemas } from '../params.ts'
+import { address, bytes, count, hash, optional, required } from '../params.ts'
+import * as shapes from '../results/openledger.ts'
+import { listOf, nullable } from '../results/shape.ts'
 import { attributionMethods } from './attribution.ts'
 import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
@@ -24,7 +25,6 @@ import { orNull, plain } from './plain.ts'
 
 export type OpenledgerServices = {
   readonly role: string
-  readonly chain: Pick<Chain, 'on' | 'receipts' | 'config'>
   readonly models: ModelServices
   /** null where no jobs run. */
   readonly factory: ModelFactory | null
@@ -36,7 +36,6 @@ export type OpenledgerServices = {
 
 /** The embedded base model is ours. */
 const BASE_LICENCE = 'Apache-2.0'
-const ARRAY = { type: 'array' } as const
 const CONTENT_BYTES_MAX: number = 4 * 2 ** 20
 const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
@@ -50,7 +49,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
     ...jobMethods(factory),
     ...receiptMethods(services),
     ...openledgerSubscribeMethods({
-      chain: services.chain,
+      ledger: services.ledger,
       onJob: factory && ((listener) => factory.on(listener)),
       receiptView,
       jobView: (job) => plain(jobView(job)),
@@ -70,7 +69,7 @@ function dataMethods({
     openledger_nodeInfo: method({
       summary: "The node's role, engine, base model and peers",
       params: [],
-      result: schemas.object,
+      result: shapes.nodeInfo,
       handler: () => {
         const { base } = models.library
         return {
@@ -139,13 +138,13 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
     openledger_listModels: method({
       summary: 'Registered models, oldest first',
       params: [],
-      result: ARRAY,
+      result: listOf(shapes.model),
       handler: async () => (await models.registry.models()).map(plain),
     }),
     openledger_getModel: method({
       summary: 'One model, or null',
       params: [required('modelId', hash)],
-      result: schemas.object,
+      result: nullable(shapes.model),
       handler: async (_context, [id]) => orNull(await models.registry.model(id)),
     }),
     openledger_quote: method({
@@ -155,7 +154,7 @@ function modelMethods({ models }: OpenledgerServices): RpcMethods {
         required('tokensIn', count),
         required('tokensOut', count),
       ],
-      result: schemas.object,
+      result: shapes.quote,
       handler: async (_context, [id, tokensIn, tokensOut]) => {
         const model = await models.registry.model(id)
         if (!model) throw userError('model-unknown', `no model ${id} is registered`)
@@ -181,7 +180,7 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
     openledger_getReceipt: method({
       summary: 'A settled receipt with its payouts and verdict, or null',
       params: [required('receiptHash', hash)],
-      result: schemas.object,
+      result: nullable(shapes.receipt),
       handler: async (_context, [receiptHash]) => {
         await ledger.settled()
         const settled = await ledger.get(receiptHash)
@@ -191,7 +190,7 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
     openledger_listReceipts: method({
       summary: 'Settled receipts, newest first',
       params: [optional('limit', count, 20)],
-      result: ARRAY,
+      result: listOf(shapes.receipt),
       handler: async (_context, [limit]) => {
         await ledger.settled()
         return Promise.all((await ledger.newest(Math.min(limit, RECEIPTS_LISTED_MAX))).map(view))
@@ -200,13 +199,13 @@ function receiptMethods({ models, ledger }: OpenledgerServices): RpcMethods {
     openledger_getVerdict: method({
       summary: "A validator's verdict on a receipt, or null",
       params: [required('receiptHash', hash)],
-      result: schemas.object,
+      result: nullable(shapes.verdict),
       handler: async (_context, [receiptHash]) => orNull(await ledger.verdict(receiptHash)),
     }),
     openledger_pendingRewards: method({
       summary: 'wei accrued to an account and not claimed, and what of it can be claimed now',
       params: [required('account', address)],
-      result: schemas.object,
+      result: shapes.rewards,
       handler: async (_context, [account]) => plain(await models.registry.rewards(account)),
     }),
   }

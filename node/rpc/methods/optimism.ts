@@ -11,13 +11,15 @@ import { mustFindBlock } from '../blocks.ts'
 import type { L1BlockRef, RpcChain, RpcContext } from '../context.ts'
 import { RPC, RpcError } from '../errors.ts'
 import { type JsonObject, method, type RpcMethods } from '../method.ts'
-import { blockNumber, required, schemas } from '../params.ts'
+import { blockNumber, required } from '../params.ts'
+import * as shapes from '../results/rollup.ts'
+import { text } from '../results/shape.ts'
 
 export const optimismMethods: RpcMethods = {
   optimism_outputAtBlock: method({
     summary: 'The output root (version 0) after a block, with its parts',
     params: [required('block', blockNumber)],
-    result: schemas.object,
+    result: shapes.output,
     handler: (context, [id]) => {
       const { chain } = context
       const block = mustFindBlock(chain, id)
@@ -35,19 +37,19 @@ export const optimismMethods: RpcMethods = {
   optimism_syncStatus: method({
     summary: 'The heads of both chains; zeros where the node does not know yet',
     params: [],
-    result: schemas.object,
+    result: shapes.syncStatus,
     handler: (context) => syncStatus(context),
   }),
   optimism_rollupConfig: method({
     summary: 'The chain configuration, named as in rollup.json of the OP Stack',
     params: [],
-    result: schemas.object,
+    result: shapes.rollupConfig,
     handler: ({ chain }) => rollupConfig(rollupOf(chain), chain.genesis),
   }),
   optimism_safeHeadAtL1Block: method({
     summary: 'The newest block that was safe when derivation had read L1 up to a block',
     params: [required('l1Block', blockNumber)],
-    result: schemas.object,
+    result: shapes.safeHeadAtL1,
     handler: async (context, [id]) => {
       rollupOf(context.chain)
       const { current } = context.l1Status()
@@ -66,7 +68,7 @@ export const optimismMethods: RpcMethods = {
   optimism_version: method({
     summary: 'Name and version of the node',
     params: [],
-    result: { type: 'string' },
+    result: text,
     handler: ({ clientVersion }) => clientVersion,
   }),
 }

@@ -9,7 +9,8 @@ import { nextBaseFeeOf, suggestTip } from '../fees.ts'
 import { quantity } from '../format.ts'
 import { callDeadline } from '../limits.ts'
 import { COST, type JsonObject, method, type RpcMethods, type ValueType } from '../method.ts'
-import { address, bytes, LATEST, object, required, schemas } from '../params.ts'
+import { address, bytes, LATEST, object, required } from '../params.ts'
+import { filled } from '../results/ethereum.ts'
 import { checked, failureOf } from './call.ts'
 import { viewAt } from './state.ts'
 
@@ -29,7 +30,7 @@ export const signMethods: RpcMethods = {
   eth_fillTransaction: method({
     summary: 'Nonce, gas limit, fees and chain id a transaction still needs, and its bytes to sign',
     params: [required('transaction', call)],
-    result: schemas.object,
+    result: filled,
     cost: COST.run,
     // The nonce counts what waits in the pool.
     aside: false,

@@ -13,8 +13,10 @@ import { RPC, RpcError } from '../errors.ts'
 import { blockObject, logObject, quantity } from '../format.ts'
 import { callDeadline } from '../limits.ts'
 import { COST, type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { block, bool, LATEST, list, optional, required, schemas } from '../params.ts'
+import { block, bool, LATEST, list, optional, required } from '../params.ts'
 import { record } from '../record.ts'
+import { simulatedBlock } from '../results/ethereum.ts'
+import { listOf } from '../results/shape.ts'
 import { checked, revertError } from './call.ts'
 import { viewAt } from './state.ts'
 
@@ -47,7 +49,7 @@ export const simulateMethods: RpcMethods = {
     summary:
       'Runs blocks of calls on top of a block, each on the state of the one before, and drops them',
     params: [required('simulation', payload), optional('block', block, LATEST)],
-    result: schemas.array,
+    result: listOf(simulatedBlock),
     cost: COST.replay,
     handler: async (context, [given, id]) => {
       const { simulateBlocksMax, simulateCallsMax, callGasMax } = context.options

@@ -19,6 +19,7 @@ import {
   schemas,
   slot,
 } from '../params.ts'
+import { accountProof, storageValues } from '../results/ethereum.ts'
 
 /** `code` of the error when there is no such block. */
 export function viewAt(chain: RpcChain, id: BlockId, code: number = RPC.notFound): StateView {
@@ -70,13 +71,13 @@ export const stateMethods: RpcMethods = {
       required('slot', slot),
       optional('block', block, LATEST),
     ],
-    result: schemas.data,
+    result: schemas.hash,
     handler: ({ chain }, [account, key, id]) => viewAt(chain, id).storage(account, key),
   }),
   eth_getStorageValues: method({
     summary: 'Storage slots of several accounts at one block, 32 bytes each',
     params: [required('slots', slotsOf), optional('block', block, LATEST)],
-    result: schemas.object,
+    result: storageValues,
     handler: ({ chain, options }, [accounts, id]) => {
       const count = accounts.reduce((sum, [, keys]) => sum + keys.length, 0)
       if (count === 0) throw invalidParams('no slot is asked for')
@@ -102,7 +103,7 @@ export const stateMethods: RpcMethods = {
       required('slots', list(proofKey, PROOF_KEYS_READ_MAX)),
       optional('block', block, LATEST),
     ],
-    result: schemas.object,
+    result: accountProof,
     handler: ({ chain, options }, [account, keys, id]) => {
       if (keys.length > options.proofSlotsMax) {
         throw invalidParams(`${keys.length} slots to prove, at most ${options.proofSlotsMax}`)

@@ -32,7 +32,7 @@ export function subscribeMethods(options: RpcOptions): RpcMethods {
     eth_subscribe: sessionMethod({
       summary: 'Pushes newHeads, logs, newPendingTransactions or syncing to this connection',
       params: [required('kind', oneOf(KINDS)), optional('detail', detail, undefined)],
-      result: schemas.data,
+      result: filterId.schema,
       handler: (context, [kind, given], session) => {
         const { query } = logFilter.read(kind === 'logs' ? (given ?? {}) : {}, 1)
         if (

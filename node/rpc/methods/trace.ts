@@ -2,16 +2,24 @@
 import { decodeEthereumBlock } from '../../chain/block.ts'
 import type { BlockOverrides, StateOverrides } from '../../chain/overrides.ts'
 import { RlpError } from '../../chain/rlp.ts'
+import type { WorldState } from '../../chain/state.ts'
 import type { EthereumBlock } from '../../chain/types.ts'
 import { createTracer } from '../../trace/index.ts'
-import { type TxTrace, traceBlock, traceCall } from '../../trace/replay.ts'
+import { stateBefore, type TxTrace, traceBlock, traceCall } from '../../trace/replay.ts'
 import { type Budget, type Tracer, TracerConfigError } from '../../trace/tracer.ts'
 import { mustFindBlock } from '../blocks.ts'
 import { call, callBlockOverrides, stateOverrides } from '../call-object.ts'
 import type { RpcContext } from '../context.ts'
 import { invalidParams, RPC, RpcError } from '../errors.ts'
 import { deadline } from '../limits.ts'
-import { COST, type Json, method, type RpcMethods, type ValueType } from '../method.ts'
+import {
+  COST,
+  type Json,
+  type JsonObject,
+  method,
+  type RpcMethods,
+  type ValueType,
+} from '../method.ts'
 import {
   bad,
   block,
@@ -22,8 +30,8 @@ import {
   LATEST,
   optional,
   required,
-  schemas,
 } from '../params.ts'
+import { blockTrace, trace } from '../results/trace.ts'
 import { checked, failureOf } from './call.ts'
 
 type TraceConfig = {
@@ -83,7 +91,15 @@ const traceConfig: ValueType<TraceConfig> = {
 }
 
 const traceCallConfig: ValueType<TraceCallConfig> = {
-  schema: traceConfig.schema,
+  schema: {
+    ...traceConfig.schema,
+    properties: {
+      ...(traceConfig.schema.properties as JsonObject),
+      stateOverrides: stateOverrides.schema,
+      blockOverrides: callBlockOverrides.schema,
+      txIndex: index.schema,
+    },
+  },
   parse: (value) => {
     const base = traceConfig.parse(value)
     const own = <T>(name: string, type: ValueType<T>): T | undefined => {
@@ -114,7 +130,7 @@ export const traceMethods: RpcMethods = {
   debug_traceTransaction: method({
     summary: 'Runs a mined transaction again under a tracer',
     params: [required('transactionHash', hash), config],
-    result: schemas.object,
+    result: trace,
     cost: COST.replay,
     handler: async (context, [txHash, given]) => {
       const place = context.chain.transaction(txHash)
@@ -126,7 +142,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlockByNumber: method({
     summary: 'Runs a block again, each transaction under a tracer of its own',
     params: [required('block', blockNumber), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [id, given]) => {
       const found = mustFindBlock(context.chain, id, RPC.server)
@@ -136,7 +152,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlockByHash: method({
     summary: 'Runs a block again, each transaction under a tracer of its own',
     params: [required('blockHash', hash), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [blockHash, given]) => {
       const found = context.chain.blockByHash(blockHash)
@@ -147,7 +163,7 @@ export const traceMethods: RpcMethods = {
   debug_traceBlock: method({
     summary: 'Runs a block given as RLP on its parent, each transaction under a tracer of its own',
     params: [required('blockRlp', bytes), config],
-    result: schemas.array,
+    result: blockTrace,
     cost: COST.replay,
     handler: async (context, [rlp, given]) => {
       const decoded = decodedBlock(rlp)
@@ -162,13 +178,14 @@ export const traceMethods: RpcMethods = {
     },
   }),
   debug_traceCall: method({
-    summary: 'Runs a message call on the state after a block under a tracer',
+    summary:
+      'Runs a message call on the state after a block, or before its transaction txIndex, under a tracer',
     params: [
       required('transaction', call),
       optional('block', block, LATEST),
       optional('config', traceCallConfig, NO_CALL_CONFIG),
     ],
-    result: schemas.object,
+    result: trace,
     cost: COST.replay,
     handler: async (context, [request, id, given]) => {
       if (id.kind === 'tag' && id.tag === 'pending') {
@@ -177,16 +194,17 @@ export const traceMethods: RpcMethods = {
           'tracing on top of pending is not supported: use latest with overrides',
         )
       }
-      if (given.txIndex !== undefined) {
-        throw invalidParams('txIndex is not supported: name the block before, with overrides')
-      }
       const found = mustFindBlock(context.chain, id, RPC.server)
+      const tick = timeLimit(context, given)
+      const { txIndex } = given
+      const start = txIndex === undefined ? null : await within(context, { found, txIndex, tick })
       const { call: done, result } = await reported(() =>
         traceCall(context.chain.stateAt(found.header), checked(context, request), {
           tracer: tracerOf(context, given)(),
-          tick: timeLimit(context, given),
+          tick,
           ...(given.state ? { state: given.state } : {}),
           ...(given.block ? { block: given.block } : {}),
+          ...(start ? { start } : {}),
         }),
       )
       if (done.error?.kind === 'refused') throw failureOf(done)
@@ -213,6 +231,24 @@ async function tracesOf(
     tick,
   }
   return reported(() => traceBlock(target, tracerOf(context, given), only))
+}
+
+/** The state in front of a block's transaction, as geth has it. */
+async function within(
+  { chain }: RpcContext,
+  args: { found: EthereumBlock; txIndex: number; tick: () => void },
+): Promise<WorldState> {
+  const { found, txIndex, tick } = args
+  if (found.header.number === chain.genesis.header.number) {
+    throw new RpcError(RPC.server, 'no transaction in genesis: leave out txIndex')
+  }
+  const state = await stateBefore({ block: found, replay: chain.replay.bind(chain), tick }, txIndex)
+  if (state) return state
+  const { length } = found.transactions
+  throw new RpcError(
+    RPC.server,
+    `transaction index ${txIndex} out of range for block ${found.hash}: it has ${length}, counted from 0`,
+  )
 }
 
 /** Makes tracers that share the request's budget. */

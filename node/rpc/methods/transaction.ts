@@ -21,14 +21,14 @@ import {
   schemas,
   uint64,
 } from '../params.ts'
-
-const NULLABLE_OBJECT = { type: ['object', 'null'] }
+import * as shapes from '../results/ethereum.ts'
+import { nullable } from '../results/shape.ts'
 
 export const transactionMethods: RpcMethods = {
   eth_getTransactionByHash: method({
     summary: 'A transaction, in a block or waiting; null when unknown',
     params: [required('transactionHash', hash)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.transaction),
     handler: (context, [txHash]) => {
       const place = context.chain.transaction(txHash)
       if (place) return showTransaction(context, place.block, place.index)
@@ -39,13 +39,13 @@ export const transactionMethods: RpcMethods = {
   eth_getTransactionByBlockNumberAndIndex: method({
     summary: 'A transaction by its place',
     params: [required('block', blockNumber), required('index', index)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.transaction),
     handler: (context, [id, at]) => showTransaction(context, findBlock(context.chain, id), at),
   }),
   eth_getTransactionByBlockHashAndIndex: method({
     summary: 'A transaction by its place',
     params: [required('blockHash', hash), required('index', index)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.transaction),
     handler: (context, [blockHash, at]) =>
       showTransaction(context, context.chain.blockByHash(blockHash), at),
   }),
@@ -53,7 +53,7 @@ export const transactionMethods: RpcMethods = {
     summary:
       'The transaction of a sender with a nonce, in a block or waiting; null when there is none',
     params: [required('sender', address), required('nonce', uint64)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.transaction),
     cost: COST.scan,
     // It looks into the pool too.
     aside: false,
@@ -62,20 +62,20 @@ export const transactionMethods: RpcMethods = {
   eth_getTransactionReceipt: method({
     summary: 'The receipt of a transaction; null while it is in no block',
     params: [required('transactionHash', hash)],
-    result: NULLABLE_OBJECT,
+    result: nullable(shapes.receipt),
     handler: (context, [txHash]) => receiptByHash(context, txHash),
   }),
   eth_sendRawTransaction: method({
     summary: 'Takes a signed transaction into the pool',
     params: [required('transaction', bytes)],
-    result: schemas.data,
+    result: schemas.hash,
     prepare: (context, [raw]) => void prepareTx(rulesOf(context), raw),
     handler: (context, [raw]) => submit(context, raw),
   }),
   eth_sendRawTransactionSync: method({
     summary: 'Sends a signed transaction and waits for its receipt (EIP-7966)',
     params: [required('transaction', bytes), optional('timeoutMs', count, null)],
-    result: schemas.object,
+    result: shapes.receipt,
     handler: async (context, [raw, timeoutMs]) => {
       const { syncWaitMs, syncWaitMsMax } = context.options
       const wait = Math.min(timeoutMs ?? syncWaitMs, syncWaitMsMax)

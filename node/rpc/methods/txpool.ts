@@ -4,13 +4,14 @@ import type { SignedTx } from '../../chain/tx.ts'
 import type { RpcContext } from '../context.ts'
 import { checksumAddress, pendingObject, quantity } from '../format.ts'
 import { type Json, type JsonObject, method, type RpcMethods } from '../method.ts'
-import { address, required, schemas } from '../params.ts'
+import { address, required } from '../params.ts'
+import * as shapes from '../results/ethereum.ts'
 
 export const txpoolMethods: RpcMethods = {
   txpool_status: method({
     summary: 'How many transactions can run now, and how many wait for an earlier nonce',
     params: [],
-    result: schemas.object,
+    result: shapes.poolStatus,
     handler: ({ pool }) => {
       const { pending, queued } = pool?.status() ?? { pending: 0, queued: 0 }
       return { pending: quantity(pending), queued: quantity(queued) }
@@ -19,19 +20,19 @@ export const txpoolMethods: RpcMethods = {
   txpool_content: method({
     summary: 'Every waiting transaction, by sender and nonce',
     params: [],
-    result: schemas.object,
+    result: shapes.poolContent,
     handler: (context) => contentOf(context, pendingObject),
   }),
   txpool_inspect: method({
     summary: 'Every waiting transaction as a line of text',
     params: [],
-    result: schemas.object,
+    result: shapes.poolLines,
     handler: (context) => contentOf(context, lineOf),
   }),
   txpool_contentFrom: method({
     summary: 'The waiting transactions of one sender, by nonce',
     params: [required('address', address)],
-    result: schemas.object,
+    result: shapes.poolContentFrom,
     handler: ({ pool }, [sender]) => {
       const content = pool?.content()
       return {

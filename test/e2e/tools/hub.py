@@ -2,7 +2,6 @@
 import json
 import os
 import sys
-import urllib.request
 
 setup = json.load(sys.stdin)
 os.environ["HF_ENDPOINT"] = setup["url"]
@@ -15,15 +14,12 @@ from transformers import AutoTokenizer
 rows = datasets.load_dataset("openledger/datanet-1", split="train")
 assert len(rows) > 0 and isinstance(rows[0]["text"], str), rows
 
-prompt = "The people of the United States"
-model = AutoPeftModelForCausalLM.from_pretrained("openledger/sotu")
+model = AutoPeftModelForCausalLM.from_pretrained("openledger/" + setup["question"]["model"])
 tokenizer = AutoTokenizer.from_pretrained("openledger/base")
-tokens = tokenizer(prompt, return_tensors="pt")["input_ids"]
+tokens = tokenizer(setup["question"]["prompt"], return_tensors="pt")["input_ids"]
 answer = model.generate(input_ids=tokens, max_new_tokens=8, do_sample=False)
 theirs = tokenizer.decode(answer[0][tokens.shape[1]:])
 
-body = json.dumps({"model": "sotu", "prompt": prompt, "max_tokens": 8, "temperature": 0}).encode()
-request = urllib.request.Request(setup["url"] + "/v1/completions", body, {"content-type": "application/json"})
-ours = json.load(urllib.request.urlopen(request))["choices"][0]["text"]
+ours = setup["answer"]
 assert theirs == ours, f"peft says {theirs!r}, the node {ours!r}"
 print(f"datasets read {len(rows)} rows; peft answers as the node does: {ours!r}")

@@ -15,7 +15,9 @@ import { text } from 'node:stream/consumers'
 import { type Abi, createPublicClient, encodeDeployData, http, parseAbi } from 'viem'
 import { OpenToken } from '../../../genesis/contracts.generated.ts'
 import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
-import { startLive } from '../stack.ts'
+import { ask } from '../../../scripts/devnet/ask.ts'
+import { createRpc } from '../../../scripts/devnet/economy.ts'
+import { MODEL, startLive } from '../stack.ts'
 
 const WEB3_PY = 'web3==8.0.0'
 const OPENAI_PY = 'openai==3.57.0'
@@ -127,8 +129,14 @@ try {
   const { abi, bytecode } = OpenToken
   const deployment = encodeDeployData({ abi: abi as Abi, bytecode, args: [address] })
   const { url } = live.nodes.sequencer
+  const rpc = createRpc(url)
+  const question = { model: MODEL, prompt: 'The people of the United States', maxTokens: 8 }
+  const provider = devnetAccount('provider').address
+  const answer = await ask(question, { url, payer: live.wallet('alice'), provider, rpc })
   const setup = JSON.stringify({
     url,
+    question,
+    answer: answer.text,
     chainId: live.chainId,
     privateKey,
     abi,

@@ -71,6 +71,39 @@ t.test('a fatal failure ends it and is kept', async (t) => {
   t.match(lines, [['test has stopped', { error: 'a fatal failure' }]])
 })
 
+t.test('a loop that ended for good goes on when it is revived, and not after a stop', async (t) => {
+  const { log } = recorder()
+  let [turns, ended, wentOn] = [0, (): void => {}, (): void => {}]
+  const [end, goingOn] = [
+    new Promise<void>((resolve) => {
+      ended = resolve
+    }),
+    new Promise<void>((resolve) => {
+      wentOn = resolve
+    }),
+  ]
+  const loop = new Loop(quick, {
+    name: 'test',
+    log: { ...log, error: () => ended() },
+    turn: async () => {
+      if (++turns === 1) throw new NodeError('test', 'fatal', 'broken')
+      wentOn()
+      return false
+    },
+  })
+  loop.start()
+  await end
+  t.equal(loop.fatal?.message, 'broken')
+  loop.revive()
+  t.equal(loop.fatal, null)
+  await goingOn
+  await loop.stop()
+  const before = turns
+  loop.revive()
+  loop.start()
+  t.equal(turns, before)
+})
+
 t.test('stop does not wait for a pause', async (t) => {
   const slow = { pollMs: long, retryMs: long, retryMsMax: long }
   for (const turn of [() => false, fail('retry')]) {

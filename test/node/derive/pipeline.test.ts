@@ -106,6 +106,37 @@ t.test('after a restart it goes on where it was', async (t) => {
   t.equal(after.chain.headRef('safe').hash, second[1]?.hash)
 })
 
+t.test(
+  'on the operator’s word it derives again from an L1 or L2 block, to the same blocks',
+  async (t) => {
+    const rollup = await Rollup.start(t, anvil)
+    const blocks = await rollup.buildMany(4)
+    await rollup.post({ kind: 'calldata', data: payloadOf(blocks.slice(0, 2)) })
+    await rollup.post({ kind: 'calldata', data: payloadOf(blocks.slice(2)) })
+    const node = await rollup.follower()
+    await node.sync()
+    const { pipeline, chain } = node
+    const head = { hash: blocks[3]?.hash, number: 4n }
+    const { currentL1 } = pipeline.status
+    const byL2 = await pipeline.restartFrom({ l2: 3n })
+    t.match(byL2, { from: { safe: { number: 2n } }, was: { l1: currentL1, safe: head } })
+    t.equal(chain.headRef('unsafe').number, 4n, 'what stands above is compared, not thrown away')
+    await node.sync()
+    t.match(chain.headRef('safe'), head)
+    t.equal(node.safe.at(-1)?.outcome, 'known')
+
+    const { from } = await pipeline.restartFrom({ l1: byL2.from.l1.number - 1n })
+    t.ok(from.l1.number < byL2.from.l1.number)
+    await node.sync()
+    t.match(chain.headRef('safe'), head)
+    await pipeline.restartFrom({ l2: 0n })
+    await node.sync()
+    t.match([chain.headRef('safe'), pipeline.status.currentL1], [head, currentL1])
+    await t.rejects(pipeline.restartFrom({ l2: 9n }), { code: 'not-derived' })
+    await t.rejects(pipeline.restartFrom({ l1: currentL1.number + 1n }), { code: 'not-derived' })
+  },
+)
+
 t.test('an L1 reorg takes the safe head back and forward again', async (t) => {
   const rollup = await Rollup.start(t, anvil)
   const blocks = await rollup.buildMany(4)

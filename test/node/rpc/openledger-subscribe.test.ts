@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import type { JobRecord } from '../../../node/factory/job.ts'
 import { receiptView } from '../../../node/rpc/methods/openledger.ts'
@@ -32,9 +33,10 @@ async function open(t: Test, isProvider = true) {
   await registerModel(world)
   await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
   const jobs = new Set<(job: JobRecord) => void>()
-  const { chain } = world
+  const { chain, store } = world
+  const ledger = await ReceiptLedger.open(chain, store, silentLog)
   const methods = openledgerSubscribeMethods({
-    chain,
+    ledger,
     onJob: isProvider
       ? (listener) => {
           jobs.add(listener)

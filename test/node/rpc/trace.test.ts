@@ -3,6 +3,7 @@ import t from 'tap'
 import { OP } from '../../../genesis/addresses.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { toHex } from '../../../node/base/bytes.ts'
+import { userError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { encodeBlock } from '../../../node/chain/block.ts'
 import { txHash } from '../../../node/chain/tx.ts'
@@ -93,6 +94,36 @@ t.test('a call is traced with overrides, and one that cannot run is refused', as
     message: /insufficient funds/,
   })
   await t.rejects(ask('debug_traceCall', {}, 'pending'), { message: /pending is not supported/ })
+})
+
+t.test('a call is traced on the state within a block, overrides on top of it', async (t) => {
+  const { node, ask } = await open(t)
+  node.pool.add(signedTx(alice, { value: 7n }))
+  node.pool.add(signedTx(alice, { value: 5n, nonce: 1n }))
+  const { block } = await node.seal()
+  const before = node.chain.stateAt(block.header.parentHash).account(bob.address)?.balance ?? 0n
+  // PUSH20 bob BALANCE PUSH0 MSTORE NUMBER PUSH1 32 MSTORE PUSH1 64 PUSH0 RETURN
+  const at: Hex = `0x${'a1'.repeat(20)}`
+  const code = `0x73${bob.address.slice(2)}315f524360205260405ff3`
+  const seen = async (config: object, id = 'latest') => {
+    const given = { stateOverrides: { [at]: { code } }, ...config, tracer: 'callTracer' }
+    const { output } = (await ask('debug_traceCall', { to: at }, id, given)) as { output: Hex }
+    return [BigInt(output.slice(0, 66)) - before, BigInt(`0x${output.slice(66)}`)]
+  }
+  const { number } = block.header
+  t.same(await seen({ txIndex: '0x0' }), [0n, number], 'before the L1 attributes')
+  t.same(await seen({ txIndex: '0x1' }), [0n, number])
+  t.same(await seen({ txIndex: '0x2' }), [7n, number])
+  t.same(await seen({}), [12n, number], 'after the block')
+  t.same(await seen({ txIndex: '0x2', blockOverrides: { number: '0x63' } }), [7n, 0x63n])
+  const balance = `0x${(before + 1n).toString(16)}`
+  const stateOverrides = { [at]: { code }, [bob.address]: { balance } }
+  t.same(await seen({ txIndex: '0x2', stateOverrides }), [1n, number])
+  await t.rejects(seen({ txIndex: '0x3' }), {
+    code: -32000,
+    message: /transaction index 3 out of range for block 0x.*: it has 3/,
+  })
+  await t.rejects(seen({ txIndex: '0x0' }, 'earliest'), { message: /no transaction in genesis/ })
 })
 
 const LOOPING = { stateOverrides: { [bob.address]: { code: '0x5b5f56' } } }
@@ -200,6 +231,8 @@ t.test('the safe head at an L1 block is the newest known, or said not to be', as
   await t.rejects(ask('optimism_safeHeadAtL1Block', '0x8'), { code: -32001 })
 })
 
+const HASH: Hex = `0x${'44'.repeat(32)}`
+
 t.test('the operator’s methods act, and what the node has no part for is refused', async (t) => {
   const { node } = await open(t)
   const context = createContext({}, { chain: node.chain, log: silentLog })
@@ -209,6 +242,15 @@ t.test('the operator’s methods act, and what the node has no part for is refus
     adminMethods({
       isSequencing: () => true,
       connectPeer: async (address) => void dialled.push(address),
+      resetDerivation: async (layer, number) => {
+        if (layer === 'l2')
+          throw userError('not-derived', 'derivation is at L2 block 4, not yet at 9')
+        const place = (at: bigint) => ({
+          l1: { hash: HASH, number: at },
+          safe: { hash: HASH, number: 2n },
+        })
+        return { from: place(number), was: place(12n) }
+      },
     }),
   )
   const ask = async (method: string, ...params: unknown[]) => {
@@ -218,6 +260,14 @@ t.test('the operator’s methods act, and what the node has no part for is refus
   t.match(await ask('admin_sequencerActive'), { result: true })
   t.match(await ask('admin_addPeer', '/ip4/127.0.0.1/tcp/1'), { result: true })
   t.match(await ask('admin_addPeer', ''), { error: { code: -32602 } })
+  t.match(await ask('admin_resetDerivation', 'l1', 7), {
+    result: {
+      from: { l1: { number: 7, hash: HASH } },
+      message: /^L1 blocks 8 to 12 are read again; the safe head went from 2 to 2/,
+    },
+  })
+  t.match(await ask('admin_resetDerivation', 'l2', 9), { error: { message: /not yet at 9/ } })
+  t.match(await ask('admin_resetDerivation', 'l3', 9), { error: { code: -32602 } })
   t.same(dialled, ['/ip4/127.0.0.1/tcp/1'])
   t.match(await ask('admin_stopSequencer'), {
     error: { code: -32002, message: /needs a sequencer/ },

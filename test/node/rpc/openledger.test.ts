@@ -1,0 +1,134 @@
+/**
+ * openledger_* on a real chain with a model, a settled receipt and rows to prove. Every answer is held to the schema of
+ * its method; the methods that need a trainer or a whole stack are held to theirs in test/e2e.
+ */
+import t, { type Test } from 'tap'
+import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
+import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
+import { silentLog } from '../../../node/base/log.ts'
+import { ContentStore } from '../../../node/content/store.ts'
+import { Registry } from '../../../node/model/registry.ts'
+import type { ModelServices } from '../../../node/model/services.ts'
+import { openledgerMethods } from '../../../node/rpc/methods/openledger.ts'
+import { RpcServer } from '../../../node/rpc/server.ts'
+import { createRpc } from '../../../scripts/devnet/economy.ts'
+import { alice, bob, ETHER } from '../../support/chain.ts'
+import { contribute, contributionOf } from '../../support/datanet.ts'
+import { carol, Economy } from '../../support/economy.ts'
+import {
+  artefact,
+  escrow,
+  hashes,
+  hashOf,
+  hashOfReceipt,
+  receiptOf,
+  receipts,
+  registerModel,
+  settlementOf,
+} from '../../support/model.ts'
+import { ResultCheck } from '../../support/result-check.ts'
+
+const RECEIPT = receiptOf()
+const HASH = hashOfReceipt(RECEIPT)
+
+async function open(t: Test) {
+  const world = await Economy.open(t.testdir({ content: {} }))
+  t.teardown(world.close)
+  await registerModel(world)
+  await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
+  await world.send(carol, receipts, 'settle', [[settlementOf(RECEIPT)]])
+  const { chain, store } = world
+  const content = await ContentStore.open(`${t.testdirName}/content`)
+  const ledger = await ReceiptLedger.open(chain, store, silentLog)
+  await ledger.putVerdict({
+    receiptHash: HASH,
+    ok: false,
+    validator: alice.address,
+    difference: { stage: 'tokens', field: 'output', index: 3, claimed: '17', found: '4' },
+  })
+  const base = { hash: hashes.baseHash, name: 'base', precision: 'f32', tokenizerHash: HASH }
+  const models = {
+    registry: new Registry(chain),
+    library: { base },
+    provider: null,
+    readContent: (hash: typeof HASH) => content.get(hash),
+  } as unknown as ModelServices
+  const methods = openledgerMethods({
+    role: 'follower',
+    models,
+    factory: null,
+    ledger,
+    content,
+    peers: () => [{ peer: '16Uiu2', address: '/ip4/127.0.0.1/tcp/1' }],
+    p2pAddresses: () => ['/ip4/127.0.0.1/tcp/2'],
+  })
+  const server = new RpcServer({}, { chain, log: silentLog, methods: [methods] })
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  const check = new ResultCheck(server.methods)
+  const rpc = createRpc(url)
+  /** @throws when the answer is not what the method's schema says */
+  const ask = async <T>(name: string, ...params: unknown[]): Promise<T> => {
+    const result = await rpc<T>(`openledger_${name}`, ...params)
+    const fault = check.fault(`openledger_${name}`, result)
+    if (fault) throw new Error(fault)
+    return result
+  }
+  return { ask, world, server }
+}
+
+t.test('models, receipts, verdicts and rewards are answered as described', async (t) => {
+  const { ask } = await open(t)
+  t.match(await ask('nodeInfo'), { role: 'follower', baseModel: { name: 'base' } })
+  t.match(await ask('listModels'), [{ id: artefact.modelId, name: 'orator' }])
+  t.match(await ask('getModel', artefact.modelId), { rateIn: '3', rateOut: '1001' })
+  t.equal(await ask('getModel', HASH), null)
+  t.same(await ask('quote', artefact.modelId, 7, 11), { fee: '11032', unit: 'wei of OPEN' })
+  const receipt = { receiptHash: HASH, fee: '11032', modelName: 'orator', verdict: { ok: false } }
+  t.match(await ask('getReceipt', HASH), receipt)
+  t.match(await ask('listReceipts'), [receipt])
+  t.equal(await ask('getReceipt', hashOf('none')), null)
+  t.match(await ask('getVerdict', HASH), { difference: { stage: 'tokens', index: 3 } })
+  t.equal(await ask('getVerdict', hashOf('none')), null)
+  t.match(await ask('pendingRewards', alice.address), { pending: '3678', claimable: '0' })
+})
+
+t.test('attribution is proved, verified and simulated as described', async (t) => {
+  const { ask } = await open(t)
+  t.match(await ask('getAttributionProof', HASH, alice.address), { index: 0, count: 2 })
+  t.equal(await ask('getAttributionProof', HASH, carol.address), null)
+  t.match(await ask('verifyReceipt', HASH), { ok: true, firstDifference: -1 })
+  t.match(await ask('simulateSplit', HASH, 1), {
+    contributors: [{ amount: '3678' }, { amount: '1839' }],
+  })
+})
+
+t.test('Datanets and content are answered as described', async (t) => {
+  const { ask, world } = await open(t)
+  const bytes = utf8('some rows')
+  const hex = `0x${Buffer.from(bytes).toString('hex')}`
+  t.equal(await ask('putContent', hex), keccakHex(bytes))
+  t.equal(await ask('getContent', keccakHex(bytes)), hex)
+  t.match(await ask('listDatanets'), [{ id: '1' }])
+  t.match(await ask('getDatanet', 1), { quorum: { threshold: 0 } })
+  t.equal(await ask('getDatanet', 9), null)
+  t.match(await ask('getDatanetVersion', 1, 1), { terms: { permissions: /./ } })
+  const contribution = contributionOf(1n, alice, { rowsRoot: hashOf('more rows') })
+  await contribute(world, contribution, alice)
+  t.match(await ask('getContribution', 1, contribution.rowsRoot), {
+    rowCount: 5,
+    validation: { outcome: 'none' },
+  })
+})
+
+t.test('no method’s result is described as just an object or a list', async (t) => {
+  const { server } = await open(t)
+  const vague = Object.entries(server.methods).filter(([, { result }]) => {
+    const isOpen = result.type === 'object' || (result.type === 'array' && result.maxItems !== 0)
+    return isOpen && !result.properties && !result.items && !result.additionalProperties
+  })
+  t.same(
+    vague.map(([name]) => name),
+    [],
+  )
+})
