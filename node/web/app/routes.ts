@@ -24,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/withdrawals', load: () => import('./pages/withdrawals.tsx') },
   { path: '/batches', load: () => import('./pages/batches.tsx') },
   { path: '/contracts', load: () => import('./pages/contracts.tsx') },
+  { path: '/playground', load: () => import('./pages/playground.tsx') },
 ]
 
 export type NavItem = {
@@ -55,6 +56,10 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
         { href: '/', text: 'Overview', icon: 'overview' },
         { href: '/blocks', text: 'Explorer', icon: 'blocks', also: EXPLORER },
       ],
+    },
+    {
+      title: 'Economy',
+      items: [{ href: '/playground', text: 'Playground', icon: 'chat' }],
     },
   ]
 
