@@ -92,7 +92,7 @@ function dataMethods({
       summary:
         "The chain's configuration as in rollup.json: what a follower or a page of this chain starts from",
       params: [],
-      result: schemas.object,
+      result: shapes.chainConfig,
       handler: ({ chain }) => {
         if (!chain.config)
           throw userError('no-rollup', 'this chain is no rollup: it has no configuration')

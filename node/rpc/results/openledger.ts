@@ -140,6 +140,14 @@ const rowMembers = {
 export const row: JsonSchema = openShape(rowMembers)
 export const rowProof: JsonSchema = openShape({ ...rowMembers, proof: listOf(hash) })
 
+export const versionProfile: JsonSchema = shape({
+  rows: integer,
+  tokens: integer,
+  longest: integer,
+  histogram: listOf(shape({ from: integer, to: integer, rows: integer })),
+  copies: nullable(shape({ exact: integer, near: integer })),
+})
+
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
@@ -380,3 +388,13 @@ export const postedBatch: JsonSchema = openShape({
 })
 
 export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
+
+/** As in rollup.json. */
+export const chainConfig: JsonSchema = openShape({
+  l1ChainId: integer,
+  l2ChainId: integer,
+  blockTime: integer,
+  batchInbox: address,
+  portal: address,
+  genesis: openShape({ l2Time: integer }),
+})
