@@ -7,11 +7,12 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { defineConfig, type Plugin, type UserConfig } from 'vite'
 
 const here: string = import.meta.dirname
+const NODE_BYTES: string = join(here, '../base/bytes.ts')
 const NODE_URL = process.env.OPENLEDGER_WEB_NODE ?? 'http://127.0.0.1:9545'
 
 const config: UserConfig = defineConfig({
@@ -45,9 +46,21 @@ const config: UserConfig = defineConfig({
       },
     },
   },
-  plugins: [abiOnly(), compressed()],
+  plugins: [bytesForBrowsers(), abiOnly(), compressed()],
 })
 export default config
+
+/** Pages use files of the node as they are; what these know of bytes is native there and plain here. */
+function bytesForBrowsers(): Plugin {
+  return {
+    name: 'openledger:bytes',
+    enforce: 'pre',
+    resolveId(source, importer) {
+      const isNodes = importer && resolve(dirname(importer), source) === NODE_BYTES
+      return isNodes ? join(here, 'app/lib/bytes.ts') : null
+    },
+  }
+}
 
 /** Pages call contracts and deploy none: of `contracts.generated.ts` the byte code stays out. */
 function abiOnly(): Plugin {

@@ -28,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/bridge', load: () => import('./pages/bridge.tsx') },
   { path: '/governance', load: () => import('./pages/governance.tsx') },
   { path: '/proposal/:id', load: () => import('./pages/proposal.tsx') },
+  { path: '/playground', load: () => import('./pages/playground.tsx') },
 ]
 
 export type NavItem = {
@@ -62,6 +63,10 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
         { href: '/bridge', text: 'Bridge', icon: 'bridge' },
         { href: '/governance', text: 'Governance', icon: 'vote', also: ['/proposal'] },
       ],
+    },
+    {
+      title: 'Economy',
+      items: [{ href: '/playground', text: 'Playground', icon: 'chat' }],
     },
   ]
 
