@@ -25,6 +25,9 @@ export const ROUTES: readonly Route[] = [
   { path: '/batches', load: () => import('./pages/batches.tsx') },
   { path: '/contracts', load: () => import('./pages/contracts.tsx') },
   { path: '/playground', load: () => import('./pages/playground.tsx') },
+  { path: '/datanets', load: () => import('./pages/datanets.tsx') },
+  { path: '/datanets/new', load: () => import('./pages/datanet-new.tsx') },
+  { path: '/datanet/:id', load: () => import('./pages/datanet.tsx') },
 ]
 
 export type NavItem = {
@@ -59,7 +62,10 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
     },
     {
       title: 'Economy',
-      items: [{ href: '/playground', text: 'Playground', icon: 'chat' }],
+      items: [
+        { href: '/playground', text: 'Playground', icon: 'chat' },
+        { href: '/datanets', text: 'Datanets', icon: 'data', also: ['/datanet'] },
+      ],
     },
   ]
 
