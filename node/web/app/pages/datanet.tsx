@@ -176,7 +176,7 @@ function RowList({
   return (
     <Card
       title={`Rows of version ${number}`}
-      more={`checked against ${integer(version.rowCount)} on chain`}
+      more={`${integer(version.rowCount)}, checked by hash`}
       flush
     >
       <Show of={rows} rows={8} what="rows">
