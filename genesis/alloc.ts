@@ -30,9 +30,9 @@ import {
   Staking,
 } from './contracts.generated.ts'
 import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
-import { PREINSTALLS, type Preinstall } from './preinstalls.ts'
+import { type Deployment, PREINSTALLS, type Preinstall } from './preinstalls.ts'
 
-/** Code and storage as they are, or code that creates them, run in block 0 where it stands or by a factory. */
+/** Code and storage as they are, or code that creates them, run in block 0 where it stands or as deployed everywhere. */
 export type AllocAccount =
   | {
       readonly code: Hex
@@ -41,13 +41,7 @@ export type AllocAccount =
       readonly nonce: bigint
     }
   | { readonly creationCode: Hex; readonly nonce: bigint }
-  | {
-      readonly deployment: {
-        readonly factory: Hex
-        readonly salt: Hex
-        readonly creationCode: Hex
-      }
-    }
+  | { readonly deployment: Deployment & { readonly creationCode: Hex } }
 
 /** EIP-4788: beacon roots of the last 8191 timestamps. Code from the EIP. */
 const BEACON_ROOTS_CODE: Hex =
@@ -94,8 +88,8 @@ function systemContracts(): Record<Hex, AllocAccount> {
 function preinstalls(creationCodeOf: (preinstall: Preinstall) => Hex): Record<Hex, AllocAccount> {
   return Object.fromEntries(
     PREINSTALLS.map((preinstall) => {
-      const { address, factory, salt } = preinstall
-      return [address, { deployment: { factory, salt, creationCode: creationCodeOf(preinstall) } }]
+      const creationCode = creationCodeOf(preinstall)
+      return [preinstall.address, { deployment: { ...preinstall.deployment, creationCode } }]
     }),
   )
 }

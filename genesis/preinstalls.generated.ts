@@ -1,6 +1,6 @@
 /**
- * Code of well-known contracts under the MIT licence, as the packages named here carry it; do not edit.
- * `genesis/preinstalls.ts` says where each stands and how its bytes are known to be the true ones.
+ * Code of well-known contracts under the MIT licence, written by scripts/build-preinstalls.ts from the packages named
+ * here; do not edit. `genesis/preinstalls.ts` says where each stands and how its bytes are known to be the true ones.
  */
 
 /**

@@ -4,11 +4,16 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Preinstall } from '../genesis/preinstalls.ts'
-import { fromHex, type Hex, keccakHex } from './base/bytes.ts'
+import { dirname, join } from 'node:path'
+import { RLP } from '@ethereumjs/rlp'
+import type { CodeSource, Preinstall } from '../genesis/preinstalls.ts'
+import { fromHex, type Hex, keccakHex, toHex } from './base/bytes.ts'
 import { messageOf, userError } from './base/errors.ts'
 
 const require = createRequire(import.meta.url)
+
+/** A raw transaction in hex; nothing else in such a file is this long. */
+const RAW_TRANSACTION = /0x[0-9a-f]{1000,}/
 
 /** @throws NodeError `preinstall` naming the package to install again. */
 export function creationCodeOf({ name, source }: Preinstall): Hex {
@@ -16,8 +21,7 @@ export function creationCodeOf({ name, source }: Preinstall): Hex {
   const { file, codeHash } = source
   let code: Hex
   try {
-    const artefact = JSON.parse(readFileSync(require.resolve(file), 'utf8'))
-    code = artefact.bytecode
+    code = source.kind === 'artefact' ? artefactCode(source) : dataOf(rawTransactionIn(source))
   } catch (error) {
     throw userError('preinstall', `cannot read ${name} from ${file}: ${messageOf(error)}`)
   }
@@ -25,4 +29,24 @@ export function creationCodeOf({ name, source }: Preinstall): Hex {
   if (found === codeHash) return code
   const message = `${file} holds code ${found}, genesis names ${codeHash} for ${name}: run npm ci`
   throw userError('preinstall', message)
+}
+
+/** The transaction that made a contract everywhere: whoever recovers its sender knows its address. */
+export function rawTransactionIn(source: Extract<CodeSource, { kind: 'transaction' }>): Hex {
+  const folder = dirname(require.resolve(`${source.npm}/package.json`))
+  const [raw] = RAW_TRANSACTION.exec(readFileSync(join(folder, source.file), 'utf8')) ?? []
+  if (!raw) throw new Error('it holds no transaction')
+  return raw as Hex
+}
+
+function artefactCode({ file }: Extract<CodeSource, { kind: 'artefact' }>): Hex {
+  return JSON.parse(readFileSync(require.resolve(file), 'utf8')).bytecode
+}
+
+/** Legacy: nonce, gas price, gas, to, value, data, signature. */
+function dataOf(raw: Hex): Hex {
+  const fields = RLP.decode(fromHex(raw))
+  const data = Array.isArray(fields) ? fields[5] : undefined
+  if (!(data instanceof Uint8Array)) throw new Error('its transaction cannot be read')
+  return toHex(data)
 }

@@ -15,7 +15,7 @@ import {
   type PrecompileFunc,
   type PrecompileInput,
 } from '@ethereumjs/evm'
-import type { Address } from '@ethereumjs/util'
+import { Address, concatBytes } from '@ethereumjs/util'
 
 type Frame = {
   readonly caller: Address
@@ -43,6 +43,8 @@ export type PrecompileOutcome =
 export type Precompile = (context: PrecompileContext) => Promise<PrecompileOutcome>
 
 type CallMessage = Message & { to: Address }
+
+const CREATE2_MARK: Uint8Array = Uint8Array.of(0xff)
 
 type Tables = {
   readonly _opcodes: ReturnType<EVM['getActiveOpcodes']>
@@ -73,6 +75,15 @@ export class PrecompileEvm extends EVM {
     }
     Object.assign(this, known.made, { _opcodeMap: known.made._opcodeMap.slice() })
     return known.made._opcodes
+  }
+
+  /** CREATE2 hashes the creation code: with the chain's keccak, not the library's (EIP-1014). */
+  protected override async _generateAddress(message: Message): Promise<Address> {
+    const { keccak256 } = this.common.customCrypto
+    const { salt, code, caller } = message
+    if (!salt || !keccak256 || !(code instanceof Uint8Array)) return super._generateAddress(message)
+    const codeHash = keccak256(code)
+    return new Address(keccak256(concatBytes(CREATE2_MARK, caller.bytes, salt, codeHash)).slice(12))
   }
 
   protected override async _executeCall(message: CallMessage): Promise<EVMResult> {

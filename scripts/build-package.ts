@@ -31,6 +31,7 @@ const ASSETS = ['README.md', 'native/models/base', 'node/web/dist', 'scripts/ops
 /** Developer tools: they need sources that the package has not. */
 const LEFT_OUT = [
   'scripts/build-package.js',
+  'scripts/build-preinstalls.js',
   'scripts/build-reference.js',
   'scripts/compile-contracts.js',
   'scripts/train-base.js',

@@ -4,6 +4,7 @@
  */
 import { OP } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
+import type { Deployment } from '../../genesis/preinstalls.ts'
 import { bytesEqual, fromHex, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
 import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './account.ts'
@@ -24,8 +25,8 @@ import { EMPTY_ROOT } from './trie.ts'
 import type { Block } from './types.ts'
 
 type GenesisAccount = {
-  /** Instead of all below: run by a factory that takes salt || creation code, after everything else stands. */
-  readonly deployment?: { readonly factory: Hex; readonly salt: Hex; readonly creationCode: Hex }
+  /** Instead of all below: run by a factory or as an account's first contract, after everything else stands. */
+  readonly deployment?: Deployment & { readonly creationCode: Hex }
   /** Instead of `code`: run where it stands, after every code is in place, it returns the code and may set storage. */
   readonly creationCode?: Hex
   readonly code?: Hex
@@ -120,18 +121,28 @@ async function runConstructors({ evm, state }: Machine, alloc: GenesisAlloc): Pr
   }
 }
 
-/** Leaves what the deployments leave: code, storage, nonces, and what constructors create. */
+/** Leaves what the deployments leave: code, storage, nonces (a creator's too), and what constructors create. */
 async function runDeployments({ evm, state }: Machine, alloc: GenesisAlloc): Promise<void> {
-  const deployments = Object.entries(alloc).flatMap(([address, { deployment }]) =>
-    deployment ? [{ address: address.toLowerCase() as Hex, ...deployment }] : [],
-  )
-  for (const { address, factory, salt, creationCode } of deployments) {
-    const data = fromHex(`${salt}${creationCode.slice(2)}`)
-    await evm.runCall({ to: addressOf(factory), data, gasLimit: DEPLOYMENT_GAS })
+  for (const [key, { deployment }] of Object.entries(alloc)) {
+    if (!deployment) continue
+    await evm.runCall({ ...deploymentCall(deployment), gasLimit: DEPLOYMENT_GAS })
     await evm.journal.cleanup()
-    const account = state.account(address)
-    assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${address}`)
+    const account = state.account(key.toLowerCase() as Hex)
+    assert(account && !bytesEqual(account.codeHash, EMPTY_CODE_HASH), `no code at ${key}`)
   }
+}
+
+function deploymentCall(deployment: Deployment & { readonly creationCode: Hex }): {
+  caller?: ReturnType<typeof addressOf>
+  to?: ReturnType<typeof addressOf>
+  data: Uint8Array
+} {
+  const { creationCode } = deployment
+  if ('creator' in deployment) {
+    return { caller: addressOf(deployment.creator), data: fromHex(creationCode) }
+  }
+  const data = fromHex(`${deployment.salt}${creationCode.slice(2)}`)
+  return { to: addressOf(deployment.factory), data }
 }
 
 function genesisMachine({ l2ChainId, genesis }: ChainConfig, state: WorldState): Machine {

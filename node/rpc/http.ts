@@ -34,6 +34,11 @@ export async function handleHttp(
     if (request.method === 'OPTIONS') return end(response, 204, '')
     await route(request, response, context, modules)
   } catch (error) {
+    // A client that leaves in the middle, or is over time, is no fault of ours.
+    if (request.destroyed && !request.complete) {
+      context.log.debug('http request broken off', { error: messageOf(error) })
+      return
+    }
     context.log.error('http request failed', { error: messageOf(error) })
     if (!response.headersSent) end(response, 500, '{"error":"internal error"}')
     else response.destroy()

@@ -51,6 +51,8 @@ export class RpcServer {
         headersTimeout: headersTimeoutMs,
         requestTimeout: requestTimeoutMs,
         keepAliveTimeout: keepAliveTimeoutMs,
+        // How often it is looked who is over time.
+        connectionsCheckingInterval: Math.ceil(Math.min(headersTimeoutMs, requestTimeoutMs) / 4),
       },
       (request, response) => {
         response.once('close', () => this.#afterResponse())

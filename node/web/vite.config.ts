@@ -27,6 +27,8 @@ const config: UserConfig = defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 600,
+    // Pages that need viem anyway import what others import when a button is pressed.
+    rolldownOptions: { checks: { ineffectiveDynamicImport: false } },
   },
   server: {
     hmr: { path: '/hmr' },

@@ -61,7 +61,7 @@ const VOUCHER_OPEN = '1'
 
 /** Asks with a signed voucher and waits until the receipt is settled. */
 export async function ask(
-  question: { model: string; prompt: string; maxTokens: number },
+  question: { model: string; prompt: string; maxTokens: number; temperature?: number },
   with_: { url: string; payer: Wallet; provider: Hex; rpc: Rpc },
 ): Promise<Asked> {
   const { url, payer, provider, rpc } = with_
@@ -89,7 +89,7 @@ export async function ask(
       model: question.model,
       prompt: question.prompt,
       max_tokens: question.maxTokens,
-      temperature: 0.5,
+      temperature: question.temperature ?? 0.5,
       top_p: 0.8,
       seed: 1789,
     }),

@@ -12,17 +12,24 @@ import {
   maxUint160,
   pad,
   parseAbi,
+  parseTransaction,
+  recoverTransactionAddress,
   toHex as viemHex,
   zeroAddress,
   zeroHash,
 } from 'viem'
-import { entryPoint07Abi, entryPoint08Abi, toPackedUserOperation } from 'viem/account-abstraction'
+import {
+  entryPoint06Abi,
+  entryPoint07Abi,
+  entryPoint08Abi,
+  toPackedUserOperation,
+} from 'viem/account-abstraction'
 import { privateKeyToAccount } from 'viem/accounts'
 import { OP, STANDARD } from '../../genesis/addresses.ts'
 import { PayableWOPEN } from '../../genesis/contracts.generated.ts'
 import { PREINSTALLS, SENDER_CREATORS } from '../../genesis/preinstalls.ts'
 import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
-import { creationCodeOf } from '../../node/preinstalls.ts'
+import { creationCodeOf, rawTransactionIn } from '../../node/preinstalls.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../support/chain.ts'
 import { type Contract, carol, Economy } from '../support/economy.ts'
 
@@ -34,7 +41,7 @@ function artefact(file: string): { abi: Abi; bytecode: Hex; deployedBytecode: He
   return JSON.parse(readFileSync(createRequire(import.meta.url).resolve(file), 'utf8'))
 }
 
-const accounts = { entryPointV07: 'v07', entryPointV08: 'v08' } as const
+const accounts = { entryPointV06: 'v06', entryPointV07: 'v07', entryPointV08: 'v08' } as const
 type EntryPointName = keyof typeof accounts
 /** A SimpleAccountFactory for each EntryPoint, deployed in block 0 beside the rest. */
 function accountFactory(name: EntryPointName): Contract & { creationCode: Hex } {
@@ -68,11 +75,25 @@ const code = (address: Hex): Hex => toHex(world.chain.stateAt(0n).code(address))
 
 t.test('the creation code of each is the one its address was made from', async (t) => {
   for (const preinstall of PREINSTALLS) {
-    const { name, address, factory: from, salt } = preinstall
+    const { name, address, deployment, source } = preinstall
     const bytecode = creationCodeOf(preinstall)
-    const made = getContractAddress({ opcode: 'CREATE2', from, salt, bytecode })
-    t.equal(made.toLowerCase(), address, name)
     t.ok(code(address).length > 100, name)
+    if ('factory' in deployment) {
+      const { factory: from, salt } = deployment
+      const made = getContractAddress({ opcode: 'CREATE2', from, salt, bytecode })
+      t.equal(made.toLowerCase(), address, name)
+      continue
+    }
+    // Who signed the one transaction made the address, so nobody can have made it with another code.
+    if (source.kind !== 'transaction') throw new Error(`${name} has no transaction`)
+    const raw = rawTransactionIn(source) as `0x02${string}`
+    const { nonce = 0, data, to } = parseTransaction(raw)
+    const signer = await recoverTransactionAddress({ serializedTransaction: raw })
+    t.equal(signer.toLowerCase(), deployment.creator, name)
+    t.same([nonce, data, to ?? null], [0, bytecode, null], name)
+    const made = getContractAddress({ from: signer, nonce: BigInt(nonce) })
+    t.equal(made.toLowerCase(), address, name)
+    t.equal(world.chain.stateAt(0n).account(deployment.creator)?.nonce, 1n, 'it was used once')
   }
 })
 
@@ -92,7 +113,7 @@ t.test('what has no such address has the code hash it is known by', async (t) =>
 
 t.test('the code that stands there is the code the packages say stands there', async (t) => {
   for (const { name, address, source } of PREINSTALLS) {
-    if (source.kind !== 'package') continue
+    if (source.kind !== 'artefact') continue
     const { deployedBytecode } = artefact(source.file)
     const here = fromHex(code(address))
     const there = fromHex(deployedBytecode)
@@ -183,7 +204,7 @@ t.test('Permit2 moves tokens by a signature for this chain', async (t) => {
 
 for (const name of Object.keys(accounts) as EntryPointName[]) {
   t.test(`${name} runs an operation that creates its own account`, async (t) => {
-    const abi: Abi = name === 'entryPointV07' ? entryPoint07Abi : entryPoint08Abi
+    const abi = entryPointAbi(name)
     const entryPoint = { address: at(name), abi }
     const factory = accountFactory(name)
     const sender = await world.read<Hex>(factory, 'getAddress', [alice.address, 0n])
@@ -204,15 +225,14 @@ for (const name of Object.keys(accounts) as EntryPointName[]) {
       maxPriorityFeePerGas: 1n,
       signature: '0x' as Hex,
     }
-    const hash = await world.read<Hex>(entryPoint, 'getUserOpHash', [
-      toPackedUserOperation(unsigned),
-    ])
-    // A SimpleAccount of v0.7 wants a personal message, one of v0.8 the EIP-712 hash itself.
+    const pack = name === 'entryPointV06' ? operationV06 : toPackedUserOperation
+    const hash = await world.read<Hex>(entryPoint, 'getUserOpHash', [pack(unsigned)])
+    // A SimpleAccount before v0.8 wants a personal message, one of v0.8 the EIP-712 hash itself.
     const signature =
-      name === 'entryPointV07'
-        ? await owner.signMessage({ message: { raw: hash } })
-        : await owner.sign({ hash })
-    const signed = toPackedUserOperation({ ...unsigned, signature })
+      name === 'entryPointV08'
+        ? await owner.sign({ hash })
+        : await owner.signMessage({ message: { raw: hash } })
+    const signed = pack({ ...unsigned, signature })
     // The account pays 3 wei; it has what is sent to it before it exists.
     const before = world.balance(SOMEBODY)
     await fund(sender)
@@ -223,42 +243,94 @@ for (const name of Object.keys(accounts) as EntryPointName[]) {
   })
 }
 
-t.test('a Safe is made by the factory and pays by its owner’s signature', async (t) => {
-  const safeAbi = parseAbi([
-    'function setup(address[] owners, uint256 threshold, address to, bytes data, address fallbackHandler, address paymentToken, uint256 payment, address paymentReceiver)',
-    'function execTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures) payable returns (bool)',
-    'function getTransactionHash(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, uint256 nonce) view returns (bytes32)',
-    'function VERSION() view returns (string)',
-  ])
-  const factoryAbi = parseAbi([
-    'function createProxyWithNonce(address singleton, bytes initializer, uint256 saltNonce) returns (address)',
-  ])
-  const factory = { address: at('safeProxyFactory'), abi: factoryAbi }
-  const handler = at('safeCompatibilityFallbackHandler')
-  for (const singleton of [at('safe'), at('safeL2')]) {
-    const initializer = encodeFunctionData({
-      abi: safeAbi,
-      functionName: 'setup',
-      args: [[alice.address], 1n, zeroAddress, '0x', handler, zeroAddress, 0n, zeroAddress],
-    })
-    const call = [singleton, initializer, 1n]
-    const safe = {
-      address: await world.read<Hex>(factory, 'createProxyWithNonce', call),
-      abi: safeAbi,
-    }
-    await world.send(bob, factory, 'createProxyWithNonce', call)
-    t.equal(await world.read(safe, 'VERSION'), '1.4.1')
-    await fund(safe.address)
-    const before = world.balance(SOMEBODY)
-    const payment = [SOMEBODY, 4n, '0x', 0, 0n, 0n, 0n, zeroAddress, zeroAddress]
-    const hash = await world.read<Hex>(safe, 'getTransactionHash', [...payment, 0n])
-    const signature = await owner.sign({ hash })
-    await world.send(bob, safe, 'execTransaction', [...payment, signature])
-    t.equal(world.balance(SOMEBODY) - before, 4n)
-    const again = await world.sendRaw(bob, safe, 'execTransaction', [...payment, signature])
-    t.equal(again.receipt.status, 0)
+function entryPointAbi(name: EntryPointName): Abi {
+  if (name === 'entryPointV06') return entryPoint06Abi
+  return name === 'entryPointV07' ? entryPoint07Abi : entryPoint08Abi
+}
+
+/** Before v0.7 gas limits stood side by side and the factory's call in one field. */
+function operationV06(operation: Parameters<typeof toPackedUserOperation>[0]): unknown {
+  const { factory, factoryData, ...rest } = operation
+  const initCode = factory && factoryData ? concatHex([factory, factoryData]) : '0x'
+  return { ...rest, initCode, paymasterAndData: '0x' }
+}
+
+t.test('CreateX deploys by CREATE2 and by CREATE3 where it says it will', async (t) => {
+  const createX = {
+    address: at('createX'),
+    abi: parseAbi([
+      'function deployCreate2(bytes32 salt, bytes initCode) payable returns (address)',
+      'function computeCreate2Address(bytes32 salt, bytes32 initCodeHash) view returns (address)',
+      'function deployCreate3(bytes32 salt, bytes initCode) payable returns (address)',
+      'function computeCreate3Address(bytes32 salt) view returns (address)',
+    ]),
+  }
+  // Runtime code of one byte, STOP.
+  const initCode: Hex = '0x60016000f3'
+  const salt: Hex = `0x${'5a'.repeat(32)}`
+  // A salt that names neither sender nor chain is hashed before it is used.
+  const guarded = keccak256(salt)
+  const byHash = [guarded, keccak256(initCode)]
+  const expected = [
+    ['deployCreate2', await world.read<Hex>(createX, 'computeCreate2Address', byHash)],
+    ['deployCreate3', await world.read<Hex>(createX, 'computeCreate3Address', [guarded])],
+  ] as const
+  for (const [name, address] of expected) {
+    const there = address.toLowerCase() as Hex
+    await world.send(alice, createX, name, [salt, initCode])
+    t.equal(toHex(world.chain.stateAt('unsafe').code(there)), '0x00', name)
+    const again = await world.sendRaw(alice, createX, name, [salt, initCode])
+    t.equal(again.receipt.status, 0, 'once')
   }
 })
+
+const RELEASES = [
+  ['1.4.1', ''],
+  ['1.3.0', 'V130'],
+  ['1.3.0', 'V130Canonical'],
+  ['1.5.0', 'V150'],
+] as const
+for (const [version, suffix] of RELEASES) {
+  t.test(
+    `a Safe ${version} is made by its factory and pays by its owner’s signature (${suffix})`,
+    async (t) => {
+      const safeAbi = parseAbi([
+        'function setup(address[] owners, uint256 threshold, address to, bytes data, address fallbackHandler, address paymentToken, uint256 payment, address paymentReceiver)',
+        'function execTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures) payable returns (bool)',
+        'function getTransactionHash(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, uint256 nonce) view returns (bytes32)',
+        'function VERSION() view returns (string)',
+      ])
+      const factoryAbi = parseAbi([
+        'function createProxyWithNonce(address singleton, bytes initializer, uint256 saltNonce) returns (address)',
+      ])
+      const factory = { address: at(`safeProxyFactory${suffix}`), abi: factoryAbi }
+      const handler = at(`safeCompatibilityFallbackHandler${suffix}`)
+      for (const singleton of [at(`safe${suffix}`), at(`safeL2${suffix}`)]) {
+        const initializer = encodeFunctionData({
+          abi: safeAbi,
+          functionName: 'setup',
+          args: [[alice.address], 1n, zeroAddress, '0x', handler, zeroAddress, 0n, zeroAddress],
+        })
+        const call = [singleton, initializer, 1n]
+        const safe = {
+          address: await world.read<Hex>(factory, 'createProxyWithNonce', call),
+          abi: safeAbi,
+        }
+        await world.send(bob, factory, 'createProxyWithNonce', call)
+        t.equal(await world.read(safe, 'VERSION'), version)
+        await fund(safe.address)
+        const before = world.balance(SOMEBODY)
+        const payment = [SOMEBODY, 4n, '0x', 0, 0n, 0n, 0n, zeroAddress, zeroAddress]
+        const hash = await world.read<Hex>(safe, 'getTransactionHash', [...payment, 0n])
+        const signature = await owner.sign({ hash })
+        await world.send(bob, safe, 'execTransaction', [...payment, signature])
+        t.equal(world.balance(SOMEBODY) - before, 4n)
+        const again = await world.sendRaw(bob, safe, 'execTransaction', [...payment, signature])
+        t.equal(again.receipt.status, 0)
+      }
+    },
+  )
+}
 
 /** 10 wei to an address, whatever stands there. */
 async function fund(to: Hex): Promise<void> {

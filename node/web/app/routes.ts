@@ -24,6 +24,10 @@ export const ROUTES: readonly Route[] = [
   { path: '/withdrawals', load: () => import('./pages/withdrawals.tsx') },
   { path: '/batches', load: () => import('./pages/batches.tsx') },
   { path: '/contracts', load: () => import('./pages/contracts.tsx') },
+  { path: '/network', load: () => import('./pages/network.tsx') },
+  { path: '/bridge', load: () => import('./pages/bridge.tsx') },
+  { path: '/governance', load: () => import('./pages/governance.tsx') },
+  { path: '/proposal/:id', load: () => import('./pages/proposal.tsx') },
   { path: '/playground', load: () => import('./pages/playground.tsx') },
   { path: '/datanets', load: () => import('./pages/datanets.tsx') },
   { path: '/datanets/new', load: () => import('./pages/datanet-new.tsx') },
@@ -64,6 +68,9 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
       items: [
         { href: '/', text: 'Overview', icon: 'overview' },
         { href: '/blocks', text: 'Explorer', icon: 'blocks', also: EXPLORER },
+        { href: '/network', text: 'Network', icon: 'network' },
+        { href: '/bridge', text: 'Bridge', icon: 'bridge' },
+        { href: '/governance', text: 'Governance', icon: 'vote', also: ['/proposal'] },
       ],
     },
     {

@@ -130,7 +130,12 @@ try {
   const deployment = encodeDeployData({ abi: abi as Abi, bytecode, args: [address] })
   const { url } = live.nodes.sequencer
   const rpc = createRpc(url)
-  const question = { model: MODEL, prompt: 'The people of the United States', maxTokens: 8 }
+  const question = {
+    model: MODEL,
+    prompt: 'The people of the United States',
+    maxTokens: 8,
+    temperature: 0,
+  }
   const provider = devnetAccount('provider').address
   const answer = await ask(question, { url, payer: live.wallet('alice'), provider, rpc })
   const setup = JSON.stringify({

@@ -1,6 +1,7 @@
 /** The HTTP side: limits, routes, browsers, and the way out. */
 import { connect } from 'node:net'
 import t from 'tap'
+import { type Log, silentLog } from '../../../node/base/log.ts'
 import { alice, signedTx } from '../../support/chain.ts'
 import { openTestNode } from '../../support/rpc.ts'
 
@@ -120,6 +121,61 @@ t.test('connections beyond the limit are closed, those before it live', async (t
   )
   for (const socket of kept) socket.destroy()
 })
+
+/** Beginnings of requests whose senders then say nothing more, and stay. */
+const HALVES: Readonly<Record<string, string>> = {
+  nothing: '',
+  'half a request line': 'POST / HT',
+  'half a header': 'POST / HTTP/1.1\r\nhost: x\r\ncontent-ty',
+  'no body':
+    'POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n',
+  'half a body': `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{"jsonrpc"`,
+  'half a chunk':
+    'POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{',
+  'half an upgrade': 'GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgr',
+}
+
+t.test(
+  'who sends half a request and stays is closed by the limit; others are served',
+  async (t) => {
+    const errors: unknown[] = []
+    const log: Log = {
+      ...silentLog,
+      error: (...told) => void errors.push(told),
+      child: () => log,
+    }
+    const connectionsMax = 3 * Object.keys(HALVES).length
+    const node = await openTestNode(t.testdir(), {
+      rpc: { headersTimeoutMs: 400, requestTimeoutMs: 400, connectionsMax },
+      modules: { log },
+    })
+    t.teardown(() => node.close())
+    const { port } = new URL(node.url)
+    const open = (text: string) =>
+      new Promise<{ closed: Promise<unknown> }>((resolve, reject) => {
+        const socket = connect(Number(port), '127.0.0.1', () => {
+          socket.write(text)
+          resolve({ closed: new Promise((closed) => socket.once('close', closed)) })
+        })
+        socket.on('error', reject)
+        // Whoever does not read does not see the end.
+        socket.resume()
+      })
+    const few = await Promise.all(Object.values(HALVES).map(open))
+    t.match(await node.post(CALL), { status: 200 }, 'beside them')
+    await Promise.all(few.map(({ closed }) => closed))
+    t.match(await node.post(CALL), { status: 200 }, 'after them')
+
+    // All connections there may be, but for the one that is kept alive.
+    const texts = Object.values(HALVES)
+    const full = Array.from({ length: connectionsMax - 1 }, (_, i) => texts[i % texts.length] ?? '')
+    const many = await Promise.all(full.map(open))
+    t.match(await node.post(CALL), { status: 200 }, 'by a connection that was there before')
+    await Promise.all(many.map(({ closed }) => closed))
+    t.match(await node.post(CALL), { status: 200 })
+    t.same(errors, [], 'and nobody makes the log noisy by it')
+  },
+)
 
 t.test('close lets a waiting call finish and then answers nobody', async (t) => {
   const node = await openTestNode(t.testdir())

@@ -46,8 +46,9 @@ export function parseOpen(text: string): bigint | null {
 export const short = (hex: string, head = 8, tail = 6): string =>
   hex.length <= head + tail + 3 ? hex : `${hex.slice(0, head + 2)}…${hex.slice(-tail)}`
 
-/** wei as gwei, with up to 4 significant decimals. */
+/** wei as gwei, with up to 4 significant decimals; very little as wei. */
 export function gwei(wei: bigint | string): string {
+  if (BigInt(wei) < 100_000n) return `${integer(wei)} wei`
   const value = Number(BigInt(wei)) / 1e9
   return `${value >= 100 ? value.toFixed(0) : Number(value.toPrecision(4))} gwei`
 }

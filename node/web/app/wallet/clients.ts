@@ -19,7 +19,7 @@ import { STANDARD } from '../../../../genesis/addresses.ts'
 import { type ChainConfig, chainConfig } from '../lib/chain-config.ts'
 import { call } from '../lib/rpc.ts'
 import { devAccount } from './dev.ts'
-import { type Eip1193Provider, type Wallet, wallet } from './wallet.ts'
+import { type Eip1193Provider, wallet } from './wallet.ts'
 
 export type ChainName = 'l1' | 'l2'
 
@@ -93,12 +93,46 @@ export async function publicL2(): Promise<PublicClient<Transport, L2Chain>> {
 /** L1 for reading. */
 export async function publicL1(): Promise<PublicClient<Transport, Chain>> {
   const chain = l1ChainOf(await chainConfig())
-  const transport = l1Transport(wallet.get())
+  const transport = l1Transport(chain.id)
   return createPublicClient({ chain, transport, pollingInterval: L1_POLL_MS }) as never
 }
 
-function l1Transport(current: Wallet | null): Transport {
-  return current?.kind === 'injected' ? custom(current.provider) : http(`${location.origin}/l1`)
+let l1Open: Promise<boolean> | null = null
+
+/** Whether this node lets pages reach L1. */
+function nodeReachesL1(): Promise<boolean> {
+  l1Open ??= fetch('/l1', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}',
+  }).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+  return l1Open
+}
+
+/** Through the node where it lets us, else through the wallet while it is on L1. */
+function l1Transport(chainId: number): Transport {
+  const byNode = http(`${location.origin}/l1`)
+  return (options) => {
+    const node = byNode(options)
+    return custom({
+      request: async ({ method, params }: { method: string; params?: unknown }) => {
+        if (await nodeReachesL1()) return node.request({ method, params } as never)
+        const current = wallet.get()
+        if (current?.kind !== 'injected') {
+          throw new Error(
+            'This node does not let pages reach L1 (--web-l1): connect a wallet that does.',
+          )
+        }
+        const on = Number(await current.provider.request({ method: 'eth_chainId' }))
+        if (on !== chainId)
+          throw new Error(`Change your wallet to L1 (chain ${chainId}) to see what is there.`)
+        return current.provider.request({ method, params })
+      },
+    })(options)
+  }
 }
 
 /**
@@ -111,7 +145,7 @@ export async function signer(name: ChainName): Promise<WalletClient<Transport, C
   const config = await chainConfig()
   const chain = name === 'l1' ? l1ChainOf(config) : l2ChainOf(config)
   if (current.kind === 'dev') {
-    const transport = name === 'l1' ? l1Transport(current) : nodeTransport
+    const transport = name === 'l1' ? l1Transport(chain.id) : nodeTransport
     return createWalletClient({ account: devAccount(current.account), chain, transport })
   }
   await changeChain(current.provider, chain)
