@@ -29,6 +29,15 @@ export const ROUTES: readonly Route[] = [
   { path: '/governance', load: () => import('./pages/governance.tsx') },
   { path: '/proposal/:id', load: () => import('./pages/proposal.tsx') },
   { path: '/playground', load: () => import('./pages/playground.tsx') },
+  { path: '/datanets', load: () => import('./pages/datanets.tsx') },
+  { path: '/datanets/new', load: () => import('./pages/datanet-new.tsx') },
+  { path: '/datanet/:id', load: () => import('./pages/datanet.tsx') },
+  { path: '/factory', load: () => import('./pages/factory.tsx') },
+  { path: '/factory/new', load: () => import('./pages/factory-new.tsx') },
+  { path: '/job/:id', load: () => import('./pages/job.tsx') },
+  { path: '/rewards', load: () => import('./pages/rewards.tsx') },
+  { path: '/trace/:hash', load: () => import('./pages/trace.tsx') },
+  { path: '/model/:id', load: () => import('./pages/model.tsx') },
 ]
 
 export type NavItem = {
@@ -66,7 +75,12 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
     },
     {
       title: 'Economy',
-      items: [{ href: '/playground', text: 'Playground', icon: 'chat' }],
+      items: [
+        { href: '/playground', text: 'Playground', icon: 'chat' },
+        { href: '/datanets', text: 'Datanets', icon: 'data', also: ['/datanet'] },
+        { href: '/factory', text: 'ModelFactory', icon: 'models', also: ['/job', '/model'] },
+        { href: '/rewards', text: 'Rewards', icon: 'rewards', also: ['/trace'] },
+      ],
     },
   ]
 

@@ -36,6 +36,14 @@ type Waiting = {
 
 const BATCH_MAX = 50
 const TIMEOUT_MS = 30_000
+/** These compute for long: each goes alone, so that nothing waits for it, and is waited for longer. */
+const SLOW: ReadonlySet<string> = new Set([
+  'openledger_draftJob',
+  'openledger_submitJob',
+  'openledger_getAttribution',
+  'openledger_getVersionProfile',
+])
+const SLOW_TIMEOUT_MS = 300_000
 const RECONNECT_MS = [500, 1_000, 2_000, 4_000, 8_000]
 
 let lastId = 0
@@ -57,19 +65,20 @@ export function call<T>(method: string, ...params: unknown[]): Promise<T> {
 }
 
 function flush(): void {
-  const all = queue
+  const all = queue.filter(({ method }) => !SLOW.has(method))
+  for (const one of queue) if (SLOW.has(one.method)) void send([one], SLOW_TIMEOUT_MS)
   queue = []
   for (let i = 0; i < all.length; i += BATCH_MAX) void send(all.slice(i, i + BATCH_MAX))
 }
 
-async function send(batch: Waiting[]): Promise<void> {
+async function send(batch: Waiting[], timeoutMs: number = TIMEOUT_MS): Promise<void> {
   try {
     const calls = batch.map(({ id, method, params }) => ({ jsonrpc: '2.0', id, method, params }))
     const response = await fetch('/', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(calls.length === 1 ? calls[0] : calls),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     })
     const body = (await response.json()) as Answer | Answer[]
     const answers = new Map(
