@@ -64,6 +64,7 @@ import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
+import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
 import { openX402 } from './x402/open.ts'
 
@@ -291,6 +292,16 @@ export async function createNode(
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
+          ...(options.webL1
+            ? [
+                {
+                  prefix: L1_ROUTE_PREFIX,
+                  handle: l1Handler((method, params, parse) =>
+                    l1.client.request(method, params, parse),
+                  ),
+                },
+              ]
+            : []),
           { prefix: '/', handle: hubHandler(hub, webHandler()) },
         ],
       },

@@ -27,6 +27,8 @@ export type NodeOptions = {
   readonly rpcHost: string
   readonly rpcPort: number
   readonly rpcThreads: number
+  /** Whether pages may reach L1 through this node. */
+  readonly webL1: boolean
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -209,6 +211,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
     help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
+  },
+  webL1: {
+    group: 'network',
+    kind: 'boolean',
+    fallback: false,
+    help: "let pages reach L1 through this node (/l1), at the cost of the operator's endpoint; for devnets",
   },
   p2pPort: {
     group: 'network',

@@ -27,14 +27,7 @@ import { join, resolve } from 'node:path'
 const root: string = resolve(import.meta.dirname, '..')
 
 /** Beside the compiled code: what is read at run time. */
-const ASSETS = [
-  'README.md',
-  'native/models/base',
-  'node/web/index.html',
-  'node/web/app.js',
-  'node/web/style.css',
-  'scripts/ops',
-]
+const ASSETS = ['README.md', 'native/models/base', 'node/web/dist', 'scripts/ops']
 /** Developer tools: they need sources that the package has not. */
 const LEFT_OUT = [
   'scripts/build-package.js',
@@ -71,6 +64,7 @@ function buildPackages(dist: string): Built {
 
 function buildMain(dist: string, manifest: Manifest, nativePackage: string): string {
   const target = join(dist, 'package')
+  execFileSync('npm', ['run', '--silent', 'build:web'], { cwd: root, stdio: 'inherit' })
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const project = join(root, 'scripts/ops/tsconfig.build.json')
   execFileSync(process.execPath, [tsc, '-p', project, '--outDir', target], {

@@ -1,12 +1,12 @@
 /**
- * What `npm start` and `npm test` begin with: dependencies, then the native addon, and nothing when
- * nothing changed. Plain JavaScript for any Node >= 20, because it runs before anything of ours is
+ * What `npm start` and `npm test` begin with: dependencies, the native addon, the web app, and nothing
+ * when nothing changed. Plain JavaScript for any Node >= 20, because it runs before anything of ours is
  * installed. Each step leaves a stamp: the hash of what it was made from.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -14,7 +14,7 @@ const stamps = join(root, 'node_modules', '.openledger')
 
 if (process.argv.includes('--help')) {
   console.log(
-    'usage: npm run setup\n\nInstalls dependencies and builds the native addon if they changed.',
+    'usage: npm run setup\n\nInstalls dependencies, builds the native addon and the web app if they changed.',
   )
   process.exit(0)
 }
@@ -34,6 +34,19 @@ step(
   ]),
   buildNative,
   existsSync(join(root, 'native/build')),
+)
+step(
+  'web',
+  'web app',
+  hashOf([
+    'package-lock.json',
+    'genesis/addresses.ts',
+    'genesis/contracts.generated.ts',
+    'node/web/vite.config.ts',
+    ...filesOf('node/web/app'),
+  ]),
+  () => run('npm', ['run', '--silent', 'build:web']),
+  existsSync(join(root, 'node/web/dist/index.html')),
 )
 
 function installPackages() {
@@ -105,11 +118,18 @@ function hashOf(files) {
   return hash.digest('hex')
 }
 
-/** Rust and CUDA sources and manifests below a folder, in a fixed order. */
+/** Rust and CUDA sources and manifests below a folder. */
 function sources(folder) {
+  return filesOf(folder).filter(
+    (name) => /\.(rs|toml|cuh?|ptx)$/.test(name) && !name.includes('target'),
+  )
+}
+
+/** Every file below a folder, in a fixed order. */
+function filesOf(folder) {
   if (!existsSync(join(root, folder))) return []
-  return readdirSync(join(root, folder), { recursive: true })
-    .map((name) => join(folder, String(name)))
-    .filter((name) => /\.(rs|toml|cuh?|ptx)$/.test(name) && !name.includes('target'))
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .sort()
 }

@@ -42,6 +42,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/attribution',
       'node/datanet',
       'node/rpc',
+      'node/web/app',
       'node/x402',
       'node/agents',
     ],
@@ -51,14 +52,17 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
   { match: /^@nats-io\//, places: ['node/factory/fabric'] },
   { match: /^ws$/, places: ['node/rpc'] },
   { match: /^prom-client$/, places: ['node/monitor'] },
+  { match: /^(preact|uplot|@fontsource)/, places: ['node/web/app'] },
+  { match: /^vite$/, places: ['node/web/vite.config.ts'] },
 ]
 
 const sources = Object.keys(ROOMS).flatMap((room) =>
   readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
     .map((name) => join(room, name))
-    .filter((name) => /\.(ts|mjs)$/.test(name))
+    .filter((name) => /\.(tsx?|mjs)$/.test(name))
     .filter(
-      (name) => !/(^|\/)(target|build|core|bind)\//.test(name) && !/\.generated\.ts$/.test(name),
+      (name) =>
+        !/(^|\/)(target|build|core|bind|dist)\//.test(name) && !/\.generated\.ts$/.test(name),
     ),
 )
 

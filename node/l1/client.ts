@@ -227,10 +227,10 @@ export class L1Client {
       if (response.ok) return result
       throw new EndpointError({ kind: 'down', reason: `HTTP ${response.status}` })
     }
-    const { code, message } = objectOf(error, 'error')
+    const { code, message, data } = objectOf(error, 'error')
     if (code === RPC_LIMITED) throw limited(response, String(message))
     if (code === RPC_INTERNAL) throw new EndpointError({ kind: 'down', reason: String(message) })
-    throw new L1CallError(method, Number(code), String(message))
+    throw new L1CallError(method, Number(code), String(message), data)
   }
 }
 

@@ -71,11 +71,14 @@ export function blobUnavailable(versionedHash: string, block: bigint, causes: st
 /** The L1 node understood the call and refuses it. `code` is the JSON-RPC code. */
 export class L1CallError extends NodeError {
   readonly rpcCode: number
+  /** What the endpoint said beside it: of a revert, the bytes it returned. */
+  readonly rpcData: unknown
 
-  constructor(method: string, rpcCode: number, message: string) {
+  constructor(method: string, rpcCode: number, message: string, rpcData?: unknown) {
     super('l1-call-refused', 'user', `${method} was refused by L1: ${message} (${rpcCode})`, {
       method,
     })
     this.rpcCode = rpcCode
+    this.rpcData = rpcData
   }
 }

@@ -152,6 +152,7 @@ export async function startNodes(
     l1Rpc: [l1.rpc],
     l1Beacon: [l1.beacon],
     l1StrictRoots: false,
+    webL1: true,
     ...more,
   }
   const sequencer = await startRole('sequencer', dir, {

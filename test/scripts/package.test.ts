@@ -57,6 +57,7 @@ t.test(
     t.equal(manifest.optionalDependencies[`@openledger/native-${platform}`], manifest.version)
     t.equal(manifest.dependencies.node, undefined)
     t.ok(existsSync(join(home, 'scripts/ops/openledger.service')))
+    t.ok(existsSync(join(home, 'node/web/dist/index.html')), 'the web app is in it, built')
   },
 )
 

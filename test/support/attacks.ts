@@ -127,7 +127,7 @@ export async function openMarket(
       for (const query of queries) {
         const { prompt, response } = encode(query)
         const asked = bait ? prompt : new Uint32Array(0)
-        const claims = spanClaims(corpus, { prompt: asked, answer: response })
+        const claims = await spanClaims(corpus, { prompt: asked, answer: response })
         const shares = mix(table, await sketchOf(query), claims, CHANNELS)
         const amounts = splitAmount(CONTRIBUTORS_PART, shares)
         for (const [i, { index: who }] of shares.entries())

@@ -2,11 +2,14 @@
  * openledger_*: Datanets, their versions, contributions and rows. A row comes with the proof that ties it to the
  * rows root on chain when that is asked for; `openledger_contribute` pays the gas of people who have none.
  */
-import { type Hex, toHex } from '../../base/bytes.ts'
+import { type Hex, toHex, ZERO_HASH } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import { cidOf } from '../../content/cid.ts'
+import { decodeGroups } from '../../datanet/groups.ts'
 import { namesOf, PERMISSIONS, PURPOSES } from '../../datanet/licence.ts'
+import { type Profile, profileOf } from '../../datanet/profile.ts'
 import { proveRow, type RowProof } from '../../datanet/proof.ts'
+import { readVersion } from '../../datanet/version.ts'
 import { CONTRACTS, type Registry, type VersionRecord } from '../../model/registry.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
@@ -16,6 +19,8 @@ import { listOf, nullable } from '../results/shape.ts'
 import { orNull, plain } from './plain.ts'
 
 const COMMITMENTS_MAX = 256
+/** Rows that one call counts the tokens of. */
+const PROFILE_ROWS_MAX = 20_000
 
 const datanetId = required('datanetId', count)
 const version = required('version', count)
@@ -89,6 +94,15 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
         return plain(await prove(models, { id, number, index }))
       },
     }),
+    openledger_getVersionProfile: method({
+      summary:
+        'How long the rows of a version are, in tokens of the base model, and how many are copies',
+      params: [datanetId, version],
+      result: shapes.versionProfile,
+      cost: COST.scan,
+      aside: false,
+      handler: async (_context, [id, number]) => plain(await profile(models, BigInt(id), number)),
+    }),
     openledger_commitRows: method({
       summary: "Sends commitments from this node's account; answers the transaction's hash",
       params: [datanetId, required('commitments', list(hash, COMMITMENTS_MAX))],
@@ -123,6 +137,26 @@ async function prove(
   const found = await registry.version(BigInt(id), number)
   if (!found) throw userError('datanet-unknown', `Datanet ${id} has no version ${number}`)
   return proveRow(found, index, readContent)
+}
+
+/** @throws NodeError when there is no such version, or it has more rows than are counted here */
+async function profile(
+  { registry, library, readContent }: ModelServices,
+  id: bigint,
+  number: number,
+): Promise<Profile> {
+  const found = await registry.version(id, number)
+  if (!found) throw userError('datanet-unknown', `Datanet ${id} has no version ${number}`)
+  if (found.rowCount > PROFILE_ROWS_MAX)
+    throw userError('datanet-rows', `${found.rowCount} rows; profiles are of ${PROFILE_ROWS_MAX}`)
+  const rows = await readVersion(found, readContent)
+  const groups =
+    found.groupsHash === ZERO_HASH ? null : decodeGroups(await readContent(found.groupsHash)).rows
+  const { model } = library.base
+  return profileOf(
+    rows.map(({ row: { text } }) => model.encode(text).length),
+    groups,
+  )
 }
 
 function versionView(

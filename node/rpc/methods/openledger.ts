@@ -2,6 +2,7 @@
  * openledger_*: data, models, jobs, receipts and rewards. Amounts are decimal strings of wei, so that no
  * JavaScript client loses digits; hashes and addresses are hex.
  */
+import { encodeChainConfig } from '../../../genesis/chain.ts'
 import { capabilities } from '../../../native/index.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { PayoutIndex } from '../../attribution/payouts.ts'
@@ -94,6 +95,17 @@ function dataMethods({
           p2p: [...p2pAddresses()],
           peers: peers().map(({ peer, address: at }) => ({ peer, address: at })),
         }
+      },
+    }),
+    openledger_chainConfig: method({
+      summary:
+        "The chain's configuration as in rollup.json: what a follower or a page of this chain starts from",
+      params: [],
+      result: shapes.chainConfig,
+      handler: ({ chain }) => {
+        if (!chain.config)
+          throw userError('no-rollup', 'this chain is no rollup: it has no configuration')
+        return JSON.parse(encodeChainConfig(chain.config)) as JsonObject
       },
     }),
     openledger_putContent: method({

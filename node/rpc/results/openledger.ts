@@ -153,6 +153,14 @@ const rowMembers = {
 export const row: JsonSchema = openShape(rowMembers)
 export const rowProof: JsonSchema = openShape({ ...rowMembers, proof: listOf(hash) })
 
+export const versionProfile: JsonSchema = shape({
+  rows: integer,
+  tokens: integer,
+  longest: integer,
+  histogram: listOf(shape({ from: integer, to: integer, rows: integer })),
+  copies: nullable(shape({ exact: integer, near: integer })),
+})
+
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
@@ -443,4 +451,14 @@ export const modelVerdict: JsonSchema = openShape({
   steps: integer,
   difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
   error: nullable(text),
+})
+
+/** As in rollup.json. */
+export const chainConfig: JsonSchema = openShape({
+  l1ChainId: integer,
+  l2ChainId: integer,
+  blockTime: integer,
+  batchInbox: address,
+  portal: address,
+  genesis: openShape({ l2Time: integer }),
 })

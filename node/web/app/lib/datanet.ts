@@ -1,0 +1,245 @@
+/** Datanets as pages show them, rows read and checked here, and versions made here. */
+import { OPENLEDGER } from '../../../../genesis/addresses.ts'
+import { encodeGroups, GroupIndex, KIND, type Membership } from '../../../datanet/groups.ts'
+import { decodeRows, type Row } from '../../../datanet/rows.ts'
+import { decodeVersionManifest, packVersion, type VersionPart } from '../../../datanet/version.ts'
+import { fromHex, keccakHex, toHex, ZERO_HASH } from './bytes.ts'
+import { call } from './rpc.ts'
+import type { Hex, LogJson } from './types.ts'
+
+export type DatanetView = {
+  readonly id: string
+  readonly owner: Hex
+  readonly treasury: Hex
+  readonly name: string
+  readonly schema: string
+  readonly budget: string
+  readonly versionCount: number
+  readonly licenceCount: number
+  readonly contributorCount: string
+  readonly limits: {
+    readonly rowsMax: number
+    readonly rowBytesMax: number
+    readonly rowsPerDayMax: number
+    readonly bytesPerDayMax: string
+  }
+  readonly quorum?: {
+    readonly validators: readonly Hex[]
+    readonly threshold: number
+    readonly scoreMin: number
+    readonly commitSeconds: number
+    readonly revealSeconds: number
+    readonly stakeMin: string
+  }
+}
+
+export type VersionView = {
+  readonly parent: Hex
+  readonly rowsRoot: Hex
+  readonly rowCount: number
+  readonly manifestHash: Hex
+  readonly groupsHash: Hex
+  readonly contributionCount: number
+  readonly licence: number
+  readonly publishedAt: string
+  readonly cid: string
+  readonly terms: {
+    readonly permissions: readonly string[]
+    readonly purposes: readonly string[]
+    readonly contributorsMin: number
+    readonly expiresAt: string
+    readonly revokedAt: string
+    readonly bases: readonly Hex[]
+  } | null
+}
+
+export type ContributionView = {
+  readonly contributor: Hex
+  readonly rowsRoot: Hex
+  readonly contentHash: Hex
+  readonly rowCount: number
+  readonly byteCount: string
+  readonly commitBlock: string
+  readonly commitOrder: string
+  readonly revealedAt: string
+  readonly isPrivate: boolean
+  readonly isErased: boolean
+  readonly validation: {
+    readonly openedAt: string
+    readonly round: number
+    readonly outcome: 'none' | 'accepted' | 'rejected'
+    readonly score: number
+  }
+}
+
+export type PlacedRow = { readonly index: number; readonly contributor: Hex; readonly row: Row }
+
+/** Content by hash, checked. */
+async function contentOf(hash: Hex): Promise<Uint8Array> {
+  const bytes = fromHex(await call<Hex>('openledger_getContent', hash))
+  if (keccakHex(bytes) === hash) return bytes
+  throw new Error(`The node's answer for ${hash} is not that content.`)
+}
+
+/** Rows [from, from + count) of a version; only the files that hold them are fetched. */
+export async function rowsOf(
+  { manifestHash }: Pick<VersionView, 'manifestHash'>,
+  from: number,
+  count: number,
+): Promise<PlacedRow[]> {
+  const { contributions } = decodeVersionManifest(await contentOf(manifestHash), manifestHash)
+  const found: PlacedRow[] = []
+  let at = 0
+  for (const { contributor, rowCount, file } of contributions) {
+    const end = at + rowCount
+    if (end > from && at < from + count) {
+      for (const [i, row] of decodeRows(await contentOf(file)).entries()) {
+        const index = at + i
+        if (index >= from && index < from + count) found.push({ index, contributor, row })
+      }
+    }
+    at = end
+  }
+  return found
+}
+
+/** Blocks of one log query: what a node allows. */
+const RANGE_BLOCKS = 5_000
+
+/** Logs since genesis, oldest first. */
+export async function allLogs(query: {
+  readonly address: Hex
+  readonly topics: readonly (Hex | readonly Hex[] | null)[]
+}): Promise<LogJson[]> {
+  const head = Number(await call<Hex>('eth_blockNumber'))
+  const ranges: Promise<LogJson[]>[] = []
+  for (let from = 0; from <= head; from += RANGE_BLOCKS) {
+    const to = Math.min(head, from + RANGE_BLOCKS - 1)
+    const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` }
+    ranges.push(call<LogJson[]>('eth_getLogs', { ...query, ...range }))
+  }
+  return (await Promise.all(ranges)).flat()
+}
+
+export const word = (value: bigint | string): Hex =>
+  `0x${BigInt(value).toString(16).padStart(64, '0')}`
+
+type Revealed = {
+  readonly datanetId: bigint
+  readonly contributor: Hex
+  readonly rowsRoot: Hex
+  readonly contentHash: Hex
+  readonly order: bigint
+  readonly isPrivate: boolean
+}
+
+/** Everything that was ever revealed, in the order of commitments. */
+async function revealed(datanetId?: string): Promise<Revealed[]> {
+  const [{ decodeEventLog, encodeEventTopics }, { DatanetRegistry }] = await Promise.all([
+    import('viem'),
+    import('../../../../genesis/contracts.generated.ts'),
+  ])
+  const { abi } = DatanetRegistry
+  const [topic] = encodeEventTopics({ abi, eventName: 'Revealed' }) as [Hex]
+  const logs = await allLogs({
+    address: OPENLEDGER.datanetRegistry,
+    topics: datanetId ? [topic, word(datanetId)] : [topic],
+  })
+  return logs
+    .map(({ topics, data }) => {
+      const args = decodeEventLog({
+        abi,
+        eventName: 'Revealed',
+        topics: topics as [Hex, ...Hex[]],
+        data,
+      }).args as unknown as Revealed
+      return { ...args, contributor: args.contributor.toLowerCase() as Hex }
+    })
+    .sort((a, b) => (a.order < b.order ? -1 : 1))
+}
+
+const contribution = (
+  datanetId: bigint | string,
+  rowsRoot: Hex,
+): Promise<ContributionView | null> =>
+  call('openledger_getContribution', Number(datanetId), rowsRoot)
+
+/** Contributions of a Datanet that stand, newest first. */
+export async function contributionsOf(datanetId: string): Promise<ContributionView[]> {
+  const all = await revealed(datanetId)
+  const roots = [...new Set(all.map(({ rowsRoot }) => rowsRoot))]
+  const found = await Promise.all(roots.map((root) => contribution(datanetId, root)))
+  return found.filter((one) => one !== null).reverse()
+}
+
+/**
+ * Publishes everything that is accepted as a version, with its duplicate groups over the rows of all Datanets: the same as
+ * `openledger datanet version`. The hash of the transaction.
+ */
+export async function publishVersion(
+  { id, versionCount }: Pick<DatanetView, 'id' | 'versionCount'>,
+  tell: (text: string) => void,
+): Promise<Hex> {
+  const [{ DatanetRegistry, DatanetValidation }, { readContract, waitFor, writeContract }] =
+    await Promise.all([
+      import('../../../../genesis/contracts.generated.ts'),
+      import('../wallet/send.ts'),
+    ])
+  const asOf = BigInt(await call<Hex>('eth_blockNumber'))
+  const all = await revealed()
+  const index = new GroupIndex()
+  const own: (VersionPart & { readonly groups: readonly Membership[] })[] = []
+  for (const [i, held] of all.entries()) {
+    tell(`Reading contribution ${i + 1} of ${all.length}…`)
+    const now = await contribution(held.datanetId, held.rowsRoot)
+    if (!now || now.isErased || held.isPrivate || BigInt(now.commitOrder) !== held.order) continue
+    const rows = decodeRows(await contentOf(held.contentHash))
+    const groups = index.addRows(rows)
+    if (held.datanetId !== BigInt(id)) continue
+    const accepted = await readContract<boolean>({
+      address: OPENLEDGER.datanetValidation,
+      abi: DatanetValidation.abi,
+      functionName: 'isAccepted',
+      args: [BigInt(id), held.rowsRoot],
+    })
+    if (accepted) own.push({ contributor: held.contributor, file: held.contentHash, rows, groups })
+  }
+  if (own.length === 0)
+    throw new Error('No contribution is accepted yet: there is nothing to publish.')
+  const { manifest, rowsRoot, contributions } = packVersion(own)
+  const groups = encodeGroups({ asOf, rows: own.flatMap((one) => one.groups) })
+  const parent =
+    versionCount === 0
+      ? ZERO_HASH
+      : ((await call<VersionView | null>('openledger_getDatanetVersion', Number(id), versionCount))
+          ?.rowsRoot ?? ZERO_HASH)
+  if (parent === rowsRoot)
+    throw new Error('The newest version has the same rows: nothing new is accepted.')
+  const [manifestHash, groupsHash] = await Promise.all([
+    call<Hex>('openledger_putContent', toHex(manifest)),
+    call<Hex>('openledger_putContent', toHex(groups)),
+  ])
+  tell('Waiting for the signature…')
+  const hash = await writeContract({
+    address: OPENLEDGER.datanetRegistry,
+    abi: DatanetRegistry.abi,
+    functionName: 'publish',
+    args: [BigInt(id), { parent, rowsRoot, manifestHash, groupsHash, contributions }],
+  })
+  tell('On its way…')
+  await waitFor(hash)
+  return hash
+}
+
+/** How many rows of a version are copies of which others. */
+export async function copiesOf({
+  groupsHash,
+}: Pick<VersionView, 'groupsHash'>): Promise<
+  { readonly row: number; readonly kind: 'exact' | 'near'; readonly group: Hex }[]
+> {
+  if (groupsHash === ZERO_HASH) return []
+  const { decodeGroups } = await import('../../../datanet/groups.ts')
+  return decodeGroups(await contentOf(groupsHash)).rows.flatMap(({ kind, group }, row) =>
+    kind === KIND.first ? [] : [{ row, group, kind: kind === KIND.exact ? 'exact' : 'near' }],
+  )
+}

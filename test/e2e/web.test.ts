@@ -1,0 +1,288 @@
+/**
+ * The web app in a real browser on a real devnet: every page in both themes, read by axe; a person who connects, deposits,
+ * withdraws, votes; bad input; reload, two tabs, and the node gone and back under the page. With OPENLEDGER_SCREENSHOTS=DIR
+ * it leaves pictures of every page at 320 and 1920 px in both themes, to be looked at.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { WEB_DIST } from '../../node/web/route.ts'
+import { devnetAccount } from '../../scripts/devnet/accounts.ts'
+import { bridge, createRpc, until } from '../../scripts/devnet/economy.ts'
+import { restartRole } from '../../scripts/devnet/roles.ts'
+import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
+import { createWallet } from '../../scripts/devnet/wallet.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { workDir } from '../support/dir.ts'
+
+const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
+const FIRST_LOAD_BYTES_MAX = 200_000
+const SCREENSHOTS = process.env.OPENLEDGER_SCREENSHOTS
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+t.test('the first load is under 200 kB, fonts included', async (t) => {
+  t.ok(existsSync(join(WEB_DIST, 'index.html')), "built: run 'npm run build:web' first")
+  const index = readFileSync(join(WEB_DIST, 'index.html'), 'utf8')
+  const linked = [...index.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(
+    ([, path]) => path as string,
+  )
+  t.ok(linked.some((path) => path.endsWith('.js')))
+  const main = readFileSync(
+    join(WEB_DIST, linked.find((path) => path.endsWith('.js')) as string),
+    'utf8',
+  )
+  // What the first page adds: its chunk and what that imports.
+  const [overview] = main.match(/assets\/overview-[\w-]+\.js/) ?? []
+  const styles = linked
+    .filter((path) => path.endsWith('.css'))
+    .map((path) => readFileSync(join(WEB_DIST, path), 'utf8'))
+  const fonts = styles.flatMap((css) =>
+    [...css.matchAll(/\/assets\/[\w-]*latin-wght[\w-]*\.woff2/g)].map(([path]) => path),
+  )
+  const chunks = [`/${overview}`]
+  for (const path of chunks) {
+    const code = readFileSync(join(WEB_DIST, path), 'utf8')
+    for (const [, name] of code.matchAll(/from"\.\/([\w-]+\.js)"/g)) {
+      const found = `/assets/${name}`
+      if (!linked.includes(found) && !chunks.includes(found)) chunks.push(found)
+    }
+  }
+  const files = ['/index.html', ...linked, ...chunks, ...new Set(fonts)]
+  const sizes = files.map((path) => {
+    const bytes = readFileSync(join(WEB_DIST, path))
+    return path.endsWith('.woff2') ? bytes.length : gzipSync(bytes, { level: 9 }).length
+  })
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  t.comment(`first load: ${total} bytes in ${files.length} files`)
+  t.ok(total < FIRST_LOAD_BYTES_MAX, `${total} bytes`)
+})
+
+const browser: Browser | Error = await launchChromium().catch((error: Error) => error)
+if (browser instanceof Error) {
+  t.test('a person uses the app in a browser', { skip: `NOT TRIED: ${browser.message}` }, () => {})
+} else {
+  t.test('a person uses the app in a browser', async (t) => {
+    t.teardown(() => browser.close())
+    const dir = workDir(t)
+    const { l1, config } = await startL1(dir, ANY_PORT)
+    t.teardown(() => l1.stop())
+    const nodes: Nodes = await startNodes(dir, l1, ANY_PORT)
+    t.teardown(() => nodes.sequencer.stop())
+    t.teardown(() => nodes.validator.stop())
+    const { url } = nodes.sequencer
+    const alice = createWallet(devnetAccount('alice'), { rpc: url, chainId: config.l2ChainId })
+    const holder = devnetAccount('deployer')
+    const accounts = [holder, devnetAccount('alice')]
+    await bridge(
+      { l1Rpc: l1.rpc, config, holder, accounts, openEach: '1000' },
+      alice.reader,
+      () => {},
+    )
+    const transfer = await alice.reader.getBlock({ blockTag: 'latest', includeTransactions: true })
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
+    const page = await open(context, t)
+
+    await t.test('connects an account of the devnet, with its warning', async (t) => {
+      await page.goto(url)
+      await page.getByRole('button', { name: 'Connect' }).click()
+      await page.getByText('Its key is public').waitFor()
+      await page.getByRole('button', { name: 'deployer' }).click()
+      await page.getByRole('button', { name: /deployer/ }).waitFor()
+      await page.reload()
+      await page.getByRole('button', { name: /deployer/ }).waitFor()
+      await page.getByText('live', { exact: true }).waitFor()
+      t.equal(await page.getByRole('button', { name: 'Connect' }).count(), 0, 'after a reload too')
+    })
+
+    await t.test('begins a withdrawal', async (t) => {
+      await page.goto(`${url}/bridge?tab=withdraw`)
+      await page.getByLabel('Amount').fill('1,5x')
+      await page.getByText("'1,5x' is no amount").waitFor()
+      await page.getByLabel('Amount').fill('99999999')
+      await page.getByText('More than there is').waitFor()
+      t.ok(await page.getByRole('button', { name: 'Withdraw', exact: true }).isDisabled())
+      await page.getByLabel('Amount').fill('3.25')
+      await page.getByLabel('To on L1').fill('0x12')
+      await page.getByText('An address is 0x').waitFor()
+      await page.getByLabel('To on L1').fill('')
+      await page.getByRole('button', { name: 'Withdraw', exact: true }).click()
+      await page.getByText('Waiting for an output root').waitFor()
+      await page.reload()
+      await page.getByText('3.25').first().waitFor()
+    })
+
+    await t.test('wraps, delegates, proposes and votes', async (t) => {
+      await page.goto(`${url}/governance?tab=votes`)
+      await page.getByLabel('Amount to wrap').fill('200')
+      await page.getByRole('button', { name: 'Wrap', exact: true }).click()
+      await page.getByText('does not vote yet').waitFor()
+      await page.getByRole('button', { name: 'Delegate', exact: true }).click()
+      await page.getByText('yourself', { exact: true }).waitFor()
+      await page.getByRole('tab', { name: 'New proposal' }).click()
+      await page.getByLabel('To', { exact: true }).fill('many')
+      await page.getByText("'many' is no number of seconds").waitFor()
+      await page.getByLabel('To', { exact: true }).fill('25')
+      await page.getByLabel('Title').fill('Longer votes')
+      await page.getByLabel('Why').fill('Twenty seconds are few.')
+      await page.getByRole('button', { name: 'Propose' }).click()
+      await page.getByText('Done in').waitFor()
+      // The same proposal again is refused in words.
+      await page.getByLabel('To', { exact: true }).fill('26')
+      await page.getByLabel('Title').fill('Longer still')
+      await page.getByRole('button', { name: 'Propose' }).click()
+      await page.getByText('The contract refuses: proposal under way').waitFor()
+      await page.getByRole('tab', { name: 'Proposals' }).click()
+      await page.getByRole('link', { name: 'Longer votes' }).click()
+      await page.getByRole('button', { name: 'For', exact: true }).click()
+      await page.getByText('You have voted').waitFor()
+      t.match(await page.locator('.share-bar').textContent(), /For\s*200/)
+      await page.goBack()
+      await page.getByRole('heading', { name: 'Governance' }).waitFor()
+    })
+
+    await t.test('every page is good to read in both themes, wide and narrow', async (t) => {
+      const l2 = await alice.reader.getBlock({ blockNumber: transfer.number })
+      const [first] = l2.transactions
+      const paths = [
+        '/',
+        '/blocks',
+        `/block/${l2.number}`,
+        '/transactions',
+        `/tx/${first}`,
+        `/address/${holder.address}`,
+        '/address/0x4f50454e0000000000000000000000000000000b?tab=contract',
+        '/receipts',
+        '/receipt/0x0',
+        '/deposits',
+        '/withdrawals',
+        '/batches',
+        '/contracts',
+        '/network',
+        '/bridge',
+        '/bridge?tab=withdraw',
+        '/governance',
+        '/governance?tab=votes',
+        '/governance?tab=new',
+        '/governance?tab=supply',
+        '/nowhere',
+      ]
+      for (const [theme, width] of SCREENSHOTS
+        ? (['light', 'dark'] as const).flatMap((one) => [[one, 1920] as const, [one, 320] as const])
+        : ([
+            ['light', 1920],
+            ['dark', 320],
+          ] as const)) {
+        const looked = await browser.newContext({
+          viewport: { width, height: width === 320 ? 720 : 1080 },
+          colorScheme: theme,
+          storageState: await context.storageState(),
+          bypassCSP: true,
+        })
+        const tab = await open(looked, t)
+        for (const path of paths)
+          await look(t, tab, { url, path, theme, width, whole: theme === 'light' })
+        await looked.close()
+      }
+    })
+
+    await t.test('deposits from L1', async () => {
+      await page.goto(`${url}/bridge`)
+      await page.getByText(/You have [\d,.]+ OPEN on L1/).waitFor()
+      await page.getByLabel('Amount').fill('12.5')
+      await page.getByRole('button', { name: 'Deposit', exact: true }).click()
+      await page.getByText('Arrived:').waitFor()
+    })
+
+    await t.test('finds by search, keyboard alone', async (t) => {
+      await page.keyboard.press('/')
+      await page.keyboard.type('garbage')
+      await page.keyboard.press('Enter')
+      await page.getByText("'garbage' is no block number").waitFor()
+      await page.keyboard.press('Control+A')
+      await page.keyboard.type('5')
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { name: 'Block 5' }).waitFor()
+      t.equal(new URL(page.url()).pathname, '/block/5')
+    })
+
+    await t.test('takes the withdrawal to its end, in another tab', async (t) => {
+      const tab = await open(context, t)
+      await tab.goto(`${url}/bridge?tab=withdraw`)
+      await tab.getByRole('button', { name: 'Prove' }).click()
+      await tab.getByRole('button', { name: 'Finalize' }).click({ timeout: 60_000 })
+      await tab.getByText('Paid on L1.').waitFor()
+      await tab.close()
+    })
+
+    await t.test('stays while the node is gone, and goes on when it is back', async (t) => {
+      await page.goto(`${url}/blocks`)
+      await page.getByText('live', { exact: true }).waitFor()
+      await page.locator('tbody a.num').first().waitFor()
+      const { port } = new URL(url)
+      await nodes.sequencer.stop()
+      await page.getByText('reconnecting').waitFor()
+      t.ok(await page.getByRole('table').isVisible(), 'what was shown is still there')
+      const back = await restartRole('sequencer', dir)
+      t.teardown(() => back.stop())
+      t.equal(new URL(back.url).port, port, 'at the same address')
+      await page.getByText('live', { exact: true }).waitFor()
+      const rpc = createRpc(back.url)
+      const head = Number(await rpc<string>('eth_blockNumber'))
+      await until('a newer block on the page', async () => {
+        const text = await page.locator('tbody a.num').first().textContent()
+        return Number(text?.replaceAll(',', '')) > head
+      })
+    })
+  })
+}
+
+/** A tab that fails the test when the page throws, or its policy stops something. */
+async function open(context: BrowserContext, t: Test): Promise<Page> {
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  page.on('pageerror', (error) => t.fail(`the page threw: ${error.message}`))
+  page.on('console', (message) => {
+    if (/Content Security Policy|TrustedHTML/.test(message.text())) t.fail(message.text())
+  })
+  page.on('request', (request) => {
+    const { hostname } = new URL(request.url())
+    if (hostname !== '127.0.0.1') t.fail(`the page asked ${request.url()}`)
+  })
+  return page
+}
+
+async function look(
+  t: Test,
+  page: Page,
+  {
+    url,
+    path,
+    theme,
+    width,
+    whole,
+  }: { url: string; path: string; theme: string; width: number; whole: boolean },
+): Promise<void> {
+  await page.goto(url + path)
+  await page.locator('main h1').waitFor()
+  await page.waitForFunction("document.querySelector('.loading') === null")
+  const what = `${path} ${theme} ${width}`
+  const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+  t.ok(overflow <= 0, `${what}: nothing scrolls sideways`)
+  await page.evaluate(AXE)
+  // Colours and sizes are what differs between themes and widths; the rest is read once.
+  const rules = whole ? '' : ", runOnly: ['color-contrast', 'target-size', 'link-in-text-block']"
+  const found = (await page.evaluate(
+    `axe.run(document, { resultTypes: ['violations']${rules} }).then(({ violations }) => violations)`,
+  )) as { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
+  const serious = found
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`)
+  t.same(serious, [], `${what}: axe finds nothing serious`)
+  if (SCREENSHOTS) {
+    const name = `${path.replace(/\W+/g, '_').slice(0, 30)}-${theme}-${width}.png`
+    await page.screenshot({ path: join(SCREENSHOTS, name), fullPage: true })
+  }
+}
