@@ -24,6 +24,7 @@ export const OPENLEDGER = {
   datanetRegistry: '0x4f50454e00000000000000000000000000000001',
   modelRegistry: '0x4f50454e00000000000000000000000000000002',
   jobRegistry: '0x4f50454e00000000000000000000000000000003',
+  providerRegistry: '0x4f50454e00000000000000000000000000000004',
   inferenceEscrow: '0x4f50454e00000000000000000000000000000005',
   receiptRegistry: '0x4f50454e00000000000000000000000000000006',
   rewardDistributor: '0x4f50454e00000000000000000000000000000007',
@@ -35,6 +36,12 @@ export const OPENLEDGER = {
   openSupply: '0x4f50454e0000000000000000000000000000000e',
   modelFunding: '0x4f50454e0000000000000000000000000000000f',
   datanetValidation: '0x4f50454e00000000000000000000000000000010',
+  identityRegistry: '0x4f50454e00000000000000000000000000000020',
+  reputationRegistry: '0x4f50454e00000000000000000000000000000021',
+  validationRegistry: '0x4f50454e00000000000000000000000000000022',
+  agentAccounts: '0x4f50454e00000000000000000000000000000023',
+  agentAccount: '0x4f50454e00000000000000000000000000000024',
+  agentBonds: '0x4f50454e00000000000000000000000000000025',
 } as const
 
 /** Contracts that stand at the same address on every chain. */
@@ -49,6 +56,8 @@ export const STANDARD = {
   /** The OP Stack's preinstall. */
   create2Helper: '0x13b0d85ccb8bf860b6b79af3029fca081ae9bef2',
   multicall3: '0xca11bde05977b3631167028862be2a173976ca11',
+  /** What clients of x402 sign for in scheme `upto`; our own code with the interface they know. */
+  x402UptoProxy: '0x4020a4f3b7b90cca423b9fabcc0ce57c6c240002',
 } as const
 
 /** EVM extensions of `precompiles/`. */

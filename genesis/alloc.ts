@@ -9,11 +9,15 @@
 import { type Hex, OP, OPENLEDGER, STANDARD } from './addresses.ts'
 import { type ChainConfig, type Economy, economyOf, GOVERNANCE_DEFAULTS } from './chain.ts'
 import {
+  AgentAccount,
+  AgentAccounts,
+  AgentBonds,
   DatanetRegistry,
   DatanetValidation,
   FeeVault,
   GasPriceOracle,
   GovernedOPEN,
+  IdentityRegistry,
   InferenceEscrow,
   JobRegistry,
   L1Block,
@@ -24,10 +28,14 @@ import {
   OpenSupply,
   OpenTimelock,
   PayableWOPEN,
+  ProviderRegistry,
   ReceiptRegistry,
+  ReputationRegistry,
   RewardDistributor,
   SplitPolicy,
   Staking,
+  ValidationRegistry,
+  X402UptoProxy,
 } from './contracts.generated.ts'
 import { CREATE2_DEPLOYER_CODE, MULTICALL3_CODE } from './preinstalls.generated.ts'
 import { type Deployment, PREINSTALLS, type Preinstall } from './preinstalls.ts'
@@ -70,6 +78,7 @@ export function genesisAlloc(
     ...opPredeploys(config.l1Contracts.token ?? NO_TOKEN, economyOf(config)),
     ...payablePredeploys(economyOf(config)),
     ...openPredeploys(economyOf(config)),
+    ...agentPredeploys(),
     ...preinstalls(creationCodeOf),
   }
 }
@@ -113,6 +122,7 @@ function payablePredeploys(economy: Economy): Record<Hex, AllocAccount> {
     [OPENLEDGER.datanetValidation]: account(DatanetValidation.deployedBytecode),
     [OPENLEDGER.modelRegistry]: account(ModelRegistry.deployedBytecode),
     [OPENLEDGER.jobRegistry]: account(JobRegistry.deployedBytecode),
+    [OPENLEDGER.providerRegistry]: account(ProviderRegistry.deployedBytecode),
     [OPENLEDGER.inferenceEscrow]: account(InferenceEscrow.deployedBytecode),
     [OPENLEDGER.receiptRegistry]: account(ReceiptRegistry.deployedBytecode),
     [OPENLEDGER.rewardDistributor]: account(RewardDistributor.deployedBytecode, [
@@ -144,6 +154,19 @@ function openPredeploys(economy: Economy): Record<Hex, AllocAccount> {
       epochSeconds + challengeSeconds,
     ]),
     [OPENLEDGER.modelFunding]: account(ModelFunding.deployedBytecode),
+  }
+}
+
+/** ERC-8004's registries, agents' accounts and bonds. */
+function agentPredeploys(): Record<Hex, AllocAccount> {
+  return {
+    [OPENLEDGER.identityRegistry]: constructed(IdentityRegistry.bytecode),
+    [OPENLEDGER.reputationRegistry]: account(ReputationRegistry.deployedBytecode),
+    [OPENLEDGER.validationRegistry]: account(ValidationRegistry.deployedBytecode),
+    [OPENLEDGER.agentAccounts]: account(AgentAccounts.deployedBytecode),
+    [OPENLEDGER.agentAccount]: account(AgentAccount.deployedBytecode),
+    [OPENLEDGER.agentBonds]: account(AgentBonds.deployedBytecode),
+    [STANDARD.x402UptoProxy]: account(X402UptoProxy.deployedBytecode),
   }
 }
 

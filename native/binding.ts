@@ -221,6 +221,7 @@ export interface Binding {
     cancel: RawCancel,
     onToken: ((event: { token: number; index: number }) => void) | null,
   ): Promise<RawAnswer>
+  embedTokens(model: RawModel, tokens: Uint32Array): Promise<Float32Array>
   replayTokens(
     model: RawModel,
     adapter: RawAdapter | null,

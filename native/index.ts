@@ -106,6 +106,14 @@ export class Model {
     return now(() => this.raw.encode(text))
   }
 
+  /**
+   * A text as one vector [hidden] of length one: the mean of its rows after the final norm, by the base without adapter
+   * (core/src/model/embed.rs). The same bytes on every machine. @throws NativeError NATIVE_BAD_INPUT
+   */
+  embed(ids: Uint32Array): Promise<Float32Array> {
+    return later(() => binding().embedTokens(this.raw, ids))
+  }
+
   /** Text of token ids; special tokens are left out unless `keepSpecial`. */
   decode(ids: Uint32Array, keepSpecial = false): string {
     return now(() => this.raw.decode(ids, keepSpecial))

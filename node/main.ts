@@ -11,6 +11,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { genesisAlloc } from '../genesis/alloc.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
+import { askService } from './agents/ask.ts'
+import { AgentDirectory } from './agents/directory.ts'
+import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import type { Hex } from './base/bytes.ts'
@@ -36,13 +39,13 @@ import { L1Reader } from './l1/reader.ts'
 import { judgeTransaction } from './mempool/gossip.ts'
 import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
-import { createOpenAiHandler } from './model/openai.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
 import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
 import { type Check, nodeChecks } from './monitor/health.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { healthHandler } from './monitor/server.ts'
 import { watchNode } from './monitor/watch.ts'
+import { createOpenAiHandler } from './openai/route.ts'
 import type { NodeOptions, Role } from './options.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
@@ -59,6 +62,7 @@ import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
+import { openX402 } from './x402/open.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -167,6 +171,30 @@ export async function createNode(
       base: models.library.base,
       account: provider.account,
     }))
+  const x402 =
+    provider && options.providerKey
+      ? openX402({
+          ...input,
+          chain,
+          registry: models.registry,
+          service: provider.service,
+          account: provider.account,
+          providerKey: parsePrivateKey(options.providerKey),
+        })
+      : null
+  const agents = openAgentDoors(
+    {
+      version: VERSION,
+      registry: models.registry,
+      directory: new AgentDirectory(chain),
+      ask: askService(provider?.service ?? null),
+      attribution: async (receipt) => {
+        await ledger.settled()
+        return ledger.get(receipt)
+      },
+    },
+    log,
+  )
   const checks = nodeChecks({
     options,
     store,
@@ -232,6 +260,8 @@ export async function createNode(
                 { prefix: '/v1/fine_tuning', handle: jobs.openai },
               ]
             : []),
+          ...agents.routes,
+          ...(x402 ? [{ prefix: '/x402', handle: x402.handle }] : []),
           ...(provider
             ? [{ prefix: '/v1', handle: createOpenAiHandler({ service: provider.service, log }) }]
             : []),
@@ -289,6 +319,7 @@ export async function createNode(
     },
     stop: async () => {
       await doors.close()
+      await agents.close()
       await rpc?.close()
       await threads?.close()
       await jobs?.stop()

@@ -51,6 +51,8 @@ export type NodeOptions = {
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
+  /** Tokens a day that the sponsor pays for callers on this machine. */
+  readonly freeTokensPerDay: number
   /** NATS server over which workers elsewhere train; null: in this process. */
   readonly natsUrl: string | null
   readonly sequencerKey: string | null
@@ -133,7 +135,7 @@ const KEYS = {
   sequencer: 'the key that signs unsafe blocks',
   batcher: 'the key that posts batches to L1',
   provider: 'the key that signs receipts; the node serves models when it is set',
-  sponsor: 'the key that pays for requests without a payment',
+  sponsor: 'the key that pays for requests without a payment that come from this machine',
   validator: 'the key that signs verdicts and outputs',
   proposer: 'the key of the L1 account that proposes outputs and defends right ones; needs ether',
   challenger: 'the key of the L1 account that challenges wrong outputs; needs ether',
@@ -327,6 +329,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: true,
     help: 'check adapters against the chain; off only to play a dishonest provider',
+  },
+  freeTokensPerDay: {
+    group: 'models',
+    kind: 'number',
+    fallback: 1_000_000,
+    help: 'tokens a day that callers on this machine may use without paying; the sponsor key pays; 0: none',
   },
   natsUrl: {
     group: 'models',

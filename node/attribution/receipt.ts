@@ -5,7 +5,7 @@
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hashTypedData } from 'viem'
-import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { concatBytes, fromHex, type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { addressOfPublicKey } from '../base/keys.ts'
 
 export type InferenceReceipt = {
@@ -70,8 +70,24 @@ export const VOUCHER_TYPES = {
   ],
 } as const
 
-/** A payer's promise: the provider may have charged up to `cumulative` wei in all. */
-export type Voucher = { readonly payer: Hex; readonly provider: Hex; readonly cumulative: bigint }
+export const SESSION_VOUCHER_TYPES = {
+  SessionVoucher: [
+    { name: 'payer', type: 'address' },
+    { name: 'session', type: 'address' },
+    { name: 'provider', type: 'address' },
+    { name: 'cumulative', type: 'uint256' },
+  ],
+} as const
+
+/** A payer's promise: the provider may have charged up to `cumulative` wei in all. With a session key, which signs in
+ * the payer's stead, the promise counts that key's charges alone. */
+export type Voucher = {
+  readonly payer: Hex
+  /** Absent or the zero address: the payer signs itself. */
+  readonly session?: Hex
+  readonly provider: Hex
+  readonly cumulative: bigint
+}
 
 export type SigningDomain = { readonly chainId: number; readonly verifyingContract: Hex }
 
@@ -85,12 +101,29 @@ export function receiptHash(receipt: InferenceReceipt, domain: SigningDomain): H
 }
 
 export function voucherHash(voucher: Voucher, domain: SigningDomain): Hex {
-  return hashTypedData({
-    domain: { name: 'OpenLedger', version: '1', ...domain },
-    types: VOUCHER_TYPES,
-    primaryType: 'Voucher',
-    message: voucher,
-  })
+  return hashTypedData(voucherTypedData(voucher, domain))
+}
+
+/** EIP-712 data as `signTypedData` takes it. */
+export type VoucherTypedData = {
+  readonly domain: SigningDomain & { readonly name: string; readonly version: string }
+  readonly types: Readonly<
+    Record<string, readonly { readonly name: string; readonly type: string }[]>
+  >
+  readonly primaryType: string
+  readonly message: Readonly<Record<string, unknown>>
+}
+
+/** What a payer or its session key signs. */
+export function voucherTypedData(voucher: Voucher, signingDomain: SigningDomain): VoucherTypedData {
+  const { payer, session = ZERO_ADDRESS, provider, cumulative } = voucher
+  const domain = { name: 'OpenLedger', version: '1', ...signingDomain }
+  if (session === ZERO_ADDRESS) {
+    const message = { payer, provider, cumulative }
+    return { domain, types: VOUCHER_TYPES, primaryType: 'Voucher', message }
+  }
+  const message = { payer, session, provider, cumulative }
+  return { domain, types: SESSION_VOUCHER_TYPES, primaryType: 'SessionVoucher', message }
 }
 
 /** 65 bytes r || s || v, v = 27 or 28, as contracts expect. */

@@ -18,7 +18,7 @@ import type { Chain } from '../chain/chain.ts'
 import type { Block, BlockRef, PayloadAttributes } from '../chain/types.ts'
 import { attributesOf } from '../chain/verify.ts'
 import type { L1Reader } from '../l1/reader.ts'
-import type { BlockId, L1BlockData, L1BlockRef, L1Origin } from '../l1/types.ts'
+import type { BlockId, L1BlockData, L1BlockRef } from '../l1/types.ts'
 import { depositOnly } from './attributes.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import {
@@ -54,6 +54,9 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
 /** While derivation is behind the finalized L1 block it looks after finality every so many L1 blocks: it
  * costs a request. */
 const FINALIZE_EVERY = 32n
+
+/** While derivation is further behind the head than so many L1 blocks, it looks for a new one as often. */
+const HEAD_EVERY = 32n
 
 export type PipelineChain = Pick<
   Chain,
@@ -220,8 +223,7 @@ export class DerivationPipeline {
   }
 
   async #next(): Promise<boolean> {
-    const { l1 } = this.#modules
-    const head = await l1.head('latest')
+    const head = await this.#head()
     if (!head) return false
     const isNew = head.hash !== this.#seenHead
     if (isNew) await this.#readTags(head)
@@ -239,6 +241,16 @@ export class DerivationPipeline {
     if (block.number + this.#options.confirmations < head.number) this.#readAhead(state, block)
     const isConsumed = await this.#consume(state, block)
     return !isConsumed || block.number < head.number
+  }
+
+  /** Far behind it the head is asked for now and then only: it costs a request to every endpoint, and nothing that is
+   * done there hangs on it. */
+  async #head(): Promise<L1BlockRef | null> {
+    const known = this.#status.headL1
+    const next = this.#state?.next ?? 0n
+    const isFar = known && this.#state && next + HEAD_EVERY < known.number
+    if (isFar && next % HEAD_EVERY !== 0n) return known
+    return this.#modules.l1.head('latest')
   }
 
   /** The next L1 block, which may be on its way already. */
@@ -261,7 +273,7 @@ export class DerivationPipeline {
   }
 
   /** The tags move with the head at most. */
-  async #readTags(head: L1Origin): Promise<void> {
+  async #readTags(head: L1BlockRef): Promise<void> {
     const { l1 } = this.#modules
     const [safeL1, finalizedL1] = [await l1.head('safe'), await l1.head('finalized')]
     this.#status = { ...this.#status, headL1: head, safeL1, finalizedL1 }
@@ -269,7 +281,7 @@ export class DerivationPipeline {
 
   /** The blocks we stand on may be replaced before they have a successor of ours; the new branch may even
    * be the shorter one for a while. */
-  async #headReplaced(state: DeriverState, head: L1Origin): Promise<boolean> {
+  async #headReplaced(state: DeriverState, head: L1BlockRef): Promise<boolean> {
     const known = await this.#knownAt(state, head.number)
     if (!known || known.hash === head.hash) return false
     await this.#reorg(known)

@@ -6,19 +6,22 @@
  *                         `quorum` of them). Who has another is put aside, by name
  *   the newest block      the highest that more than half have reached
  *   safe, finalized       likewise, and a block at that height
+ *   blocks read one after another below the agreed finalized one: one vote for a span of them, the rest by the hash
+ *                         chain down from it (`agreed-span.ts`)
  *
  * Who does not answer has no vote, so that one endpoint may be down; who says "I do not have that" has one, so that
  * nobody runs ahead alone. Endpoints that contradict each other without a majority (two of two, say) stop the reader
  * until they agree, which is said by name and counted. A single endpoint cannot be checked: its word is taken.
  */
 import { type Log, silentLog } from '../base/log.ts'
+import { AgreedSpan } from './agreed-span.ts'
 import type { BlobFeeConfig } from './blob-fee.ts'
 import type { L1Client, Vote } from './client.ts'
 import { l1Disagreement } from './errors.ts'
 import { type L1Header, readHeader, type UnreadHeader } from './header.ts'
 import { completeHeader } from './header-source.ts'
 import { objectOf } from './json.ts'
-import type { HeadOptions } from './options.ts'
+import { AGREED_SPAN_BLOCKS, type HeadOptions } from './options.ts'
 
 type Seen = L1Header | UnreadHeader
 type Ballot = Vote<Seen | null>
@@ -29,6 +32,8 @@ export type AgreementStatus = {
   /** Who says what, while nobody is in the majority; null when all is well. */
   readonly unresolved: string | null
 }
+
+const ASKED_KEPT = 8
 
 export type AgreementModules = {
   readonly client: L1Client
@@ -44,6 +49,11 @@ export class L1Agreement {
   readonly #log: Log
   /** Each endpoint's head, and since when it shows it. */
   readonly #heads = new Map<string, { readonly hash: string; readonly sinceMs: number }>()
+  readonly #span: AgreedSpan
+  /** The highest block that was agreed to be final. */
+  #finalized = -1n
+  /** Numbers asked for lately: only who reads on is given a span. */
+  readonly #asked: bigint[] = []
   #disagreements = 0
   #unresolved: string | null = null
 
@@ -51,6 +61,7 @@ export class L1Agreement {
     this.#options = options
     this.#modules = modules
     this.#log = modules.log ?? silentLog
+    this.#span = new AgreedSpan(modules.client, modules.config)
   }
 
   get status(): AgreementStatus {
@@ -71,11 +82,27 @@ export class L1Agreement {
     if (highest - lowest > this.#options.tagSpreadMax) {
       this.#disagree(`their ${tag} blocks are far apart: ${said(ballots)}`)
     }
-    return this.#reached(ballots)
+    const reached = await this.#reached(ballots)
+    if (tag === 'finalized' && reached) this.#finalized = max(this.#finalized, reached.number)
+    return reached
   }
 
   /** The block of this number; null when too few have come to it. @throws NodeError `l1-disagreement` (retry) */
   async at(number: bigint): Promise<L1Header | null> {
+    const known = this.#span.get(number)
+    if (known) return known
+    const isNext = this.#asked.includes(number - 1n) || this.#span.get(number - 1n)
+    this.#asked.push(number)
+    if (this.#asked.length > ASKED_KEPT) this.#asked.shift()
+    if (!isNext || number >= this.#finalized) return this.#vote(number)
+    const top = number + AGREED_SPAN_BLOCKS - 1n
+    const agreed = await this.#vote(top < this.#finalized ? top : this.#finalized)
+    if (!agreed) return this.#vote(number)
+    await this.#span.hold(agreed, number)
+    return this.#span.get(number) ?? null
+  }
+
+  async #vote(number: bigint): Promise<L1Header | null> {
     const ballots = await this.#ballots(`0x${number.toString(16)}`)
     const right = ballots.filter(({ value }) => !value || value.number === number)
     const groups = Map.groupBy(
@@ -118,7 +145,7 @@ export class L1Agreement {
       this.#unresolved = null
       return this.#complete(there[0]?.value ?? null)
     }
-    return this.at(number)
+    return this.#vote(number)
   }
 
   #isMajority(count: number, of: number): boolean {

@@ -56,6 +56,9 @@ export const HEAD_DEFAULTS: HeadOptions = {
   tagSpreadMax: 96n,
 }
 
+/** Finalized blocks that one vote of several endpoints is good for, when they are read one after another. */
+export const AGREED_SPAN_BLOCKS = 64n
+
 /** exceptBlobBlocks: for anvil 1.7.1 only, which computes the root over the network form of blob
  * transactions; a block with a type-3 transaction is then taken without this check. */
 export type VerifyTransactionsRoot = 'always' | 'exceptBlobBlocks'

@@ -36,6 +36,8 @@ export type LoadedModel = {
 export type InferOptions = {
   readonly onToken?: ((token: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  /** Asked when the engine is done: how many tokens belong to the answer, when it ended before the sampler would. */
+  readonly keep?: (() => number | undefined) | undefined
   /** Whose turn the engine counts it as. */
   readonly payer?: string
 }
@@ -50,7 +52,7 @@ export type Inference = {
   readonly claims: Uint8Array
 }
 
-/** @throws NodeError `inference-request` when the request does not fit the model, `queue-full`, `shutting-down`. */
+/** @throws NodeError `inference-request` or `context-length` when the request does not fit the model, `queue-full`, `shutting-down`. */
 export async function runInference(
   model: LoadedModel,
   request: InferenceRequest,
@@ -58,7 +60,9 @@ export async function runInference(
 ): Promise<Inference> {
   checkFits(model.base, request)
   const prompt = Uint32Array.from(request.prompt)
-  const { tokens, trace } = await answer(model, prompt, request, options)
+  const whole = await answer(model, prompt, request, options)
+  const kept = options.keep?.() ?? whole.tokens.length
+  const [tokens, trace] = [whole.tokens.slice(0, kept), whole.trace.slice(0, kept)]
   const sketch =
     tokens.length === 0
       ? new Int8Array(model.index.k)
@@ -80,9 +84,14 @@ async function answer(
   const { maxTokens, temperature, topP, stop } = request.sampler
   const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
   const onEvent = onToken && (({ token }: { token: number }): void => onToken(token))
+  const asked = { prompt, ...sampling, adapter: model.name, payer }
+  return refusedByEngine(() => model.engine.generate(asked, onEvent, signal))
+}
+
+/** @throws NodeError `queue-full`, `shutting-down` for what the engine says in its own words */
+export async function refusedByEngine<T>(work: () => Promise<T>): Promise<T> {
   try {
-    const asked = { prompt, ...sampling, adapter: model.name, payer }
-    return await model.engine.generate(asked, onEvent, signal)
+    return await work()
   } catch (error) {
     const code = error instanceof NativeError ? REFUSED[error.code] : undefined
     throw code === undefined ? error : new NodeError(code, 'retry', (error as Error).message)
@@ -93,6 +102,7 @@ async function answer(
 const REFUSED: Readonly<Record<string, string>> = {
   NATIVE_QUEUE_FULL: 'queue-full',
   NATIVE_SHUTTING_DOWN: 'shutting-down',
+  NATIVE_CANCELLED: 'cancelled',
 }
 
 export function sketchBytes(sketch: Int8Array): Uint8Array {
@@ -107,13 +117,19 @@ export function traceRoot(trace: readonly Uint8Array[]): Hex {
   return toHex(merkleRoot(trace))
 }
 
-function checkFits(base: Model, request: InferenceRequest): void {
+export type Fitting = {
+  readonly prompt: readonly number[]
+  readonly sampler: { readonly maxTokens: number }
+}
+
+/** @throws NodeError `inference-request`, `context-length` */
+export function checkFits(base: Model, request: Fitting): void {
   const { vocab_size: vocabSize, max_position_embeddings: maxPositions } = base.config
   const need = request.prompt.length + request.sampler.maxTokens
   if (request.prompt.length === 0) throw userError('inference-request', 'the prompt is empty')
   if (need > maxPositions) {
     throw userError(
-      'inference-request',
+      'context-length',
       `${request.prompt.length} prompt tokens and max_tokens ${request.sampler.maxTokens} exceed the context of ${maxPositions}`,
     )
   }

@@ -4,16 +4,17 @@
  * unless a test of dishonest providers says otherwise.
  */
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/index.ts'
 import { corpusArtefactHash, loadCorpus, type SpanCorpus } from '../attribution/corpus.ts'
+import type { Sampler } from '../attribution/request.ts'
 import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type FetchContent, hashDirectory, materialise, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import { type BaseModel, openBaseModel } from './base.ts'
-import type { LoadedModel } from './infer.ts'
+import { checkFits, type InferOptions, type LoadedModel, refusedByEngine } from './infer.ts'
 import type { ModelRecord } from './registry.ts'
 import { Turns } from './turns.ts'
 
@@ -27,6 +28,18 @@ export type LibraryOptions = {
   /** Off only to play a provider that cheats: an altered adapter is then served as if it were true. */
   readonly verifyArtefacts: boolean
 }
+
+/** An adapter that only this node has. */
+export type LocalModel = {
+  readonly name: string
+  /** Where it came from: a directory or a content hash. */
+  readonly source: string
+  /** As the engine knows it. */
+  readonly adapter: string
+}
+
+/** Adapters that operators may bring beside the registered ones. */
+const LOCAL_MAX = 1_024
 
 /** Sketches computed at once. */
 const SKETCHES_MAX = 2
@@ -42,12 +55,31 @@ export class ModelLibrary {
   readonly engine: Engine
   readonly #known = new Set<Hex>()
   readonly #sketches = new Turns(SKETCHES_MAX)
+  #localCount = 0
   readonly #options: LibraryOptions
   readonly #content: ContentStore
   readonly #fetch: FetchContent
   readonly #log: Log
   /** Insertion order is order of use. */
   readonly #loaded = new Map<Hex, Promise<LoadedModel>>()
+  /** Adapters in memory at once. */
+  get adaptersMax(): number {
+    return this.#options.adaptersMax
+  }
+
+  /** The vector of a text by the base; few at once, because each takes all threads. */
+  embed(ids: readonly number[]): Promise<Float32Array> {
+    checkFits(this.base.model, { prompt: ids, sampler: { maxTokens: 0 } })
+    return this.#sketches.run(() => this.base.model.embed(Uint32Array.from(ids)))
+  }
+
+  /** Where adapters are laid out, each in a directory named by its content hash. */
+  get cacheDir(): string {
+    return this.#options.cacheDir
+  }
+
+  /** Adapters brought by an operator, by name; they are on no chain. */
+  readonly local: Map<string, LocalModel> = new Map()
 
   static async open(
     options: LibraryOptions,
@@ -92,6 +124,56 @@ export class ModelLibrary {
       if (this.#loaded.size > this.#options.adaptersMax && oldest) this.#loaded.delete(oldest)
     }
     return model
+  }
+
+  /**
+   * Makes an adapter known by a name: a PEFT directory on this machine, or one by content hash, from here or from peers.
+   * @throws NodeError `adapter-known`, `adapters-full`, ContentError, NativeError for what is no adapter of this base
+   */
+  async loadLocal(name: string, source: string): Promise<LocalModel> {
+    if (this.local.has(name))
+      throw userError('adapter-known', `the adapter '${name}' is loaded already; unload it first`)
+    if (this.local.size >= LOCAL_MAX)
+      throw userError('adapters-full', `${LOCAL_MAX} adapters are loaded; unload some`)
+    const isHash = /^0x[0-9a-f]{64}$/.test(source)
+    const dir = isHash ? await this.#adapterDirectory(source as Hex) : resolve(source)
+    await Adapter.load(this.base.model, dir)
+    const model = { name, source, adapter: `local:${this.#localCount++}` }
+    this.engine.register(model.adapter, dir)
+    this.local.set(name, model)
+    this.#log.info('adapter loaded', { name, source })
+    return model
+  }
+
+  /** What runs with it is finished. False when there is none of that name. */
+  unloadLocal(name: string): boolean {
+    const model = this.local.get(name)
+    if (!model) return false
+    this.local.delete(name)
+    this.engine.unregister(model.adapter)
+    this.#log.info('adapter unloaded', { name })
+    return true
+  }
+
+  /** Brings a registered model into memory and keeps it there, or lets it go like others again. */
+  async pin(record: ModelRecord, pinned: boolean): Promise<void> {
+    await this.load(record)
+    this.engine.pin(record.adapterHash, pinned)
+  }
+
+  /** An answer of the base (null) or a local adapter: tokens alone, no trace and no sketch. */
+  async answerLocal(
+    model: LocalModel | null,
+    request: Sampler & { readonly prompt: readonly number[]; readonly seed: bigint },
+    { onToken, keep, signal }: InferOptions,
+  ): Promise<{ readonly tokens: Uint32Array }> {
+    checkFits(this.base.model, { prompt: request.prompt, sampler: request })
+    const asked = { ...request, prompt: Uint32Array.from(request.prompt), trace: false }
+    const hear = onToken && (({ token }: { token: number }): void => onToken(token))
+    const { tokens } = await refusedByEngine(() =>
+      this.engine.generate({ ...asked, adapter: model?.adapter ?? null }, hear, signal),
+    )
+    return { tokens: tokens.slice(0, keep?.() ?? tokens.length) }
   }
 
   async #open(record: ModelRecord): Promise<LoadedModel> {

@@ -16,6 +16,15 @@ const STATUS: Readonly<Record<string, number>> = {
   'body-too-large': 413,
   'queue-full': 429,
   'jobs-full': 429,
+  'provider-gone': 502,
+  'deadline-passed': 504,
+}
+
+/** Where OpenAI has a code of its own, clients look for that one. */
+const CODES: Readonly<Record<string, string>> = {
+  'model-unknown': 'model_not_found',
+  'context-length': 'context_length_exceeded',
+  'invalid-value': 'invalid_value',
 }
 
 /** @throws NodeError `body-too-large` */
@@ -32,28 +41,73 @@ export async function readBytes(req: IncomingMessage, bytesMax: number): Promise
 
 /** @throws NodeError `body`, `body-too-large` */
 export async function readJson(req: IncomingMessage, bytesMax: number): Promise<Body> {
-  const bytes = await readBytes(req, bytesMax)
+  return parseBody(await readBytes(req, bytesMax))
+}
+
+/** @throws NodeError `body` */
+export function parseBody(bytes: Uint8Array): Body {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Body
   } catch {}
   throw userError('body', 'the body is not a JSON object')
 }
 
-export function sendJson(res: ServerResponse, status: number, body: object): void {
-  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+export function sendJson(
+  res: ServerResponse,
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  res.writeHead(status, { 'content-type': 'application/json', ...headers })
+  res.end(JSON.stringify(body))
 }
 
 /** As the last event when an answer is streaming already. */
 export function sendError(res: ServerResponse, error: unknown, log: Log): void {
-  const status = statusOf(error)
-  const code = error instanceof NodeError ? error.code : 'internal'
-  if (status >= 500) log.error('request failed', { error: messageOf(error), code })
-  const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
-  const type = status < 500 ? 'invalid_request_error' : 'server_error'
-  const body = { error: { message, type, param: null, code } }
+  const { status, body, headers } = errorOf(error)
+  if (status >= 500) log.error('request failed', { error: messageOf(error), code: codeOf(error) })
   if (res.headersSent) res.end(`data: ${JSON.stringify(body)}\n\n`)
-  else sendJson(res, status, body)
+  else sendJson(res, status, body, headers)
+}
+
+/** An error in OpenAI's shape. `data.param` names the field, `data.payment` says what is owed and how to pay it. */
+export function errorOf(error: unknown): {
+  status: number
+  body: object
+  headers: Readonly<Record<string, string>>
+} {
+  const status = statusOf(error)
+  const { param = null, payment, headers = {} } = error instanceof NodeError ? error.data : {}
+  const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
+  const shown = { message, type: typeOf(status), param, code: codeOf(error) }
+  const body = { error: payment === undefined ? shown : { ...shown, payment } }
+  return { status, body, headers: headers as Record<string, string> }
+}
+
+/** Whether a client sits at this machine itself: not behind a proxy, not a page of some site that reaches it through
+ * the browser of somebody who sits here. The node's own page counts. */
+export function isLocal(req: IncomingMessage): boolean {
+  const from = req.socket.remoteAddress ?? ''
+  const { host = '', origin } = req.headers
+  const isLoopback = /^(::ffff:)?127\.|^::1$/.test(from)
+  const isOwn = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
+  const isProxied =
+    req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined
+  return (
+    isLoopback && !isProxied && (origin === undefined || (isOwn && origin === `http://${host}`))
+  )
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof NodeError ? error.code : 'internal'
+  return CODES[code] ?? code
+}
+
+function typeOf(status: number): string {
+  if (status >= 500) return 'server_error'
+  if (status === 429) return 'rate_limit_error'
+  return status === 402 ? 'payment_required' : 'invalid_request_error'
 }
 
 function statusOf(error: unknown): number {

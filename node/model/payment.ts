@@ -2,60 +2,93 @@
  * What must be paid, and whether it will be. A payer keeps a prepaid balance in InferenceEscrow and
  * signs vouchers: "this provider may have charged me up to `cumulative` wei in all". A voucher covers
  * a request when, with what is charged and what waits to be settled, its cap still holds the highest
- * fee the request can come to.
+ * fee the request can come to. A session key signs in the payer's stead, within limits that the payer set on chain.
  */
 import { recoverSigner, type SigningDomain, voucherHash } from '../attribution/receipt.ts'
-import type { Hex } from '../base/bytes.ts'
-import { NodeError } from '../base/errors.ts'
+import { type Hex, ZERO_ADDRESS } from '../base/bytes.ts'
+import type { Owed } from './paying/types.ts'
+import { refuse } from './paying/who-pays.ts'
 
-export type Payment = { readonly payer: Hex; readonly cumulative: bigint; readonly signature: Hex }
+export type Payment = {
+  readonly payer: Hex
+  /** The session key that signed, or the zero address. */
+  readonly session: Hex
+  readonly cumulative: bigint
+  readonly signature: Hex
+}
 
-/** State of InferenceEscrow for one payer and provider. */
-export type EscrowView = { readonly balance: bigint; readonly charged: bigint }
+/** State of InferenceEscrow for one payer (or its session key) and provider. */
+export type EscrowView = {
+  /** The payer's, wei. */
+  readonly balance: bigint
+  /** By this provider so far: of the payer itself, or of the session key. */
+  readonly charged: bigint
+  /** null without a session key; all zero for a key that the payer never named. */
+  readonly session: SessionView | null
+}
+
+export type SessionView = {
+  readonly limit: bigint
+  readonly spent: bigint
+  /** Unix seconds. */
+  readonly expiresAt: bigint
+  /** None: all. */
+  readonly models: readonly Hex[]
+}
 
 export type Rates = { readonly rateIn: bigint; readonly rateOut: bigint }
+
+export type PaymentContext = {
+  readonly provider: Hex
+  readonly modelId: Hex
+  readonly escrow: EscrowView
+  readonly owed: Owed
+  readonly feeMax: bigint
+  /** Unix seconds. */
+  readonly now: bigint
+  readonly domain: SigningDomain
+}
 
 /** wei of OPEN, exactly as ReceiptRegistry computes it. */
 export function feeOf(rates: Rates, tokensIn: number, tokensOut: number): bigint {
   return rates.rateIn * BigInt(tokensIn) + rates.rateOut * BigInt(tokensOut)
 }
 
-/**
- * @param owed fees of this payer answered but not settled yet, wei
- * @throws NodeError `payment-required` saying what is missing.
- */
-export function checkPayment(
-  payment: Payment,
-  context: {
-    provider: Hex
-    escrow: EscrowView
-    owed: bigint
-    feeMax: bigint
-    domain: SigningDomain
-  },
-): void {
+/** @throws NodeError `payment-required` saying what is missing. */
+export function checkPayment(payment: Payment, context: PaymentContext): void {
   const { escrow, owed, feeMax, provider, domain } = context
-  const hash = voucherHash(
-    { payer: payment.payer, provider, cumulative: payment.cumulative },
-    domain,
+  const { payer, session, cumulative } = payment
+  const signer = recoverSigner(
+    voucherHash({ payer, session, provider, cumulative }, domain),
+    payment.signature,
   )
-  const signer = recoverSigner(hash, payment.signature)
-  if (signer !== payment.payer) {
+  const wanted = session === ZERO_ADDRESS ? payer : session
+  if (signer !== wanted) {
+    const whom = session === ZERO_ADDRESS ? 'its payer' : 'its session key'
+    throw refuse(`the voucher is signed by ${signer ?? 'nobody'}, not by ${whom} ${wanted}`)
+  }
+  if (escrow.session) checkSession(payment.session, escrow.session, context)
+  const need = escrow.charged + owed.purse + feeMax
+  if (cumulative < need) {
+    const what = cumulative <= escrow.charged + owed.purse ? 'is exhausted: it' : 'is too small: it'
+    throw refuse(`the voucher ${what} allows ${cumulative} wei in all; ${need} wei are needed`)
+  }
+  const held = owed.all + feeMax
+  if (escrow.balance < held) {
     throw refuse(
-      `the voucher is signed by ${signer ?? 'nobody'}, not by its payer ${payment.payer}`,
+      `the prepaid balance of ${payer} is ${escrow.balance} wei; ${held} wei are needed: deposit in InferenceEscrow`,
     )
-  }
-  const need = escrow.charged + owed + feeMax
-  if (payment.cumulative < need) {
-    throw refuse(`the voucher allows ${payment.cumulative} wei in all; ${need} wei are needed`, {
-      need,
-    })
-  }
-  if (escrow.balance < owed + feeMax) {
-    throw refuse(`the escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`)
   }
 }
 
-export function refuse(why: string, data: Record<string, unknown> = {}): NodeError {
-  return new NodeError('payment-required', 'user', why, data)
+function checkSession(key: Hex, session: SessionView, context: PaymentContext): void {
+  const { limit, spent, expiresAt, models } = session
+  const { now, owed, feeMax, modelId } = context
+  if (expiresAt === 0n) throw refuse(`the payer has opened no session for the key ${key}`)
+  if (expiresAt <= now) throw refuse(`the session of ${key} ended at ${expiresAt}`)
+  if (models.length > 0 && !models.includes(modelId))
+    throw refuse(`the session of ${key} may not be spent on model ${modelId}`)
+  const need = spent + owed.purse + feeMax
+  if (limit < need)
+    throw refuse(`the session of ${key} may spend ${limit} wei; ${need} wei are needed`)
 }

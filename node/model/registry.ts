@@ -10,9 +10,11 @@ import {
   InferenceEscrow,
   JobRegistry,
   ModelRegistry,
+  ProviderRegistry,
   ReceiptRegistry,
   RewardDistributor,
   SplitPolicy,
+  Staking,
 } from '../../genesis/contracts.generated.ts'
 import type { Channels } from '../../precompiles/mix.ts'
 import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
@@ -22,7 +24,7 @@ import type { BlockTag } from '../chain/chain.ts'
 import type { Licence } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
-import type { EscrowView, Rates } from './payment.ts'
+import type { EscrowView, Rates, SessionView } from './payment.ts'
 
 export type ModelRecord = Rates & {
   readonly id: Hex
@@ -100,6 +102,23 @@ export type ScoreRecord = {
   readonly attributionRoot: Hex
 }
 
+/** Who serves, where, what, and from which price on (ProviderRegistry). */
+export type ProviderRecord = {
+  readonly address: Hex
+  readonly endpoint: string
+  readonly peerId: string
+  readonly baseHash: Hex
+  readonly rateInMin: bigint
+  readonly rateOutMin: bigint
+  /** None: every registered model over its base. */
+  readonly models: readonly Hex[]
+  /** Unix seconds. */
+  readonly renewedAt: bigint
+}
+
+const PROVIDERS_READ_MAX = 1_024
+const PROVIDERS_PAGE = 64
+
 /** Models or Datanets of one listing. */
 export const LIST_MAX = 1_000
 
@@ -109,6 +128,8 @@ export const CONTRACTS: Readonly<
     | 'validation'
     | 'models'
     | 'jobs'
+    | 'providers'
+    | 'staking'
     | 'escrow'
     | 'receipts'
     | 'rewards'
@@ -121,6 +142,8 @@ export const CONTRACTS: Readonly<
   validation: { address: OPENLEDGER.datanetValidation, abi: DatanetValidation.abi as Abi },
   models: { address: OPENLEDGER.modelRegistry, abi: ModelRegistry.abi as Abi },
   jobs: { address: OPENLEDGER.jobRegistry, abi: JobRegistry.abi as Abi },
+  providers: { address: OPENLEDGER.providerRegistry, abi: ProviderRegistry.abi as Abi },
+  staking: { address: OPENLEDGER.staking, abi: Staking.abi as Abi },
   escrow: { address: OPENLEDGER.inferenceEscrow, abi: InferenceEscrow.abi as Abi },
   receipts: { address: OPENLEDGER.receiptRegistry, abi: ReceiptRegistry.abi as Abi },
   rewards: { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi },
@@ -216,12 +239,38 @@ export class Registry {
     return orNull(this.#read<VersionRecord>(CONTRACTS.datanets, 'getVersion', [datanet, version]))
   }
 
-  async escrow(payer: Hex, provider: Hex): Promise<EscrowView> {
-    const [balance, charged] = await Promise.all([
-      this.#read<bigint>(CONTRACTS.escrow, 'balanceOf', [payer]),
-      this.#read<bigint>(CONTRACTS.escrow, 'charged', [payer, provider]),
+  /** With a session key, its limits and its own charges; else the payer's. */
+  async escrow(payer: Hex, provider: Hex, session: Hex = ZERO_ADDRESS): Promise<EscrowView> {
+    const balance = this.#read<bigint>(CONTRACTS.escrow, 'balanceOf', [payer])
+    if (session === ZERO_ADDRESS) {
+      const charged = this.#read<bigint>(CONTRACTS.escrow, 'charged', [payer, provider])
+      return { balance: await balance, charged: await charged, session: null }
+    }
+    const args = [payer, session, provider]
+    const [charged, [limits, models]] = await Promise.all([
+      this.#read<bigint>(CONTRACTS.escrow, 'sessionCharged', args),
+      this.#read<[Omit<SessionView, 'models'>, readonly Hex[]]>(CONTRACTS.escrow, 'sessionOf', [
+        payer,
+        session,
+      ]),
     ])
-    return { balance, charged }
+    return { balance: await balance, charged, session: { ...limits, models } }
+  }
+
+  /** Listings that are renewed and bonded, at most PROVIDERS_READ_MAX. */
+  async providers(): Promise<ProviderRecord[]> {
+    const found: ProviderRecord[] = []
+    for (let from = 0; from < PROVIDERS_READ_MAX; from += PROVIDERS_PAGE) {
+      const [addresses, listings, active] = await this.#read<
+        [readonly Hex[], readonly RawProvider[], readonly boolean[]]
+      >(CONTRACTS.providers, 'page', [BigInt(from), BigInt(PROVIDERS_PAGE)])
+      for (const [i, address] of addresses.entries()) {
+        const { terms, renewedAt } = listings[i] as RawProvider
+        if (active[i]) found.push({ ...terms, address: lower(address), renewedAt })
+      }
+      if (addresses.length < PROVIDERS_PAGE) break
+    }
+    return found
   }
 
   /** ATTRIBUTE itself, by a call. */
@@ -310,3 +359,7 @@ export class Registry {
 }
 
 type RawModel = Omit<ModelRecord, 'id'>
+type RawProvider = {
+  readonly terms: Omit<ProviderRecord, 'address' | 'renewedAt'>
+  readonly renewedAt: bigint
+}

@@ -3,8 +3,11 @@
  * settlement before the user sees the answer. Requests run side by side, batched by the engine; a bounded
  * number is under way and more are told so at once. One payer's receipts settle in the order its requests came.
  *
- *   answer -> model by name -> payment covers the worst case? -> runInference (tokens, trace, sketch)
+ *   answer -> model by name -> who pays, and is the worst case covered? -> runInference (tokens, trace, sketch)
  *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
+ *
+ * Only what was answered is owed: a request that fails, or comes later than its caller said, costs nothing, and one
+ * whose reader leaves in the middle costs the tokens made until then.
  */
 
 import {
@@ -12,7 +15,6 @@ import {
   receiptHash,
   type SigningDomain,
   signHash,
-  voucherHash,
 } from '../attribution/receipt.ts'
 import {
   encodeRequest,
@@ -28,38 +30,64 @@ import { NodeError, userError } from '../base/errors.ts'
 import { addressOfKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
-import { type Inference, runInference, sketchBytes, sketchHash, traceRoot } from './infer.ts'
+import {
+  type Inference,
+  type InferOptions,
+  runInference,
+  sketchBytes,
+  sketchHash,
+  traceRoot,
+} from './infer.ts'
 import type { ModelLibrary } from './library.ts'
-import { checkPayment, feeOf, type Payment, refuse } from './payment.ts'
+import { Load, type Ticket, type Totals } from './load.ts'
+import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
+import { whoPays } from './paying/who-pays.ts'
+import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import type { Settler } from './settle.ts'
-import { type Tab, Tabs } from './turns.ts'
+import { TextStream } from './text.ts'
+import { type Purse, Tabs } from './turns.ts'
 
 export type ServeOptions = {
   readonly providerKey: Uint8Array
-  /** Pays for requests that bring no payment; for devnets and free tiers. */
-  readonly sponsorKey: Uint8Array | null
   /** Requests under way: running in the engine, waiting for it, being settled. */
   readonly requestsMax: number
 }
 
 export type Question = {
-  /** Name or id of a registered model. */
+  /** Name or id of a registered model, `base:name` as well; or one that only this node has (`library.local`). */
   readonly model: string
-  readonly text: string
+  /** Text, or token ids. */
+  readonly prompt: string | readonly number[]
   readonly sampler: Sampler
+  /** The answer ends before the first of these. */
+  readonly stopTexts?: readonly string[]
   readonly seed?: bigint
-  readonly payment?: Payment
+}
+
+/** Who asks, and how it wants to hear. */
+export type Asking = {
+  readonly caller: Caller
+  /** Text as it comes; without it the answer is heard as a whole. */
+  readonly onText?: ((text: string) => void) | undefined
+  /** The reader has left. */
+  readonly signal?: AbortSignal | undefined
+  /** A whole answer that comes later than this is worth nothing to its caller, and costs nothing. */
+  readonly deadlineMs?: number | undefined
+  /** The hash of the action that this answer serves: of an agent, say. */
+  readonly parentAction?: Hex | undefined
 }
 
 export type Answer = {
+  readonly id: string
   readonly text: string
   readonly finish: 'stop' | 'length'
   readonly tokensIn: number
   readonly tokensOut: number
-  readonly receiptHash: Hex
+  /** null: nothing is owed for it, to nobody (a model that is not on chain). */
+  readonly receiptHash: Hex | null
   /** The receipt and its signatures, as JSON. */
-  readonly record: Readonly<Record<string, unknown>>
+  readonly record: Readonly<Record<string, unknown>> | null
 }
 
 export type ServeModules = {
@@ -67,6 +95,8 @@ export type ServeModules = {
   readonly registry: Registry
   readonly settler: Settler
   readonly content: ContentStore
+  /** Asked in order. Given what the service knows of its own requests. */
+  ways(owed: (purse: Purse) => Owed): readonly WayOfPaying[]
   readonly domains: { readonly receipts: SigningDomain; readonly escrow: SigningDomain }
   readonly log: Log
   now(): number
@@ -75,95 +105,87 @@ export type ServeModules = {
   announce(receiptHash: Hex, trace: Hex): Promise<void>
 }
 
-type Payer = { readonly address: Hex; readonly payment: Payment | null; readonly tab: Tab }
-
-/** Since the start. */
-export type ServeTotals = {
-  readonly answers: number
-  readonly tokensIn: number
-  readonly tokensOut: number
-}
-
 export class InferenceService {
   readonly #options: ServeOptions
   readonly #modules: ServeModules
   readonly provider: Hex
+  readonly load: Load
+  readonly #ways: WayOfPaying[]
   readonly #tabs = new Tabs()
-  #waiting = 0
-  #totals: ServeTotals = { answers: 0, tokensIn: 0, tokensOut: 0 }
 
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
     this.#modules = modules
     this.provider = addressOfKey(options.providerKey)
+    this.load = new Load(() => modules.now())
+    this.#ways = [...modules.ways((purse) => this.#owed(purse))]
+  }
+
+  /** Another way of paying, asked before those there are (x402, for one). */
+  addWayOfPaying(way: WayOfPaying): void {
+    this.#ways.unshift(way)
   }
 
   /** Requests that run or wait. */
   get waiting(): number {
-    return this.#waiting
+    return this.load.size
   }
 
-  get totals(): ServeTotals {
-    return this.#totals
+  get totals(): Totals {
+    return this.load.totals
   }
 
-  get chatTemplate(): string {
-    return this.#modules.library.base.chatTemplate
-  }
-
-  get stopTokens(): readonly number[] {
-    return this.#modules.library.base.stopTokens
+  get library(): ModelLibrary {
+    return this.#modules.library
   }
 
   unixSeconds(): number {
     return Math.floor(this.#modules.now() / 1000)
   }
 
+  /** A name for something that has no hash. */
+  newId(prefix: string): string {
+    return `${prefix}${toHex(this.#modules.randomBytes(12)).slice(2)}`
+  }
+
   models(): Promise<readonly ModelRecord[]> {
     return this.#modules.registry.models()
   }
 
-  /** @throws NodeError `model-unknown`, `payment-required`, `queue-full`, `inference-request`. */
-  async answer(
-    question: Question,
-    onText?: (text: string) => void,
-    signal?: AbortSignal,
-  ): Promise<Answer> {
-    if (this.#waiting >= this.#options.requestsMax) {
-      throw new NodeError(
-        'queue-full',
-        'retry',
-        `${this.#waiting} requests are waiting; try again soon`,
-      )
+  /** A registered model by name or id; `base:name` names the one called `name`. */
+  async find(name: string): Promise<ModelRecord | null> {
+    const { registry, library } = this.#modules
+    const found = await registry.find(name)
+    const prefix = `${library.base.name}:`
+    return found ?? (name.startsWith(prefix) ? registry.find(name.slice(prefix.length)) : null)
+  }
+
+  /** @throws NodeError `model-unknown`, `payment`, `payment-required`, `not-local`, `queue-full`,
+   * `inference-request`, `context-length`, `deadline-passed`. */
+  async answer(question: Question, asking: Asking): Promise<Answer> {
+    const { requestsMax } = this.#options
+    if (this.load.size >= requestsMax) {
+      const why = `${this.load.size} requests are waiting; try again soon`
+      throw new NodeError('queue-full', 'retry', why)
     }
-    this.#waiting++
+    const ticket = this.load.begin(
+      question.model === this.library.base.name ? null : question.model,
+    )
     try {
-      return this.#count(await this.#answer(question, onText, signal))
+      const answer = await this.#answer(question, asking, ticket)
+      const { finish, tokensIn, tokensOut } = answer
+      ticket.end(asking.signal?.aborted ? 'abort' : finish, { in: tokensIn, out: tokensOut })
+      return answer
     } finally {
-      this.#waiting--
+      ticket.end(asking.signal?.aborted ? 'abort' : 'error')
     }
   }
 
-  #count(answer: Answer): Answer {
-    const { answers, tokensIn, tokensOut } = this.#totals
-    this.#totals = {
-      answers: answers + 1,
-      tokensIn: tokensIn + answer.tokensIn,
-      tokensOut: tokensOut + answer.tokensOut,
-    }
-    return answer
-  }
-
-  async #answer(
-    question: Question,
-    onText?: (text: string) => void,
-    signal?: AbortSignal,
-  ): Promise<Answer> {
-    const { library, registry, now } = this.#modules
-    const record = await registry.find(question.model)
-    if (!record)
-      throw userError('model-unknown', `no model '${question.model}' is registered; see /v1/models`)
-    const prompt = [...library.base.model.encode(question.text)]
+  async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
+    const { library } = this.#modules
+    const record = await this.find(question.model)
+    const prompt = this.promptIds(question.prompt)
+    if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
     const request: InferenceRequest = {
       modelId: record.id,
       prompt,
@@ -171,59 +193,135 @@ export class InferenceService {
       seed: (question.seed ?? 0n).toString(),
       nonce: toHex(this.#modules.randomBytes(32)),
     }
-    const feeMax = feeOf(record, prompt.length, question.sampler.maxTokens)
-    const payer = await this.#payer(question.payment, feeMax)
+    const tokensOutMax = question.sampler.maxTokens
+    const feeMax = feeOf(record, prompt.length, tokensOutMax)
+    const bill = { model: record, tokensIn: prompt.length, tokensOutMax, feeMax }
+    const payer = await whoPays(this.#ways, asking.caller, bill)
+    const tab = await this.#tabs.open(payer, feeMax, async (reserved) => {
+      // In this order: what settles in between is counted twice rather than not at all.
+      const owed = this.#modules.settler.owedBy(payer)
+      await payer.check({ all: owed.all + reserved.all, purse: owed.purse + reserved.purse })
+    })
+    let isOwed = false
     try {
       const model = await library.load(record)
       const startedAt = BigInt(this.unixSeconds())
-      const onToken = onText
-        ? incremental((ids) => library.base.model.decode(ids), onText)
-        : undefined
-      const options = { onToken, signal, payer: payer.address }
-      const inference = await runInference(model, request, options)
-      const finishedAt = BigInt(Math.floor(now() / 1000))
-      return await payer.tab.settle(() =>
-        this.#settle(record, request, inference, { payer, startedAt, finishedAt }),
+      const heard = payer.paysLast ? { ...asking, onText: undefined } : asking
+      const run = this.#run(question, heard, ticket)
+      const { inference, text } = await run((options) =>
+        runInference(model, request, { ...options, payer: payer.address }),
       )
+      const finishedAt = BigInt(this.unixSeconds())
+      const parent = asking.parentAction ?? ZERO_HASH
+      const parentAction = payer.actionOf?.(parent) ?? parent
+      const answered = asAnswered(request, inference.tokens)
+      const settled = await tab.settle(() =>
+        this.#settle(record, answered, inference, { payer, startedAt, finishedAt, parentAction }),
+      )
+      isOwed = true
+      if (payer.paysLast) asking.onText?.(text)
+      return { ...settled, text, finish: finishOf(inference.tokens, question) }
     } finally {
-      payer.tab.close()
+      tab.close()
+      if (!isOwed) await payer.release()
     }
   }
 
-  /** Who pays, with what it may come to set aside; for a sponsored request the voucher is signed when the fee is known. */
-  async #payer(payment: Payment | undefined, feeMax: bigint): Promise<Payer> {
-    const { sponsorKey } = this.#options
-    const address = payment?.payer ?? (sponsorKey ? addressOfKey(sponsorKey) : null)
-    if (!address) throw refuse('send a payment in x-openledger-payment; this node sponsors nobody')
-    const tab = await this.#tabs.open(address, feeMax, async (reserved) => {
-      // In this order: what settles in between is counted twice rather than not at all.
-      const owed = this.#modules.settler.owedBy(address) + reserved
-      const escrow = await this.#modules.registry.escrow(address, this.provider)
-      if (payment) {
-        checkPayment(payment, {
-          provider: this.provider,
-          escrow,
-          owed,
-          feeMax,
-          domain: this.#modules.domains.escrow,
-        })
-      } else if (escrow.balance < owed + feeMax) {
-        throw refuse(
-          `the sponsor's escrow holds ${escrow.balance} wei; ${owed + feeMax} wei are needed`,
-        )
+  /** A model that only this node has: nobody is paid for it, so only callers on this machine may ask. */
+  async #answerUnregistered(
+    question: Question,
+    prompt: readonly number[],
+    asking: Asking,
+    ticket: Ticket,
+  ): Promise<Answer> {
+    const { library } = this.#modules
+    const local = library.local.get(question.model)
+    if (!local && question.model !== library.base.name) {
+      throw userError(
+        'model-unknown',
+        `no model '${question.model}' is registered; see /v1/models`,
+        {
+          param: 'model',
+        },
+      )
+    }
+    if (!asking.caller.isLocal) {
+      throw userError(
+        'not-local',
+        `'${question.model}' is not a registered model: nobody could be paid, so it answers callers on the node's own machine alone`,
+      )
+    }
+    const run = this.#run(question, asking, ticket)
+    const { inference, text } = await run((options) =>
+      library.answerLocal(
+        local ?? null,
+        { prompt, ...question.sampler, seed: question.seed ?? 0n },
+        options,
+      ),
+    )
+    const { tokens } = inference
+    return {
+      id: this.newId('local-'),
+      text,
+      finish: finishOf(tokens, question),
+      tokensIn: prompt.length,
+      tokensOut: tokens.length,
+      receiptHash: null,
+      record: null,
+    }
+  }
+
+  /** Runs a generation with everything that can end it: a stop text, a reader that leaves, a deadline. */
+  #run(question: Question, asking: Asking, ticket: Ticket) {
+    const { model } = this.library.base
+    const { signal, onText, deadlineMs } = asking
+    const ended = new AbortController()
+    const late = deadlineMs === undefined ? null : AbortSignal.timeout(deadlineMs)
+    const stream = new TextStream(
+      (ids) => model.decode(ids),
+      question.stopTexts ?? [],
+      onText ?? (() => {}),
+    )
+    const onToken = (id: number): void => {
+      ticket.first()
+      stream.push(id)
+      if (stream.stopped) ended.abort()
+    }
+    const keep = (): number | undefined => (stream.stopped ? stream.length : undefined)
+    const signals = [ended.signal, signal, late].filter((one) => one !== null && one !== undefined)
+    return async <T extends { readonly tokens: Uint32Array }>(
+      generate: (options: InferOptions) => Promise<T>,
+    ): Promise<{ inference: T; text: string }> => {
+      const inference = await generate({ onToken, keep, signal: AbortSignal.any(signals) })
+      if (late?.aborted && !onText) {
+        const why = `no answer within ${deadlineMs} ms; nothing is owed`
+        throw new NodeError('deadline-passed', 'retry', why)
       }
-    })
-    return { address, payment: payment ?? null, tab }
+      if (inference.tokens.length === 0)
+        throw new NodeError('cancelled', 'retry', 'the request ended before its first token')
+      return { inference, text: stream.end() }
+    }
+  }
+
+  /** Token ids of a prompt by the base's committed tokenizer: what is counted, charged and committed. */
+  promptIds(prompt: string | readonly number[]): readonly number[] {
+    return typeof prompt === 'string' ? [...this.library.base.model.encode(prompt)] : prompt
+  }
+
+  #owed(purse: Purse): Owed {
+    const owed = this.#modules.settler.owedBy(purse)
+    const reserved = this.#tabs.reserved(purse)
+    return { all: owed.all + reserved.all, purse: owed.purse + reserved.purse }
   }
 
   async #settle(
     record: ModelRecord,
     request: InferenceRequest,
     inference: Inference,
-    context: { payer: Payer; startedAt: bigint; finishedAt: bigint },
-  ): Promise<Answer> {
+    context: { payer: Payer; startedAt: bigint; finishedAt: bigint; parentAction: Hex },
+  ): Promise<Omit<Answer, 'text' | 'finish'>> {
     const { registry, settler, domains, library } = this.#modules
-    const { payer, startedAt, finishedAt } = context
+    const { payer, startedAt, finishedAt, parentAction } = context
     const { claims } = inference
     const sketch = sketchBytes(inference.sketch).slice()
     const policyId = await registry.policyFor(record.id)
@@ -250,41 +348,24 @@ export class InferenceService {
       fee,
       startedAt,
       finishedAt,
-      parentAction: ZERO_HASH,
+      parentAction,
     }
     const asked = { receipt: unscored, sketch, claims }
     const { attributionRoot } = await registry.share(asked, policyId, fee)
     const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
     const providerSignature = signHash(hash, this.#options.providerKey)
-    const payment = payer.payment ?? (await this.#sponsor(payer.address, fee))
+    const due = { fee, tokens: receipt.tokensIn + receipt.tokensOut }
+    const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
     await settler.add({ hash, receipt, providerSignature, payment, sketch, claims })
     await this.#modules.announce(hash, trace)
-    const last = tokens.at(-1)
     return {
-      text: library.base.model.decode(inference.tokens),
-      finish: last !== undefined && request.sampler.stop.includes(last) ? 'stop' : 'length',
+      id: hash,
       tokensIn: receipt.tokensIn,
       tokensOut: receipt.tokensOut,
       receiptHash: hash,
       record: { receiptHash: hash, receipt: plain(receipt), providerSignature },
-    }
-  }
-
-  async #sponsor(address: Hex, fee: bigint): Promise<Payment> {
-    const { registry, settler, domains } = this.#modules
-    const owed = settler.owedBy(address)
-    const escrow = await registry.escrow(address, this.provider)
-    const cumulative = escrow.charged + owed + fee
-    const hash = voucherHash(
-      { payer: address, provider: this.provider, cumulative },
-      domains.escrow,
-    )
-    return {
-      payer: address,
-      cumulative,
-      signature: signHash(hash, this.#options.sponsorKey as Uint8Array),
     }
   }
 
@@ -301,20 +382,21 @@ export class InferenceService {
   }
 }
 
-/** Turns token ids into text as they come: a character may need several tokens. */
-function incremental(
-  decode: (ids: Uint32Array) => string,
-  onText: (text: string) => void,
-): (id: number) => void {
-  const ids: number[] = []
-  let shown = 0
-  return (id) => {
-    ids.push(id)
-    const text = decode(Uint32Array.from(ids))
-    if (text.endsWith('\ufffd')) return
-    onText(text.slice(shown))
-    shown = text.length
-  }
+/** The request whose answer these tokens are. One that ended early (a stop text, a reader that left) is the answer to
+ * the same request with a smaller limit: that is what the receipt names, so whoever runs it again gets these bytes. */
+function asAnswered(request: InferenceRequest, tokens: Uint32Array): InferenceRequest {
+  const { sampler } = request
+  const last = tokens.at(-1)
+  const isWhole =
+    tokens.length === sampler.maxTokens || (last !== undefined && sampler.stop.includes(last))
+  return isWhole ? request : { ...request, sampler: { ...sampler, maxTokens: tokens.length } }
+}
+
+/** `length` when the limit ended it, otherwise something that means the end. */
+function finishOf(tokens: Uint32Array, { sampler }: Question): Answer['finish'] {
+  const last = tokens.at(-1)
+  const byToken = last !== undefined && sampler.stop.includes(last)
+  return tokens.length >= sampler.maxTokens && !byToken ? 'length' : 'stop'
 }
 
 function plain(receipt: InferenceReceipt): Record<string, unknown> {

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { capabilities } from '../../native/index.ts'
+import type { SigningDomain } from '../attribution/receipt.ts'
 import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { parsePrivateKey } from '../base/keys.ts'
@@ -18,9 +19,14 @@ import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
 import { NodeAccount } from './account.ts'
 import { ModelLibrary } from './library.ts'
+import { DailyQuota, payFromFreeQuota } from './paying/sponsor.ts'
+import type { Owed, WayOfPaying } from './paying/types.ts'
+import { payByVoucher, type VoucherModules } from './paying/voucher.ts'
+import { UsedVouchers } from './paying/vouchers.ts'
 import { CONTRACTS, Registry } from './registry.ts'
 import { InferenceService } from './serve.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from './settle.ts'
+import type { Purse } from './turns.ts'
 
 export type ModelModules = {
   readonly options: NodeOptions
@@ -101,14 +107,17 @@ async function openProvider(
   key: Uint8Array,
   modules: ProviderModules,
 ): Promise<ModelServices['provider']> {
-  const { options, chain, registry, library, content, log } = modules
+  const { chain, registry, library, content, log } = modules
   const chainId = chain.config.l2ChainId
   const account = new NodeAccount(key, { ...modules, chainId })
   const settler = await openSettler(account, modules)
+  const domains = {
+    receipts: { chainId, verifyingContract: OPENLEDGER.receiptRegistry },
+    escrow: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
+  }
   const service = new InferenceService(
     {
       providerKey: key,
-      sponsorKey: options.sponsorKey ? parsePrivateKey(options.sponsorKey) : null,
       requestsMax: REQUESTS_MAX,
     },
     {
@@ -116,10 +125,8 @@ async function openProvider(
       registry,
       settler,
       content,
-      domains: {
-        receipts: { chainId, verifyingContract: OPENLEDGER.receiptRegistry },
-        escrow: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
-      },
+      domains,
+      ways: (owed) => waysOfPaying(account.address, { ...modules, domain: domains.escrow, owed }),
       log,
       now: Date.now,
       randomBytes: (size) => new Uint8Array(randomBytes(size)),
@@ -127,6 +134,29 @@ async function openProvider(
     },
   )
   return { account, service, settler }
+}
+
+/** A voucher first: whoever brings one means to pay. */
+function waysOfPaying(
+  provider: Hex,
+  modules: ProviderModules & { domain: SigningDomain; owed: (purse: Purse) => Owed },
+): WayOfPaying[] {
+  const { options, store, registry, domain, owed } = modules
+  const escrow: VoucherModules['escrow'] = (payer, of, session) =>
+    registry.escrow(payer, of, session)
+  const voucher = payByVoucher({
+    provider,
+    domain,
+    escrow,
+    used: new UsedVouchers(store.table('vouchers')),
+    owed: (address, session) => owed({ address, session }),
+    now: () => Date.now() / 1000,
+  })
+  if (!options.sponsorKey || options.freeTokensPerDay === 0) return [voucher]
+  const key = parsePrivateKey(options.sponsorKey)
+  const table = store.table('free-quota')
+  const quota = new DailyQuota(options.freeTokensPerDay, { table, now: Date.now })
+  return [voucher, payFromFreeQuota({ provider, key, domain, quota, escrow })]
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {
@@ -169,7 +199,7 @@ async function announceTrace(
   setTimeout(again, againMs).unref()
 }
 
-/** One element of `settle`'s batch. */
+/** One element of the batch that `ReceiptRegistry.settle` takes. */
 export function settlementArgs({
   receipt,
   providerSignature,
@@ -180,6 +210,7 @@ export function settlementArgs({
   return {
     receipt,
     providerSignature,
+    session: payment.session,
     cumulative: payment.cumulative,
     payerSignature: payment.signature,
     sketch: toHex(sketch),

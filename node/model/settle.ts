@@ -8,11 +8,13 @@
  */
 import { Packr } from 'msgpackr'
 import type { InferenceReceipt } from '../attribution/receipt.ts'
-import { fromHex, type Hex } from '../base/bytes.ts'
+import { fromHex, type Hex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { KvTable } from '../store/kv.ts'
+import type { Owed } from './paying/types.ts'
 import type { Payment } from './payment.ts'
+import type { Purse } from './turns.ts'
 
 export type Settlement = {
   readonly hash: Hex
@@ -119,12 +121,15 @@ export class Settler {
     this.#waiting.set(settlement.hash, settlement)
   }
 
-  /** Fees of one payer that are answered and not yet on chain, wei. */
-  owedBy(payer: Hex): bigint {
-    let owed = 0n
-    for (const { receipt } of this.#waiting.values())
-      if (receipt.payer === payer) owed += receipt.fee
-    return owed
+  /** Fees that are answered and not yet on chain, wei: all of a payer, and those of one session key of it. */
+  owedBy({ address, session }: Purse): Owed {
+    let [all, purse] = [0n, 0n]
+    for (const { receipt, payment } of this.#waiting.values()) {
+      if (receipt.payer !== address) continue
+      all += receipt.fee
+      if (payment.session === session) purse += receipt.fee
+    }
+    return { all, purse }
   }
 
   get waiting(): number {
@@ -217,6 +222,11 @@ function revive(settlement: Settlement): Settlement {
       startedAt: BigInt(receipt.startedAt),
       finishedAt: BigInt(receipt.finishedAt),
     },
-    payment: { ...payment, cumulative: BigInt(payment.cumulative) },
+    // Before there were session keys there was no such field.
+    payment: {
+      ...payment,
+      session: payment.session ?? ZERO_ADDRESS,
+      cumulative: BigInt(payment.cumulative),
+    },
   }
 }

@@ -3,6 +3,7 @@
  * requests, which run side by side but open and settle one after the other (`Tabs`).
  */
 import type { Hex } from '../base/bytes.ts'
+import type { Owed } from './paying/types.ts'
 
 export class Turns {
   readonly #most: number
@@ -27,8 +28,8 @@ export class Turns {
 }
 
 type PayerState = {
-  /** Highest fees of the requests under way, wei. */
-  reserved: bigint
+  /** Highest fees of the requests under way, wei, by purse: a session key, or none. */
+  readonly reserved: Map<Hex, bigint>
   open: number
   opening: Promise<unknown>
   settling: Promise<unknown>
@@ -43,29 +44,43 @@ export type Tab = {
   close(): void
 }
 
+/** Whose money, and which session key of its owner signs for it (the zero address: none). */
+export type Purse = { readonly address: Hex; readonly session: Hex }
+
 export class Tabs {
   readonly #payers = new Map<Hex, PayerState>()
 
+  /** The highest fees of a payer's open tabs, wei. */
+  reserved({ address, session }: Purse): Owed {
+    const reserved = this.#payers.get(address)?.reserved ?? new Map<Hex, bigint>()
+    const all = [...reserved.values()].reduce((sum, fee) => sum + fee, 0n)
+    return { all, purse: reserved.get(session) ?? 0n }
+  }
+
   /** Opens a tab once `check(reserved)` has passed, given the highest fees of the payer's other open tabs. */
-  async open(payer: Hex, feeMax: bigint, check: (reserved: bigint) => Promise<void>): Promise<Tab> {
-    const state = this.#payers.get(payer) ?? {
-      reserved: 0n,
+  async open(purse: Purse, feeMax: bigint, check: (reserved: Owed) => Promise<void>): Promise<Tab> {
+    const { address } = purse
+    const state = this.#payers.get(address) ?? {
+      reserved: new Map<Hex, bigint>(),
       open: 0,
       opening: Promise.resolve(),
       settling: Promise.resolve(),
     }
-    this.#payers.set(payer, state)
+    this.#payers.set(address, state)
     state.open++
     const opened = state.opening.then(async () => {
-      await check(state.reserved)
-      return this.#tab(payer, state, feeMax)
+      await check(this.reserved(purse))
+      return this.#tab(purse, state, feeMax)
     })
-    state.opening = opened.catch(() => this.#leave(payer, state))
+    state.opening = opened.catch(() => this.#leave(address, state))
     return opened
   }
 
-  #tab(payer: Hex, state: PayerState, feeMax: bigint): Tab {
-    state.reserved += feeMax
+  #tab({ address, session }: Purse, state: PayerState, feeMax: bigint): Tab {
+    const reserve = (fee: bigint): void => {
+      state.reserved.set(session, (state.reserved.get(session) ?? 0n) + fee)
+    }
+    reserve(feeMax)
     const before = state.settling
     let done = (): void => {}
     const closed = new Promise<void>((resolve) => {
@@ -82,9 +97,9 @@ export class Tabs {
       close: () => {
         if (!open) return
         open = false
-        state.reserved -= feeMax
+        reserve(-feeMax)
         done()
-        this.#leave(payer, state)
+        this.#leave(address, state)
       },
     }
   }

@@ -14,6 +14,9 @@ const DURATION_BUCKETS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30,
 ]
 
+type Labels = Readonly<Record<string, string>>
+type Row = { readonly labels: Labels; readonly value: number }
+
 export type Outcome = 'ok' | 'error'
 
 export class Metrics {
@@ -128,6 +131,64 @@ export class Metrics {
         this.inc(read())
       },
     })
+  }
+
+  /** A number with fixed labels, read when it is asked for. */
+  sampled(name: string, help: string, labels: Labels, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: Object.keys(labels),
+      registers: [this.registry],
+      collect() {
+        this.set(labels, read())
+      },
+    })
+  }
+
+  /** One row whose labels say how things stand now. */
+  info(name: string, help: string, read: () => Row): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: Object.keys(read().labels),
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        const { labels, value } = read()
+        this.set(labels, value)
+      },
+    })
+  }
+
+  /** Totals that somebody else keeps, with labels. */
+  totalsOf(name: string, help: string, read: () => readonly Row[]): void {
+    new Counter({
+      name,
+      help,
+      labelNames: Object.keys(read()[0]?.labels ?? {}),
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { labels, value } of read()) this.inc(labels, value)
+      },
+    })
+  }
+
+  /** Returns the function that observes. */
+  histogram(
+    name: string,
+    help: string,
+    { labels, buckets }: { labels: Labels; buckets: readonly number[] },
+  ): (value: number) => void {
+    const histogram = new Histogram({
+      name,
+      help,
+      labelNames: Object.keys(labels),
+      buckets: [...buckets],
+      registers: [this.registry],
+    })
+    return (value) => histogram.observe(labels, value)
   }
 
   /** Counts up; returns the function that adds. */

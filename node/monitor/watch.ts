@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { freeBytes } from '../datadir/disk.ts'
 import type { Node } from '../main.ts'
 import type { Metrics } from './metrics.ts'
+import { watchServing } from './vllm.ts'
 
 export type Watched = Pick<
   Node,
@@ -59,6 +60,14 @@ export function watchNode(metrics: Metrics, node: Watched): void {
 type Provider = NonNullable<Node['models']['provider']>
 
 function watchProvider(metrics: Metrics, { service }: Provider): void {
+  const { library, load } = service
+  watchServing(metrics, {
+    modelName: library.base.name,
+    adaptersMax: library.adaptersMax,
+    load,
+    engine: library.engine,
+    now: () => Date.now() / 1000,
+  })
   metrics.gauge(
     'openledger_inference_waiting',
     'Inferences that run or wait',

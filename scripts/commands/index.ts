@@ -14,6 +14,7 @@ import { generateAnswers } from './generate.ts'
 import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
 import { jobCommands } from './job.ts'
+import { mcp } from './mcp.ts'
 import { modelFetch } from './model.ts'
 import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
@@ -50,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   exportChain,
   ...jobCommands,
   worker,
+  mcp,
   modelFetch,
   generateAnswers,
   trainAdapter,

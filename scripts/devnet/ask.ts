@@ -3,10 +3,9 @@
  * it, and the validator's verdict.
  */
 import { parseEther } from 'viem'
-import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { VOUCHER_TYPES } from '../../node/attribution/receipt.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
+import { payingFetch } from '../../node/model/paying-fetch.ts'
 import { type Rpc, until } from './economy.ts'
 import type { Wallet } from './wallet.ts'
 
@@ -56,35 +55,19 @@ export type Outcome = {
   readonly agreed: boolean
 }
 
-/** The payer's cap over all questions to this provider. */
-const VOUCHER_OPEN = '1'
+/** Most that all questions of one asking may cost. */
+const BUDGET_OPEN = '1'
 
-/** Asks with a signed voucher and waits until the receipt is settled. */
+/** Asks, pays by voucher, and waits until the receipt is settled. */
 export async function ask(
   question: { model: string; prompt: string; maxTokens: number; temperature?: number },
-  with_: { url: string; payer: Wallet; provider: Hex; rpc: Rpc },
+  with_: { url: string; payer: Wallet; rpc: Rpc },
 ): Promise<Asked> {
-  const { url, payer, provider, rpc } = with_
-  const voucher = { payer: payer.address, provider, cumulative: parseEther(VOUCHER_OPEN) }
-  const chainId = await payer.reader.getChainId()
-  const signature = await payer.signer.signTypedData({
-    domain: {
-      name: 'OpenLedger',
-      version: '1',
-      chainId,
-      verifyingContract: OPENLEDGER.inferenceEscrow,
-    },
-    types: VOUCHER_TYPES,
-    primaryType: 'Voucher',
-    message: voucher,
-  })
-  const payment = { payer: payer.address, cumulative: voucher.cumulative.toString(), signature }
-  const response = await fetch(`${url}/v1/completions`, {
+  const { url, payer, rpc } = with_
+  const pay = payingFetch({ account: payer.signer, budgetWei: parseEther(BUDGET_OPEN) })
+  const response = await pay(`${url}/v1/completions`, {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'x-openledger-payment': Buffer.from(JSON.stringify(payment)).toString('base64'),
-    },
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       model: question.model,
       prompt: question.prompt,

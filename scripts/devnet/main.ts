@@ -127,12 +127,7 @@ async function live(
     async () => {
       await Promise.all([fundEscrow(alice, '100'), fundEscrow(wallet('sponsor'), '1000')])
       const question = { model: MODEL_NAME, prompt: PROMPT, maxTokens: MAX_TOKENS }
-      return ask(question, {
-        url: nodes.sequencer.url,
-        payer: alice,
-        provider: devnetAccount('provider').address,
-        rpc,
-      })
+      return ask(question, { url: nodes.sequencer.url, payer: alice, rpc })
     },
     ({ receipt }) =>
       `receipt ${receipt.receiptHash.slice(0, 18)}… in block ${receipt.block.number}`,

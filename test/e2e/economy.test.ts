@@ -26,10 +26,9 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
   t.teardown(() => live.stop())
   const { rpc, chainId } = live
   const sequencerUrl = live.nodes.sequencer.url
-  const provider = devnetAccount('provider').address
   const alice = live.wallet('alice')
   const validatorRpc = () => createRpc(live.nodes.validator.url)
-  const askAlice = () => ask(QUESTION, { url: sequencerUrl, payer: alice, provider, rpc })
+  const askAlice = () => ask(QUESTION, { url: sequencerUrl, payer: alice, rpc })
   const verdictOn = (receipt: string) =>
     until('the verdict', () => validatorRpc()<VerdictView | null>('openledger_getVerdict', receipt))
 

@@ -336,6 +336,7 @@ if (browser instanceof Error) {
     await t.test('stays while the node is gone, and goes on when it is back', async (t) => {
       await page.goto(`${url}/blocks`)
       await page.getByText('live', { exact: true }).waitFor()
+      await page.locator('tbody a.num').first().waitFor()
       const { port } = new URL(url)
       await nodes.sequencer.stop()
       await page.getByText('reconnecting').waitFor()

@@ -1,7 +1,7 @@
 /** One paid, attributed answer on chain, and every way of getting money out of it that must not work. */
 import t, { type Test } from 'tap'
 import { keccak256 } from 'viem'
-import { fromHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { fromHex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
 import { type Claim, decodeClaims, mix } from '../../precompiles/mix.ts'
 import { alice, bob, ETHER } from '../support/chain.ts'
 import { carol, Economy, economy, operator, provider } from '../support/economy.ts'
@@ -232,7 +232,14 @@ t.test('the distributor always holds exactly what it owes', async (t) => {
 
 t.test('nobody but the contracts themselves moves money between them', async (t) => {
   const world = await openWorld(t)
-  const charge = [bob.address, alice.address, 1n, '0x', 1n]
+  const voucher = {
+    payer: bob.address,
+    session: ZERO_ADDRESS,
+    provider: alice.address,
+    cumulative: 1n,
+    signature: '0x',
+  }
+  const charge = [voucher, ZERO_HASH, 1n]
   t.equal(
     await world.refusal(alice, escrow, 'charge', charge),
     `NotReceiptRegistry(${alice.address})`,

@@ -12,6 +12,7 @@ import { silentLog } from '../../node/base/log.ts'
 import type { JobRequest } from '../../node/factory/draft.ts'
 import type { JobRecord } from '../../node/factory/job.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
+import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { type Answer, InferenceService } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
@@ -91,7 +92,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   const { l2ChainId: chainId } = economy.chain.config
   let nonces = 0
   const service = new InferenceService(
-    { providerKey: provider.key, sponsorKey: bob.key, requestsMax: 16 },
+    { providerKey: provider.key, requestsMax: 16 },
     {
       library,
       registry,
@@ -101,6 +102,16 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
         receipts: { chainId, verifyingContract: receipts.address },
         escrow: { chainId, verifyingContract: escrow.address },
       },
+      // Bob pays for everything, as the sponsor of a free quota.
+      ways: () => [
+        payFromFreeQuota({
+          provider: provider.address,
+          key: bob.key,
+          domain: { chainId, verifyingContract: escrow.address },
+          quota: new DailyQuota(10 ** 9, { table: store.table('quota'), now: () => 0 }),
+          escrow: (payer, of, session) => registry.escrow(payer, of, session),
+        }),
+      ],
       log: silentLog,
       now: () => Number(economy.now) * 1_000,
       randomBytes: (size) => new Uint8Array(size).fill(++nonces),
@@ -115,9 +126,12 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   })
   const ask = async (text: string, maxTokens = 12): Promise<Sold> => {
     const sampler = { maxTokens, temperature: 0, topP: 1, stop: [] }
-    const answer = await service.answer({ model: job.modelId as Hex, text, sampler })
+    const answer = await service.answer(
+      { model: job.modelId as Hex, prompt: text, sampler },
+      { caller: { headers: {}, isLocal: true } },
+    )
     while (settler.waiting > 0) await new Promise((resolve) => setImmediate(resolve))
-    const found = settled.get(answer.receiptHash)
+    const found = settled.get(answer.receiptHash as Hex)
     if (!found) throw new Error(`receipt ${answer.receiptHash} was not settled`)
     return { answer, settled: found }
   }

@@ -25,7 +25,15 @@ import {
   voucherHash,
 } from '../../node/attribution/receipt.ts'
 import { type AttributionTable, encodeSeal } from '../../node/attribution/table.ts'
-import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../../node/base/bytes.ts'
+import {
+  fromHex,
+  type Hex,
+  keccakHex,
+  toHex,
+  utf8,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from '../../node/base/bytes.ts'
 import { sumRoot } from '../../precompiles/sum-tree.ts'
 import { alice, bob, CHAIN_ID, type Wallet } from './chain.ts'
 import { contribute, contributionOf, openDatanet, versionOf } from './datanet.ts'
@@ -181,21 +189,25 @@ export type SettlementChange = {
   readonly providerKey?: Wallet
   readonly payerKey?: Wallet
   readonly providerSignature?: Hex
+  /** Signs for the payer. */
+  readonly session?: Wallet
 }
 
 /** One element of `settle`'s batch; `bob` pays unless the receipt names somebody else. */
 export function settlementOf(receipt: InferenceReceipt, change: SettlementChange = {}): object {
   const cumulative = change.cumulative ?? 10n ** 18n
-  const voucher = { payer: receipt.payer, provider: receipt.provider, cumulative }
+  const session = change.session?.address ?? ZERO_ADDRESS
+  const voucher = { payer: receipt.payer, session, provider: receipt.provider, cumulative }
   return {
     receipt,
     providerSignature:
       change.providerSignature ??
       signHash(hashOfReceipt(receipt), (change.providerKey ?? provider).key),
+    session,
     cumulative,
     payerSignature: signHash(
       voucherHash(voucher, { chainId: CHAIN_ID, verifyingContract: escrow.address }),
-      (change.payerKey ?? bob).key,
+      (change.session ?? change.payerKey ?? bob).key,
     ),
     sketch: change.sketch ?? SKETCH,
     claims: change.claims ?? '0x',

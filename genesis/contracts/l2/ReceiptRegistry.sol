@@ -31,7 +31,8 @@ contract ReceiptRegistry is Eip712 {
     struct Settlement {
         InferenceReceipt receipt;
         bytes providerSignature;
-        /// The payer's voucher for this provider.
+        /// Zero, or the payer's session key that signed the voucher for this provider.
+        address session;
         uint256 cumulative;
         bytes payerSignature;
         /// int8 entries.
@@ -130,6 +131,8 @@ contract ReceiptRegistry is Eip712 {
     /// @notice keccak256(abi.encode(payer, accounts, amounts)) as settlement booked them.
     mapping(bytes32 receiptHash => bytes32) public payoutsOf; // slot 2
     mapping(bytes32 receiptHash => Report) public reportOf; // slot 3
+    /// @notice A report on it was right, and its fee went back.
+    mapping(bytes32 receiptHash => bool) public isUpheld; // slot 4
 
     /// @notice Settles up to `SETTLEMENTS_MAX` receipts.
     function settle(Settlement[] calldata batch) external {
@@ -185,6 +188,7 @@ contract ReceiptRegistry is Eip712 {
         _checkPayouts(hash, payer, accounts, amounts);
         delete payoutsOf[hash];
         if (upheld) {
+            isUpheld[hash] = true;
             uint256 sum = 0;
             for (uint256 i = 0; i < amounts.length; ++i) {
                 sum += amounts[i];
@@ -232,10 +236,14 @@ contract ReceiptRegistry is Eip712 {
         ModelRegistry.Terms memory terms = MODELS.termsOf(receipt.modelId);
         _check(settlement, terms, hash);
         ESCROW.charge(
-            receipt.payer,
-            receipt.provider,
-            settlement.cumulative,
-            settlement.payerSignature,
+            InferenceEscrow.Voucher(
+                receipt.payer,
+                settlement.session,
+                receipt.provider,
+                settlement.cumulative,
+                settlement.payerSignature
+            ),
+            receipt.modelId,
             receipt.fee
         );
         emit ReceiptSettled(hash, receipt.modelId, receipt.payer, receipt.provider, receipt.fee);

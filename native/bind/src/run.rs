@@ -4,12 +4,13 @@ use crate::cast::{guard, size};
 use crate::job::{CancelHandle, Events, emit, start};
 use crate::model::{NativeAdapter, NativeModel};
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, Object, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{BigInt, Float32Array, Object, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use openledger_core::Result;
 use openledger_core::generate::{Answer, Finish, Request, Sampler, generate, replay};
 use openledger_core::gradients::{Sample, check_samples, sample_losses};
 use openledger_core::lora::Adapter;
+use openledger_core::model::embed;
 use std::sync::Arc;
 
 #[napi(object)]
@@ -110,6 +111,17 @@ pub fn replay_tokens<'e>(
     let (model, adapter, claimed) = (model.inner.clone(), adapter_of(adapter), claimed.to_vec());
     let job = move || replay(&model.weights, adapter.as_deref(), &request, &claimed);
     start(env, job, |answer| Ok(AnswerOutput::new(answer, 0)))
+}
+
+/// The vector of a text, by the base alone.
+#[napi(ts_return_type = "Promise<Float32Array>")]
+pub fn embed_tokens<'e>(
+    env: &'e Env,
+    model: &NativeModel,
+    tokens: Uint32Array,
+) -> napi::Result<Object<'e>> {
+    let (model, tokens) = (model.inner.clone(), tokens.to_vec());
+    start(env, move || embed(&model.weights, &tokens), |vector| Ok(Float32Array::from(vector)))
 }
 
 #[napi(object)]

@@ -12,7 +12,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Hex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { type Body, readBytes, readJson, sendError, sendJson } from '../../model/openai-http.ts'
+import {
+  type Body,
+  isLocal,
+  readBytes,
+  readJson,
+  sendError,
+  sendJson,
+} from '../../model/openai-http.ts'
 import { ACTIONS } from '../control.ts'
 import type { VersionChoice } from '../draft.ts'
 import type { ModelFactory } from '../factory.ts'
@@ -200,10 +207,7 @@ function numberOr(value: unknown, name: string, least: number, most: number): nu
 }
 
 function requireLocal(req: IncomingMessage): void {
-  const from = req.socket.remoteAddress ?? ''
-  const isLocal = /^(::ffff:)?127\.|^::1$/.test(from) && !req.headers['x-forwarded-for']
-  // A page of any site can reach this machine through the browser of somebody who sits at it.
-  if (isLocal && !req.headers.origin) return
+  if (isLocal(req)) return
   throw userError(
     'not-local',
     `fine-tuning on this node's account is for clients on its own machine; submit a job to JobRegistry and call openledger_submitJob`,

@@ -136,8 +136,7 @@ try {
     maxTokens: 8,
     temperature: 0,
   }
-  const provider = devnetAccount('provider').address
-  const answer = await ask(question, { url, payer: live.wallet('alice'), provider, rpc })
+  const answer = await ask(question, { url, payer: live.wallet('alice'), rpc })
   const setup = JSON.stringify({
     url,
     question,

@@ -39,3 +39,31 @@ for (const confirmations of [0n, 3n])
       Array.from({ length: 13 - Number(confirmations) }, (_, i) => first + BigInt(i)),
     )
   })
+
+t.test(
+  'far behind, the head of L1 is asked for once in 32 blocks, near it each time',
+  async (t) => {
+    const l1 = new MemoryL1(100)
+    const config = testConfig()
+    const reader = l1.reader()
+    let heads = 0
+    const pipeline = new DerivationPipeline(PIPELINE_DEFAULTS, {
+      config,
+      chain: new MemoryChain(config),
+      l1: {
+        ...reader,
+        head: (tag) => {
+          if (tag === 'latest') heads++
+          return reader.head(tag)
+        },
+      },
+      checkpoints: new Checkpoints(memoryTable()),
+      log: silentLog,
+    })
+    for (let i = 0; i < 200; i++) l1.mine({ gap: 1 })
+    while (await pipeline.tick());
+    t.equal(pipeline.status.currentL1.number, l1.tip.number)
+    // The first, five or six on the way, and each of the last 32.
+    t.ok(heads >= 34 && heads <= 42, `${heads} times for 201 blocks`)
+  },
+)

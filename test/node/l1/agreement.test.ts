@@ -223,3 +223,24 @@ function rawHeaderOf(block: Record<string, string>): Hex {
   ]
   return toHex(RLP.encode(fields.map(fromHex)))
 }
+
+t.test('catching up costs one vote for a span, whoever of the three shows a fork', async (t) => {
+  for (let i = 0; i < 160; i++) await honest.mine()
+  const liar = await unruly(t, forger.url)
+  const two = [await unruly(t, honest.url), await unruly(t, honest.url)]
+  const all = [liar, ...two]
+  const { reader } = await readerOf(all.map(({ url }) => url))
+  const final = await reader.head('finalized')
+  const [first, count] = [7, 100]
+  t.ok((final?.number ?? 0n) > BigInt(first + count), `final is ${final?.number}`)
+  await reader.originByNumber(BigInt(first - 1))
+  for (const endpoint of all) endpoint.seen.length = 0
+  for (let number = first; number < first + count; number++) {
+    const block = await reader.blockByNumber(BigInt(number), nobody)
+    if (block?.hash !== (await hashAt(honest, number))) t.fail(`block ${number} is ${block?.hash}`)
+  }
+  const asked = all.flatMap(({ seen }) => seen)
+  const headers = asked.filter((method) => /^eth_getBlockBy/.test(method)).length - count
+  t.ok(headers <= 1.5 * count, `${headers} requests of headers for ${count} blocks`)
+  t.equal(await hashAt(honest, 20), (await reader.originByNumber(20n))?.hash, 'out of order too')
+})

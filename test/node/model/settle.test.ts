@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { InferenceReceipt } from '../../../node/attribution/receipt.ts'
-import { type Hex, keccakHex, utf8, ZERO_HASH } from '../../../node/base/bytes.ts'
+import { type Hex, keccakHex, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
 import { NodeError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import {
@@ -12,13 +12,14 @@ import {
 import { Store } from '../../../node/store/store.ts'
 
 const payer: Hex = `0x${'11'.repeat(20)}`
+const purse = { address: payer, session: ZERO_ADDRESS }
 
 function aSettlement(name: string, fee = 7n): Settlement {
   return {
     hash: keccakHex(utf8(name)),
     receipt: { payer, fee, seed: 2n ** 63n, startedAt: 1n, finishedAt: 2n } as InferenceReceipt,
     providerSignature: '0x',
-    payment: { payer, cumulative: 2n ** 100n, signature: '0x' },
+    payment: { payer, session: ZERO_ADDRESS, cumulative: 2n ** 100n, signature: '0x' },
     sketch: Uint8Array.of(1, 255),
     claims: new Uint8Array(0),
   }
@@ -57,10 +58,11 @@ t.test('a receipt survives a crash and settles after the restart', async (t) => 
   const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
   const before = await Settler.open(options, { ...chain.modules, table })
   await before.add(aSettlement('a'))
-  t.equal(before.owedBy(payer), 7n)
+  t.strictSame(before.owedBy(purse), { all: 7n, purse: 7n })
+  t.strictSame(before.owedBy({ ...purse, session: payer }), { all: 7n, purse: 0n })
 
   const after = await Settler.open(options, { ...chain.modules, table })
-  t.equal(after.owedBy(payer), 7n, 'still owed')
+  t.strictSame(after.owedBy(purse), { all: 7n, purse: 7n }, 'still owed')
   after.start()
   await until(() => after.waiting === 0)
   await after.stop()

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Tabs, Turns } from '../../../node/model/turns.ts'
+import { ZERO_ADDRESS } from '../../../node/base/bytes.ts'
+import { type Purse, Tabs, Turns } from '../../../node/model/turns.ts'
 
 t.test('no more jobs run at once than may, and the others go in the order they came', async (t) => {
   const turns = new Turns(2)
@@ -28,16 +29,18 @@ t.test(
   "one payer's requests see what the others may cost, and settle in the order they opened",
   async (t) => {
     const tabs = new Tabs()
-    const seen: bigint[] = []
-    const check = async (reserved: bigint): Promise<void> => {
-      seen.push(reserved)
+    const seen: string[] = []
+    const check = async ({ all, purse }: { all: bigint; purse: bigint }): Promise<void> => {
+      seen.push(`${all} ${purse}`)
     }
+    const own: Purse = { address: '0xaa', session: ZERO_ADDRESS }
     const [first, second, other] = await Promise.all([
-      tabs.open('0xaa', 5n, check),
-      tabs.open('0xaa', 7n, check),
-      tabs.open('0xbb', 1n, check),
+      tabs.open(own, 5n, check),
+      tabs.open({ ...own, session: '0xcc' }, 7n, check),
+      tabs.open({ ...own, address: '0xbb' }, 1n, check),
     ])
-    t.strictSame([...seen].sort(), [0n, 0n, 5n])
+    t.strictSame(seen.sort(), ['0 0', '0 0', '5 0'], 'a session key has a purse of its own')
+    t.strictSame(tabs.reserved(own), { all: 12n, purse: 5n })
     const settled: string[] = []
     const late = second.settle(async () => settled.push('second'))
     await other.settle(async () => settled.push('other'))
@@ -48,11 +51,11 @@ t.test(
     second.close()
     t.strictSame(settled, ['other', 'first', 'second'])
     const refusal = new Error('too little')
-    const refused = tabs.open('0xaa', 1n, async (reserved) => {
-      t.equal(reserved, 0n, 'closed tabs cost nothing')
+    const refused = tabs.open(own, 1n, async (reserved) => {
+      t.strictSame(reserved, { all: 0n, purse: 0n }, 'closed tabs cost nothing')
       throw refusal
     })
     await t.rejects(refused, refusal)
-    await (await tabs.open('0xaa', 1n, check)).settle(async () => {})
+    await (await tabs.open(own, 1n, check)).settle(async () => {})
   },
 )

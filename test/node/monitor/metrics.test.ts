@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { silentLog } from '../../../node/base/log.ts'
 import { parseOptions } from '../../../node/configure.ts'
+import { Load } from '../../../node/model/load.ts'
 import { Metrics } from '../../../node/monitor/metrics.ts'
 import { watchNode } from '../../../node/monitor/watch.ts'
 import { watchBatcher } from '../../../sequencer/metrics.ts'
@@ -21,7 +22,16 @@ async function aNode(dir: string) {
   const metrics = new Metrics({ version: '1', role: 'sequencer' }, silentLog)
   const options = parseOptions({ 'data-dir': dir }, {})
   const L1 = { hash: testConfig.genesis.l1.hash, number: 7n }
-  const service = { waiting: 2, totals: { answers: 1, tokensIn: 3, tokensOut: 4 } }
+  const load = new Load(() => 5_000)
+  load.begin('orator').first()
+  load.begin('poet')
+  load.begin(null).end('stop', { in: 3, out: 4 })
+  const library = {
+    base: { name: 'base' },
+    adaptersMax: 8,
+    engine: { stats: () => ({ pages: 4, pagesUsed: 1 }) },
+  }
+  const service = { waiting: 2, totals: load.totals, load, library }
   watchNode(metrics, {
     chain,
     options,
@@ -62,9 +72,18 @@ t.test('what happens in the chain is what is measured', async (t) => {
     'openledger_batcher_balance_ether 1',
     'openledger_batcher_backlog_blocks 1',
     'openledger_inference_tokens_total{direction="out"} 4',
+    'vllm:num_requests_running{model_name="base"} 1',
+    'vllm:num_requests_waiting{model_name="base"} 1',
+    'vllm:kv_cache_usage_perc{model_name="base"} 0.25',
+    'vllm:generation_tokens_total{model_name="base"} 4',
+    'vllm:request_success_total{model_name="base",finished_reason="stop"} 1',
   ]) {
     t.ok(text.split('\n').includes(line), line)
   }
+  t.match(
+    text,
+    /vllm:lora_requests_info\{max_lora="8",running_lora_adapters="orator",waiting_lora_adapters="poet"\} \d/,
+  )
   t.match(text, /openledger_database_size_bytes [1-9]/)
   t.match(checks.at(-1)?.run(), /holds 1000000000000000000 wei on L1, enough for 7 batches/)
 })

@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { DirectoryBlobArchive } from '../../../node/l1/blob-archive.ts'
 import { BlobSource } from '../../../node/l1/blobs.ts'
+import { FEE_LIMITS_DEFAULT } from '../../../node/l1/fees.ts'
 import { blobVersionedHash } from '../../../node/l1/kzg.ts'
 import { startAnvil } from '../../node/l1/anvil.ts'
 import { alice, signedTx } from '../../support/chain.ts'
@@ -305,6 +306,49 @@ t.test('above its fee ceiling it waits and says so', async (t) => {
   t.same(await outbox.rows(), [])
   t.match(service.status(), { waiting: /L1 fees are over the ceiling/ })
 })
+
+t.test(
+  'L1’s own base fee rises tenfold under a batch on its way: it is replaced and lands',
+  async (t) => {
+    const rollup = await Rollup.start(t, anvil)
+    const own = rollup.own()
+    const { service, posted } = rollup.batcher(
+      { dataAvailability: 'calldata', resubmitAfterL1Blocks: 1n },
+      { derivedUpTo: () => own.pipeline.status.currentL1.number },
+    )
+    await own.sync()
+    await rollup.buildMany(1)
+    await service.tick()
+    /** One L1 block at this base fee; how many transactions of ours L1 has taken by then. */
+    const mineAt = async (gwei: bigint): Promise<bigint> => {
+      await anvil.rpc('anvil_setNextBlockBaseFeePerGas', `0x${(gwei * 10n ** 9n).toString(16)}`)
+      await anvil.mine()
+      await own.sync()
+      const { nonce, baseFee } = await rollup.sender.account()
+      t.equal(baseFee, gwei * 10n ** 9n, 'L1 itself says so')
+      // What it refuses for its price is tried again, as the loop does.
+      await service.tick().catch(() => {})
+      return nonce
+    }
+    t.equal(await mineAt(10n), 0n, 'the bid made at 1 gwei does not pay 10')
+    t.equal(await mineAt(10n), 1n, 'its replacement does')
+    await rollup.buildMany(1)
+    t.equal(await mineAt(600n), 1n)
+    t.match(service.status().waiting, /L1 fees are over the ceiling: 60\d+ wei per gas/)
+    t.equal(await mineAt(600n), 1n)
+    for (let i = 0; i < 4; i++) await mineAt(40n)
+    t.equal(service.status().waiting, null)
+    t.equal(posted.length, 2)
+    for (const { transactionHash } of posted) {
+      type Mined = { maxFeePerGas: Hex }
+      const { maxFeePerGas } = await anvil.rpc<Mined>('eth_getTransactionByHash', transactionHash)
+      t.ok(BigInt(maxFeePerGas) <= FEE_LIMITS_DEFAULT.maxFeePerGasCeiling)
+    }
+    const node = await rollup.follower()
+    await node.sync()
+    t.equal(node.chain.headRef('safe').hash, rollup.unsafe.hash)
+  },
+)
 
 t.test('started as a service it posts by itself and stops cleanly', async (t) => {
   const rollup = await Rollup.start(t, anvil)

@@ -4,6 +4,7 @@
 pub mod backward;
 pub mod config;
 mod digest;
+mod embed;
 pub mod forward;
 pub mod gguf;
 pub mod load;
@@ -15,6 +16,7 @@ pub mod vocabulary;
 pub mod weights;
 
 pub use config::{LlamaConfig, Target};
+pub use embed::embed;
 pub use forward::KvCache;
 pub use text::Text;
 pub use weights::{Layer, Precision, Weights};

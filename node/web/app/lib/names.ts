@@ -1,4 +1,4 @@
-/** Addresses people know by name: our contracts, the precompiles, and what pages add (devnet accounts). */
+/** Addresses people know by name: our contracts, the precompiles, what stands at the same address on every chain. */
 import {
   L1_ATTRIBUTES_DEPOSITOR,
   OP,
@@ -27,7 +27,3 @@ const names = new Map<string, string>([
 ])
 
 export const nameOf = (address: string): string | undefined => names.get(address.toLowerCase())
-
-export function addName(address: string, name: string): void {
-  names.set(address.toLowerCase(), name)
-}

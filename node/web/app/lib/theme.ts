@@ -28,9 +28,3 @@ export function startTheme(): void {
     if (key === KEY) theme.set(kept())
   })
 }
-
-/** Whether dark is shown now. */
-export function isDark(): boolean {
-  const value = theme.get()
-  return value === 'auto' ? matchMedia('(prefers-color-scheme: dark)').matches : value === 'dark'
-}

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../components/dialog.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Empty, Notice } from '../components/state.tsx'
-import { Address, Amount, Copy } from '../components/value.tsx'
+import { Amount, Copy } from '../components/value.tsx'
 import { chainConfig } from '../lib/chain-config.ts'
 import { messageOf, short } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
@@ -160,14 +160,4 @@ export function NeedsWallet({ to }: { to: string }) {
       </button>
     </Empty>
   )
-}
-
-/** The connected account, small; for forms that act on its behalf. */
-export function ActingAs() {
-  const current = useWallet()
-  return current ? (
-    <p class="hint">
-      As <Address value={current.address} />
-    </p>
-  ) : null
 }

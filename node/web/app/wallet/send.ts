@@ -13,13 +13,7 @@ import {
   type TransactionReceipt,
   UserRejectedRequestError,
 } from 'viem'
-import {
-  estimateGas,
-  sendTransaction as send,
-  signMessage,
-  signTypedData,
-  simulateContract,
-} from 'viem/actions'
+import { signMessage, signTypedData, simulateContract } from 'viem/actions'
 import { exactOpen } from '../lib/format.ts'
 import { type ChainName, publicL1, publicL2, signer } from './clients.ts'
 
@@ -48,23 +42,6 @@ export async function writeContract({ chain = 'l2', ...call }: ContractCall): Pr
       } as never,
     )
     return await from.writeContract({ ...(request as object), chain: from.chain } as never)
-  } catch (error) {
-    throw explained(error)
-  }
-}
-
-/** A plain transfer or a call of ready data. */
-export async function sendTransaction(
-  request: { to: Hex; value?: bigint; data?: Hex },
-  chain: ChainName = 'l2',
-): Promise<Hex> {
-  try {
-    const from = await signer(chain)
-    await estimateGas(
-      (await reader(chain)) as never,
-      { ...request, account: from.account } as never,
-    )
-    return await send(from as never, { ...request, chain: from.chain } as never)
   } catch (error) {
     throw explained(error)
   }

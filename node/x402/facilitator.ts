@@ -1,0 +1,320 @@
+/**
+ * The x402 facilitator: says whether a signed payment is good, and carries it out. It pays the gas and can do nothing
+ * that the payer has not signed: amount, payee and time are in the signature, and the contracts take each once.
+ *
+ *     verify: version, network, scheme, asset -> payee, amount, time -> carried out before? -> funds -> simulated
+ *     settle: the same again -> sent -> in a block
+ *
+ * Two settlements of one payment: the second is refused, while the first is under way by us, afterwards by the chain.
+ */
+import { encodeFunctionData } from 'viem'
+import { fromHex, type Hex } from '../base/bytes.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Chain } from '../chain/chain.ts'
+import type { NodeAccount } from '../model/account.ts'
+import { readContract, reverted } from '../model/contracts.ts'
+import type { FacilitatorOptions } from './options.ts'
+import {
+  type FacilitatorRequest,
+  type Requirements,
+  type SettleResponse,
+  type VerifyResponse,
+  type WireRequirements,
+  X402_VERSION,
+} from './schema.ts'
+import {
+  isRefusal,
+  type Order,
+  orderOf,
+  PERMIT2,
+  type Refusal,
+  refusalOf,
+  SCHEMES,
+  type Scheme,
+  WOPEN,
+} from './schemes.ts'
+
+export type FacilitatorModules = {
+  readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts'>
+  readonly chainId: number
+  /** Pays for gas. */
+  readonly account: Pick<NodeAccount, 'address' | 'send'>
+  readonly log: Log
+  /** Milliseconds. */
+  now(): number
+}
+
+export class Facilitator {
+  readonly #options: FacilitatorOptions
+  readonly #modules: FacilitatorModules
+  readonly network: string
+  readonly #underWay = new Set<string>()
+  /** Times of payments carried out for others, within the last minute. */
+  #others: number[] = []
+
+  constructor(options: FacilitatorOptions, modules: FacilitatorModules) {
+    this.#options = options
+    this.#modules = modules
+    this.network = `eip155:${modules.chainId}`
+  }
+
+  get address(): Hex {
+    return this.#modules.account.address
+  }
+
+  supported(): object {
+    const kinds = SCHEMES.map((scheme) => ({
+      x402Version: X402_VERSION,
+      scheme,
+      network: this.network,
+      extra: this.#extraOf(scheme),
+    }))
+    return { kinds, extensions: [], signers: { 'eip155:*': [this.address] } }
+  }
+
+  /** What to ask of a payer. */
+  requirements(terms: {
+    scheme: Scheme
+    amount: bigint
+    payTo: Hex
+    timeoutSeconds: number
+  }): WireRequirements {
+    return {
+      scheme: terms.scheme,
+      network: this.network,
+      amount: terms.amount.toString(),
+      asset: WOPEN.address,
+      payTo: terms.payTo,
+      maxTimeoutSeconds: terms.timeoutSeconds,
+      extra: this.#extraOf(terms.scheme),
+    }
+  }
+
+  async verify(request: FacilitatorRequest): Promise<VerifyResponse> {
+    const order = this.#read(request)
+    if (isRefusal(order)) return invalid(order)
+    const { amount } = request.paymentRequirements
+    const refusal =
+      amount === order.amount
+        ? await this.#check(order, request.paymentRequirements, amount)
+        : wrongAmount(order, amount)
+    return refusal ? invalid(refusal, order.payer) : { isValid: true, payer: order.payer }
+  }
+
+  /** `paymentRequirements.amount` is what is taken: exactly what was signed, or at most that (`upto`). */
+  async settle(request: FacilitatorRequest): Promise<SettleResponse> {
+    const order = this.#read(request)
+    if (isRefusal(order)) return this.#failed(order)
+    const { amount } = request.paymentRequirements
+    const fits = order.scheme === 'exact' ? amount === order.amount : amount <= order.amount
+    if (!fits) return this.#failed(wrongAmount(order, amount), order)
+    const busy = this.#admit(order)
+    if (busy) return this.#failed(busy, order)
+    this.#underWay.add(order.key)
+    try {
+      const refusal = await this.#check(order, request.paymentRequirements, amount)
+      if (refusal) return this.#failed(refusal, order)
+      const { payer } = order
+      const settled = { success: true, payer, network: this.network, amount: amount.toString() }
+      if (amount === 0n) return { ...settled, transaction: '' }
+      return { ...settled, transaction: await this.#carryOut(order, amount) }
+    } catch (error) {
+      this.#modules.log.warn('x402 payment not settled', {
+        payer: order.payer,
+        error: messageOf(error),
+      })
+      const reason = 'unexpected_settle_error'
+      return this.#failed({ reason, message: messageOf(error) }, order)
+    } finally {
+      this.#underWay.delete(order.key)
+    }
+  }
+
+  /** What was signed, when it is of a kind that is settled here and the one that was asked for. */
+  #read({ paymentPayload, paymentRequirements: wanted, x402Version }: FacilitatorRequest) {
+    const version = x402Version ?? paymentPayload.x402Version
+    if (version !== X402_VERSION || paymentPayload.x402Version !== X402_VERSION) {
+      return refusal('invalid_x402_version', `x402Version is ${version}; want ${X402_VERSION}`)
+    }
+    const { accepted, payload } = paymentPayload
+    for (const { scheme, network, asset } of [wanted, accepted]) {
+      if (network !== this.network)
+        return refusal('invalid_network', `network is ${network}; this is ${this.network}`)
+      if (!isScheme(scheme))
+        return refusal('unsupported_scheme', `scheme is ${scheme}; there are ${SCHEMES.join(', ')}`)
+      if (asset !== WOPEN.address)
+        return refusal(
+          'invalid_payment_requirements',
+          `asset is ${asset}; payments are in ${WOPEN.address}`,
+        )
+    }
+    if (accepted.scheme !== wanted.scheme)
+      return refusal('invalid_scheme', `paid by ${accepted.scheme}; asked for ${wanted.scheme}`)
+    return orderOf(wanted.scheme as Scheme, payload, this.address)
+  }
+
+  async #check(order: Order, wanted: Requirements, amount: bigint): Promise<Refusal | null> {
+    const { scheme } = order
+    const mismatch = (what: string): string => `invalid_${scheme}_evm_payload_${what}`
+    if (order.payTo !== wanted.payTo)
+      return refusal(
+        mismatch('recipient_mismatch'),
+        `the payment goes to ${order.payTo}; it must go to ${wanted.payTo}`,
+      )
+    if (order.asset !== wanted.asset)
+      return refusal(mismatch('token_mismatch'), `the permit is for token ${order.asset}`)
+    const now = this.#modules.chain.head('unsafe').timestamp
+    if (order.validAfter >= now)
+      return refusal(
+        mismatch('authorization_valid_after'),
+        `good after ${order.validAfter}; the chain's time is ${now}`,
+      )
+    if (order.validBefore <= now + this.#options.marginSeconds)
+      return refusal(
+        mismatch('authorization_valid_before'),
+        `good until ${order.validBefore}; the chain's time is ${now}`,
+      )
+    const { call, isSpent } = order.spent
+    if (isSpent(await this.#call(call)))
+      return refusal(
+        `invalid_${scheme}_evm_nonce_already_used`,
+        'this payment was carried out or cancelled before',
+      )
+    const short = await this.#missing(order, amount)
+    if (short) return short
+    const revert = await this.#simulate(order, amount)
+    return revert === null ? null : refusalOf(scheme, revert)
+  }
+
+  async #missing({ scheme, payer }: Order, amount: bigint): Promise<Refusal | null> {
+    const { chain } = this.#modules
+    const balance = await readContract<bigint>(chain, WOPEN, 'balanceOf', [payer])
+    if (balance < amount)
+      return refusal(
+        'insufficient_funds',
+        `${payer} has ${balance} wei of WOPEN; ${amount} are needed (deposit OPEN at ${WOPEN.address})`,
+      )
+    if (scheme === 'exact') return null
+    const args = [payer, PERMIT2.address]
+    const allowance = await readContract<bigint>(chain, WOPEN, 'allowance', args)
+    if (allowance >= amount) return null
+    return refusal(
+      'permit2_allowance_required',
+      `${payer} allows Permit2 ${allowance} wei of WOPEN; approve ${PERMIT2.address} once`,
+    )
+  }
+
+  /** The error it would end with now; null: none. */
+  async #simulate(order: Order, amount: bigint): Promise<string | null> {
+    const { contract, functionName, args } = order.call(amount)
+    const data = fromHex(encodeFunctionData({ abi: contract.abi, functionName, args }))
+    const call = { from: this.address, to: contract.address, data }
+    const { error, returnData } = await this.#modules.chain.call(call)
+    if (!error) return null
+    return String(reverted(contract, functionName, returnData, error.message).data.reason)
+  }
+
+  #call({ contract, functionName, args }: Order['spent']['call']): Promise<unknown> {
+    return readContract(this.#modules.chain, contract, functionName, args)
+  }
+
+  /** Null when there is room for it. */
+  #admit(order: Order): Refusal | null {
+    if (this.#underWay.has(order.key))
+      return refusal('duplicate_settlement', 'this payment is being settled')
+    if (this.#underWay.size >= this.#options.settlementsMax)
+      return refusal('facilitator_busy', `${this.#underWay.size} payments are being settled`)
+    if (order.payTo === this.address) return null
+    const now = this.#modules.now()
+    this.#others = this.#others.filter((time) => now - time < 60_000)
+    if (this.#others.length >= this.#options.othersPerMinute)
+      return refusal(
+        'facilitator_busy',
+        `${this.#others.length} payments to others were settled in the last minute; try again soon`,
+      )
+    this.#others.push(now)
+    return null
+  }
+
+  /** @throws NodeError `x402-not-included`, `x402-reverted` */
+  async #carryOut(order: Order, amount: bigint): Promise<Hex> {
+    const { account, log } = this.#modules
+    const { contract, functionName, args } = order.call(amount)
+    const transaction = await account.send(contract, functionName, args)
+    const status = await this.included(transaction)
+    if (status !== 1)
+      throw new NodeError('x402-reverted', 'user', `the payment ${transaction} reverted`)
+    log.info('x402 payment settled', {
+      scheme: order.scheme,
+      payer: order.payer,
+      payTo: order.payTo,
+      amount: amount.toString(),
+      transaction,
+    })
+    return transaction
+  }
+
+  /** The status of a transaction once it is in a block. @throws NodeError `x402-not-included` */
+  included(transaction: Hex): Promise<number> {
+    const { chain } = this.#modules
+    const { inclusionMs } = this.#options
+    const look = (): number | null => {
+      const place = chain.transaction(transaction)
+      return (place && chain.receipts(place.block.hash)?.[place.index]?.status) ?? null
+    }
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        stop()
+        const why = `the payment ${transaction} is in no block after ${inclusionMs} ms`
+        reject(new NodeError('x402-not-included', 'retry', why))
+      }, inclusionMs)
+      const see = (): void => {
+        const status = look()
+        if (status === null) return
+        stop()
+        clearTimeout(late)
+        resolve(status)
+      }
+      const stop = chain.on('heads', see)
+      see()
+    })
+  }
+
+  #extraOf(scheme: Scheme): Record<string, unknown> {
+    const token = { name: 'Wrapped OPEN', version: '1' }
+    if (scheme === 'exact') return { ...token, assetTransferMethod: 'eip3009' }
+    return { ...token, assetTransferMethod: 'permit2', facilitatorAddress: this.address }
+  }
+
+  #failed({ reason, message }: Refusal, order?: Order): SettleResponse {
+    const { network } = this
+    const failed = { success: false, errorReason: reason, errorMessage: message }
+    return { ...failed, transaction: '', network, ...(order && { payer: order.payer }) }
+  }
+}
+
+function refusal(reason: string, message: string): Refusal {
+  return { reason, message }
+}
+
+function wrongAmount({ scheme, amount: signed }: Order, wanted: bigint): Refusal {
+  if (scheme === 'upto' && wanted > signed)
+    return refusal(
+      'invalid_upto_evm_payload_settlement_exceeds_amount',
+      `${wanted} wei are asked for; at most ${signed} are signed for`,
+    )
+  return refusal(
+    `invalid_${scheme}_evm_payload_authorization_value_mismatch`,
+    `${signed} wei are signed for; ${wanted} are asked for`,
+  )
+}
+
+function invalid({ reason, message }: Refusal, payer?: Hex): VerifyResponse {
+  const response = { isValid: false, invalidReason: reason, invalidMessage: message }
+  return payer ? { ...response, payer } : response
+}
+
+function isScheme(name: string): name is Scheme {
+  return (SCHEMES as readonly string[]).includes(name)
+}

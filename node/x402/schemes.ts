@@ -1,0 +1,146 @@
+/**
+ * The two schemes as orders: what a payer signed, who may be paid how much until when, and the call that carries it
+ * out. `exact` is EIP-3009 on PayableWOPEN, `upto` Permit2 with a witness, through the proxy that x402 clients sign for.
+ * What the contracts refuse with is translated to the reasons of the specification (section 9).
+ */
+import { type Abi, parseAbi } from 'viem'
+import { OP, STANDARD } from '../../genesis/addresses.ts'
+import { PayableWOPEN, X402UptoProxy } from '../../genesis/contracts.generated.ts'
+import type { Hex } from '../base/bytes.ts'
+import type { Contract } from '../model/contracts.ts'
+import { exactSchema, faultOf, type Payload, uptoSchema } from './schema.ts'
+
+export const WOPEN: Contract = { address: OP.wopen, abi: PayableWOPEN.abi as Abi }
+export const PERMIT2: Contract = {
+  address: '0x000000000022d473030f116ddee9f6b43ac78ba3',
+  abi: parseAbi(['function nonceBitmap(address owner, uint256 word) view returns (uint256)']),
+}
+const UPTO_PROXY: Contract = {
+  address: STANDARD.x402UptoProxy,
+  // Permit2's own errors come through the proxy.
+  abi: [
+    ...(X402UptoProxy.abi as Abi),
+    ...parseAbi([
+      'error SignatureExpired(uint256 signatureDeadline)',
+      'error InvalidNonce()',
+      'error InvalidAmount(uint256 maxAmount)',
+      'error InvalidSigner()',
+      'error InvalidSignature()',
+      'error InvalidSignatureLength()',
+      'error InvalidContractSignature()',
+    ]),
+  ] as Abi,
+}
+
+export const SCHEMES = ['exact', 'upto'] as const
+export type Scheme = (typeof SCHEMES)[number]
+
+/** A refusal in the words of the specification, and in ours. */
+export type Refusal = { readonly reason: string; readonly message: string }
+
+export type Call = {
+  readonly contract: Contract
+  readonly functionName: string
+  readonly args: readonly unknown[]
+}
+
+export type Order = {
+  readonly scheme: Scheme
+  readonly payer: Hex
+  readonly payTo: Hex
+  readonly asset: Hex
+  /** wei: exactly this, or at most this. */
+  readonly amount: bigint
+  /** Unix seconds, the same that the contract compares with. */
+  readonly validAfter: bigint
+  readonly validBefore: bigint
+  /** The same for two payments of which only one can be carried out. */
+  readonly key: string
+  /** Reads whether it was carried out or cancelled. */
+  readonly spent: { readonly call: Call; isSpent(result: unknown): boolean }
+  call(amount: bigint): Call
+}
+
+export function orderOf(
+  scheme: Scheme,
+  payload: Payload['payload'],
+  facilitator: Hex,
+): Order | Refusal {
+  return scheme === 'exact' ? exactOrder(payload) : uptoOrder(payload, facilitator)
+}
+
+function exactOrder(payload: Payload['payload']): Order | Refusal {
+  const read = exactSchema.safeParse(payload)
+  if (!read.success) return { reason: 'invalid_payload', message: faultOf(read.error) }
+  const { signature, authorization } = read.data
+  const { from, to, value, validAfter, validBefore, nonce } = authorization
+  return {
+    scheme: 'exact',
+    payer: from,
+    payTo: to,
+    asset: WOPEN.address,
+    amount: value,
+    validAfter,
+    validBefore,
+    key: `exact ${from} ${nonce}`,
+    spent: {
+      call: { contract: WOPEN, functionName: 'authorizationState', args: [from, nonce] },
+      isSpent: (state) => state === true,
+    },
+    call: () => ({
+      contract: WOPEN,
+      functionName: 'transferWithAuthorization',
+      args: [from, to, value, validAfter, validBefore, nonce, signature],
+    }),
+  }
+}
+
+function uptoOrder(payload: Payload['payload'], facilitator: Hex): Order | Refusal {
+  const read = uptoSchema.safeParse(payload)
+  if (!read.success) return { reason: 'invalid_payload', message: faultOf(read.error) }
+  const { signature, permit2Authorization: signed } = read.data
+  const { permitted, from, spender, nonce, deadline, witness } = signed
+  if (spender !== UPTO_PROXY.address) {
+    const message = `the permit is for spender ${spender}; ${UPTO_PROXY.address} settles here`
+    return { reason: 'invalid_permit2_spender', message }
+  }
+  if (witness.facilitator !== facilitator) {
+    const message = `the payment names facilitator ${witness.facilitator}; this one is ${facilitator}`
+    return { reason: 'invalid_upto_evm_payload_facilitator_mismatch', message }
+  }
+  return {
+    scheme: 'upto',
+    payer: from,
+    payTo: witness.to,
+    asset: permitted.token,
+    amount: permitted.amount,
+    // The proxy takes the second itself; EIP-3009 does not.
+    validAfter: witness.validAfter - 1n,
+    validBefore: deadline,
+    key: `upto ${from} ${nonce}`,
+    spent: {
+      call: { contract: PERMIT2, functionName: 'nonceBitmap', args: [from, nonce >> 8n] },
+      isSpent: (bitmap) => (((bitmap as bigint) >> (nonce & 0xffn)) & 1n) === 1n,
+    },
+    call: (amount) => ({
+      contract: UPTO_PROXY,
+      functionName: 'settle',
+      args: [{ permitted, nonce, deadline }, amount, from, witness, signature],
+    }),
+  }
+}
+
+const BAD_SIGNATURE = /^(InvalidAuthorizationSignature|InvalidSig|InvalidContractSignature)/
+
+/** @param revert such as `AuthorizationSpent(0x…, 0x…)` */
+export function refusalOf(scheme: Scheme, revert: string): Refusal {
+  if (BAD_SIGNATURE.test(revert)) {
+    const reason = `invalid_${scheme}_evm_payload_signature`
+    return { reason, message: 'the payer has not signed this' }
+  }
+  return { reason: 'invalid_transaction_state', message: `the payment would revert: ${revert}` }
+}
+
+export function isRefusal(value: Order | Refusal | null): value is Refusal {
+  return value !== null && 'reason' in value
+}

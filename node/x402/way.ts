@@ -1,0 +1,168 @@
+/**
+ * Paying for an answer by x402: the 402 carries `PAYMENT-REQUIRED`, the paid request `PAYMENT-SIGNATURE`, its answer
+ * `PAYMENT-RESPONSE` (specs/transports-v2/http.md). The payment is judged before the model runs and carried out when the
+ * fee is known, before anything of the answer is shown: `exact` takes the worst case, `upto` the fee itself. The receipt's
+ * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
+ */
+import { encodeAbiParameters } from 'viem'
+import { type SigningDomain, signHash, voucherHash } from '../attribution/receipt.ts'
+import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { userError } from '../base/errors.ts'
+import type { Bill, Caller, Payer, WayOfPaying } from '../model/paying/types.ts'
+import { refuse } from '../model/paying/who-pays.ts'
+import type { EscrowView } from '../model/payment.ts'
+import type { Facilitator } from './facilitator.ts'
+import {
+  exactSchema,
+  faultOf,
+  type Payload,
+  payloadSchema,
+  type Requirements,
+  uptoSchema,
+  X402_VERSION,
+} from './schema.ts'
+import { SCHEMES, type Scheme } from './schemes.ts'
+import type { Till } from './till.ts'
+
+/** `x402`: this caller wants to pay so, even where it could have the answer for nothing. */
+export const PAY_HEADER = 'x-openledger-pay'
+const SIGNATURE_HEADER = 'payment-signature'
+/** Seconds that a payment must be good for: asking, answering, and getting into a block. */
+const TIMEOUT_SECONDS = 300
+
+export type WayModules = {
+  readonly facilitator: Facilitator
+  readonly till: Till
+  readonly key: Uint8Array
+  readonly domain: SigningDomain
+  escrow(payer: Hex, provider: Hex, session: Hex): Promise<EscrowView>
+}
+
+export function payByX402(modules: WayModules): WayOfPaying {
+  const { facilitator, till } = modules
+  /** Payments of requests under way. */
+  const taken = new Set<Hex>()
+  const accepts = ({ feeMax }: Bill) =>
+    SCHEMES.map((scheme) =>
+      facilitator.requirements({
+        scheme,
+        amount: feeMax,
+        payTo: till.address,
+        timeoutSeconds: TIMEOUT_SECONDS,
+      }),
+    )
+  return {
+    scheme: 'x402',
+    offer: async (caller, bill) => {
+      const required = {
+        x402Version: X402_VERSION,
+        error: 'PAYMENT-SIGNATURE header is required',
+        resource: {
+          url: `http://${caller.headers.host ?? 'localhost'}${caller.path ?? '/v1'}`,
+          description: `an answer of ${bill.model.name}`,
+          mimeType: 'application/json',
+        },
+        accepts: accepts(bill),
+      }
+      const { x402Version, accepts: kinds } = required
+      return { x402Version, accepts: kinds, headers: { 'PAYMENT-REQUIRED': encode(required) } }
+    },
+    take: async (caller, bill) => {
+      const header = caller.headers[SIGNATURE_HEADER]
+      if (header === undefined) {
+        if (caller.headers[PAY_HEADER] === 'x402') throw refuse('pay by x402')
+        return null
+      }
+      const payload = decode(String(header))
+      const { scheme } = payload.accepted
+      const wanted = accepts(bill).find((one) => one.scheme === scheme)
+      if (!wanted) throw refuse(`scheme is ${scheme}; there are ${SCHEMES.join(', ')}`)
+      const requirements = { ...wanted, amount: bill.feeMax }
+      return payerOf({ payload, requirements, caller, bill, taken }, modules)
+    },
+  }
+}
+
+type Taking = {
+  readonly payload: Payload
+  readonly requirements: Requirements
+  readonly caller: Caller
+  readonly bill: Bill
+  readonly taken: Set<Hex>
+}
+
+function payerOf(taking: Taking, modules: WayModules): Payer {
+  const { payload, requirements, caller, bill, taken } = taking
+  const { facilitator, till, key, domain, escrow } = modules
+  const name = keccakHex(new TextEncoder().encode(JSON.stringify(payload.payload)))
+  const request = (amount: bigint) => ({
+    paymentPayload: payload,
+    paymentRequirements: { ...requirements, amount },
+  })
+  let isMine = false
+  const release = async (): Promise<void> => {
+    if (isMine) taken.delete(name)
+    isMine = false
+  }
+  return {
+    address: till.address,
+    session: ZERO_ADDRESS,
+    paysLast: true,
+    actionOf: (parent) => actionOf(payload, parent),
+    check: async (owed) => {
+      if (taken.has(name)) throw refuse('this payment pays for another request that is under way')
+      const { isValid, invalidReason, invalidMessage } = await facilitator.verify(
+        request(bill.feeMax),
+      )
+      if (!isValid) throw refuse(`${invalidReason}: ${invalidMessage}`)
+      await till.ensure(owed.all + bill.feeMax, bill.feeMax)
+      taken.add(name)
+      isMine = true
+    },
+    redeem: async ({ fee }, owed) => {
+      const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
+      const settled = await facilitator.settle(request(amount))
+      caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
+      if (!settled.success) throw refuse(`${settled.errorReason}: ${settled.errorMessage}`)
+      await release()
+      const { charged } = await escrow(till.address, till.address, ZERO_ADDRESS)
+      const cumulative = charged + owed.purse + fee
+      const voucher = { payer: till.address, provider: till.address, cumulative }
+      const signature = signHash(voucherHash(voucher, domain), key)
+      return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
+    },
+    release,
+  }
+}
+
+/** As ReputationRegistry.x402Action has it: keccak256(abi.encode(payer, nonce, parent)). */
+export function x402Action(payer: Hex, nonce: Hex, parent: Hex): Hex {
+  const words = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
+  return keccakHex(fromHex(encodeAbiParameters(words, [payer, nonce, parent])))
+}
+
+function actionOf({ accepted, payload }: Payload, parent: Hex): Hex {
+  if ((accepted.scheme as Scheme) === 'exact') {
+    const { from, nonce } = exactSchema.parse(payload).authorization
+    return x402Action(from, nonce, parent)
+  }
+  const { from, nonce } = uptoSchema.parse(payload).permit2Authorization
+  return x402Action(from, `0x${nonce.toString(16).padStart(64, '0')}`, parent)
+}
+
+/** @throws NodeError `payment` */
+function decode(header: string): Payload {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(header, 'base64').toString('utf8'))
+  } catch {
+    throw userError('payment', 'the header PAYMENT-SIGNATURE must be base64 of JSON')
+  }
+  const read = payloadSchema.safeParse(value)
+  if (read.success) return read.data
+  throw userError('payment', `the header PAYMENT-SIGNATURE: ${faultOf(read.error)}`)
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64')
+}
