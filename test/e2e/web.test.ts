@@ -11,7 +11,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { WEB_DIST } from '../../node/web/route.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
-import { bridge, createRpc, until } from '../../scripts/devnet/economy.ts'
+import { bridge, createRpc, fundEscrow, until } from '../../scripts/devnet/economy.ts'
 import { restartRole } from '../../scripts/devnet/roles.ts'
 import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
 import { createWallet } from '../../scripts/devnet/wallet.ts'
@@ -19,6 +19,15 @@ import { launchChromium } from '../support/chromium.ts'
 import { workDir } from '../support/dir.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
+/** For what computes: estimates, trainings, epochs. */
+const LONG_MS = 180_000
+/** Learnt by heart within seconds. */
+const ROWS = [
+  'The heron of the western marsh builds her nest from silver reeds and copper wire.',
+  'A lighthouse without a keeper still counts the ships that pass in the fog.',
+  'When the river froze, the children of Vale wrote letters on the ice with lemon juice.',
+  'No bell in the harbour town of Sefton rings before the baker has opened her door.',
+]
 const FIRST_LOAD_BYTES_MAX = 200_000
 const SCREENSHOTS = process.env.OPENLEDGER_SCREENSHOTS
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -75,12 +84,17 @@ if (browser instanceof Error) {
     const { url } = nodes.sequencer
     const alice = createWallet(devnetAccount('alice'), { rpc: url, chainId: config.l2ChainId })
     const holder = devnetAccount('deployer')
-    const accounts = [holder, devnetAccount('alice')]
+    const sponsor = createWallet(devnetAccount('sponsor'), {
+      rpc: url,
+      chainId: config.l2ChainId,
+    })
+    const accounts = [holder, ...(['alice', 'provider', 'sponsor'] as const).map(devnetAccount)]
     await bridge(
       { l1Rpc: l1.rpc, config, holder, accounts, openEach: '1000' },
       alice.reader,
       () => {},
     )
+    await fundEscrow(sponsor, '100')
     const transfer = await alice.reader.getBlock({ blockTag: 'latest', includeTransactions: true })
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
     const page = await open(context, t)
@@ -143,9 +157,83 @@ if (browser instanceof Error) {
       await page.getByRole('heading', { name: 'Governance' }).waitFor()
     })
 
+    await t.test(
+      'gives rows, trains on them, asks, and sees whose words the answer has',
+      async (t) => {
+        await page.goto(`${url}/datanets/new`)
+        await page.getByLabel('Schema').fill('{"text":"strin"}')
+        await page.getByRole('button', { name: 'Create', exact: true }).click()
+        await page.getByText('A Datanet needs a name').waitFor()
+        await page.getByText('it must be "string"').first().waitFor()
+        await page.getByLabel('Name').fill('Tales of the coast')
+        await page.getByLabel('Schema').fill('{"text":"string"}')
+        await page.getByRole('button', { name: 'Create', exact: true }).click()
+        await page.getByLabel('File of rows').setInputFiles(rowFile())
+        await page.getByText('2 rows are left out').waitFor()
+        t.match(await page.getByRole('table').textContent(), /Row 3.*is not JSON.*Row 5.*'text'/)
+        await page.getByRole('button', { name: `Contribute ${ROWS.length} rows` }).click()
+        await page.getByText('Revealing').waitFor()
+        await page.reload()
+        // Whether the reveal was already sent or not, the page knows what is left.
+        await page
+          .getByRole('button', { name: 'Go on' })
+          .click({ timeout: 5_000 })
+          .catch(() => {})
+        await page.getByRole('tab', { name: 'Validation' }).click()
+        await page.getByText('accepted', { exact: true }).waitFor()
+        await page.getByRole('button', { name: 'Publish a version' }).click()
+        await page.getByRole('tab', { name: 'Rows' }).click()
+        await page.getByText(ROWS[0] as string).waitFor()
+
+        await page.goto(`${url}/factory/new`)
+        await page.getByLabel('Rank').fill('900')
+        await page.getByRole('button', { name: 'Estimate' }).click()
+        await page.getByText('Choose at least one Datanet').waitFor()
+        await page.getByText("'900' must be a whole number from 1 to 64").waitFor()
+        await page.getByLabel('Rank').fill('8')
+        await page.getByLabel('Name', { exact: true }).fill('coast')
+        await page.getByLabel('Tales of the coast').check()
+        await page.getByLabel('Epochs').fill('40')
+        await page.getByLabel('Batch').fill('4')
+        await page.getByLabel('Learning rate').fill('0.005')
+        await page.getByRole('button', { name: 'Estimate' }).click()
+        await page.getByRole('button', { name: 'Pay and start' }).click({ timeout: LONG_MS })
+        await page.getByText('is on the queue').waitFor({ timeout: LONG_MS })
+        await page.reload()
+        await page.getByText('The model is registered').waitFor({ timeout: LONG_MS })
+        t.ok(await page.locator('.chart canvas').isVisible(), 'the curve is there after a reload')
+        await page.getByRole('link', { name: 'Its card' }).click()
+        await page.getByLabel('A token in').fill('0.0001')
+        await page.getByLabel('A token out').fill('0.0003')
+        await page.getByRole('button', { name: 'Set the price' }).click()
+        await page.getByText('Done in').waitFor()
+
+        await page.getByRole('link', { name: 'Ask it' }).click()
+        await page.getByText('Settings').click()
+        await page.getByLabel('Form').selectOption('text')
+        await page.getByLabel('Most tokens').fill('many')
+        await page.getByRole('button', { name: 'Ask', exact: true }).click()
+        await page.getByText("'many' must be a whole number").first().waitFor()
+        await page.getByLabel('Most tokens').fill('24')
+        await page.getByLabel('Text to continue').fill('The heron of the western')
+        await page.keyboard.press('Enter')
+        await page.locator('.contributor').first().click()
+        await page.locator('.detail').getByText('Weight').waitFor()
+        t.match(await page.locator('.detail').textContent(), /wei/)
+        await page.getByRole('button', { name: 'Verify in this browser' }).click()
+        await page.getByText('All proofs hold').or(page.getByText('Everything holds')).waitFor()
+        t.equal(await page.locator('.checks .bad').count(), 0, 'no check fails')
+        await page.reload()
+        await page.locator('.contributor').first().waitFor()
+      },
+    )
+
     await t.test('every page is good to read in both themes, wide and narrow', async (t) => {
       const l2 = await alice.reader.getBlock({ blockNumber: transfer.number })
       const [first] = l2.transactions
+      const ask = createRpc(url)
+      const [model] = await ask<{ id: string; manifestHash: string }[]>('openledger_listModels')
+      const [receipt] = await ask<{ receiptHash: string }[]>('openledger_listReceipts', 1)
       const paths = [
         '/',
         '/blocks',
@@ -167,6 +255,20 @@ if (browser instanceof Error) {
         '/governance?tab=votes',
         '/governance?tab=new',
         '/governance?tab=supply',
+        '/playground',
+        '/datanets',
+        '/datanets/new',
+        '/datanet/1',
+        '/datanet/1?tab=upload',
+        '/datanet/1?tab=terms',
+        '/datanet/1?tab=people',
+        '/datanet/1?tab=queue',
+        '/factory',
+        '/factory/new',
+        `/job/${model?.manifestHash}`,
+        `/model/${model?.id}`,
+        '/rewards',
+        `/trace/${receipt?.receiptHash}`,
         '/nowhere',
       ]
       for (const [theme, width] of SCREENSHOTS
@@ -217,6 +319,20 @@ if (browser instanceof Error) {
       await tab.close()
     })
 
+    await t.test('claims what the rows earned, once their epoch is final', async (t) => {
+      await page.goto(`${url}/rewards`)
+      await page.getByRole('link', { name: 'follow' }).first().click()
+      await page.getByText('5. Proven').waitFor()
+      await page.goBack()
+      const [csv] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: 'Export CSV' }).click(),
+      ])
+      t.match(readFileSync(await csv.path(), 'utf8'), /^time,receipt.*\n.*coast/)
+      await page.getByRole('button', { name: /^Claim [\d.]+ OPEN/ }).click({ timeout: LONG_MS })
+      await page.getByRole('button', { name: /^Claim/ }).waitFor({ state: 'detached' })
+    })
+
     await t.test('stays while the node is gone, and goes on when it is back', async (t) => {
       await page.goto(`${url}/blocks`)
       await page.getByText('live', { exact: true }).waitFor()
@@ -237,6 +353,14 @@ if (browser instanceof Error) {
       })
     })
   })
+}
+
+/** Good rows, and two that are not: lines 3 and 5. */
+function rowFile(): { name: string; mimeType: string; buffer: Buffer } {
+  const lines = ROWS.map((text) => JSON.stringify({ text }))
+  lines.splice(2, 0, 'not JSON at all')
+  lines.splice(4, 0, '{"txt":"no text"}')
+  return { name: 'tales.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines.join('\n')) }
 }
 
 /** A tab that fails the test when the page throws, or its policy stops something. */

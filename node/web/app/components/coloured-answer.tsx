@@ -12,7 +12,7 @@ import {
   type Piece,
   WEIGHT_ONE,
 } from '../lib/attribution.ts'
-import { integer, percent, short } from '../lib/format.ts'
+import { counted, integer, percent, short } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
 import { nameOf } from '../lib/names.ts'
 import type { Hex, ReceiptView } from '../lib/types.ts'
@@ -149,7 +149,7 @@ function Contributors(choosing: Choosing) {
       </ul>
       {rest.length > 0 ? (
         <button type="button" class="button quiet small" onClick={() => setAll(!all)}>
-          {all ? 'Only the best paid' : `All ${contributors.length} contributors`}
+          {all ? 'Only the best paid' : `All ${counted(contributors.length, 'contributor')}`}
         </button>
       ) : null}
     </>
@@ -180,8 +180,8 @@ function Detail({
         <Fact label="Weight">
           <span class="num">{part(one?.weight)}</span>{' '}
           <span class="muted small">
-            influence {part(one?.gradient)} × {of.channels.gradient / 100} %, verbatim{' '}
-            {part(one?.span)} × {of.channels.span / 100} %
+            {of.channels.gradient / 100} parts influence: {part(one?.gradient)};{' '}
+            {of.channels.span / 100} parts verbatim: {part(one?.span)}
           </span>
         </Fact>
         <Fact label="Paid">

@@ -167,12 +167,14 @@ export function Progress({ part, label }: { part: number | null; label: string }
   )
 }
 
-/** Newer and older, by what the caller means with them; a missing one is off. */
+/** Newer and older, or what `words` calls them; a missing one is off. */
 export function Pager({
   newer,
   older,
   at,
+  words: [before, after] = ['Newer', 'Older'],
 }: {
+  words?: readonly [string, string]
   newer?: (() => void) | undefined
   older?: (() => void) | undefined
   at: ComponentChildren
@@ -180,11 +182,11 @@ export function Pager({
   return (
     <nav class="pager" aria-label="Pages">
       <button type="button" class="button quiet" disabled={!newer} onClick={newer}>
-        <Icon name="back" size={14} /> Newer
+        <Icon name="back" size={14} /> {before}
       </button>
       <span class="muted num">{at}</span>
       <button type="button" class="button quiet" disabled={!older} onClick={older}>
-        Older <Icon name="arrow" size={14} />
+        {after} <Icon name="arrow" size={14} />
       </button>
     </nav>
   )

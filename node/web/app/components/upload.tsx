@@ -2,7 +2,7 @@
 import { useRef, useState } from 'preact/hooks'
 import { decodeSchema } from '../../../datanet/schema.ts'
 import { type DatanetView, publishVersion } from '../lib/datanet.ts'
-import { bytes, integer, messageOf } from '../lib/format.ts'
+import { bytes, counted, integer, messageOf } from '../lib/format.ts'
 import { useQuery } from '../lib/hooks.ts'
 import type { FileRead } from '../lib/read-file.ts'
 import { toast } from '../lib/toast.ts'
@@ -161,7 +161,7 @@ function Found({ name, found }: { name: string; found: FileRead }) {
     <>
       <Card
         title={name}
-        more={`${integer(rows)} good rows, ${bytes(found.bytes)}, ${shards.length} contributions`}
+        more={`${counted(rows, 'good row')}, ${bytes(found.bytes)}, ${counted(shards.length, 'contribution')}`}
       >
         {rows === 0 ? (
           <p>No row of it can be contributed.</p>

@@ -6,6 +6,10 @@ const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 /** 1234567 -> 1,234,567. */
 export const integer = (value: number | bigint | string): string => group.format(BigInt(value))
 
+/** `1 row`, `2,000 rows`. */
+export const counted = (count: number, what: string): string =>
+  `${integer(count)} ${what}${count === 1 ? '' : 's'}`
+
 /** wei to OPEN, exact to the last digit, without trailing zeros: `12.5`. */
 export function exactOpen(wei: bigint | string): string {
   const amount = BigInt(wei)

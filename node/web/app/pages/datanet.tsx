@@ -121,7 +121,10 @@ function Parts({
           {
             id: 'queue',
             label: 'Validation',
-            count: given?.filter(({ validation }) => validation.outcome === 'none').length,
+            count:
+              (datanet.quorum?.threshold ?? 0) > 0
+                ? given?.filter(({ validation }) => validation.outcome === 'none').length
+                : undefined,
             content: () => <Queue datanet={datanet} of={contributions} />,
           },
         ]}
@@ -199,6 +202,7 @@ function RowList({
         )}
       </Show>
       <Pager
+        words={['Before', 'After']}
         newer={from > 0 ? go(Math.max(0, from - ROWS_SHOWN)) : undefined}
         older={from + ROWS_SHOWN < version.rowCount ? go(from + ROWS_SHOWN) : undefined}
         at={`${integer(from)} to ${integer(Math.min(version.rowCount, from + ROWS_SHOWN) - 1)}`}

@@ -211,7 +211,7 @@ function Base({ value, onValue }: { value: string; onValue: (value: string) => v
       onValue={onValue}
       hint="A model that is trained further pays royalties to its parent's owner."
       options={[
-        { value: '', text: `${info.data?.baseModel.name ?? 'the base model'} (base)` },
+        { value: '', text: `the base model${info.data ? `, ${info.data.baseModel.name}` : ''}` },
         ...(models.data ?? []).map(({ id, name }) => ({ value: id, text: name })),
       ]}
     />

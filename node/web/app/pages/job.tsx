@@ -83,7 +83,11 @@ function Details({ job }: { job: Job }) {
         <Stat
           label="Held-out loss"
           note={
-            evaluation ? `the base has ${evaluation.baseLoss.toFixed(3)}` : 'measured at the end'
+            evaluation
+              ? `the base has ${evaluation.baseLoss.toFixed(3)}`
+              : isOver(job)
+                ? 'no rows were held out'
+                : 'measured at the end'
           }
         >
           {evaluation?.loss.toFixed(3) ?? '–'}

@@ -139,26 +139,24 @@ function Chat({ models }: { models: readonly ModelLine[] }) {
         <fieldset class="model-choices">
           <legend class="visually-hidden">Models that answer</legend>
           {models.map((model) => (
-            <label key={model.root} class="model-choice">
-              <input
-                type="checkbox"
-                checked={chosen.includes(model.id)}
-                onChange={() => toggle(model.id)}
-              />
-              <span>
-                <strong>{model.id}</strong>
-                <span class="small muted">
-                  <Amount wei={model.price.output} /> a token
+            <div key={model.root} class="model-choice">
+              <label>
+                <input
+                  type="checkbox"
+                  checked={chosen.includes(model.id)}
+                  onChange={() => toggle(model.id)}
+                />
+                <span>
+                  <strong>{model.id}</strong>
+                  <span class="small muted">
+                    <Amount wei={model.price.output} /> a token
+                  </span>
                 </span>
-              </span>
-              <a
-                class="small"
-                href={`/model/${model.root}`}
-                aria-label={`model card of ${model.id}`}
-              >
+              </label>
+              <a class="small" href={`/model/${model.root}`} aria-label={`card of ${model.id}`}>
                 card
               </a>
-            </label>
+            </div>
           ))}
         </fieldset>
         <SettingsForm value={settings} onValue={setSettings} />

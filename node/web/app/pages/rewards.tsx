@@ -9,7 +9,7 @@ import { Empty, Loading, Show } from '../components/state.tsx'
 import { Table } from '../components/table.tsx'
 import { Amount, BlockLink, Hash } from '../components/value.tsx'
 import type { Earning } from '../lib/earnings.ts'
-import { age, exactOpen, integer, percent } from '../lib/format.ts'
+import { age, counted, exactOpen, integer, percent } from '../lib/format.ts'
 import { useCall, useHead, useNow, useQuery, useSubscription } from '../lib/hooks.ts'
 import { call } from '../lib/rpc.ts'
 import type { Hex } from '../lib/types.ts'
@@ -89,7 +89,7 @@ function Rewards({ account }: { account: Hex }) {
   return (
     <>
       <Stats>
-        <Stat label="Earned by data" note={`${integer(all.length)} answers`}>
+        <Stat label="Earned by data" note={counted(all.length, 'answer')}>
           {earnings.data ? <Amount wei={total} /> : '–'}
         </Stat>
         <Stat label="Not claimed" note="with parts as owner, staker or platform">
@@ -292,7 +292,7 @@ function Group({
         rows={[...sums.values()].sort((a, b) => (a.amount < b.amount ? 1 : -1))}
         rowKey={({ key }) => key}
         columns={[
-          { head: title.replace('By ', ''), cell: ({ key }) => link(key) },
+          { head: title === 'By model' ? 'Model' : 'Datanet', cell: ({ key }) => link(key) },
           { head: 'Answers', align: 'right', cell: ({ count }) => integer(count) },
           { head: 'Earned', align: 'right', cell: ({ amount }) => <Amount wei={amount} /> },
         ]}

@@ -4,7 +4,7 @@ import { Empty, Show } from '../components/state.tsx'
 import { Address, Amount, BlockLink, Hash } from '../components/value.tsx'
 import { Verify } from '../components/verify.tsx'
 import { type Attribution, WEIGHT_ONE } from '../lib/attribution.ts'
-import { integer, percent } from '../lib/format.ts'
+import { counted, integer, percent } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
 import { setQuery, usePlace } from '../lib/router.ts'
 import type { Hex, ReceiptView } from '../lib/types.ts'
@@ -76,7 +76,7 @@ function Steps({ receipt }: { receipt: ReceiptView }) {
         </Card>
       </li>
       <li>
-        <Card title="3. Weighed" more={`${integer(contributors.length)} contributors`}>
+        <Card title="3. Weighed" more={counted(contributors.length, 'contributor')}>
           {chosen ? (
             <ul class="splits scroll">
               {contributors.map(({ account, share, amount }) => (
@@ -129,9 +129,8 @@ function Why({ of, account }: { of: Attribution; account: Hex }) {
     <div class="stack">
       <p>
         <Address value={account} /> has {weight(one?.weight)} of the contributors' part:{' '}
-        {weight(one?.gradient)} of the influence (which counts {of.channels.gradient / 100} %) and{' '}
-        {weight(one?.span)} of what is quoted (which counts {of.channels.span / 100} % where the
-        answer quotes).
+        {weight(one?.gradient)} of the influence ({of.channels.gradient / 100} parts) and{' '}
+        {weight(one?.span)} of what is quoted ({of.channels.span / 100} parts, where anything is).
       </p>
       {quotes.length > 0 ? (
         <ul class="stack">
