@@ -21,7 +21,6 @@ import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
 import { NodeError, userError } from './base/errors.ts'
-import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
@@ -33,6 +32,7 @@ import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
+import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -53,7 +53,7 @@ import type { NodeOptions, Role } from './options.ts'
 import type { AnswerInference } from './p2p/inference.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
-import type { SignedBlock } from './p2p/types.ts'
+import type { EnvelopeKind, SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
@@ -84,6 +84,7 @@ export type Node = {
   readonly content: ContentStore
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
+  readonly signers: NodeSigners
   readonly models: ModelServices
   /** Hands a signed L2 transaction to the pool or the sequencer; its hash. */
   submit(raw: Uint8Array): Promise<Hex>
@@ -127,10 +128,10 @@ export async function createNode(
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
   const { unsafeBlockSigner } = config.genesis.systemConfig
-  const signers = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
+  const blockSigners = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
-    { config, chain, l1: l1.reader, checkpoints, signers, log },
+    { config, chain, l1: l1.reader, checkpoints, signers: blockSigners, log },
   )
   await pipeline.load()
   const pool = openPool(chain, options)
@@ -143,7 +144,17 @@ export async function createNode(
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
     return answerPeers(question)
   }
-  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers, inference })
+  const signers = nodeSigners(options)
+  const p2p = await openP2P(role, {
+    ...input,
+    chain,
+    content,
+    pool,
+    signer,
+    blockSigners,
+    signers,
+    inference,
+  })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -164,6 +175,7 @@ export async function createNode(
     store,
     content,
     fetchContent: (hash, limit) => p2p.fetchContent(hash, limit),
+    signers,
     nonce: async (address) => pool.pendingNonce(address),
     submit,
     peer: () => ({ id: p2p.id, addresses: p2p.multiaddrs() }),
@@ -192,14 +204,14 @@ export async function createNode(
       account: provider.account,
     }))
   const x402 =
-    provider && options.providerKey
+    provider && signers.provider
       ? openX402({
           ...input,
           chain,
           registry: models.registry,
           service: provider.service,
           account: provider.account,
-          providerKey: parsePrivateKey(options.providerKey),
+          signer: signers.provider,
         })
       : null
   const agents = openAgentDoors(
@@ -319,6 +331,7 @@ export async function createNode(
     content,
     p2p,
     ledger,
+    signers,
     models,
     submit,
     jobs,
@@ -328,6 +341,7 @@ export async function createNode(
     adminMethods,
     doors: () => doors,
     start: async (methods = []) => {
+      for (const signer of Object.values(signers)) await signer?.check()
       await p2p.start()
       pipeline.start()
       models.start()
@@ -451,12 +465,13 @@ function openP2P(
     content: ContentStore
     pool: Mempool
     signer: () => Hex
-    signers: SignerHistory
+    blockSigners: SignerHistory
+    signers: NodeSigners
     inference: AnswerInference
   },
 ): Promise<P2P> {
-  const { config, options, log, chain, content, pool } = modules
-  const key = options.providerKey ?? options.validatorKey
+  const { config, options, log, chain, content, pool, blockSigners } = modules
+  const { provider, validator } = modules.signers
   return P2P.create(
     {
       ...P2P_DEFAULTS,
@@ -472,9 +487,9 @@ function openP2P(
       chainId: BigInt(config.l2ChainId),
       signer: modules.signer,
       pastSigners: {
-        isKnown: (address) => modules.signers.isKnown(address),
+        isKnown: (address) => blockSigners.isKnown(address),
         mayHaveSigned: (address, block) =>
-          modules.signers.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
+          blockSigners.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
       },
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
@@ -483,12 +498,21 @@ function openP2P(
         envelopes: judgeEnvelope,
       },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
-      ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
-      ...(options.providerKey ? { inference: modules.inference } : {}),
+      ...(provider || validator ? { sign: statementsBy(modules.signers) } : {}),
+      ...(provider ? { inference: modules.inference } : {}),
       log: log.child('p2p'),
       clock: Date.now,
     },
   )
+}
+
+/** A verdict is the validator's word, an announcement the provider's. */
+function statementsBy({ provider, validator }: NodeSigners) {
+  return (kind: EnvelopeKind, preimage: Uint8Array): Promise<Uint8Array> => {
+    const signer = kind === 'verdicts' ? (validator ?? provider) : (provider ?? validator)
+    if (!signer) throw new NodeError('options', 'user', `no key to sign ${kind} with`)
+    return signer.sign('envelope', preimage)
+  }
 }
 
 /** A follower's chain as catch-up sees it. */
