@@ -14,7 +14,7 @@ import type { ChainConfig } from '../genesis/chain.ts'
 import { askService } from './agents/ask.ts'
 import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
-import { judgeEnvelope } from './attribution/gossip.ts'
+import { judgeEnvelope, statementsBy } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import { PayoutIndex } from './attribution/payouts.ts'
 import { postedOutputs } from './attribution/posted.ts'
@@ -53,7 +53,7 @@ import type { NodeOptions, Role } from './options.ts'
 import type { AnswerInference } from './p2p/inference.ts'
 import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
-import type { EnvelopeKind, SignedBlock } from './p2p/types.ts'
+import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
@@ -104,15 +104,14 @@ export type Node = {
   stop(): Promise<void>
 }
 
+type NodeInput = Pick<Node, 'config' | 'options' | 'log'>
+
 const L1_POLL_MS = 500
 const BEACON_TIMEOUT_MS = 15_000
 
 /** Everything but open doors: call `start`. @throws NodeError when the store is another chain's, a key
  * or a model is malformed. */
-export async function createNode(
-  role: Role,
-  input: { config: ChainConfig; options: NodeOptions; log: Log },
-): Promise<Node> {
+export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const { config, options, log } = input
   if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
@@ -138,7 +137,6 @@ export async function createNode(
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
   const payouts = await PayoutIndex.open(chain, store)
-  const signer = () => pipeline.status.system.unsafeBlockSigner
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -150,10 +148,10 @@ export async function createNode(
     chain,
     content,
     pool,
-    signer,
+    inference,
     blockSigners,
     signers,
-    inference,
+    signer: () => pipeline.status.system.unsafeBlockSigner,
   })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
@@ -370,15 +368,7 @@ export async function createNode(
   }
 }
 
-function openL1({
-  config,
-  options,
-  log,
-}: {
-  config: ChainConfig
-  options: NodeOptions
-  log: Log
-}): Node['l1'] {
+function openL1({ config, options, log }: NodeInput): Node['l1'] {
   const client = new L1Client(options.l1Rpc, { chainId: config.l1ChainId }, log.child('l1'))
   const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
   const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
@@ -471,7 +461,7 @@ function openP2P(
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool, blockSigners } = modules
-  const { provider, validator } = modules.signers
+  const sign = statementsBy(modules.signers)
   return P2P.create(
     {
       ...P2P_DEFAULTS,
@@ -498,21 +488,12 @@ function openP2P(
         envelopes: judgeEnvelope,
       },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
-      ...(provider || validator ? { sign: statementsBy(modules.signers) } : {}),
-      ...(provider ? { inference: modules.inference } : {}),
+      ...(sign ? { sign } : {}),
+      ...(modules.signers.provider ? { inference: modules.inference } : {}),
       log: log.child('p2p'),
       clock: Date.now,
     },
   )
-}
-
-/** A verdict is the validator's word, an announcement the provider's. */
-function statementsBy({ provider, validator }: NodeSigners) {
-  return (kind: EnvelopeKind, preimage: Uint8Array): Promise<Uint8Array> => {
-    const signer = kind === 'verdicts' ? (validator ?? provider) : (provider ?? validator)
-    if (!signer) throw new NodeError('options', 'user', `no key to sign ${kind} with`)
-    return signer.sign('envelope', preimage)
-  }
 }
 
 /** A follower's chain as catch-up sees it. */

@@ -29,7 +29,10 @@ t.test(
       const server = createServer(async (request, response) => {
         let body = ''
         for await (const chunk of request) body += chunk
-        if (mode[role] === 'down') return response.destroy()
+        if (mode[role] === 'down') {
+          response.destroy()
+          return
+        }
         const sent = mode[role] === 'foreign' ? '{"data":"0x00"}' : body
         const init = request.method === 'POST' ? { method: 'POST', body: sent } : {}
         const answer = await fetch(`${remotes[role].url}${request.url}`, init)
