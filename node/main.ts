@@ -25,6 +25,7 @@ import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
+import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
@@ -137,6 +138,7 @@ export async function createNode(
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
   const payouts = await PayoutIndex.open(chain, store)
+  const bridged = await BridgedIndex.open(chain, store)
   const signer = () => pipeline.status.system.unsafeBlockSigner
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
@@ -269,6 +271,7 @@ export async function createNode(
             factory: jobs?.factory ?? null,
             ledger,
             payouts,
+            bridged,
             posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
@@ -351,6 +354,7 @@ export async function createNode(
       await p2p.stop()
       await ledger.settled()
       await payouts.settled()
+      await bridged.settled()
       await store.close()
     },
   }
