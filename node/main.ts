@@ -24,6 +24,7 @@ import { NodeError, userError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
+import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
@@ -137,6 +138,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
   const payouts = await PayoutIndex.open(chain, store)
+  const bridged = await BridgedIndex.open(chain, store)
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -279,6 +281,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             factory: jobs?.factory ?? null,
             ledger,
             payouts,
+            bridged,
             posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
@@ -363,6 +366,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       await p2p.stop()
       await ledger.settled()
       await payouts.settled()
+      await bridged.settled()
       await store.close()
     },
   }

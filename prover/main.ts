@@ -187,7 +187,7 @@ export class Prover {
         handler: async (_context, [modelId]) =>
           (await this.#audits.verdict(modelId)) as unknown as JsonObject | null,
       }),
-      openledger_supply: method({
+      openledger_bridgeBooks: method({
         summary:
           'wei of OPEN minted, burnt and withdrawn on L2 and paid out on L1, at the verified block; checked against what L1 locks',
         params: [],

@@ -7,7 +7,6 @@
  *
  * A difference stops verification, and with it every attestation, until somebody has looked.
  */
-import { OP } from '../genesis/addresses.ts'
 import type { ChainConfig } from '../genesis/chain.ts'
 import {
   bigintToBytes,
@@ -20,7 +19,7 @@ import {
   utf8,
 } from '../node/base/bytes.ts'
 import { NodeError } from '../node/base/errors.ts'
-import { decodeDepositTx, isDeposit } from '../node/chain/deposit.ts'
+import { mintsOf, withdrawalsIn } from '../node/chain/bridged.ts'
 import type { Executed } from '../node/chain/execute.ts'
 import { l1AttributesOf } from '../node/chain/l1-attributes.ts'
 import type { Block, L1Attributes } from '../node/chain/types.ts'
@@ -45,9 +44,6 @@ export type SupplyTotals = {
 
 const NONE: SupplyTotals = { minted: 0n, burned: 0n, withdrawn: 0n, finalized: 0n }
 
-const MESSAGE_PASSED = keccakHex(
-  utf8('MessagePassed(uint256,address,address,uint256,uint256,bytes,bytes32)'),
-)
 const WITHDRAWAL_FINALIZED = keccakHex(utf8('WithdrawalFinalized(bytes32,bool)'))
 /** `balance()`. */
 const BALANCE_SELECTOR = '0xb69ef8a8'
@@ -97,11 +93,10 @@ export class Supply {
     if (burned < 0n) return { wrong: `${-burned} wei of OPEN appeared that no deposit minted` }
 
     let withdrawn = 0n
-    for (const log of receipts.flatMap((receipt) => receipt.logs)) {
-      if (log.address !== OP.l2ToL1MessagePasser || log.topics[0] !== MESSAGE_PASSED) continue
-      const [value, hash] = [log.data.subarray(0, 32), log.data.subarray(96, 128)]
-      await this.#modules.sent.put(hash, concatBytes(value, bigintToBytes(number, 8)))
-      withdrawn += bytesToBigint(value)
+    for (const { hash, value } of withdrawalsIn(receipts)) {
+      const row = concatBytes(bigintToBytes(value, 32), bigintToBytes(number, 8))
+      await this.#modules.sent.put(hash, row)
+      withdrawn += value
     }
 
     const attributes = l1AttributesOf(block)
@@ -169,12 +164,6 @@ export class Supply {
     this.#lockedAt = number
     return null
   }
-}
-
-function mintsOf(block: Block): bigint {
-  return block.transactions
-    .filter(isDeposit)
-    .reduce((sum, raw) => sum + decodeDepositTx(raw).mint, 0n)
 }
 
 function encodeTotals({ minted, burned, withdrawn, finalized }: SupplyTotals): Uint8Array {

@@ -25,15 +25,3 @@ export async function completeHeader(
     throw error
   }
 }
-
-/** The header behind a number or a tag; null when L1 has none. */
-export async function requestHeader(
-  client: L1Client,
-  id: string,
-  config: BlobFeeConfig,
-): Promise<L1Header | null> {
-  const found = await client.request('eth_getBlockByNumber', [id, false], (result) =>
-    result === null ? null : readHeader(objectOf(result, 'block'), config),
-  )
-  return found && completeHeader(client, found, config)
-}

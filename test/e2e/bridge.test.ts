@@ -66,6 +66,11 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
     const deposit = await publicL2.waitForTransactionReceipt({ hash: l2Hash as `0x${string}` })
     t.equal(deposit.status, 'success')
     t.equal(await publicL2.getBalance({ address: account.address }), parseEther('50'))
+    const rpc = await checkedRpc(nodes.sequencer.url)
+    const at = `0x${deposit.blockNumber.toString(16)}`
+    t.match(await rpc('openledger_supply', at), { bridged: `${parseEther('50')}` })
+    const portal = { ...token, functionName: 'balanceOf', args: [config.portal] } as const
+    t.equal(await publicL1.readContract(portal), parseEther('50'), 'as much as L1 locks')
   })
 
   await t.test('a message deposit runs on L2', async (t) => {
@@ -176,7 +181,7 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
       lockedCheckedAt: number
     }
     const supply = await until('the burn verified', async () => {
-      const found = await rpc<Supply>('openledger_supply')
+      const found = await rpc<Supply>('openledger_bridgeBooks')
       return BigInt(found.block) >= blockNumber && BigInt(found.finalized) > 0n && found
     })
     t.match(supply, {

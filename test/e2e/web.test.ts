@@ -104,6 +104,7 @@ if (browser instanceof Error) {
       await page.getByRole('button', { name: 'Connect' }).click()
       await page.getByText('Its key is public').waitFor()
       await page.getByRole('button', { name: 'deployer' }).click()
+      await page.getByRole('dialog').waitFor({ state: 'hidden' })
       await page.getByRole('button', { name: /deployer/ }).waitFor()
       await page.reload()
       await page.getByRole('button', { name: /deployer/ }).waitFor()

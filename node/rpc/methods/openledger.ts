@@ -10,6 +10,7 @@ import type { SettledReceipt } from '../../attribution/settled.ts'
 import type { PostedOutput } from '../../attribution/trace-payout.ts'
 import { toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
+import type { BridgedIndex } from '../../chain/bridged.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
@@ -25,6 +26,7 @@ import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
+import { supplyMethods } from './supply.ts'
 import { tracePayoutMethods } from './trace-payout.ts'
 
 export type OpenledgerServices = {
@@ -35,6 +37,7 @@ export type OpenledgerServices = {
   readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
   readonly payouts: PayoutIndex
+  readonly bridged: BridgedIndex
   /** Outputs of this chain that L1 has, newest first. */
   readonly posted: () => Promise<readonly PostedOutput[]>
   readonly content: ContentStore
@@ -64,6 +67,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
     }),
     ...attributionMethods(services),
     ...tracePayoutMethods(services),
+    ...supplyMethods(services),
   }
 }
 

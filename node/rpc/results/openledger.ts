@@ -273,6 +273,17 @@ export const receipt: JsonSchema = openShape(
   'settled receipt',
 )
 
+/** wei of OPEN. `total` = `circulating` + `locked`. */
+export const openSupply: JsonSchema = openShape({
+  block: blockId,
+  total: decimal,
+  circulating: decimal,
+  locked: decimal,
+  vested: decimal,
+  staked: decimal,
+  bridged: decimal,
+})
+
 export const rewards: JsonSchema = openShape({ pending: decimal, claimable: decimal })
 
 export const attributionProof: JsonSchema = openShape({

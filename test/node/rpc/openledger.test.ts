@@ -7,6 +7,7 @@ import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
 import { PayoutIndex } from '../../../node/attribution/payouts.ts'
 import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
+import { BridgedIndex } from '../../../node/chain/bridged.ts'
 import { ContentStore } from '../../../node/content/store.ts'
 import { Registry } from '../../../node/model/registry.ts'
 import type { ModelServices } from '../../../node/model/services.ts'
@@ -27,6 +28,7 @@ import {
   registerModel,
   settlementOf,
 } from '../../support/model.ts'
+import { staking } from '../../support/open.ts'
 import { ResultCheck } from '../../support/result-check.ts'
 
 const RECEIPT = receiptOf()
@@ -58,6 +60,7 @@ async function open(t: Test) {
     role: 'follower',
     chain,
     payouts: await PayoutIndex.open(chain, store),
+    bridged: await BridgedIndex.open(chain, store),
     posted: async () => [],
     models,
     factory: null,
@@ -135,4 +138,15 @@ t.test('no method’s result is described as just an object or a list', async (t
     vague.map(([name]) => name),
     [],
   )
+})
+
+t.test('the supply is told by what it does, at any block of the chain', async (t) => {
+  const { ask, world } = await open(t)
+  const total = `${10n ** 27n}`
+  const before = `0x${world.chain.headRef('unsafe').number.toString(16)}`
+  await world.send(alice, staking, 'open', [0, 0], { value: 5n * ETHER })
+  const nothing = { total, circulating: total, locked: '0', vested: '0', bridged: '0' }
+  t.match(await ask('supply'), { ...nothing, staked: `${5n * ETHER}` })
+  t.match(await ask('supply', before), { ...nothing, staked: '0' })
+  await t.rejects(ask('supply', '0xffff'), /no block 65535/)
 })
