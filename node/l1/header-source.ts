@@ -5,8 +5,8 @@
 import type { BlobFeeConfig } from './blob-fee.ts'
 import type { L1Client } from './client.ts'
 import { L1CallError, l1HeaderUnread } from './errors.ts'
-import { isUnread, type L1Header, parseRawHeader, readHeader, type UnreadHeader } from './header.ts'
-import { bytesOf, objectOf } from './json.ts'
+import { isUnread, type L1Header, parseRawHeader, type UnreadHeader } from './header.ts'
+import { bytesOf } from './json.ts'
 
 /** @throws NodeError `l1-header-unread` (retry) when no endpoint has the RLP */
 export async function completeHeader(
