@@ -14,14 +14,13 @@ import type { ChainConfig } from '../genesis/chain.ts'
 import { askService } from './agents/ask.ts'
 import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
-import { judgeEnvelope } from './attribution/gossip.ts'
+import { judgeEnvelope, statementsBy } from './attribution/gossip.ts'
 import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
 import { PayoutIndex } from './attribution/payouts.ts'
 import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
 import { NodeError, userError } from './base/errors.ts'
-import { parsePrivateKey } from './base/keys.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
@@ -33,6 +32,7 @@ import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
+import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
 import { BlobSource } from './l1/blobs.ts'
@@ -84,6 +84,7 @@ export type Node = {
   readonly content: ContentStore
   readonly p2p: P2P
   readonly ledger: ReceiptLedger
+  readonly signers: NodeSigners
   readonly models: ModelServices
   /** Hands a signed L2 transaction to the pool or the sequencer; its hash. */
   submit(raw: Uint8Array): Promise<Hex>
@@ -103,15 +104,14 @@ export type Node = {
   stop(): Promise<void>
 }
 
+type NodeInput = Pick<Node, 'config' | 'options' | 'log'>
+
 const L1_POLL_MS = 500
 const BEACON_TIMEOUT_MS = 15_000
 
 /** Everything but open doors: call `start`. @throws NodeError when the store is another chain's, a key
  * or a model is malformed. */
-export async function createNode(
-  role: Role,
-  input: { config: ChainConfig; options: NodeOptions; log: Log },
-): Promise<Node> {
+export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const { config, options, log } = input
   if (crypto.fault !== null) log.warn('native crypto is not used', { reason: crypto.fault })
   await mkdir(options.dataDir, { recursive: true })
@@ -127,23 +127,32 @@ export async function createNode(
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
   const { unsafeBlockSigner } = config.genesis.systemConfig
-  const signers = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
+  const blockSigners = await SignerHistory.open(store.table('signers'), unsafeBlockSigner)
   const pipeline = new DerivationPipeline(
     { ...PIPELINE_DEFAULTS, pollMs: L1_POLL_MS },
-    { config, chain, l1: l1.reader, checkpoints, signers, log },
+    { config, chain, l1: l1.reader, checkpoints, signers: blockSigners, log },
   )
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = await ReceiptLedger.open(chain, store, log)
   const payouts = await PayoutIndex.open(chain, store)
-  const signer = () => pipeline.status.system.unsafeBlockSigner
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
     return answerPeers(question)
   }
-  const p2p = await openP2P(role, { ...input, chain, content, pool, signer, signers, inference })
+  const signers = nodeSigners(options)
+  const p2p = await openP2P(role, {
+    ...input,
+    chain,
+    content,
+    pool,
+    inference,
+    blockSigners,
+    signers,
+    signer: () => pipeline.status.system.unsafeBlockSigner,
+  })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
     if (verdict) await ledger.putVerdict(verdict)
@@ -164,6 +173,7 @@ export async function createNode(
     store,
     content,
     fetchContent: (hash, limit) => p2p.fetchContent(hash, limit),
+    signers,
     nonce: async (address) => pool.pendingNonce(address),
     submit,
     peer: () => ({ id: p2p.id, addresses: p2p.multiaddrs() }),
@@ -192,14 +202,14 @@ export async function createNode(
       account: provider.account,
     }))
   const x402 =
-    provider && options.providerKey
+    provider && signers.provider
       ? openX402({
           ...input,
           chain,
           registry: models.registry,
           service: provider.service,
           account: provider.account,
-          providerKey: parsePrivateKey(options.providerKey),
+          signer: signers.provider,
         })
       : null
   const agents = openAgentDoors(
@@ -319,6 +329,7 @@ export async function createNode(
     content,
     p2p,
     ledger,
+    signers,
     models,
     submit,
     jobs,
@@ -328,6 +339,7 @@ export async function createNode(
     adminMethods,
     doors: () => doors,
     start: async (methods = []) => {
+      for (const signer of Object.values(signers)) await signer?.check()
       await p2p.start()
       pipeline.start()
       models.start()
@@ -356,15 +368,7 @@ export async function createNode(
   }
 }
 
-function openL1({
-  config,
-  options,
-  log,
-}: {
-  config: ChainConfig
-  options: NodeOptions
-  log: Log
-}): Node['l1'] {
+function openL1({ config, options, log }: NodeInput): Node['l1'] {
   const client = new L1Client(options.l1Rpc, { chainId: config.l1ChainId }, log.child('l1'))
   const blobs = new DirectoryBlobArchive(join(options.dataDir, 'blobs'))
   const endpoints = options.l1Beacon.length > 0 ? options.l1Beacon : options.l1Rpc
@@ -451,12 +455,13 @@ function openP2P(
     content: ContentStore
     pool: Mempool
     signer: () => Hex
-    signers: SignerHistory
+    blockSigners: SignerHistory
+    signers: NodeSigners
     inference: AnswerInference
   },
 ): Promise<P2P> {
-  const { config, options, log, chain, content, pool } = modules
-  const key = options.providerKey ?? options.validatorKey
+  const { config, options, log, chain, content, pool, blockSigners } = modules
+  const sign = statementsBy(modules.signers)
   return P2P.create(
     {
       ...P2P_DEFAULTS,
@@ -472,9 +477,9 @@ function openP2P(
       chainId: BigInt(config.l2ChainId),
       signer: modules.signer,
       pastSigners: {
-        isKnown: (address) => modules.signers.isKnown(address),
+        isKnown: (address) => blockSigners.isKnown(address),
         mayHaveSigned: (address, block) =>
-          modules.signers.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
+          blockSigners.mayHaveSigned(address, l2RefOf(config, block).l1Origin.number),
       },
       blocksByRange: (start, count) => signedBlocks(chain, start, count),
       content,
@@ -483,8 +488,8 @@ function openP2P(
         envelopes: judgeEnvelope,
       },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
-      ...(key ? { envelopeKey: parsePrivateKey(key) } : {}),
-      ...(options.providerKey ? { inference: modules.inference } : {}),
+      ...(sign ? { sign } : {}),
+      ...(modules.signers.provider ? { inference: modules.inference } : {}),
       log: log.child('p2p'),
       clock: Date.now,
     },

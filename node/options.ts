@@ -67,10 +67,13 @@ export type NodeOptions = {
   readonly batcherSigner: string | null
   readonly providerKey: string | null
   readonly providerKeystore: string | null
+  readonly providerSigner: string | null
   readonly sponsorKey: string | null
   readonly sponsorKeystore: string | null
+  readonly sponsorSigner: string | null
   readonly validatorKey: string | null
   readonly validatorKeystore: string | null
+  readonly validatorSigner: string | null
   readonly proposerKey: string | null
   readonly proposerKeystore: string | null
   readonly proposerSigner: string | null
@@ -131,6 +134,7 @@ const key = (what: string): OptionEntry => ({
   help: `hex of ${what}`,
   isSecret: true,
 })
+const URL_OF_ACCOUNT = '; URL#0xADDRESS names the account'
 const signer = (what: string, form = ''): OptionEntry => ({
   group: 'keys',
   kind: 'string',
@@ -374,16 +378,19 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
   batcherSigner: signer(KEYS.batcher),
   providerKey: key(KEYS.provider),
   providerKeystore: keystore(KEYS.provider),
+  providerSigner: signer(KEYS.provider, URL_OF_ACCOUNT),
   sponsorKey: key(KEYS.sponsor),
   sponsorKeystore: keystore(KEYS.sponsor),
+  sponsorSigner: signer(KEYS.sponsor, URL_OF_ACCOUNT),
   validatorKey: key(KEYS.validator),
   validatorKeystore: keystore(KEYS.validator),
+  validatorSigner: signer(KEYS.validator, URL_OF_ACCOUNT),
   proposerKey: key(KEYS.proposer),
   proposerKeystore: keystore(KEYS.proposer),
-  proposerSigner: signer(KEYS.proposer, '; URL#0xADDRESS names the account'),
+  proposerSigner: signer(KEYS.proposer, URL_OF_ACCOUNT),
   challengerKey: key(KEYS.challenger),
   challengerKeystore: keystore(KEYS.challenger),
-  challengerSigner: signer(KEYS.challenger, '; URL#0xADDRESS names the account'),
+  challengerSigner: signer(KEYS.challenger, URL_OF_ACCOUNT),
   signerProtocol: {
     group: 'keys',
     kind: 'string',

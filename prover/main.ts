@@ -5,15 +5,16 @@
  *   safe head moves -> block again from clean state -> its receipts again, one by one -> verdicts
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { encodeVerdict, type VerdictRecord } from '../node/attribution/ledger.ts'
+import type { VerdictRecord } from '../node/attribution/ledger.ts'
 import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
-import { addressOfKey, parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
 import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
 import { Checkpoints } from '../node/derive/checkpoints.ts'
+import { missingKey } from '../node/keys/resolve.ts'
+import type { Signer } from '../node/keys/signer.ts'
 import type { Node } from '../node/main.ts'
 import { NodeAccount } from '../node/model/account.ts'
 import { type JsonObject, method, type RpcMethods } from '../node/rpc/method.ts'
@@ -22,6 +23,7 @@ import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledg
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
+import { VerdictGossip } from './gossip.ts'
 import { ModelAudits } from './models.ts'
 import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
@@ -48,15 +50,10 @@ export type Validator = {
 }
 
 export function createValidator(node: Node): Validator {
-  if (!node.options.validatorKey) {
-    throw userError(
-      'options',
-      'a validator needs a key to sign verdicts: set OPENLEDGER_VALIDATOR_KEY',
-    )
-  }
-  const key = parsePrivateKey(node.options.validatorKey)
-  const prover = new Prover(node, key)
-  const settlement = createSettlement(node, { key, verifiedBlock: () => prover.verifiedBlock })
+  const signer = node.signers.validator
+  if (!signer) throw userError('options', missingKey('validator'))
+  const prover = new Prover(node, signer)
+  const settlement = createSettlement(node, { signer, verifiedBlock: () => prover.verifiedBlock })
   return {
     start: async () => {
       await settlement?.check()
@@ -92,6 +89,7 @@ export class Prover {
   readonly #aside: KvTable
   readonly #supply: Supply
   readonly #reporter: Reporter
+  readonly #gossip: VerdictGossip
   readonly #checkpoints: Checkpoints
   readonly #audits: ModelAudits
   #totals: SupplyTotals | null = null
@@ -107,10 +105,10 @@ export class Prover {
     blockMismatch: null,
   }
 
-  constructor(node: Node, key: Uint8Array) {
+  constructor(node: Node, signer: Signer) {
     this.#node = node
     this.#log = node.log.child('prover')
-    this.#validator = addressOfKey(key)
+    this.#validator = signer.address
     this.#table = node.store.table('prover')
     this.#traces = node.store.table('traces')
     this.#aside = node.store.table('unverified')
@@ -124,7 +122,7 @@ export class Prover {
     })
     this.#reporter = new Reporter({
       table: node.store.table('reports'),
-      account: new NodeAccount(key, {
+      account: new NodeAccount(signer, {
         chain: node.chain,
         chainId: node.config.l2ChainId,
         nonce: async (address) => node.pool.pendingNonce(address),
@@ -132,6 +130,12 @@ export class Prover {
       }),
       log: this.#log,
       settled: (receipt) => node.ledger.get(receipt),
+    })
+    this.#gossip = new VerdictGossip({
+      waiting: node.store.table('verdicts-unsigned'),
+      verdict: (receipt) => node.ledger.verdict(receipt),
+      publish: (payload) => node.p2p.publish('verdicts', payload),
+      log: this.#log,
     })
     this.#audits = new ModelAudits({
       node,
@@ -295,6 +299,7 @@ export class Prover {
     if (performance.now() < this.#asideAtMs) return false
     this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
     await this.#reporter.retry()
+    await this.#gossip.again()
     for await (const [key] of this.#aside.iterate({ limit: 1 })) {
       const settled = await this.#node.ledger.get(toHex(key))
       if (settled) await this.#verify(settled)
@@ -342,9 +347,7 @@ export class Prover {
     if (ok) this.#log.info('receipt verified', { receipt: settled.hash })
     else this.#log.warn('receipt refuted', { receipt: settled.hash, ...difference })
     if (difference) await this.#reporter.report(settled, difference)
-    await this.#node.p2p.publish('verdicts', encodeVerdict(verdict)).catch((error) => {
-      this.#log.warn('verdict not gossiped', { error: messageOf(error) })
-    })
+    await this.#gossip.tell(verdict)
   }
 
   /** @throws NodeError when nobody shows it after some tries; the block is tried again later. */

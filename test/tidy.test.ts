@@ -36,6 +36,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'scripts',
       'sequencer',
       'prover',
+      'node/keys',
       'node/l1',
       'node/model',
       'node/factory',

@@ -1,5 +1,6 @@
-/** What a gossiped statement about receipts is worth, from its bytes alone. */
+/** Gossiped statements about receipts: who signs one here, and what one is worth from its bytes alone. */
 import type { Hex } from '../base/bytes.ts'
+import type { NodeSigners } from '../keys/resolve.ts'
 import { decodeVerdict } from './ledger.ts'
 
 /** receipt hash 32 || trace hash 32 || how many times it was announced before 1 */
@@ -14,4 +15,16 @@ export function judgeEnvelope(
       ? payload.length === ANNOUNCEMENT_BYTES
       : decodeVerdict(payload)?.validator === signer
   return good ? 'valid' : 'bad-encoding'
+}
+
+/** A verdict is the validator's word, an announcement the provider's. undefined: this node states nothing. */
+export function statementsBy({
+  provider,
+  validator,
+}: NodeSigners):
+  | ((kind: 'receipts' | 'verdicts', preimage: Uint8Array) => Promise<Uint8Array>)
+  | undefined {
+  const [announcer, judge] = [provider ?? validator, validator ?? provider]
+  if (!announcer || !judge) return undefined
+  return (kind, preimage) => (kind === 'verdicts' ? judge : announcer).sign('envelope', preimage)
 }

@@ -7,6 +7,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hashTypedData } from 'viem'
 import { concatBytes, fromHex, type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { addressOfPublicKey } from '../base/keys.ts'
+import type { TypedData } from '../keys/sign.ts'
 import { type InferenceReceipt, RECEIPT_TYPES } from './receipt-types.ts'
 
 export { type InferenceReceipt, RECEIPT_TYPES }
@@ -41,12 +42,17 @@ export type Voucher = {
 export type SigningDomain = { readonly chainId: number; readonly verifyingContract: Hex }
 
 export function receiptHash(receipt: InferenceReceipt, domain: SigningDomain): Hex {
-  return hashTypedData({
+  return hashTypedData(receiptTypedData(receipt, domain))
+}
+
+/** What a provider signs. */
+export function receiptTypedData(receipt: InferenceReceipt, domain: SigningDomain): TypedData {
+  return {
     domain: { name: 'OpenLedger', version: '1', ...domain },
     types: RECEIPT_TYPES,
     primaryType: 'InferenceReceipt',
     message: receipt,
-  })
+  }
 }
 
 export function voucherHash(voucher: Voucher, domain: SigningDomain): Hex {

@@ -2,10 +2,11 @@
  * A key behind a remote signer, spoken to in one of two dialects:
  *
  *   web3signer  POST /api/v1/eth1/sign/{public key} {"data"}        signs keccak256(data), so it serves
- *               GET  /api/v1/eth1/publicKeys                        transactions and blocks alike
+ *               GET  /api/v1/eth1/publicKeys                        whatever a role signs
  *               https://docs.web3signer.consensys.io
  *   op-signer   JSON-RPC eth_signTransaction(TransactionArgs) -> raw signed transaction
  *               JSON-RPC opsigner_signBlockPayload({domain, chainId, payloadHash, senderAddress})
+ *               no EIP-712 data: it serves the roles that sign transactions and blocks
  *               https://github.com/ethereum-optimism/infra/tree/main/op-signer
  *
  * Nothing it answers is trusted: each signature is recovered and must be of the address we expect.
@@ -97,7 +98,8 @@ function opSigner(url: string, address: Hex): Dialect {
       await request(url, '', { jsonrpc: '2.0', id: 1, method: 'health_status', params: [] })
     },
     sign: async (kind, preimage) => {
-      if (kind === 'block') {
+      if (kind === 'typed-data') throw refused(url, 'op-signer signs no EIP-712 data')
+      if (kind === 'block' || kind === 'envelope') {
         const args = {
           domain: toHex(preimage.subarray(0, 32)),
           chainId: Number(bytesToBigint(preimage.subarray(32, 64))),

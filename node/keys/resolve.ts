@@ -1,6 +1,6 @@
 /**
  * From what the operator said to keys: each role's key is hex from the environment or the configuration file, an
- * encrypted keystore, or (batcher, sequencer, proposer) a remote signer.
+ * encrypted keystore, or a remote signer.
  */
 import { type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, userError } from '../base/errors.ts'
@@ -11,8 +11,6 @@ import { decryptKey } from './keystore.ts'
 import { remoteSigner } from './remote.ts'
 import { localSigner, type Signer } from './signer.ts'
 
-/** Roles whose key may stay behind a remote signer. */
-export type SigningRole = 'sequencer' | 'batcher' | 'proposer' | 'challenger'
 export const KEY_ROLES = [
   'sequencer',
   'batcher',
@@ -23,6 +21,8 @@ export const KEY_ROLES = [
   'challenger',
 ] as const
 export type KeyRole = (typeof KEY_ROLES)[number]
+/** They sign EIP-712 data, which not every remote signer does. */
+const TYPED_DATA_ROLES: readonly KeyRole[] = ['provider', 'sponsor', 'validator']
 
 /**
  * The options with every keystore opened: its key stands where hex would. `prompt` asks a person, and is
@@ -75,7 +75,7 @@ export async function passwordOf(
  * @throws NodeError `options` when there is no key, or two
  */
 export function signerFor(
-  role: SigningRole,
+  role: KeyRole,
   options: NodeOptions,
   expected: Hex,
   onMismatch: (message: string) => void,
@@ -90,10 +90,12 @@ export function signerFor(
     }
     return signer
   }
-  throw userError(
-    'options',
-    `the ${role} needs a key: set ${variableOf(`${role}Key`)}, --${flagOf(`${role}Keystore`)} or --${flagOf(`${role}Signer`)}`,
-  )
+  throw userError('options', missingKey(role))
+}
+
+/** What to say when a role has none. */
+export function missingKey(role: KeyRole): string {
+  return `the ${role} needs a key: set ${variableOf(`${role}Key`)}, --${flagOf(`${role}Keystore`)} or --${flagOf(`${role}Signer`)}`
 }
 
 /**
@@ -101,11 +103,7 @@ export function signerFor(
  * `expected`, or what the URL ends in: `http://signer:9000#0xADDRESS`.
  * @throws NodeError `options` when a key is given twice, or cannot be used
  */
-export function optionalSigner(
-  role: SigningRole,
-  options: NodeOptions,
-  expected?: Hex,
-): Signer | null {
+export function optionalSigner(role: KeyRole, options: NodeOptions, expected?: Hex): Signer | null {
   const [key, given] = [options[`${role}Key`], options[`${role}Signer`]]
   if (key !== null && given !== null) {
     throw userError(
@@ -123,7 +121,26 @@ export function optionalSigner(
       `--${flagOf(`${role}Signer`)} must be a URL${expected ? '' : ' with the account, URL#0xADDRESS'}`,
     )
   }
-  return remoteSigner({ url, address: address as Hex, protocol: options.signerProtocol })
+  const protocol = options.signerProtocol
+  if (protocol === 'op-signer' && TYPED_DATA_ROLES.includes(role)) {
+    throw userError(
+      'options',
+      `the ${role} signs EIP-712 data, which op-signer does not: use web3signer (--${flagOf('signerProtocol')}), or a keystore`,
+    )
+  }
+  return remoteSigner({ url, address: address as Hex, protocol })
+}
+
+/** The signers of a node, whatever its role; null where no key was given. */
+export type NodeSigners = { readonly [R in 'provider' | 'sponsor' | 'validator']: Signer | null }
+
+/** @throws NodeError `options` */
+export function nodeSigners(options: NodeOptions): NodeSigners {
+  return {
+    provider: optionalSigner('provider', options),
+    sponsor: optionalSigner('sponsor', options),
+    validator: optionalSigner('validator', options),
+  }
 }
 
 /** @throws NodeError `options`, never with the key in it. */

@@ -1,15 +1,20 @@
 /**
  * Who signs for a role, without saying where the key is: in this process, or behind a remote signer that
- * never shows it. Everything the chain signs is the keccak256 of some bytes (an unsigned typed
- * transaction, the 96 bytes of a block's signing hash), so a signer takes those bytes, not the hash:
- * remote signers insist on seeing what they sign.
+ * never shows it. Everything the node signs is the keccak256 of some bytes, so a signer takes those bytes, not
+ * the hash: remote signers insist on seeing what they sign.
+ *
+ *   transaction   an unsigned typed transaction (EIP-2718), of L1 or of L2
+ *   typed-data    0x1901 || domain separator 32 || struct hash 32 (EIP-712): receipts, vouchers, outputs
+ *   block         domain 32 || chain id 32 || payload hash 32, the domain being zero
+ *   envelope      the same, the domain being that of a gossiped statement (`node/p2p/signature.ts`)
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { concatBytes, type Hex, keccak } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
 import { addressOfKey, addressOfPublicKey } from '../base/keys.ts'
 
 /** What the bytes are; a remote signer may have a method of its own for each. */
-export type SignedKind = 'transaction' | 'block'
+export type SignedKind = 'transaction' | 'typed-data' | 'block' | 'envelope'
 
 export type Signer = {
   readonly address: Hex
@@ -35,6 +40,18 @@ export function localSigner(privateKey: Uint8Array): Signer {
     },
     check: async () => {},
   }
+}
+
+/** Whether a signature could not be had: whatever it was for waits, or is refused, and is not lost. */
+export function isSignerFault(error: unknown): error is NodeError {
+  return error instanceof NodeError && error.code.startsWith('signer-')
+}
+
+/** A signer's fault as callers from outside hear of it: not where the signer is, which is for the log. */
+export function withoutSigner(error: unknown): unknown {
+  if (!isSignerFault(error)) return error
+  const why = 'this node cannot sign now: try again soon'
+  return new NodeError('signer-unavailable', 'retry', why, {}, error)
 }
 
 /** The address that made a signature of the form above, or undefined when it is none. */

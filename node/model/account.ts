@@ -3,10 +3,10 @@
  * head, signs, and hands it to the pool or the sequencer.
  */
 import { encodeFunctionData } from 'viem'
-import { privateKeyToAccount } from 'viem/accounts'
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
-import { addressOfKey } from '../base/keys.ts'
+import { fromHex, type Hex } from '../base/bytes.ts'
 import type { Chain } from '../chain/chain.ts'
+import { signTransaction } from '../keys/sign.ts'
+import type { Signer } from '../keys/signer.ts'
 import { type Contract, reverted } from './contracts.ts'
 
 export type AccountModules = {
@@ -23,18 +23,18 @@ const TIP_WEI = 1_000_000n
 
 export class NodeAccount {
   readonly address: Hex
-  readonly #key: Uint8Array
+  readonly #signer: Signer
   readonly #modules: AccountModules
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(key: Uint8Array, modules: AccountModules) {
-    this.#key = key
+  constructor(signer: Signer, modules: AccountModules) {
+    this.#signer = signer
     this.#modules = modules
-    this.address = addressOfKey(key)
+    this.address = signer.address
   }
 
   /** The transaction's hash. One at a time: a nonce is read and used before the next is read.
-   * @throws NodeError `call-reverted` with the contract's reason. */
+   * @throws NodeError `call-reverted` with the contract's reason; as `Signer.sign`. */
   send(
     contract: Contract,
     functionName: string,
@@ -65,8 +65,7 @@ export class NodeAccount {
       throw reverted(contract, functionName, returnData, error?.message ?? 'out of gas')
     }
     const { baseFeePerGas } = chain.head('unsafe')
-    const signed = await privateKeyToAccount(toHex(this.#key)).signTransaction({
-      type: 'eip1559',
+    const signed = await signTransaction(this.#signer, {
       chainId,
       nonce: Number(await this.#modules.nonce(this.address)),
       to: contract.address,

@@ -13,8 +13,8 @@
 import {
   type InferenceReceipt,
   receiptHash,
+  receiptTypedData,
   type SigningDomain,
-  signHash,
 } from '../attribution/receipt.ts'
 import {
   encodeRequest,
@@ -27,9 +27,10 @@ import {
 } from '../attribution/request.ts'
 import { concatBytes, type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
-import { addressOfKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
+import { signTypedData } from '../keys/sign.ts'
+import { isSignerFault, type Signer, withoutSigner } from '../keys/signer.ts'
 import { Catalogue } from './catalogue.ts'
 import {
   type Inference,
@@ -50,7 +51,6 @@ import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
 
 export type ServeOptions = {
-  readonly providerKey: Uint8Array
   /** Requests under way: running in the engine, waiting for it, being settled. */
   readonly requestsMax: number
 }
@@ -92,6 +92,8 @@ export type Answer = {
 }
 
 export type ServeModules = {
+  /** The provider's. */
+  readonly signer: Signer
   readonly library: ModelLibrary
   readonly registry: Registry
   readonly settler: Settler
@@ -118,7 +120,7 @@ export class InferenceService {
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
     this.#modules = modules
-    this.provider = addressOfKey(options.providerKey)
+    this.provider = modules.signer.address
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
@@ -152,7 +154,7 @@ export class InferenceService {
   }
 
   /** @throws NodeError `model-unknown`, `payment`, `payment-required`, `not-local`, `queue-full`,
-   * `inference-request`, `context-length`, `deadline-passed`. */
+   * `inference-request`, `context-length`, `deadline-passed`, `signer-unavailable`. */
   async answer(question: Question, asking: Asking): Promise<Answer> {
     const { requestsMax } = this.#options
     if (this.load.size >= requestsMax) {
@@ -167,6 +169,11 @@ export class InferenceService {
       const { finish, tokensIn, tokensOut } = answer
       ticket.end(asking.signal?.aborted ? 'abort' : finish, { in: tokensIn, out: tokensOut })
       return answer
+    } catch (error) {
+      if (isSignerFault(error)) {
+        this.#modules.log.error('an answer cannot be signed for', { error: error.message })
+      }
+      throw withoutSigner(error)
     } finally {
       ticket.end(asking.signal?.aborted ? 'abort' : 'error')
     }
@@ -306,7 +313,7 @@ export class InferenceService {
     inference: Inference,
     context: { payer: Payer; startedAt: bigint; finishedAt: bigint; parentAction: Hex },
   ): Promise<Omit<Answer, 'text' | 'finish'>> {
-    const { registry, settler, domains, library } = this.#modules
+    const { registry, settler, domains, library, signer } = this.#modules
     const { payer, startedAt, finishedAt, parentAction } = context
     const { claims } = inference
     const sketch = sketchBytes(inference.sketch).slice()
@@ -340,7 +347,10 @@ export class InferenceService {
     const { attributionRoot } = await registry.share(asked, policyId, fee)
     const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
-    const providerSignature = signHash(hash, this.#options.providerKey)
+    const providerSignature = await signTypedData(
+      signer,
+      receiptTypedData(receipt, domains.receipts),
+    )
     const due = { fee, tokens: receipt.tokensIn + receipt.tokensOut }
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)

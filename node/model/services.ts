@@ -9,12 +9,13 @@ import { capabilities } from '../../native/index.ts'
 import type { SigningDomain } from '../attribution/receipt.ts'
 import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
-import { parsePrivateKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import { FILE_BYTES_MAX } from '../datanet/rows.ts'
+import type { NodeSigners } from '../keys/resolve.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Store } from '../store/store.ts'
 import { NodeAccount } from './account.ts'
@@ -37,6 +38,7 @@ export type ModelModules = {
   readonly store: Store
   readonly content: ContentStore
   readonly fetchContent: FetchContent
+  readonly signers: NodeSigners
   readonly log: Log
   nonce(address: Hex): Promise<bigint>
   submit(raw: Uint8Array): Promise<Hex>
@@ -87,13 +89,9 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
   )
   const { hash: base, precision } = library.base
   log.info('engine ready', { ...capabilities(), base, precision })
-  const provider = options.providerKey
-    ? await openProvider(parsePrivateKey(options.providerKey), {
-        ...modules,
-        log,
-        registry,
-        library,
-      })
+  const signer = modules.signers.provider
+  const provider = signer
+    ? await openProvider(signer, { ...modules, log, registry, library })
     : null
   const providers = await Providers.open({
     registry,
@@ -126,23 +124,21 @@ type ProviderModules = ModelModules & {
 }
 
 async function openProvider(
-  key: Uint8Array,
+  signer: Signer,
   modules: ProviderModules,
 ): Promise<ModelServices['provider']> {
   const { chain, registry, library, content, log } = modules
   const chainId = chain.config.l2ChainId
-  const account = new NodeAccount(key, { ...modules, chainId })
+  const account = new NodeAccount(signer, { ...modules, chainId })
   const settler = await openSettler(account, modules)
   const domains = {
     receipts: { chainId, verifyingContract: OPENLEDGER.receiptRegistry },
     escrow: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
   }
   const service = new InferenceService(
+    { requestsMax: REQUESTS_MAX },
     {
-      providerKey: key,
-      requestsMax: REQUESTS_MAX,
-    },
-    {
+      signer,
       library,
       registry,
       settler,
@@ -194,7 +190,7 @@ function waysOfPaying(
   provider: Hex,
   modules: ProviderModules & { domain: SigningDomain; owed: (purse: Purse) => Owed },
 ): WayOfPaying[] {
-  const { options, store, registry, domain, owed } = modules
+  const { options, signers, store, registry, domain, owed } = modules
   const escrow: VoucherModules['escrow'] = (payer, of, session) =>
     registry.escrow(payer, of, session)
   const voucher = payByVoucher({
@@ -205,11 +201,11 @@ function waysOfPaying(
     owed: (address, session) => owed({ address, session }),
     now: () => Date.now() / 1000,
   })
-  if (!options.sponsorKey || options.freeTokensPerDay === 0) return [voucher]
-  const key = parsePrivateKey(options.sponsorKey)
+  const signer = signers.sponsor
+  if (!signer || options.freeTokensPerDay === 0) return [voucher]
   const table = store.table('free-quota')
   const quota = new DailyQuota(options.freeTokensPerDay, { table, now: Date.now })
-  return [voucher, payFromFreeQuota({ provider, key, domain, quota, escrow })]
+  return [voucher, payFromFreeQuota({ provider, signer, domain, quota, escrow })]
 }
 
 function openSettler(account: NodeAccount, modules: ProviderModules): Promise<Settler> {

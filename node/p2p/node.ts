@@ -34,7 +34,7 @@ import type { P2POptions } from './options.ts'
 import { PeerBook } from './peer-book.ts'
 import { servePeers } from './peers.ts'
 import { parsePeerAddress, Reconnector } from './reconnect.ts'
-import { signEnvelope } from './signature.ts'
+import { envelopePreimage } from './signature.ts'
 import type { SyncState } from './sync.ts'
 import { type SyncChain, Syncer } from './syncer.ts'
 import { topicOf } from './topics.ts'
@@ -62,8 +62,8 @@ export type P2PModules = {
   readonly judges?: Judges
   /** What a provider answers with; absent: this node has no answers. */
   readonly inference?: AnswerInference
-  /** Secret key of receipts and verdicts this node publishes. */
-  readonly envelopeKey?: Uint8Array
+  /** Signs keccak256 of the bytes, as `signEnvelope` would; absent: this node states nothing. */
+  readonly sign?: (kind: EnvelopeKind, preimage: Uint8Array) => Promise<Uint8Array>
   readonly log: Log
   readonly clock: Clock
 }
@@ -262,11 +262,11 @@ export class P2P {
     return this.#publish('transactions', { raw })
   }
 
-  /** Signs with the node's envelope key. @throws P2PError `bad-key` when it has none. */
+  /** Signed first. @throws P2PError `bad-key` when the node has no key; whatever `sign` throws. */
   async publish(kind: EnvelopeKind, payload: Uint8Array): Promise<number> {
-    const { envelopeKey, chainId } = this.#modules
-    if (!envelopeKey) throw new P2PError('bad-key', `no envelope key to sign ${kind} with`)
-    const signature = signEnvelope(envelopeKey, { chainId, kind, payload })
+    const { sign, chainId } = this.#modules
+    if (!sign) throw new P2PError('bad-key', `no envelope key to sign ${kind} with`)
+    const signature = await sign(kind, envelopePreimage({ chainId, kind, payload }))
     return this.#publish(kind, { payload, signature })
   }
 

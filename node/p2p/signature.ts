@@ -42,6 +42,15 @@ export function signEnvelope(
   return sign(key, digest(envelopeDomain(statement.kind), statement.chainId, statement.payload))
 }
 
+/** The bytes whose keccak256 an envelope's signature is over. */
+export function envelopePreimage(statement: {
+  chainId: bigint
+  kind: EnvelopeKind
+  payload: Uint8Array
+}): Uint8Array {
+  return preimage(envelopeDomain(statement.kind), statement.chainId, statement.payload)
+}
+
 export function recoverEnvelopeSigner(
   statement: { chainId: bigint; kind: EnvelopeKind; payload: Uint8Array },
   signature: Uint8Array,

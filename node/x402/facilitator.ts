@@ -12,6 +12,7 @@ import { fromHex, type Hex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
+import { withoutSigner } from '../keys/signer.ts'
 import type { NodeAccount } from '../model/account.ts'
 import { readContract, reverted } from '../model/contracts.ts'
 import type { FacilitatorOptions } from './options.ts'
@@ -125,7 +126,7 @@ export class Facilitator {
         error: messageOf(error),
       })
       const reason = 'unexpected_settle_error'
-      return this.#failed({ reason, message: messageOf(error) }, order)
+      return this.#failed({ reason, message: messageOf(withoutSigner(error)) }, order)
     } finally {
       this.#underWay.delete(order.key)
     }

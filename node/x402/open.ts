@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { NodeAccount } from '../model/account.ts'
 import type { Registry } from '../model/registry.ts'
 import type { InferenceService } from '../model/serve.ts'
@@ -16,7 +17,7 @@ export type X402Modules = {
   readonly chain: Chain
   readonly account: NodeAccount
   /** The account's. */
-  readonly providerKey: Uint8Array
+  readonly signer: Signer
   readonly service: InferenceService
   readonly registry: Registry
   readonly log: Log
@@ -43,7 +44,7 @@ export function openX402(modules: X402Modules): X402 {
     payByX402({
       facilitator,
       till,
-      key: modules.providerKey,
+      signer: modules.signer,
       domain: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
       escrow: (payer, provider, session) => registry.escrow(payer, provider, session),
     }),

@@ -5,9 +5,11 @@
  * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
  */
 import { encodeAbiParameters } from 'viem'
-import { type SigningDomain, signHash, voucherHash } from '../attribution/receipt.ts'
+import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
 import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
+import { signTypedData } from '../keys/sign.ts'
+import type { Signer } from '../keys/signer.ts'
 import type { Bill, Caller, Payer, WayOfPaying } from '../model/paying/types.ts'
 import { refuse } from '../model/paying/who-pays.ts'
 import type { EscrowView } from '../model/payment.ts'
@@ -33,7 +35,8 @@ const TIMEOUT_SECONDS = 300
 export type WayModules = {
   readonly facilitator: Facilitator
   readonly till: Till
-  readonly key: Uint8Array
+  /** The till's. */
+  readonly signer: Signer
   readonly domain: SigningDomain
   escrow(payer: Hex, provider: Hex, session: Hex): Promise<EscrowView>
 }
@@ -93,7 +96,7 @@ type Taking = {
 
 function payerOf(taking: Taking, modules: WayModules): Payer {
   const { payload, requirements, caller, bill, taken } = taking
-  const { facilitator, till, key, domain, escrow } = modules
+  const { facilitator, till, signer, domain, escrow } = modules
   const name = keccakHex(new TextEncoder().encode(JSON.stringify(payload.payload)))
   const request = (amount: bigint) => ({
     paymentPayload: payload,
@@ -120,15 +123,16 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       isMine = true
     },
     redeem: async ({ fee }, owed) => {
+      const { charged } = await escrow(till.address, till.address, ZERO_ADDRESS)
+      const cumulative = charged + owed.purse + fee
+      const voucher = { payer: till.address, provider: till.address, cumulative }
+      // Signed before the payment is carried out: who has paid must not miss the answer for want of a signature.
+      const signature = await signTypedData(signer, voucherTypedData(voucher, domain))
       const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
       const settled = await facilitator.settle(request(amount))
       caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
       if (!settled.success) throw refuse(`${settled.errorReason}: ${settled.errorMessage}`)
       await release()
-      const { charged } = await escrow(till.address, till.address, ZERO_ADDRESS)
-      const cumulative = charged + owed.purse + fee
-      const voucher = { payer: till.address, provider: till.address, cumulative }
-      const signature = signHash(voucherHash(voucher, domain), key)
       return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
     },
     release,

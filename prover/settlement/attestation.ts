@@ -4,8 +4,9 @@
  * validator its bond, so a signature is given once per block and never taken back.
  */
 import { encodeAbiParameters, recoverTypedDataAddress } from 'viem'
-import { privateKeyToAccount } from 'viem/accounts'
-import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
+import { fromHex, type Hex } from '../../node/base/bytes.ts'
+import { signTypedData } from '../../node/keys/sign.ts'
+import type { Signer } from '../../node/keys/signer.ts'
 
 export type Output = { readonly l2BlockNumber: bigint; readonly outputRoot: Hex }
 
@@ -38,14 +39,14 @@ function typedData(domain: AttestationDomain, { l2BlockNumber, outputRoot }: Out
   } as const
 }
 
+/** @throws NodeError as `Signer.sign` */
 export async function signOutput(
   domain: AttestationDomain,
   output: Output,
-  key: Uint8Array,
+  signer: Signer,
 ): Promise<Attestation> {
-  const account = privateKeyToAccount(toHex(key))
-  const signature = await account.signTypedData(typedData(domain, output))
-  return { ...output, validator: account.address.toLowerCase() as Hex, signature }
+  const signature = await signTypedData(signer, typedData(domain, output))
+  return { ...output, validator: signer.address, signature }
 }
 
 /** Null when the bytes are no signature. */

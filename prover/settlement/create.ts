@@ -1,7 +1,9 @@
 /** Settlement, wired for one node: who signs, who proposes, who challenges, as the options say. */
 import type { Hex } from '../../node/base/bytes.ts'
+import { messageOf } from '../../node/base/errors.ts'
+import type { Log } from '../../node/base/log.ts'
 import { optionalSigner } from '../../node/keys/resolve.ts'
-import type { Signer } from '../../node/keys/signer.ts'
+import { type Signer, withoutSigner } from '../../node/keys/signer.ts'
 import { FEE_LIMITS_DEFAULT } from '../../node/l1/fees.ts'
 import { L1Sender } from '../../node/l1/sender.ts'
 import type { Node } from '../../node/main.ts'
@@ -25,7 +27,7 @@ export type Settlement = {
  * @throws NodeError `options` when a key or an option cannot be used. */
 export function createSettlement(
   node: Node,
-  validator: { readonly key: Uint8Array; readonly verifiedBlock: () => bigint },
+  validator: { readonly signer: Signer; readonly verifiedBlock: () => bigint },
 ): Settlement | null {
   const { config, options, store, chain, l1, pipeline } = node
   const [proposer, challenger] = [
@@ -41,7 +43,7 @@ export function createSettlement(
   const attestor = new Attestor({
     outputs,
     domain,
-    key: validator.key,
+    signer: validator.signer,
     signed: store.table('attested'),
   })
   const calls = new Map<Hex, L1Calls>()
@@ -101,17 +103,28 @@ export function createSettlement(
     await proposer?.check()
     await challenger?.check()
   }
-  return { service, methods: methodsOf(service, attestor), check }
+  return { service, methods: methodsOf({ service, attestor, log }), check }
 }
 
-function methodsOf(service: SettlementService, attestor: Attestor): RpcMethods {
+function methodsOf({
+  service,
+  attestor,
+  log,
+}: {
+  service: SettlementService
+  attestor: Attestor
+  log: Log
+}): RpcMethods {
   return {
     openledger_attestOutput: method({
       summary: "This validator's signature over the output root after a block it has verified",
       params: [required('block', count)],
       result: attestation,
       handler: async (_context, [number]) => {
-        const attestation = await attestor.attest(BigInt(number))
+        const attestation = await attestor.attest(BigInt(number)).catch((error) => {
+          log.debug('no attestation', { block: number, error: messageOf(error) })
+          throw withoutSigner(error)
+        })
         return { ...attestation, l2BlockNumber: Number(attestation.l2BlockNumber) }
       },
     }),

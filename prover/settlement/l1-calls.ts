@@ -6,9 +6,9 @@
  *   idle --send--> pending (on disk, sent) --receipt--> idle
  *                    ^___ raised fees ___|
  */
-import { serializeTransaction } from 'viem'
-import { fromHex, type Hex, keccakHex, toHex, utf8 } from '../../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
 import type { Log } from '../../node/base/log.ts'
+import { signTransaction } from '../../node/keys/sign.ts'
 import type { Signer } from '../../node/keys/signer.ts'
 import { bidFees, type FeeLimits } from '../../node/l1/fees.ts'
 import type { L1Sender } from '../../node/l1/sender.ts'
@@ -137,8 +137,7 @@ export class L1Calls {
     const { signer, chainId } = this.#modules
     const { to, data, value, gas, fees } = call
     const { maxFeePerGas, maxPriorityFeePerGas } = fees
-    const unsigned = {
-      type: 'eip1559',
+    const raw = await signTransaction(signer, {
       chainId,
       nonce: Number(call.nonce),
       to,
@@ -147,12 +146,6 @@ export class L1Calls {
       gas,
       maxFeePerGas,
       maxPriorityFeePerGas,
-    } as const
-    const signature = await signer.sign('transaction', fromHex(serializeTransaction(unsigned)))
-    const raw = serializeTransaction(unsigned, {
-      r: toHex(signature.subarray(0, 32)),
-      s: toHex(signature.subarray(32, 64)),
-      yParity: signature[64] as number,
     })
     return { hash: keccakHex(fromHex(raw)), raw }
   }

@@ -7,6 +7,7 @@ import { messageOf, NodeError, userError } from '../../node/base/errors.ts'
 import type { Log } from '../../node/base/log.ts'
 import type { Chain } from '../../node/chain/chain.ts'
 import { outputRootOf } from '../../node/chain/output.ts'
+import { isSignerFault, type Signer } from '../../node/keys/signer.ts'
 import { readText } from '../../node/l1/client.ts'
 import type { KvTable } from '../../node/store/kv.ts'
 import {
@@ -52,7 +53,7 @@ export class Outputs {
 export type AttestorModules = {
   readonly outputs: Outputs
   readonly domain: AttestationDomain
-  readonly key: Uint8Array
+  readonly signer: Signer
   /** number u64 -> root 32: what has been signed. */
   readonly signed: Pick<KvTable, 'get' | 'put'>
 }
@@ -66,7 +67,8 @@ export class Attestor {
     this.#modules = modules
   }
 
-  /** @throws NodeError when the block is not verified yet, or another output of it has been signed. */
+  /** @throws NodeError when the block is not verified yet, or another output of it has been signed; as `Signer.sign`:
+   * asked again, the same output is signed. */
   attest(l2BlockNumber: bigint): Promise<Attestation> {
     const next = this.#turn.then(() => this.#attest(l2BlockNumber))
     this.#turn = next.catch(() => {})
@@ -74,7 +76,7 @@ export class Attestor {
   }
 
   async #attest(l2BlockNumber: bigint): Promise<Attestation> {
-    const { outputs, domain, key, signed } = this.#modules
+    const { outputs, domain, signer, signed } = this.#modules
     const output = outputs.at(l2BlockNumber)
     if (!output) {
       const message = `block ${l2BlockNumber} is above ${outputs.head()}, the newest this validator has verified: ask again later`
@@ -87,7 +89,7 @@ export class Attestor {
       throw userError('output-equivocation', message)
     }
     if (!before) await signed.put(row, fromHex(output.outputRoot))
-    return signOutput(domain, output, key)
+    return signOutput(domain, output, signer)
   }
 }
 
@@ -117,7 +119,8 @@ export async function collectAttestations(
   const found = new Map<Hex, Attestation>()
   for (const answer of await Promise.allSettled(asked)) {
     if (answer.status === 'rejected') {
-      log.debug('no attestation', { error: messageOf(answer.reason) })
+      const level = isSignerFault(answer.reason) ? 'warn' : 'debug'
+      log[level]('no attestation', { error: messageOf(answer.reason) })
       continue
     }
     const { signature } = answer.value

@@ -1,6 +1,6 @@
 /** `openledger run`: a node in the role it is given; or, offline, an imported chain served. */
 import { userError } from '../../node/base/errors.ts'
-import { openKeystores } from '../../node/keys/resolve.ts'
+import { missingKey, openKeystores, optionalSigner } from '../../node/keys/resolve.ts'
 import { passwordPrompt } from '../cli/ask.ts'
 import { ALL_GROUPS, type Command } from '../cli/command.ts'
 import { readChainConfig } from '../cli/files.ts'
@@ -20,11 +20,8 @@ SIGTERM or Ctrl-C stops it in good order; a second one ends it at once. SIGHUP o
     }
     const options = await openKeystores(given, passwordPrompt())
     const config = readChainConfig(options.rollup)
-    if (options.role === 'validator' && options.validatorKey === null) {
-      throw userError(
-        'options',
-        'a validator needs a key to sign verdicts: set OPENLEDGER_VALIDATOR_KEY or --validator-keystore',
-      )
+    if (options.role === 'validator' && !optionalSigner('validator', options)) {
+      throw userError('options', missingKey('validator'))
     }
     const { runNode } = await import('../service.ts')
     return runNode(options, config)

@@ -5,8 +5,7 @@ import { messageOf } from '../../node/base/errors.ts'
 import { addressOfKey } from '../../node/base/keys.ts'
 import { readKeystore } from '../../node/keys/files.ts'
 import { keystoreAddress } from '../../node/keys/keystore.ts'
-import { remoteSigner } from '../../node/keys/remote.ts'
-import { KEY_ROLES, type KeyRole, privateKeyOf } from '../../node/keys/resolve.ts'
+import { KEY_ROLES, type KeyRole, optionalSigner, privateKeyOf } from '../../node/keys/resolve.ts'
 import type { NodeOptions } from '../../node/options.ts'
 import { type Finding, ok, warn, wrong } from './examine.ts'
 
@@ -26,7 +25,11 @@ export async function examineKeys(
         ? ['validator']
         : []
   const roles = KEY_ROLES.filter(
-    (role) => needed.includes(role) || options[`${role}Key`] || options[`${role}Keystore`],
+    (role) =>
+      needed.includes(role) ||
+      options[`${role}Key`] ||
+      options[`${role}Keystore`] ||
+      options[`${role}Signer`],
   )
   return Promise.all(roles.map((role) => examineKey(role, options, expected[role])))
 }
@@ -38,16 +41,18 @@ async function examineKey(
 ): Promise<Finding> {
   const name = `${role} key`
   try {
-    const url = role === 'sequencer' || role === 'batcher' ? options[`${role}Signer`] : null
-    if (url !== null) {
-      if (!expected) return warn(name, 'remote, and not checked without a rollup.json', 'mend that')
-      const { signerProtocol: protocol } = options
-      await remoteSigner({ url, address: expected, protocol }).check()
-      return ok(name, `${expected} at the remote signer`)
+    const given = options[`${role}Signer`]
+    if (given !== null) {
+      const isNamedByChain = role === 'sequencer' || role === 'batcher'
+      if (isNamedByChain && !expected && !given.includes('#'))
+        return warn(name, 'remote, and not checked without a rollup.json', 'mend that')
+      const signer = optionalSigner(role, options, expected)
+      await signer?.check()
+      return ok(name, `${signer?.address} at the remote signer`)
     }
     const address = localAddress(role, options)
     if (address === null) {
-      const remedy = `set OPENLEDGER_${role.toUpperCase()}_KEY or --${role}-keystore`
+      const remedy = `set OPENLEDGER_${role.toUpperCase()}_KEY, --${role}-keystore or --${role}-signer`
       return wrong(name, 'it is missing', remedy)
     }
     if (expected && address !== expected) {

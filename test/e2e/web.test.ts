@@ -163,7 +163,7 @@ if (browser instanceof Error) {
         await page.goto(`${url}/datanets/new`)
         await page.getByLabel('Schema').fill('{"text":"strin"}')
         await page.getByRole('button', { name: 'Create', exact: true }).click()
-        await page.getByText('A Datanet needs a name').waitFor()
+        await page.getByText('A Datanet needs a name.', { exact: true }).waitFor()
         await page.getByText('it must be "string"').first().waitFor()
         await page.getByLabel('Name').fill('Tales of the coast')
         await page.getByLabel('Schema').fill('{"text":"string"}')
@@ -184,6 +184,7 @@ if (browser instanceof Error) {
         await page.getByRole('button', { name: 'Publish a version' }).click()
         await page.getByRole('tab', { name: 'Rows' }).click()
         await page.getByText(ROWS[0] as string).waitFor()
+        await page.locator('.histogram li').first().waitFor()
 
         await page.goto(`${url}/factory/new`)
         await page.getByLabel('Rank').fill('900')

@@ -3,6 +3,7 @@ import t from 'tap'
 import { encodeAbiParameters, parseEther } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
+import { localSigner } from '../../node/keys/signer.ts'
 import { signOutput } from '../../prover/settlement/attestation.ts'
 import { BridgeL1, type Game, type Withdrawal } from '../support/bridge.ts'
 import { walletOf } from '../support/chain.ts'
@@ -140,7 +141,7 @@ t.test('a proof is the signatures of enough bonded validators over this very out
     Promise.all(
       keys.map(async (key) => {
         const signed = { l2BlockNumber, outputRoot, ...change }
-        return (await signOutput(world.domain, signed, key)).signature
+        return (await signOutput(world.domain, signed, localSigner(key))).signature
       }),
     )
   const raw = (list: readonly Hex[]) => encodeAbiParameters([{ type: 'bytes[]' }], [list])
@@ -171,7 +172,7 @@ t.test(
     const [, , c] = VALIDATORS as [unknown, unknown, (typeof VALIDATORS)[0]]
     const [rootA, rootB] = [ZERO_HASH, toHex(new Uint8Array(32).fill(7))] as [Hex, Hex]
     const sign = async (l2BlockNumber: bigint, outputRoot: Hex) =>
-      (await signOutput(world.domain, { l2BlockNumber, outputRoot }, c.key)).signature
+      (await signOutput(world.domain, { l2BlockNumber, outputRoot }, localSigner(c.key))).signature
     const [a, b] = [await sign(77n, rootA), await sign(77n, rootB)]
     const slash = (...args: unknown[]) => ({ to, fn: 'slash', args })
     t.equal(await world.refusal(slash(77n, rootA, a, rootA, a)), 'NoEquivocation')

@@ -26,6 +26,7 @@ import {
 } from '../../genesis/contracts.generated.ts'
 import { fromHex, type Hex, keccak, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { EMPTY_ROOT, Trie } from '../../node/chain/trie.ts'
+import { localSigner } from '../../node/keys/signer.ts'
 import {
   type AttestationDomain,
   attestationProof,
@@ -227,7 +228,7 @@ export class BridgeL1 {
     signers: readonly Wallet[] = VALIDATORS,
   ): Promise<Hex> {
     const signed = signers.map(({ key }) =>
-      signOutput(this.domain, { l2BlockNumber, outputRoot }, key),
+      signOutput(this.domain, { l2BlockNumber, outputRoot }, localSigner(key)),
     )
     return toHex(attestationProof(await Promise.all(signed)))
   }

@@ -11,6 +11,7 @@ import { NodeError } from '../../node/base/errors.ts'
 import { silentLog } from '../../node/base/log.ts'
 import type { JobRequest } from '../../node/factory/draft.ts'
 import type { JobRecord } from '../../node/factory/job.ts'
+import { localSigner } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
@@ -95,8 +96,9 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   const { l2ChainId: chainId } = economy.chain.config
   let nonces = 0
   const service = new InferenceService(
-    { providerKey: provider.key, requestsMax: 16 },
+    { requestsMax: 16 },
     {
+      signer: localSigner(provider.key),
       library,
       registry,
       settler,
@@ -109,7 +111,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
       ways: () => [
         payFromFreeQuota({
           provider: provider.address,
-          key: bob.key,
+          signer: localSigner(bob.key),
           domain: { chainId, verifyingContract: escrow.address },
           quota: new DailyQuota(FREE_TOKENS, { table: store.table('quota'), now: Date.now }),
           escrow: (payer, of) => registry.escrow(payer, of),

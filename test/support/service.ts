@@ -13,6 +13,7 @@ import type { Test } from 'tap'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type Hex, toHex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
+import { localSigner, type Signer } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import type { WayOfPaying } from '../../node/model/paying/types.ts'
@@ -58,6 +59,8 @@ export type ServiceOptions = {
   readonly freeTokens?: number
   /** Asked before the others. */
   readonly ways?: readonly WayOfPaying[]
+  /** Instead of the keys themselves. */
+  readonly signers?: { readonly provider?: Signer; readonly sponsor?: Signer }
 }
 
 export async function openService(t: Test, options: ServiceOptions = {}): Promise<Service> {
@@ -93,8 +96,9 @@ async function openProvider(
   const settler = await openSettler(world, { store, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })
   const service = new InferenceService(
-    { providerKey: who.key, requestsMax: 8 },
+    { requestsMax: 8 },
     {
+      signer: options.signers?.provider ?? localSigner(who.key),
       library,
       registry,
       settler,
@@ -116,7 +120,7 @@ async function openProvider(
         })
         const free = payFromFreeQuota({
           provider: who.address,
-          key: operator.key,
+          signer: options.signers?.sponsor ?? localSigner(operator.key),
           domain: domain(escrow.address),
           quota,
           escrow: view,

@@ -2,9 +2,10 @@
  * The free quota of whoever sits at the node's own machine: so many tokens a day, paid by the operator's sponsor key
  * out of its own prepaid balance, so that contributors are paid for these answers like for any other.
  */
-import { type SigningDomain, signHash, voucherHash } from '../../attribution/receipt.ts'
+import { type SigningDomain, voucherTypedData } from '../../attribution/receipt.ts'
 import { type Hex, ZERO_ADDRESS } from '../../base/bytes.ts'
-import { addressOfKey } from '../../base/keys.ts'
+import { signTypedData } from '../../keys/sign.ts'
+import type { Signer } from '../../keys/signer.ts'
 import type { KvTable } from '../../store/kv.ts'
 import type { EscrowView } from '../payment.ts'
 import type { Bill, Payer, WayOfPaying } from './types.ts'
@@ -12,7 +13,7 @@ import { refuse } from './who-pays.ts'
 
 export type SponsorModules = {
   readonly provider: Hex
-  readonly key: Uint8Array
+  readonly signer: Signer
   readonly domain: SigningDomain
   readonly quota: DailyQuota
   escrow(payer: Hex, provider: Hex, session: Hex): Promise<EscrowView>
@@ -32,8 +33,8 @@ export function payFromFreeQuota(modules: SponsorModules): WayOfPaying {
 }
 
 async function payerOf(bill: Bill, modules: SponsorModules): Promise<Payer | null> {
-  const { provider, key, domain, quota } = modules
-  const address = addressOfKey(key)
+  const { provider, signer, domain, quota } = modules
+  const { address } = signer
   const most = bill.tokensIn + bill.tokensOutMax
   const escrowNow = () => modules.escrow(address, provider, ZERO_ADDRESS)
   let taken = 0
@@ -52,11 +53,14 @@ async function payerOf(bill: Bill, modules: SponsorModules): Promise<Payer | nul
       taken = most
     },
     redeem: async ({ fee, tokens }, owed) => {
-      await quota.giveBack(taken - tokens)
       const { charged } = await escrowNow()
       const cumulative = charged + owed.purse + fee
-      const hash = voucherHash({ payer: address, provider, cumulative }, domain)
-      return { payer: address, session: ZERO_ADDRESS, cumulative, signature: signHash(hash, key) }
+      const voucher = voucherTypedData({ payer: address, provider, cumulative }, domain)
+      const signature = await signTypedData(signer, voucher)
+      // Not before there is a signature: what fails gives back all it took, once.
+      await quota.giveBack(taken - tokens)
+      taken = tokens
+      return { payer: address, session: ZERO_ADDRESS, cumulative, signature }
     },
     release: () => quota.giveBack(taken),
   }

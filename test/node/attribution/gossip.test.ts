@@ -1,6 +1,8 @@
 import t from 'tap'
-import { judgeEnvelope } from '../../../node/attribution/gossip.ts'
+import { judgeEnvelope, statementsBy } from '../../../node/attribution/gossip.ts'
 import { encodeVerdict } from '../../../node/attribution/ledger.ts'
+import { localSigner, recoverAddress } from '../../../node/keys/signer.ts'
+import { alice, bob } from '../../support/chain.ts'
 
 const VALIDATOR = `0x${'11'.repeat(20)}` as const
 const OTHER = `0x${'22'.repeat(20)}` as const
@@ -24,4 +26,17 @@ t.test('an announcement of a trace has its one length', async (t) => {
   const signer = OTHER
   t.equal(judgeEnvelope('receipts', { payload: new Uint8Array(65), signer }), 'valid')
   t.equal(judgeEnvelope('receipts', { payload: new Uint8Array(64), signer }), 'bad-encoding')
+})
+
+t.test('a verdict is signed by the validator, an announcement by the provider', async (t) => {
+  const [provider, validator] = [localSigner(alice.key), localSigner(bob.key)]
+  const bytes = new Uint8Array(96)
+  const by = async (signers: object, kind: 'receipts' | 'verdicts') => {
+    const sign = statementsBy({ provider: null, sponsor: null, validator: null, ...signers })
+    return sign && recoverAddress(bytes, await sign(kind, bytes))
+  }
+  t.equal(await by({ provider, validator }, 'verdicts'), bob.address)
+  t.equal(await by({ provider, validator }, 'receipts'), alice.address)
+  t.equal(await by({ validator }, 'receipts'), bob.address)
+  t.equal(await by({}, 'verdicts'), undefined)
 })

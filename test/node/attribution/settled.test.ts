@@ -138,12 +138,12 @@ t.test(
 /**
  * `settle([receipt])` with a word of zeros before the batch, to which the claims point back:
  *
- *     0x40 ‖ 0 ‖ count ‖ offset ‖ receipt (22 words) ‖ 4 words ‖ offset of the claims: -0x60 from the receipt
+ *     0x40 ‖ 0 ‖ count ‖ offset ‖ receipt (22 words) ‖ 5 words ‖ offset of the claims: -0x60 from the receipt
  */
 function oddCalldata(receipt: ReturnType<typeof receiptOf>): Uint8Array {
   const plain = calldata(receipt)
   const [, ...rest] = plain.slice(10).match(/.{64}/g) as string[]
-  const claimsAt = 2 + 22 + 4
+  const claimsAt = 2 + 22 + 5
   rest[claimsAt] = word(2n ** 256n - 0x60n)
   return fromHex(`${plain.slice(0, 10)}${word(0x40n)}${word(0n)}${rest.join('')}`)
 }

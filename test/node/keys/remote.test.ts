@@ -1,8 +1,10 @@
 import t from 'tap'
 import { parseTransaction, recoverTransactionAddress } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
 import { fromHex, type Hex, toHex } from '../../../node/base/bytes.ts'
 import { addressOfKey } from '../../../node/base/keys.ts'
 import { remoteSigner, type SignerProtocol } from '../../../node/keys/remote.ts'
+import { signTransaction, signTypedData, type TypedData } from '../../../node/keys/sign.ts'
 import { localSigner, recoverAddress } from '../../../node/keys/signer.ts'
 import { signL1Transaction } from '../../../node/l1/signing.ts'
 import { blockPreimage, recoverBlockSigner } from '../../../node/p2p/signature.ts'
@@ -12,6 +14,13 @@ const KEY: Hex = `0x${'4b'.repeat(32)}`
 const ADDRESS = addressOfKey(fromHex(KEY))
 const OTHER: Hex = `0x${'12'.repeat(20)}`
 const PROTOCOLS: readonly SignerProtocol[] = ['web3signer', 'op-signer']
+
+const TYPED: TypedData = {
+  domain: { name: 'OpenLedger', version: '1', chainId: 901, verifyingContract: OTHER },
+  types: { Voucher: [{ name: 'cumulative', type: 'uint256' }] },
+  primaryType: 'Voucher',
+  message: { cumulative: 5n },
+}
 
 const call = {
   chainId: 901,
@@ -75,6 +84,28 @@ for (const protocol of PROTOCOLS) {
     },
   )
 }
+
+t.test('EIP-712 data and L2 transactions are signed as viem signs them', async (t) => {
+  const remote = remoteSigner({ url: service.url, address: ADDRESS, protocol: 'web3signer' })
+  const account = privateKeyToAccount(KEY)
+  t.equal(await signTypedData(remote, TYPED), await account.signTypedData(TYPED as never))
+  const { fees, ...rest } = call
+  const { maxFeePerGas, maxPriorityFeePerGas } = fees
+  const transaction = {
+    ...rest,
+    nonce: 7,
+    value: 3n,
+    gas: 21_000n,
+    maxFeePerGas,
+    maxPriorityFeePerGas,
+  }
+  t.equal(
+    await signTransaction(remote, transaction),
+    await account.signTransaction({ ...transaction, type: 'eip1559' }),
+  )
+  const opSigner = remoteSigner({ url: service.url, address: ADDRESS, protocol: 'op-signer' })
+  await t.rejects(signTypedData(opSigner, TYPED), { code: 'signer-refused', message: /EIP-712/ })
+})
 
 t.test('a signature that is none recovers to nothing', async (t) => {
   t.equal(recoverAddress(new Uint8Array(1), new Uint8Array(65)), undefined)

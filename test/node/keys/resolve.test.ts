@@ -6,7 +6,13 @@ import { addressOfKey } from '../../../node/base/keys.ts'
 import { parseOptions } from '../../../node/configure.ts'
 import { assertPrivate, listKeystores, writeSecretFile } from '../../../node/keys/files.ts'
 import { encryptKey } from '../../../node/keys/keystore.ts'
-import { openKeystores, secretsOf, signerFor } from '../../../node/keys/resolve.ts'
+import {
+  nodeSigners,
+  openKeystores,
+  optionalSigner,
+  secretsOf,
+  signerFor,
+} from '../../../node/keys/resolve.ts'
 
 const KEY: Hex = `0x${'4b'.repeat(32)}`
 const ADDRESS = addressOfKey(fromHex(KEY))
@@ -67,4 +73,22 @@ t.test('no key, two keys and the wrong key are each refused in words', async (t)
   const bad = parseOptions({}, { OPENLEDGER_BATCHER_KEY: '0x1234567812345678' })
   const message = t.throws(() => signerFor('batcher', bad, ADDRESS, refuse)) as Error
   t.notMatch(message.message, /12345678/)
+})
+
+t.test('provider, sponsor and validator sign with a keystore or at a remote signer', async (t) => {
+  const nobody = { provider: null, sponsor: null, validator: null }
+  t.same(nodeSigners(parseOptions({}, {})), nobody)
+  for (const role of ['provider', 'sponsor', 'validator'] as const) {
+    const at = (url: string, flags = {}, env = {}) =>
+      optionalSigner(role, parseOptions({ [`${role}-signer`]: url, ...flags }, env))
+    t.equal(at(`http://signer:9000#${ADDRESS}`)?.address, ADDRESS)
+    t.throws(() => at('http://signer:9000'), /must be a URL with the account, URL#0xADDRESS/)
+    const both = { [`OPENLEDGER_${role.toUpperCase()}_KEY`]: KEY }
+    t.throws(() => at(`http://signer:9000#${ADDRESS}`, {}, both), /given twice/)
+    const other = { 'signer-protocol': 'op-signer' }
+    t.throws(() => at(`http://signer:9000#${ADDRESS}`, other), /signs EIP-712 data.*use web3signer/)
+    const keystore = { [`${role}-keystore`]: aKeystore(t.testdir()) }
+    const opened = await openKeystores(parseOptions(keystore, { OPENLEDGER_PASSWORD: 'secret' }))
+    t.equal(nodeSigners(opened)[role]?.address, ADDRESS)
+  }
 })

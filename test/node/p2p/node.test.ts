@@ -1,6 +1,7 @@
 import t from 'tap'
 import { utf8 } from '../../../node/base/bytes.ts'
 import { addressOfKey } from '../../../node/base/keys.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import type { P2P } from '../../../node/p2p/node.ts'
 import {
   addressesOf,
@@ -79,7 +80,9 @@ t.test('a static peer is believed no more than others, and kept', async (t) => {
 })
 
 t.test('a verdict reaches the others with the address that signed it', async (t) => {
-  const validator = await startNode(t, { envelopeKey: STRANGER_KEY })
+  const validator = await startNode(t, {
+    sign: (_kind, bytes) => localSigner(STRANGER_KEY).sign('envelope', bytes),
+  })
   const other = await startNode(t, {}, { staticPeers: addressesOf(validator) })
   await meet(validator, 1)
   const signers: string[] = []

@@ -7,6 +7,7 @@ import OpenAI from 'openai'
 import t from 'tap'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import type { NodeAccount } from '../../../node/model/account.ts'
 import { Facilitator } from '../../../node/x402/facilitator.ts'
 import { FACILITATOR_DEFAULTS } from '../../../node/x402/options.ts'
@@ -41,7 +42,7 @@ t.before(async () => {
     payByX402({
       facilitator,
       till: new Till({ chain: economy.chain, account, log: silentLog, included }),
-      key: provider.key,
+      signer: localSigner(provider.key),
       domain: { chainId: CHAIN_ID, verifyingContract: escrow.address },
       escrow: (payer, of, session) => registry.escrow(payer, of, session),
     }),

@@ -5,6 +5,7 @@ import t from 'tap'
 import { type Hex, toHex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { outputRootOf } from '../../../node/chain/output.ts'
+import { localSigner } from '../../../node/keys/signer.ts'
 import { signerOf, signOutput } from '../../../prover/settlement/attestation.ts'
 import { Attestor, collectAttestations, Outputs } from '../../../prover/settlement/outputs.ts'
 import { extend, openTestChain, walletOf } from '../../support/chain.ts'
@@ -20,7 +21,12 @@ t.test(
     for (let i = 0; i < 3; i++) await extend(chain)
     let verified = 1n
     const outputs = new Outputs({ chain, verifiedBlock: () => verified, head: 'safe' })
-    const attestor = new Attestor({ outputs, domain, key: us.key, signed: store.table('attested') })
+    const attestor = new Attestor({
+      outputs,
+      domain,
+      signer: localSigner(us.key),
+      signed: store.table('attested'),
+    })
     await t.rejects(attestor.attest(1n), { code: 'output-not-verified', message: /above 0/ })
     const second = chain.blockByNumber(2n)
     if (!second) throw new Error('no block')
@@ -53,14 +59,18 @@ t.test('attestations are asked for and counted by signer, bonded ones only', asy
   t.teardown(() => server.close())
   const url = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
   const says = async (path: string, key: Uint8Array, what = output): Promise<string> => {
-    answers.set(path, { result: { signature: (await signOutput(domain, what, key)).signature } })
+    answers.set(path, {
+      result: { signature: (await signOutput(domain, what, localSigner(key))).signature },
+    })
     return url(path)
   }
   const bonded = new Set([us.address, them.address])
   const collect = (peers: string[], threshold: number) =>
     collectAttestations(
       {
-        attestor: { attest: () => signOutput(domain, output, us.key) } as unknown as Attestor,
+        attestor: {
+          attest: () => signOutput(domain, output, localSigner(us.key)),
+        } as unknown as Attestor,
         peers,
         domain,
         isBonded: async (address) => bonded.has(address),

@@ -107,7 +107,9 @@ async function open(
       collect: async (output) =>
         signers.length < 2
           ? null
-          : Promise.all(signers.map(({ key }) => signOutput(contracts.domain, output, key))),
+          : Promise.all(
+              signers.map(({ key }) => signOutput(contracts.domain, output, localSigner(key))),
+            ),
       proposer: roles.proposer ? callsOf(roles.proposer) : null,
       challenger: roles.challenger ? callsOf(roles.challenger) : null,
       derived: () => ({ l1Timestamp: derivedTo, safe }),

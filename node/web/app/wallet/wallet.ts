@@ -4,6 +4,7 @@
  * only when it is needed.
  */
 import { type ChainConfig, chainConfig } from '../lib/chain-config.ts'
+import { connection } from '../lib/rpc.ts'
 import { createStore, type Store, useStore } from '../lib/store.ts'
 import { toast } from '../lib/toast.ts'
 import type { DevAccountName } from './dev-accounts.ts'
@@ -50,6 +51,9 @@ export const connectWallet = (): void => connecting.set(true)
 export const isDevnet = ({ l1ChainId, l2ChainId }: ChainConfig): boolean =>
   l1ChainId === 900 && l2ChainId === 161_200
 
+/** Another chain lives at this address now. */
+class NotDevnetError extends Error {}
+
 export async function connectInjected({ info, provider }: AnnouncedWallet): Promise<void> {
   const accounts = (await provider.request({ method: 'eth_requestAccounts' })) as `0x${string}`[]
   const [address] = accounts
@@ -59,7 +63,7 @@ export async function connectInjected({ info, provider }: AnnouncedWallet): Prom
 
 export async function connectDev(account: DevAccountName): Promise<void> {
   if (!isDevnet(await chainConfig()))
-    throw new Error('The accounts of the devnet are for the devnet.')
+    throw new NotDevnetError('The accounts of the devnet are for the devnet.')
   const { devAddress } = await import('./dev.ts')
   wallet.set({ kind: 'dev', account, label: account, address: devAddress(account) })
   localStorage.setItem(KEY, `dev:${account}`)
@@ -102,13 +106,23 @@ export function startWallet(): void {
     if (kind === 'injected' && name === found.info.rdns && !wallet.get()) void resume(found)
   })
   dispatchEvent(new Event('eip6963:requestProvider'))
-  if (kind === 'dev' && name) {
-    connectDev(name as DevAccountName).catch((error: Error) => {
-      // Another chain lives at this address now.
-      localStorage.removeItem(KEY)
-      toast('info', error.message)
-    })
-  }
+  if (kind === 'dev' && name) resumeDev(name as DevAccountName)
+}
+
+/** A node that does not answer now is asked again when it does; a chain that is no devnet has no such account. */
+function resumeDev(name: DevAccountName): void {
+  connectDev(name).catch((error: Error) => {
+    if (!(error instanceof NotDevnetError)) {
+      const stop = connection.on((state) => {
+        if (state !== 'up') return
+        stop()
+        if (!wallet.get()) resumeDev(name)
+      })
+      return
+    }
+    localStorage.removeItem(KEY)
+    toast('info', error.message)
+  })
 }
 
 /** Without asking the person: only when the wallet still lets us see its account. */
