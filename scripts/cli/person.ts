@@ -9,7 +9,11 @@ import { type Rpc, rpcTo } from './rpc.ts'
 export type Flags = Readonly<Record<string, FlagSpec>>
 
 export const NODE_FLAGS: Flags = {
-  url: { value: 'URL', help: "a node's JSON-RPC", fallback: 'http://127.0.0.1:9545' },
+  url: {
+    value: 'URL',
+    help: "a node's JSON-RPC; else OPENLEDGER_URL",
+    fallback: process.env.OPENLEDGER_URL ?? 'http://127.0.0.1:9545',
+  },
   json: { help: 'as JSON' },
 }
 

@@ -18,12 +18,13 @@ import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { restartRole, startRole } from '../../scripts/devnet/roles.ts'
 import { workDir } from '../support/dir.ts'
+import { runLiveSnippets } from './docs.ts'
 import { startLive } from './stack.ts'
 
 const run = promisify(execFile)
 const QUESTION = { model: 'sotu', prompt: 'The people of the United States', maxTokens: 8 }
 
-t.test('the economy, live', { timeout: 420_000 }, async (t) => {
+t.test('the economy, live', { timeout: 540_000 }, async (t) => {
   const live = await startLive(workDir(t))
   t.teardown(() => live.stop())
   const { rpc, chainId } = live
@@ -238,6 +239,8 @@ t.test('the economy, live', { timeout: 420_000 }, async (t) => {
     await t.rejects(job('list', '--limit', '0'), /--limit is '0'; it must be a whole number/)
     await t.rejects(job('estimate', '--datanets', 'x'), /--datanets has 'x'; it must be ID/)
   })
+
+  await t.test('what the READMEs say to type works', (t) => runLiveSnippets(t, live))
 
   await t.test('a killed validator comes back and catches up', async (t) => {
     await live.nodes.validator.kill()

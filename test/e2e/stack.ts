@@ -1,5 +1,7 @@
 /** The live stack for whole-process tests: the devnet's own steps with a small Datanet. */
+import type { ChainConfig } from '../../genesis/chain.ts'
 import { devnetAccount, devnetAccounts } from '../../scripts/devnet/accounts.ts'
+import type { L1 } from '../../scripts/devnet/anvil.ts'
 import {
   bondProvider,
   bridge,
@@ -21,7 +23,8 @@ export const MODEL = 'sotu'
 
 export type Live = {
   readonly dir: string
-  readonly l1Rpc: string
+  readonly l1: L1
+  readonly config: ChainConfig
   readonly chainId: number
   nodes: Nodes
   readonly wallet: (name: Parameters<typeof devnetAccount>[0]) => Wallet
@@ -35,7 +38,8 @@ export async function startLive(dir: string): Promise<Live> {
   const nodes = await startNodes(dir, l1, ANY_PORT)
   const live: Live = {
     dir,
-    l1Rpc: l1.rpc,
+    l1,
+    config,
     chainId: config.l2ChainId,
     nodes,
     wallet: (name) =>

@@ -1,0 +1,34 @@
+/** The READMEs' snippets that need a chain, run on the live stack: file by file, each in a folder of its own. */
+import { join } from 'node:path'
+import { freePort } from '../../scripts/devnet/roles.ts'
+import { writeEndpoints, writeNetwork } from '../../scripts/devnet/stack.ts'
+import { makeCheckout, readSnippets, runSnippet } from '../support/snippets.ts'
+import type { Live } from './stack.ts'
+
+export async function runLiveSnippets(
+  t: { pass(message: string): unknown },
+  live: Live,
+): Promise<void> {
+  const { l1, config, nodes, dir } = live
+  writeEndpoints(dir, { l1, config, ...nodes })
+  writeNetwork(dir, l1, nodes)
+  const ports = {
+    'http://127.0.0.1:9545': nodes.sequencer.url,
+    'http://127.0.0.1:8545': l1.rpc,
+    'http://127.0.0.1:9546': nodes.validator.url,
+    '9547': String(await freePort(0)),
+  }
+  const env = { OPENLEDGER_URL: nodes.sequencer.url }
+  const byFile = Map.groupBy(
+    readSnippets().filter(({ info }) => info === 'live'),
+    ({ file }) => file,
+  )
+  let folder = 0
+  for (const [file, snippets] of byFile) {
+    const checkout = makeCheckout(join(dir, `checkout-${folder++}`), dir)
+    for (const snippet of snippets) {
+      await runSnippet(snippet, { dir: checkout, ports, env })
+      t.pass(`${file}:${snippet.line}`)
+    }
+  }
+}
