@@ -11,6 +11,8 @@ import type { Wallet } from './wallet.ts'
 
 export type ReceiptView = {
   readonly receiptHash: Hex
+  readonly modelId: Hex
+  readonly payer: Hex
   readonly fee: string
   readonly tokensIn: number
   readonly tokensOut: number

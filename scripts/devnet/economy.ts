@@ -8,6 +8,7 @@ import { OPENLEDGER } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import {
   DatanetRegistry,
+  IdentityRegistry,
   InferenceEscrow,
   JobRegistry,
   ModelRegistry,
@@ -15,6 +16,7 @@ import {
   Portal,
   Staking,
 } from '../../genesis/contracts.generated.ts'
+import { writeCard } from '../../node/agents/directory.ts'
 import {
   bytesToBigint,
   fromHex,
@@ -278,6 +280,17 @@ export async function setRates(
     abi: ModelRegistry.abi as Abi,
     functionName: 'setRates',
     args: [modelId, input.rateIn, input.rateOut],
+  })
+}
+
+/** An agent (ERC-8004) of the owner's that offers the model. */
+export async function offerAgent(modelId: Hex, owner: Wallet, name: string): Promise<void> {
+  const card = { type: 'https://eips.ethereum.org/EIPS/eip-8004#registration-v1', name }
+  await owner.send({
+    address: OPENLEDGER.identityRegistry,
+    abi: IdentityRegistry.abi as Abi,
+    functionName: 'register',
+    args: [writeCard(card), [{ metadataKey: 'model', metadataValue: modelId }]],
   })
 }
 

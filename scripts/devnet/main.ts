@@ -14,6 +14,7 @@ import {
   createDatanet,
   createRpc,
   fundEscrow,
+  offerAgent,
   setRates,
   train,
 } from './economy.ts'
@@ -126,8 +127,11 @@ async function live(
   )
   const { modelId } = model
   await progress.step(
-    'set the price',
-    () => setRates(modelId, { builder, rateIn: RATE_IN, rateOut: RATE_OUT }),
+    'set the price, offer it as an agent',
+    async () => {
+      await setRates(modelId, { builder, rateIn: RATE_IN, rateOut: RATE_OUT })
+      await offerAgent(modelId, builder, MODEL_NAME)
+    },
     () => `model ${modelId.slice(0, 18)}…`,
   )
   const answer = await progress.step(

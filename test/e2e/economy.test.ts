@@ -10,16 +10,17 @@ import { ContractFactory, Wallet as EthersWallet, JsonRpcProvider } from 'ethers
 import OpenAI from 'openai'
 import t from 'tap'
 import type { Abi, TransactionReceipt } from 'viem'
-import { createWalletClient, http } from 'viem'
-import { OpenToken } from '../../genesis/contracts.generated.ts'
+import { createWalletClient, http, parseEther } from 'viem'
+import { OPENLEDGER } from '../../genesis/addresses.ts'
+import { OpenToken, RewardDistributor } from '../../genesis/contracts.generated.ts'
 import { payingFetch } from '../../node/model/paying-fetch.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
-import { ask, awaitVerdict, type VerdictView } from '../../scripts/devnet/ask.ts'
+import { ask, awaitVerdict, type ReceiptView, type VerdictView } from '../../scripts/devnet/ask.ts'
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { restartRole, startRole } from '../../scripts/devnet/roles.ts'
 import { workDir } from '../support/dir.ts'
 import { runLiveSnippets } from './docs.ts'
-import { startLive } from './stack.ts'
+import { authors, startLive } from './stack.ts'
 
 const run = promisify(execFile)
 const QUESTION = { model: 'sotu', prompt: 'The people of the United States', maxTokens: 8 }
@@ -90,6 +91,52 @@ t.test('the economy, live', { timeout: 540_000 }, async (t) => {
         'settled, and found right by the node that asked',
       )
       t.match(await listed(), [{ answers: 2 }], 'the 402 and the answer were measured')
+    },
+  )
+
+  await t.test(
+    "README's agent finds a model, pays by x402, verifies, gives feedback and is paid for its rows",
+    async (t) => {
+      const { receipt } = await ask(
+        { ...QUESTION, temperature: 0 },
+        { url: sequencerUrl, payer: alice, rpc },
+      )
+      const best = receipt.contributors[0]?.account as `0x${string}`
+      const agent = authors().find(({ address }) => address === best)
+      const writer = createWalletClient({ account: alice.signer, transport: http(sequencerUrl) })
+      const hash = await writer.sendTransaction({ to: best, value: parseEther('1'), chain: null })
+      await alice.confirmed(hash, 'the gift')
+      const told = await runReadme('agent.ts', {
+        OPENLEDGER_URL: sequencerUrl,
+        AGENT_KEY: agent?.privateKey ?? '',
+      })
+      t.comment(told)
+      const [found] = told.match(/0x[0-9a-f]{64}/) ?? []
+      t.equal(found, receipt.modelId, 'the model that the registry offers')
+      const [, receiptHash] = told.match(/verified .*?(0x[0-9a-f]{64})/s) ?? []
+      const own = await rpc<ReceiptView>('openledger_getReceipt', receiptHash)
+      t.equal(own.payer, devnetAccount('provider').address, "paid by x402: the till's receipt")
+      const verified = /shares: (\d+)/.exec(told)?.[1]
+      t.equal(Number(verified), receipt.contributors.length, 'every share was proved')
+      t.match(told, new RegExp(`said [^}]*${receiptHash}`), 'the feedback names its receipt')
+      const share = own.contributors.find(({ account }) => account === best)
+      t.ok(BigInt(share?.amount ?? 0) > 0n)
+      t.match(told, new RegExp(`^earned ${share?.amount}$`, 'm'))
+      const claimed = BigInt(/^claimed (\d+)n$/m.exec(told)?.[1] ?? 0)
+      const rewards = { address: OPENLEDGER.rewardDistributor, abi: RewardDistributor.abi as Abi }
+      const claims = await alice.reader.getContractEvents({
+        ...rewards,
+        eventName: 'Claimed',
+        args: { account: best },
+        fromBlock: 0n,
+        strict: true,
+      })
+      t.same(
+        claims.map(({ args }) => (args as { amount?: bigint }).amount),
+        [claimed],
+        'what was claimed is what the chain says',
+      )
+      t.ok(claimed > 0n)
     },
   )
 
@@ -348,6 +395,20 @@ t.test('the economy, live', { timeout: 540_000 }, async (t) => {
     },
   )
 })
+
+/** Runs a block of README.md as somebody would who saved it in the checkout. What it printed. */
+async function runReadme(name: string, env: Record<string, string>): Promise<string> {
+  const root = join(import.meta.dirname, '../..')
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const [, script] = readme.match(new RegExp(`^\`\`\`ts ${name}\\n(.*?)^\`\`\`$`, 'ms')) ?? []
+  if (!script) throw new Error(`README.md has no block '${name}'`)
+  const node = run(process.execPath, ['--input-type=module-typescript', '-'], {
+    cwd: root,
+    env: { ...process.env, ...env, NODE_OPTIONS: '' },
+  })
+  node.child.stdin?.end(script)
+  return (await node).stdout
+}
 
 /** Changes a weight's sign: one bit of one byte, the last of the file. */
 function flipByte(path: string): void {

@@ -8,6 +8,7 @@ import {
   createDatanet,
   createRpc,
   fundEscrow,
+  offerAgent,
   type Rpc,
   setRates,
   train,
@@ -19,6 +20,8 @@ import { ResultCheck } from '../support/result-check.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const ROWS_PER_AUTHOR = 2
+/** Each has rows in the model, and a key. */
+export const authors = (): ReturnType<typeof loadAuthors> => loadAuthors(ROWS_PER_AUTHOR)
 export const MODEL = 'sotu'
 
 export type Live = {
@@ -65,14 +68,14 @@ export async function startLive(dir: string): Promise<Live> {
     openEach: '1000',
   }
   await bridge(funds, alice.reader, silent)
-  const authors = loadAuthors(ROWS_PER_AUTHOR)
   const datanet = await createDatanet(
-    { name: 'speeches', authors, curator: wallet('curator'), rpc },
+    { name: 'speeches', authors: authors(), curator: wallet('curator'), rpc },
     silent,
   )
   const { modelId } = await train({ name: MODEL, datanet, builder, rpc }, silent)
   const rates = { rateIn: 10_000_000_000_000n, rateOut: 30_000_000_000_000n }
   await setRates(modelId, { builder, ...rates })
+  await offerAgent(modelId, builder, MODEL)
   await fundEscrow(alice, '100')
   await bondProvider(wallet('provider'), '100')
   return live
