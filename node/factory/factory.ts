@@ -107,8 +107,12 @@ export class ModelFactory {
   }
 
   async draft(request: JobRequest): Promise<Draft> {
-    const { base, registry, read, chain } = this.#modules
+    const { base, registry, read, chain, log } = this.#modules
     const manifest = await draftManifest(request, { base: base.hash, registry, read })
+    // JobRegistry takes no job on a base that nobody has registered; the draft is good all the same.
+    await ensureBase(base, chain).catch((error) =>
+      log.warn('cannot register the base', { base: base.hash, error: messageOf(error) }),
+    )
     const estimate = await this.estimate(manifest)
     const seconds = Math.max(DEADLINE_SECONDS_MIN, estimate.seconds.total * DEADLINE_FACTOR)
     const deadline = chain.time + BigInt(Math.ceil(seconds))

@@ -19,7 +19,6 @@ import { ask, awaitVerdict, type ReceiptView, type VerdictView } from '../../scr
 import { createRpc, until } from '../../scripts/devnet/economy.ts'
 import { restartRole, startRole } from '../../scripts/devnet/roles.ts'
 import { workDir } from '../support/dir.ts'
-import { runLiveSnippets } from './docs.ts'
 import { authors, startLive } from './stack.ts'
 
 const run = promisify(execFile)
@@ -286,8 +285,6 @@ t.test('the economy, live', { timeout: 540_000 }, async (t) => {
     await t.rejects(job('list', '--limit', '0'), /--limit is '0'; it must be a whole number/)
     await t.rejects(job('estimate', '--datanets', 'x'), /--datanets has 'x'; it must be ID/)
   })
-
-  await t.test('what the READMEs say to type works', (t) => runLiveSnippets(t, live))
 
   await t.test('a killed validator comes back and catches up', async (t) => {
     await live.nodes.validator.kill()

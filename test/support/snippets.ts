@@ -2,7 +2,7 @@
  * The snippets of the READMEs, and running them. A fence of sh or ts says after its language what it needs:
  *
  *     ```sh               nothing: test/docs.test.ts runs it
- *     ```sh live          a devnet: test/e2e/docs.ts runs it, after those above it in the same file
+ *     ```sh live          a devnet: test/e2e/docs.test.ts runs it, after those above it in the same file
  *     ```sh needs=docker  what no test here has (NEEDS says why)
  *     ```ts agent.ts      a program that a test reads by that name and runs
  *

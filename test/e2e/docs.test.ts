@@ -1,14 +1,15 @@
-/** The READMEs' snippets that need a chain, run on the live stack: file by file, each in a folder of its own. */
+/** The READMEs' snippets that need a chain, run on a live stack: file by file, each in a folder of its own. */
 import { join } from 'node:path'
+import t from 'tap'
 import { freePort } from '../../scripts/devnet/roles.ts'
 import { writeEndpoints, writeNetwork } from '../../scripts/devnet/stack.ts'
+import { workDir } from '../support/dir.ts'
 import { makeCheckout, readSnippets, runSnippet } from '../support/snippets.ts'
-import type { Live } from './stack.ts'
+import { startLive } from './stack.ts'
 
-export async function runLiveSnippets(
-  t: { pass(message: string): unknown },
-  live: Live,
-): Promise<void> {
+t.test('what the READMEs say to type works', { timeout: 540_000 }, async (t) => {
+  const live = await startLive(workDir(t))
+  t.teardown(() => live.stop())
   const { l1, config, nodes, dir } = live
   writeEndpoints(dir, { l1, config, ...nodes })
   writeNetwork(dir, l1, nodes)
@@ -31,4 +32,4 @@ export async function runLiveSnippets(
       t.pass(`${file}:${snippet.line}`)
     }
   }
-}
+})
