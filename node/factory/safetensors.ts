@@ -40,13 +40,14 @@ export function decodeTensors(file: Uint8Array): Map<string, Tensor> {
 export function encodeTensors(tensors: ReadonlyMap<string, Tensor>): Uint8Array {
   const names = [...tensors.keys()].sort()
   let end = 0
-  const header: Record<string, object> = {}
+  const entries: [string, object][] = []
   for (const name of names) {
     const { shape, data } = tensors.get(name) as Tensor
-    header[name] = { dtype: 'F32', shape, data_offsets: [end, end + data.byteLength] }
+    entries.push([name, { dtype: 'F32', shape, data_offsets: [end, end + data.byteLength] }])
     end += data.byteLength
   }
-  const text = Buffer.from(JSON.stringify(header))
+  // Own members, whatever the name: an assignment to `__proto__` would be none.
+  const text = Buffer.from(JSON.stringify(Object.fromEntries(entries)))
   const padding = (ALIGN_BYTES - (text.length % ALIGN_BYTES)) % ALIGN_BYTES
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(text.length + padding))

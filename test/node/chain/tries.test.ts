@@ -32,8 +32,12 @@ t.test('any history, with forks, has the same roots, nodes and values as the twi
         const cold = nativeTries(load)
         const [warm, twin] = all.map((tries) => tries.commit(base, batch))
         if (!warm || !twin) throw new Error('two')
+        // The twin may write a node again that is on disk: one that moves up when its sibling goes.
         const names = (nodes: typeof twin.nodes): string[] =>
-          nodes.map(({ hash, rlp }) => `${toHex(hash)} ${toHex(rlp)}`).sort()
+          nodes
+            .filter(({ hash }) => !disk.has(toHex(hash)))
+            .map(({ hash, rlp }) => `${toHex(hash)} ${toHex(rlp)}`)
+            .sort()
         const expected = { root: toHex(twin.root), nodes: names(twin.nodes) }
         t.same({ root: toHex(warm.root), nodes: names(warm.nodes) }, expected)
         const again = cold.commit(base, batch)
