@@ -113,7 +113,7 @@ t.test('in process', async (t) => {
 t.test('on NATS JetStream', async (t) => {
   const server = await startNats(t.testdir())
   if (typeof server === 'string') {
-    t.skip(server, () => {})
+    t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
     return
   }
   t.teardown(server.stop)
