@@ -159,7 +159,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
-    if (verdict) await ledger.putVerdict(verdict)
+    if (verdict) await ledger.hearVerdict(verdict, signers.validator?.address ?? null)
   })
   const submit =
     role === 'sequencer'

@@ -108,13 +108,21 @@ export class ReceiptLedger {
     return found
   }
 
+  /** As the network tells it. What this node's own validator has said stands. */
+  async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
+    if (own && (await this.verdict(verdict.receiptHash, own))) return
+    await this.putVerdict(verdict)
+  }
+
   async putVerdict(verdict: VerdictRecord): Promise<void> {
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 
-  async verdict(hash: Hex): Promise<VerdictRecord | null> {
+  /** @param by whose; null when the one that is kept is another's */
+  async verdict(hash: Hex, by?: Hex): Promise<VerdictRecord | null> {
     const bytes = await this.#verdicts.get(fromHex(hash))
-    return bytes ? decodeVerdict(bytes) : null
+    const found = bytes ? decodeVerdict(bytes) : null
+    return by === undefined || found?.validator === by ? found : null
   }
 
   /** Resolves when every block told so far is in the index. */
