@@ -26,6 +26,7 @@ import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
 import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
+import { Follower } from './chain/follower.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
@@ -136,9 +137,10 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = await ReceiptLedger.open(chain, store, log)
-  const payouts = await PayoutIndex.open(chain, store)
-  const bridged = await BridgedIndex.open(chain, store)
+  const ledger = new ReceiptLedger(chain, store, log)
+  const payouts = new PayoutIndex(chain, store)
+  const bridged = new BridgedIndex(chain, store)
+  await Follower.start(chain, [ledger, payouts, bridged])
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -157,7 +159,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   })
   p2p.on('verdicts', async ({ payload }) => {
     const verdict = decodeVerdict(payload)
-    if (verdict) await ledger.putVerdict(verdict)
+    if (verdict) await ledger.hearVerdict(verdict, signers.validator?.address ?? null)
   })
   const submit =
     role === 'sequencer'

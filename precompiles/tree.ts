@@ -12,15 +12,26 @@ export function treeTop<N>(leaves: readonly N[], join: Join<N>): N | null {
   return level[0] ?? null
 }
 
-/** From the leaf up; a level where the node moves up adds none. */
-export function treeSiblings<N>(leaves: readonly N[], at: number, join: Join<N>): N[] {
-  const siblings: N[] = []
-  let level = leaves
-  for (let i = at; level.length > 1; i >>= 1, level = parents(level, join)) {
-    const sibling = level[i ^ 1]
-    if (sibling !== undefined) siblings.push(sibling)
+/** The leaves, and every level above them. */
+export function treeLevels<N>(leaves: readonly N[], join: Join<N>): readonly (readonly N[])[] {
+  const levels = [leaves]
+  for (let level = leaves; level.length > 1; ) {
+    level = parents(level, join)
+    levels.push(level)
   }
-  return siblings
+  return levels
+}
+
+/** From the leaf up; a level where the node moves up adds none. */
+export function siblingsIn<N>(levels: readonly (readonly N[])[], at: number): N[] {
+  return levels.flatMap((level, height) => {
+    const sibling = level[(at >> height) ^ 1]
+    return sibling === undefined ? [] : [sibling]
+  })
+}
+
+export function treeSiblings<N>(leaves: readonly N[], at: number, join: Join<N>): N[] {
+  return siblingsIn(treeLevels(leaves, join), at)
 }
 
 /** The top that leaf number `at` of `count` leads to; null when there is no such place, or not so many siblings. Needs

@@ -12,6 +12,7 @@ import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
+import { FILE_BYTES_MAX } from '../node/datanet/rows.ts'
 import { Checkpoints } from '../node/derive/checkpoints.ts'
 import { missingKey } from '../node/keys/resolve.ts'
 import type { Signer } from '../node/keys/signer.ts'
@@ -24,7 +25,7 @@ import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
 import { VerdictGossip } from './gossip.ts'
-import { ModelAudits } from './models.ts'
+import { ModelAudits, registeredIn } from './models.ts'
 import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
 import { reinfer } from './reinfer.ts'
@@ -133,13 +134,13 @@ export class Prover {
     })
     this.#gossip = new VerdictGossip({
       waiting: node.store.table('verdicts-unsigned'),
-      verdict: (receipt) => node.ledger.verdict(receipt),
+      verdict: (receipt) => node.ledger.verdict(receipt, this.#validator),
       publish: (payload) => node.p2p.publish('verdicts', payload),
       log: this.#log,
     })
     this.#audits = new ModelAudits({
       node,
-      read: (hash) => this.#content(hash),
+      read: (hash) => this.#content(hash, FILE_BYTES_MAX),
       signal: this.#abort.signal,
     })
     this.#loop = new Loop(LOOP, {
@@ -212,6 +213,7 @@ export class Prover {
   async #load(): Promise<void> {
     const cursor = await this.#table.get(CURSOR)
     this.#status = { ...this.#status, verifiedBlock: cursor ? bytesToBigint(cursor) : 0n }
+    await this.#audits.load()
     this.#isLoaded = true
   }
 
@@ -260,11 +262,14 @@ export class Prover {
   async #verifyReceipts(block: Block): Promise<void> {
     const { chain, ledger } = this.#node
     const receipts = chain.receipts(block.hash) ?? []
-    const l1Hash = await this.#inclusionOf(block)
-    this.#audits.heard(receipts, l1Hash ?? block.hash)
+    const registered = registeredIn(receipts)
     const { settled } = await findSettled(chain, block, receipts)
+    if (registered.length + settled.length === 0) return
+    const l1Hash = await this.#inclusionOf(block)
+    await this.#audits.heard(registered, l1Hash ?? block.hash)
     for (const one of settled) {
-      if (await ledger.verdict(one.hash)) continue
+      // Anybody can gossip a verdict: another's spares nobody a look.
+      if (await ledger.verdict(one.hash, this.#validator)) continue
       if (l1Hash && !isDrawn(l1Hash, one.hash, this.#node.options.sample)) continue
       await this.#verify(one)
     }
@@ -338,6 +343,8 @@ export class Prover {
       validator: this.#validator,
       difference,
     }
+    // What has a verdict is not looked at again: the report is on disk before it.
+    if (difference) await this.#reporter.report(settled, difference)
     await this.#node.ledger.putVerdict(verdict)
     this.#status = {
       ...this.#status,
@@ -346,18 +353,17 @@ export class Prover {
     }
     if (ok) this.#log.info('receipt verified', { receipt: settled.hash })
     else this.#log.warn('receipt refuted', { receipt: settled.hash, ...difference })
-    if (difference) await this.#reporter.report(settled, difference)
     await this.#gossip.tell(verdict)
   }
 
   /** @throws NodeError when nobody shows it after some tries; the block is tried again later. */
-  async #content(hash: Hex): Promise<Uint8Array> {
+  async #content(hash: Hex, bytesMax = CONTENT_BYTES_MAX): Promise<Uint8Array> {
     const { content, p2p } = this.#node
     if (await content.has(hash)) return content.get(hash)
     let failure: unknown
     for (let tries = 0; tries < CONTENT_TRIES_MAX && !this.#abort.signal.aborted; tries++) {
       try {
-        const bytes = await p2p.fetchContent(hash, { bytesMax: CONTENT_BYTES_MAX })
+        const bytes = await p2p.fetchContent(hash, { bytesMax })
         await content.put(bytes)
         return bytes
       } catch (error) {

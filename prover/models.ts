@@ -1,6 +1,7 @@
 /**
  * Models looked at again as they are registered: the table added up from its leaves, and training steps up to a drawn one
- * run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt.
+ * run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
+ * disk: a restart forgets none.
  */
 import { join } from 'node:path'
 import { decodeEventLog, parseAbi } from 'viem'
@@ -44,26 +45,32 @@ type Modules = {
 export class ModelAudits {
   readonly #modules: Modules
   readonly #verdicts: KvTable
+  /** model id 32 -> hash 32 of the L1 block that draws its steps */
+  readonly #waiting: KvTable
   #turn: Promise<void> = Promise.resolve()
 
   constructor(modules: Modules) {
     this.#modules = modules
     this.#verdicts = modules.node.store.table('model-verdicts')
+    this.#waiting = modules.node.store.table('models-waiting')
   }
 
-  /** Models that these transactions registered; `l1Hash` draws the steps. */
-  heard(receipts: readonly Receipt[], l1Hash: Hex): void {
-    for (const { logs } of receipts)
-      for (const { address, topics, data } of logs) {
-        if (address !== OPENLEDGER.modelRegistry) continue
-        try {
-          const log = { topics: topics as [Hex, ...Hex[]], data: toHex(data) }
-          const { args } = decodeEventLog({ abi: REGISTERED, ...log })
-          this.#turn = this.#turn.then(() => this.#audit(args.modelId, l1Hash))
-        } catch {
-          // Another event.
-        }
-      }
+  /** Goes on with what waited when the process ended. */
+  async load(): Promise<void> {
+    for await (const [modelId, l1Hash] of this.#waiting.iterate())
+      this.#queue(toHex(modelId), toHex(l1Hash))
+  }
+
+  /** On disk when it resolves; `l1Hash` draws the steps. */
+  async heard(modelIds: readonly Hex[], l1Hash: Hex): Promise<void> {
+    for (const modelId of modelIds) {
+      await this.#waiting.put(fromHex(modelId), fromHex(l1Hash))
+      this.#queue(modelId, l1Hash)
+    }
+  }
+
+  #queue(modelId: Hex, l1Hash: Hex): void {
+    this.#turn = this.#turn.then(() => this.#audit(modelId, l1Hash))
   }
 
   async verdict(modelId: Hex): Promise<ModelVerdict | null> {
@@ -111,15 +118,32 @@ export class ModelAudits {
     if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
     const steps = 1 + drawOne(l1Hash, modelId, last)
     const workDir = join(node.options.dataDir, 'retrain')
-    const modules = { base, content: node.content, read, workDir, signal }
+    const modules = { base, content: node.content, read, data, workDir, signal }
     return { difference: await retrain(manifest, report, steps, modules), steps }
   }
 
   async #keep(verdict: ModelVerdict): Promise<void> {
     const { log } = this.#modules.node
     await this.#verdicts.put(fromHex(verdict.modelId), utf8(JSON.stringify(verdict)))
+    await this.#waiting.delete(fromHex(verdict.modelId))
     const { modelId, ok, steps, difference } = verdict
     if (ok) log.info('model verified', { model: modelId, steps })
     else if (difference) log.warn('model refuted', { model: modelId, ...difference })
   }
+}
+
+/** Models that these transactions registered. */
+export function registeredIn(receipts: readonly Pick<Receipt, 'logs'>[]): Hex[] {
+  return receipts
+    .flatMap(({ logs }) => logs)
+    .flatMap(({ address, topics, data }) => {
+      if (address !== OPENLEDGER.modelRegistry) return []
+      try {
+        const log = { topics: topics as [Hex, ...Hex[]], data: toHex(data) }
+        return [decodeEventLog({ abi: REGISTERED, ...log }).args.modelId]
+      } catch {
+        // Another event.
+        return []
+      }
+    })
 }

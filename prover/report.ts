@@ -3,11 +3,11 @@
  * is the validator's own on L2. A report that cannot be sent now (no OPEN, no peer) waits on disk; one that the
  * registry would refuse for good (reported by somebody else, final) is dropped.
  *
- *   refuted -> waiting (disk) --sent, reverted or settled otherwise--> gone
+ *   refuted -> waiting (disk) --sent--> waiting: it may be lost on the way --refused: it stands, or need not--> gone
  */
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
-import { messageOf, NodeError } from '../node/base/errors.ts'
+import { messageOf } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { NodeAccount } from '../node/model/account.ts'
 import { CONTRACTS } from '../node/model/registry.ts'
@@ -27,6 +27,8 @@ export type ReporterModules = {
 
 export class Reporter {
   readonly #modules: ReporterModules
+  /** Sent since the last `retry`: a block may have them by the next. */
+  #fresh = new Set<Hex>()
 
   constructor(modules: ReporterModules) {
     this.#modules = modules
@@ -45,7 +47,10 @@ export class Reporter {
       const difference = JSON.parse(new TextDecoder().decode(value)) as Difference
       waiting.push({ hash: toHex(key), difference })
     }
+    const fresh = this.#fresh
+    this.#fresh = new Set()
     for (const { hash, difference } of waiting) {
+      if (fresh.has(hash)) continue
       const settled = await this.#modules.settled(hash)
       if (settled) await this.#send(settled, difference)
     }
@@ -64,17 +69,17 @@ export class Reporter {
     ]
     try {
       const transaction = await account.send(CONTRACTS.receipts, 'report', args, REPORT_BOND_WEI)
+      this.#fresh.add(hash)
       log.warn('receipt reported on chain', { receipt: hash, transaction, ...difference })
     } catch (error) {
       const isRefused = /Already(Reported|Final)|NotSettled/.test(messageOf(error))
-      log.warn(isRefused ? 'a report is not needed' : 'a report waits', {
+      log.warn(isRefused ? 'a report is not needed any more' : 'a report waits', {
         receipt: hash,
         account: account.address,
-        error: error instanceof NodeError ? error.message : messageOf(error),
+        error: messageOf(error),
       })
-      if (!isRefused) return
+      if (isRefused) await table.delete(fromHex(hash))
     }
-    await table.delete(fromHex(hash))
   }
 }
 

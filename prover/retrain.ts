@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type Hex, ZERO_HASH } from '../node/base/bytes.ts'
 import { readManifest } from '../node/content/directory.ts'
 import type { ContentStore } from '../node/content/store.ts'
-import { prepareData, type ReadContent } from '../node/factory/data.ts'
+import type { ReadContent, TrainingData } from '../node/factory/data.ts'
 import { type Checkpoint, extendTrail, trainAdapter } from '../node/factory/engine.ts'
 import type { TrainingManifest } from '../node/factory/manifest.ts'
 import type { TrainingReport } from '../node/factory/report.ts'
@@ -16,7 +16,9 @@ import type { BaseModel } from '../node/model/base.ts'
 import type { Difference } from './compare.ts'
 
 export type RetrainModules = {
-  readonly base: BaseModel
+  readonly base: Pick<BaseModel, 'model'>
+  /** Of the manifest. */
+  readonly data: Pick<TrainingData, 'trained'>
   readonly content: ContentStore
   readonly read: ReadContent
   readonly workDir: string
@@ -30,8 +32,7 @@ export async function retrain(
   until: number,
   modules: RetrainModules,
 ): Promise<Difference | null> {
-  const { base, content, read, workDir } = modules
-  const data = await prepareData(base.model, manifest, read)
+  const { base, content, data, read, workDir } = modules
   const from = await startOf(report.checkpoints, until, modules)
   const dir = join(workDir, 'adapter')
   await rm(dir, { recursive: true, force: true })
@@ -64,7 +65,7 @@ export async function retrain(
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
-  return watch.difference
+  return watch.end()
 }
 
 /** The newest checkpoint before `until` whose state can be had. */
@@ -99,6 +100,7 @@ class StepWatch {
   readonly #until: number
   #trail: Hex
   #isOver = false
+  #last: number
 
   constructor(
     { points, checkpoints }: Pick<TrainingReport, 'points' | 'checkpoints'>,
@@ -109,6 +111,7 @@ class StepWatch {
     this.#points = new Map(points.map(([step, loss, gradNorm]) => [step, [loss, gradNorm]]))
     this.#trails = new Map(checkpoints.map(({ step, trail }) => [step, trail]))
     this.#trail = from?.trail ?? ZERO_HASH
+    this.#last = from?.step ?? 0
     this.#tell = tell
     this.#until = until
   }
@@ -116,10 +119,18 @@ class StepWatch {
   /** Steps come in order; what comes after the end is not looked at. */
   step(point: { step: number; loss: number; gradNorm: number }): void {
     if (this.#isOver) return
+    this.#last = point.step
     this.#trail = extendTrail(this.#trail, point)
     this.difference = this.#compare(point)
     this.#isOver = this.difference !== null || point.step >= this.#until
     this.#tell(this.#isOver)
+  }
+
+  /** What differs; a run that is over before the last step that was shown differs in that. */
+  end(): Difference | null {
+    if (this.#isOver) return this.difference
+    const [claimed, found] = [String(this.#until), String(this.#last)]
+    return { stage: 'training', field: 'steps', index: this.#last, claimed, found }
   }
 
   #compare({ step, loss, gradNorm }: { step: number; loss: number; gradNorm: number }) {

@@ -23,7 +23,7 @@ import {
   utf8,
 } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
-import { merkleLeaf, merkleProof, merkleRoot } from '../base/merkle.ts'
+import { type MerkleTree, merkleLeaf, merkleProof, merkleRoot, merkleTree } from '../base/merkle.ts'
 
 export type CorpusRow = {
   readonly tokens: Uint32Array
@@ -181,10 +181,8 @@ export function proveSpan(corpus: SpanCorpus, whole: Uint32Array, start: number)
 }
 
 /** Proofs of rows to the rows root. */
-export function rowTree({ leaves }: Pick<SpanCorpus, 'leaves'>): {
-  prove(row: number): Uint8Array[]
-} {
-  return { prove: (row) => merkleProof(leaves, row) }
+export function rowTree({ leaves }: Pick<SpanCorpus, 'leaves'>): MerkleTree {
+  return merkleTree(leaves)
 }
 
 /** Which row holds a position of the stream. */

@@ -14,7 +14,7 @@ import {
   utf8,
 } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
-import { merkleLeaf, merkleProof, merkleRoot } from '../base/merkle.ts'
+import { type MerkleTree, merkleLeaf, merkleRoot, merkleTree } from '../base/merkle.ts'
 
 export type Leaves = {
   readonly k: number
@@ -79,15 +79,17 @@ export function leafData({ k, owners, contents, sketches }: Leaves, row: number)
 }
 
 /** The tree of one file of leaves, for proofs of several rows. */
-export function leafTree(leaves: Leaves): { prove(row: number): Uint8Array[] } {
-  const hashes = Array.from(leaves.owners, (_, row) => merkleLeaf(leafData(leaves, row)))
-  return { prove: (row) => merkleProof(hashes, row) }
+export function leafTree(leaves: Leaves): MerkleTree {
+  return merkleTree(leafHashes(leaves))
 }
 
 /** What the seal commits to. */
 export function leavesRootOf(leaves: Leaves): Hex {
-  const hashes = Array.from(leaves.owners, (_, row) => merkleLeaf(leafData(leaves, row)))
-  return toHex(merkleRoot(hashes))
+  return toHex(merkleRoot(leafHashes(leaves)))
+}
+
+function leafHashes(leaves: Leaves): Uint8Array[] {
+  return Array.from(leaves.owners, (_, row) => merkleLeaf(leafData(leaves, row)))
 }
 
 /** q . t_i of every row. */

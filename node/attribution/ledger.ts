@@ -16,8 +16,9 @@ import {
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
+import { Follower } from '../chain/follower.ts'
 import type { Block, Receipt } from '../chain/types.ts'
-import type { KvTable } from '../store/kv.ts'
+import type { KvOp, KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
 import type { RegistryCall } from './registry-calls.ts'
 import { findSettled, type SettledReceipt, shownReceipts } from './settled.ts'
@@ -36,7 +37,6 @@ export type VerdictRecord = {
   } | null
 }
 
-const CURSOR = utf8('cursor')
 const VERDICT_BYTES_MAX = 4_096
 
 /** Told of each receipt once its block is in the index, and again as removed when a reorg leaves that block. */
@@ -45,7 +45,7 @@ export type SettledListener = (settled: SettledReceipt, removed: boolean) => voi
 export class ReceiptLedger {
   readonly #chain: Chain
   readonly #log: Log
-  /** receipt hash -> block number 8 || position in block 4; and `cursor`. */
+  /** receipt hash -> block number 8 || position in block 4. */
   readonly #rows: KvTable
   /** number || position -> receipt hash: newest last. */
   readonly #order: KvTable
@@ -53,33 +53,35 @@ export class ReceiptLedger {
   readonly #calls: KvTable
   readonly #verdicts: KvTable
   readonly #listeners = new Set<SettledListener>()
-  #turn: Promise<void> = Promise.resolve()
+  readonly follower: Follower
 
-  /** Catches up with blocks stored since the index was last written. */
+  /** Started alone. */
   static async open(chain: Chain, store: Store, log: Log): Promise<ReceiptLedger> {
     const ledger = new ReceiptLedger(chain, store, log)
-    const cursor = await ledger.#rows.get(CURSOR)
-    const head = chain.headRef('unsafe').number
-    for (let number = cursor ? bytesToBigint(cursor) + 1n : 1n; number <= head; number++) {
-      const block = chain.blockByNumber(number)
-      if (block) await ledger.#add(block, chain.receipts(block.hash) ?? [])
-    }
-    chain.on('reorg', ({ dropped }) => {
-      ledger.#turn = ledger.#turn.then(() => ledger.#takeBack(dropped))
-    })
-    chain.on('block', ({ block, receipts }) => {
-      ledger.#turn = ledger.#turn.then(() => ledger.#add(block, receipts))
-    })
+    await Follower.start(chain, [ledger])
     return ledger
   }
 
-  private constructor(chain: Chain, store: Store, log: Log) {
+  /** To be started, with others, by `Follower.start`. */
+  constructor(chain: Chain, store: Store, log: Log) {
     this.#chain = chain
     this.#log = log.child('receipts')
     this.#rows = store.table('receipts')
     this.#order = store.table('receipt-order')
     this.#calls = store.table('receipt-calls')
     this.#verdicts = store.table('verdicts')
+    let fresh: readonly SettledReceipt[] = []
+    this.follower = new Follower(chain, this.#rows, {
+      add: async (block, receipts) => {
+        fresh = await this.#settledIn(block, receipts)
+        return this.#place(block, fresh)
+      },
+      added: () => this.#tell(fresh, false),
+      leave: async (_common, dropped) => {
+        await this.#takeBack(dropped)
+        return []
+      },
+    })
   }
 
   /** Returns the function that ends it. A listener must not throw. */
@@ -106,18 +108,26 @@ export class ReceiptLedger {
     return found
   }
 
+  /** As the network tells it. What this node's own validator has said stands. */
+  async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
+    if (own && (await this.verdict(verdict.receiptHash, own))) return
+    await this.putVerdict(verdict)
+  }
+
   async putVerdict(verdict: VerdictRecord): Promise<void> {
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 
-  async verdict(hash: Hex): Promise<VerdictRecord | null> {
+  /** @param by whose; null when the one that is kept is another's */
+  async verdict(hash: Hex, by?: Hex): Promise<VerdictRecord | null> {
     const bytes = await this.#verdicts.get(fromHex(hash))
-    return bytes ? decodeVerdict(bytes) : null
+    const found = bytes ? decodeVerdict(bytes) : null
+    return by === undefined || found?.validator === by ? found : null
   }
 
   /** Resolves when every block told so far is in the index. */
   settled(): Promise<void> {
-    return this.#turn
+    return this.follower.settled()
   }
 
   async #readBlock(block: Block): Promise<SettledReceipt[]> {
@@ -125,24 +135,24 @@ export class ReceiptLedger {
     return (await this.#find(block, receipts, await this.#keptCalls(block))).settled
   }
 
-  async #add(block: Block, receipts: readonly Receipt[]): Promise<void> {
-    const number = bigintToBytes(block.header.number, 8)
-    const { settled, watched } = await this.#find(block, receipts, [])
+  async #settledIn(block: Block, receipts: readonly Receipt[]): Promise<readonly SettledReceipt[]> {
+    const { settled, watched } = await this.#find(block, receipts, await this.#keptCalls(block))
     if (watched.length > 0) await this.#keep(block, watched)
-    const order = settled.map(({ hash }, i) => ({
-      hash,
-      key: new Uint8Array([...number, ...bigintToBytes(BigInt(i), 4)]),
+    return settled
+  }
+
+  /** Writes the order; the places are for the caller to write. */
+  async #place({ header }: Block, settled: readonly SettledReceipt[]): Promise<KvOp[]> {
+    const placed = settled.map(({ hash }, i) => ({
+      hash: fromHex(hash),
+      place: concatBytes(bigintToBytes(header.number, 8), u32(i)),
     }))
-    if (order.length > 0) {
+    if (placed.length > 0) {
       await this.#order.batch(
-        order.map(({ hash, key }) => ({ type: 'put', key, value: fromHex(hash) })),
+        placed.map(({ hash, place }) => ({ type: 'put', key: place, value: hash })),
       )
     }
-    await this.#rows.batch([
-      ...order.map(({ hash, key }) => ({ type: 'put' as const, key: fromHex(hash), value: key })),
-      { type: 'put', key: CURSOR, value: number },
-    ])
-    this.#tell(settled, false)
+    return placed.map(({ hash, place }) => ({ type: 'put', key: hash, value: place }))
   }
 
   /** Without those that cannot be had any more, and with a word to the operator about them. */

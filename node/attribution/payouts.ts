@@ -2,7 +2,7 @@
  * Which receipts paid an account in an epoch: an index over `Booked`, for tracing a payout back. Rows point into the
  * chain; who reads them looks again at what stands there, so those of a block that a reorg left mislead nobody.
  *
- *   account 20 || epoch u64 || block u64 || transaction u32 || receipt hash 32 -> nothing;   `cursor` -> block
+ *   account 20 || epoch u64 || block u64 || transaction u32 || receipt hash 32 -> nothing
  */
 import { decodeEventLog, parseAbi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
@@ -14,11 +14,11 @@ import {
   fromHex,
   type Hex,
   toHex,
-  utf8,
 } from '../base/bytes.ts'
 import type { Chain } from '../chain/chain.ts'
+import { Follower } from '../chain/follower.ts'
 import type { Block, Receipt } from '../chain/types.ts'
-import type { KvTable } from '../store/kv.ts'
+import type { KvOp, KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
 
 export type BookedAt = {
@@ -31,39 +31,34 @@ export type BookedAt = {
 const BOOKED = parseAbi([
   'event Booked(bytes32 indexed receiptHash, address[] accounts, uint256[] amounts)',
 ])
-const CURSOR = utf8('cursor')
 const PREFIX_BYTES = 28
 
 export class PayoutIndex {
   readonly #chain: Chain
   readonly #rows: KvTable
   readonly #epochSeconds: bigint
-  #turn: Promise<void> = Promise.resolve()
+  readonly follower: Follower
 
-  /** Catches up with blocks stored since it was last written. */
+  /** Started alone. */
   static async open(chain: Chain, store: Store): Promise<PayoutIndex> {
     const index = new PayoutIndex(chain, store)
-    const cursor = await index.#rows.get(CURSOR)
-    const head = chain.headRef('unsafe').number
-    for (let number = cursor ? bytesToBigint(cursor) + 1n : 1n; number <= head; number++) {
-      const block = chain.blockByNumber(number)
-      if (block) await index.#add(block, chain.receipts(block.hash) ?? [])
-    }
-    chain.on('block', ({ block, receipts }) => {
-      index.#turn = index.#turn.then(() => index.#add(block, receipts))
-    })
+    await Follower.start(chain, [index])
     return index
   }
 
-  private constructor(chain: Chain, store: Store) {
+  /** To be started, with others, by `Follower.start`. */
+  constructor(chain: Chain, store: Store) {
     this.#chain = chain
     this.#rows = store.table('payouts')
     this.#epochSeconds = economyOf(chain.config).epochSeconds
+    this.follower = new Follower(chain, this.#rows, {
+      add: async (block, receipts) => this.#rowsOf(block, receipts),
+    })
   }
 
   /** Oldest first, of the canonical chain, at most `limit`. */
   async of(account: Hex, epoch: bigint, limit: number): Promise<BookedAt[]> {
-    await this.#turn
+    await this.settled()
     const from = concatBytes(fromHex(account), bigintToBytes(epoch, 8))
     const to = concatBytes(from, new Uint8Array(12).fill(0xff))
     const found: BookedAt[] = []
@@ -80,7 +75,7 @@ export class PayoutIndex {
 
   /** Resolves when every block told so far is in the index. */
   settled(): Promise<void> {
-    return this.#turn
+    return this.follower.settled()
   }
 
   #stands({ receiptHash, block, index }: BookedAt): boolean {
@@ -89,26 +84,19 @@ export class PayoutIndex {
     return receipt ? bookedIn(receipt).some((one) => one.receiptHash === receiptHash) : false
   }
 
-  async #add({ header }: Block, receipts: readonly Receipt[]): Promise<void> {
+  #rowsOf({ header }: Block, receipts: readonly Receipt[]): KvOp[] {
     const epoch = bigintToBytes(header.timestamp / this.#epochSeconds, 8)
     const number = bigintToBytes(header.number, 8)
-    const keys = receipts.flatMap((receipt, index) =>
-      bookedIn(receipt).flatMap(({ receiptHash, accounts }) =>
-        [...new Set(accounts)].map((account) =>
-          concatBytes(
-            fromHex(account),
-            epoch,
-            number,
-            bigintToBytes(BigInt(index), 4),
-            fromHex(receiptHash),
-          ),
-        ),
-      ),
-    )
-    await this.#rows.batch([
-      ...keys.map((key) => ({ type: 'put' as const, key, value: new Uint8Array(0) })),
-      { type: 'put', key: CURSOR, value: number },
-    ])
+    return receipts.flatMap((receipt, index) => {
+      const place = concatBytes(epoch, number, bigintToBytes(BigInt(index), 4))
+      return bookedIn(receipt).flatMap(({ receiptHash, accounts }) =>
+        [...new Set(accounts)].map((account) => ({
+          type: 'put' as const,
+          key: concatBytes(fromHex(account), place, fromHex(receiptHash)),
+          value: new Uint8Array(0),
+        })),
+      )
+    })
   }
 }
 

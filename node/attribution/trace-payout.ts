@@ -14,6 +14,7 @@ import {
   ZERO_HASH,
 } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
+import type { MerkleTree } from '../base/merkle.ts'
 import { encodeHeader } from '../chain/block.ts'
 import type { Chain } from '../chain/chain.ts'
 import { outputRootOf } from '../chain/output.ts'
@@ -66,12 +67,17 @@ export type TraceModules = {
   rows(modelId: Hex): Promise<RowsOfModel>
 }
 
+/** Read, and hashed, once for all receipts of an answer. */
+type KnownRows = RowsOfModel & { rowTree(): MerkleTree; leafTree(): MerkleTree }
+type KnownModules = Omit<TraceModules, 'rows'> & { rows(modelId: Hex): Promise<KnownRows> }
+
 /** @throws NodeError `payout-unknown` when nothing was booked; `payout-old` when no output remembers its blocks */
 export async function tracePayout(
   account: Hex,
   epoch: bigint,
-  modules: TraceModules,
+  given: TraceModules,
 ): Promise<PayoutTrace> {
+  const modules = { ...given, rows: rowsOnce(given) }
   const { chain, ledger, payouts } = modules
   const booked = await payouts.of(account, epoch, RECEIPTS_MAX + 1)
   await ledger.settled()
@@ -122,11 +128,29 @@ export async function tracePayout(
   }
 }
 
+function rowsOnce({ rows }: TraceModules): KnownModules['rows'] {
+  const known = new Map<Hex, Promise<KnownRows>>()
+  const read = async (modelId: Hex): Promise<KnownRows> => {
+    const found = await rows(modelId)
+    const trees: { row?: MerkleTree; leaf?: MerkleTree } = {}
+    return {
+      ...found,
+      rowTree: () => (trees.row ??= rowTree(found.corpus as SpanCorpus)),
+      leafTree: () => (trees.leaf ??= leafTree(found.leaves as Leaves)),
+    }
+  }
+  return (modelId) => {
+    const asked = known.get(modelId) ?? read(modelId)
+    known.set(modelId, asked)
+    return asked
+  }
+}
+
 /** The oldest output of L1 that is new enough, or this node's own safest block that is. */
 async function outputFor(
   first: bigint,
   last: bigint,
-  { chain, posted }: TraceModules,
+  { chain, posted }: Pick<TraceModules, 'chain' | 'posted'>,
 ): Promise<{ block: Block; game: number | null }> {
   for (const { blockNumber, outputRoot, game } of [...(await posted())].reverse()) {
     const block = blockNumber >= last ? chain.blockByNumber(blockNumber) : null
@@ -158,7 +182,7 @@ function outputOf(block: Block, game: number | null): TracedOutput {
 async function receiptOf(
   account: Hex,
   { receiptHash, block: number, index }: BookedAt,
-  modules: TraceModules,
+  modules: KnownModules,
 ): Promise<TracedReceipt> {
   const { chain, ledger } = modules
   const settled = await ledger.get(receiptHash)
@@ -203,7 +227,7 @@ function rolesOf(account: Hex, { booked, contributors }: SettledReceipt): Traced
 async function rowsOf(
   account: Hex,
   { contributors, sketch, claims }: SettledReceipt,
-  { corpus, leaves, place }: RowsOfModel,
+  { corpus, leaves, place, rowTree, leafTree }: KnownRows,
 ): Promise<TracedRow[]> {
   const index = contributors.find((one) => one.account === account)?.index
   if (index === undefined) return []
@@ -223,9 +247,7 @@ async function rowsOf(
       rowHash: row.content,
       place: place(row.group),
       leaf: toHex(rowData(row)),
-      siblings: rowTree(corpus as SpanCorpus)
-        .prove(claim.row)
-        .map(toHex),
+      siblings: rowTree().prove(claim.row).map(toHex),
     })
   }
   if (!leaves) return rows
@@ -234,7 +256,6 @@ async function rowsOf(
     .filter(({ score, row }) => score > 0 && leaves.owners[row] === index)
     .sort((a, b) => b.score - a.score || a.row - b.row)
     .slice(0, ROWS_MAX)
-  const tree = best.length > 0 ? leafTree(leaves) : null
   for (const { score, row } of best) {
     rows.push({
       channel: 'gradient',
@@ -244,14 +265,14 @@ async function rowsOf(
       rowHash: toHex(leaves.contents.subarray(32 * row, 32 * (row + 1))),
       place: place(row),
       leaf: toHex(leafData(leaves, row)),
-      siblings: tree?.prove(row).map(toHex) ?? [],
+      siblings: leafTree().prove(row).map(toHex),
     })
   }
   return rows
 }
 
 /** The id is the hash of the seal, which lies at its low 20 bytes. */
-async function modelOf(modelId: Hex, { chain, rows }: TraceModules): Promise<TracedModel> {
+async function modelOf(modelId: Hex, { chain, rows }: KnownModules): Promise<TracedModel> {
   const seal = chain.stateAt('unsafe').code(`0x${modelId.slice(26)}`)
   const { corpus } = await rows(modelId)
   return { modelId, seal: toHex(seal), corpus: corpus && toHex(corpus.record) }

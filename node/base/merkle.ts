@@ -3,7 +3,7 @@
  * unchanged (`precompiles/tree.ts`). Prefixes keep a leaf from posing as a node (RFC 6962); the native core and
  * the contracts use the same rule. The root of no leaves is 32 zero bytes.
  */
-import { treeClimb, treeSiblings, treeTop } from '../../precompiles/tree.ts'
+import { siblingsIn, treeClimb, treeLevels, treeTop } from '../../precompiles/tree.ts'
 import { bytesEqual, keccak } from './bytes.ts'
 
 const LEAF = Uint8Array.of(0)
@@ -20,10 +20,22 @@ export function merkleRoot(leaves: readonly Uint8Array[]): Uint8Array {
 
 /** Sibling hashes from the leaf up. */
 export function merkleProof(leaves: readonly Uint8Array[], index: number): Uint8Array[] {
-  if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
-    throw new RangeError(`leaf ${index} of ${leaves.length}`)
+  return merkleTree(leaves).prove(index)
+}
+
+/** Held, for the proofs of several leaves. */
+export type MerkleTree = { prove(index: number): Uint8Array[] }
+
+export function merkleTree(leaves: readonly Uint8Array[]): MerkleTree {
+  const levels = treeLevels(leaves, parent)
+  return {
+    prove: (index) => {
+      if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
+        throw new RangeError(`leaf ${index} of ${leaves.length}`)
+      }
+      return siblingsIn(levels, index)
+    },
   }
-  return treeSiblings(leaves, index, parent)
 }
 
 export function merkleVerify(

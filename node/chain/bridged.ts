@@ -2,7 +2,7 @@
  * How much OPEN is on the L2: what deposits minted less what withdrawals have sent, after any block of the canonical
  * chain. An index with a row for each block that changed it; blocks that a reorg dropped lose their rows.
  *
- *   block number u64 -> block hash 32 || wei after the block 32;   `cursor` -> block number u64 || block hash 32
+ *   block number u64 -> block hash 32 || wei after the block 32;   `cursor`: `follower.ts`
  */
 import { OP } from '../../genesis/addresses.ts'
 import {
@@ -10,19 +10,16 @@ import {
   bytesToBigint,
   concatBytes,
   fromHex,
-  type Hex,
   keccakHex,
-  toHex,
   utf8,
 } from '../base/bytes.ts'
-import { assert } from '../base/errors.ts'
-import type { KvTable } from '../store/kv.ts'
+import type { KvOp, KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
 import type { Chain } from './chain.ts'
 import { decodeDepositTx, isDeposit } from './deposit.ts'
+import { Follower } from './follower.ts'
 import type { Block, Receipt } from './types.ts'
 
-const CURSOR = utf8('cursor')
 const MESSAGE_PASSED = keccakHex(
   utf8('MessagePassed(uint256,address,address,uint256,uint256,bytes,bytes32)'),
 )
@@ -51,42 +48,34 @@ export function withdrawalsIn(
 }
 
 export class BridgedIndex {
-  readonly #chain: Chain
   readonly #rows: KvTable
-  #turn: Promise<void> = Promise.resolve()
+  readonly follower: Follower
 
-  /** Catches up with blocks stored, and reorgs made, since it was last written. */
+  /** Started alone. */
   static async open(chain: Chain, store: Store): Promise<BridgedIndex> {
     const index = new BridgedIndex(chain, store)
-    const head = chain.headRef('unsafe').number
-    for (let number = (await index.#resume()) + 1n; number <= head; number++) {
-      const block = chain.blockByNumber(number)
-      assert(block, `block ${number} below the head is missing`)
-      await index.#add(block, chain.receipts(block.hash) ?? [])
-    }
-    chain.on('reorg', ({ common }) => {
-      index.#turn = index.#turn.then(() => index.#cut(common.number, common.hash))
-    })
-    chain.on('block', ({ block, receipts }) => {
-      index.#turn = index.#turn.then(() => index.#add(block, receipts))
-    })
+    await Follower.start(chain, [index])
     return index
   }
 
-  private constructor(chain: Chain, store: Store) {
-    this.#chain = chain
+  /** To be started, with others, by `Follower.start`. */
+  constructor(chain: Chain, store: Store) {
     this.#rows = store.table('bridged')
+    this.follower = new Follower(chain, this.#rows, {
+      add: (block, receipts) => this.#add(block, receipts),
+      leave: (common) => this.#cut(common),
+    })
   }
 
   /** wei after a block of the canonical chain. */
   async at(number: bigint): Promise<bigint> {
-    await this.#turn
+    await this.settled()
     return this.#before(number + 1n)
   }
 
   /** Resolves when every block told so far is in the index. */
   settled(): Promise<void> {
-    return this.#turn
+    return this.follower.settled()
   }
 
   async #before(number: bigint): Promise<bigint> {
@@ -95,37 +84,19 @@ export class BridgedIndex {
     return 0n
   }
 
-  /** The number of the last block that counts: below it no reorg can have happened unseen. */
-  async #resume(): Promise<bigint> {
-    const cursor = await this.#rows.get(CURSOR)
-    if (!cursor) return 0n
-    const [number, hash] = [bytesToBigint(cursor.subarray(0, 8)), toHex(cursor.subarray(8))]
-    if (this.#chain.blockByNumber(number)?.hash === hash) return number
-    const finalized = this.#chain.headRef('finalized')
-    await this.#cut(finalized.number, finalized.hash)
-    return finalized.number
-  }
-
-  async #cut(number: bigint, hash: Hex): Promise<void> {
-    const gone: Uint8Array[] = []
+  async #cut(number: bigint): Promise<KvOp[]> {
+    const gone: KvOp[] = []
     const range = { from: keyOf(number + 1n), to: keyOf(2n ** 62n) }
-    for await (const [key] of this.#rows.iterate(range)) if (key.length === 8) gone.push(key)
-    await this.#rows.batch([
-      ...gone.map((key) => ({ type: 'del' as const, key })),
-      { type: 'put', key: CURSOR, value: concatBytes(keyOf(number), fromHex(hash)) },
-    ])
+    for await (const [key] of this.#rows.iterate(range)) gone.push({ type: 'del', key })
+    return gone
   }
 
-  async #add(block: Block, receipts: readonly Receipt[]): Promise<void> {
+  async #add(block: Block, receipts: readonly Receipt[]): Promise<KvOp[]> {
     const { number } = block.header
     const withdrawn = withdrawalsIn(receipts).reduce((sum, { value }) => sum + value, 0n)
     const change = mintsOf(block) - withdrawn
-    const hash = fromHex(block.hash)
-    const row = async () =>
-      concatBytes(hash, bigintToBytes((await this.#before(number)) + change, 32))
-    await this.#rows.batch([
-      ...(change === 0n ? [] : [{ type: 'put' as const, key: keyOf(number), value: await row() }]),
-      { type: 'put', key: CURSOR, value: concatBytes(keyOf(number), hash) },
-    ])
+    if (change === 0n) return []
+    const total = bigintToBytes((await this.#before(number)) + change, 32)
+    return [{ type: 'put', key: keyOf(number), value: concatBytes(fromHex(block.hash), total) }]
   }
 }

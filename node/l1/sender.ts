@@ -151,15 +151,17 @@ export class L1Sender {
     const { client } = this.#options
     const params = [toHex(raw)]
     const parse = (hash: unknown): Hex => hexOf(hash, 'transaction hash', 32)
-    try {
-      await client.request('eth_sendRawTransaction', params, parse)
-    } catch (error) {
-      if (!(error instanceof L1CallError)) throw error
-      return outcomeOf(error.message)
-    }
-    // The one that took it answers that it knows it, which is no vote and no fault.
-    if (client.size > 1) await client.poll('eth_sendRawTransaction', params, parse)
-    return 'sent'
+    const outcome = await client.request('eth_sendRawTransaction', params, parse).then(
+      () => 'sent' as const,
+      (error) => {
+        if (!(error instanceof L1CallError)) throw error
+        return outcomeOf(error.message)
+      },
+    )
+    // Who says that it is there already may be lying. Who has it answers that it knows it: no vote and no fault.
+    const isThere = outcome === 'sent' || outcome === 'known' || outcome === 'nonceTooLow'
+    if (isThere && client.size > 1) await client.poll('eth_sendRawTransaction', params, parse)
+    return outcome
   }
 
   /** Null while the transaction is in no block, for most of those who answer. */

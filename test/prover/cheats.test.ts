@@ -58,14 +58,24 @@ t.test('lies are found, named and held', async (t) => {
           return settled.hash
         },
       } as unknown as NodeAccount
+      const table = world.store.table('reports')
+      const waiting = async (): Promise<number> => {
+        let count = 0
+        for await (const _ of table.iterate()) count++
+        return count
+      }
       const reporter = new Reporter({
-        table: world.store.table('reports'),
+        table,
         account,
         log: silentLog,
         settled: async () => settled,
       })
       const before = economy.balance(carol.address)
       await reporter.report(settled, difference as Difference)
+      await reporter.retry()
+      t.equal(await waiting(), 1, 'kept until the chain has it')
+      await reporter.retry()
+      t.equal(await waiting(), 0)
       await reporter.report(settled, difference as Difference)
       t.match(sent, [/^token\[3\]: claimed \d+, found \d+$/], 'once')
       t.ok(before - economy.balance(carol.address) >= REPORT_BOND_WEI)
@@ -93,7 +103,8 @@ t.test('lies are found, named and held', async (t) => {
 
   const report = await readReport(result.report, read)
   await t.test('drawn steps come out again; the first that was not so is named', async (t) => {
-    const modules = { base, content, read, workDir: join(world.dir, 'again') }
+    const data = await prepareData(base.model, manifest, read)
+    const modules = { base, content, read, data, workDir: join(world.dir, 'again') }
     const steps = market.job.points.length
     t.equal(await retrain(manifest, report, steps, modules), null, 'all, from the last state')
     t.equal(
@@ -112,6 +123,11 @@ t.test('lies are found, named and held', async (t) => {
       index: 5,
     })
     t.equal(await retrain(manifest, { points, checkpoints: [] }, 4, modules), null)
+    t.match(await retrain(manifest, report, steps + 2, modules), {
+      field: 'steps',
+      claimed: String(steps + 2),
+      found: String(steps),
+    })
     const checkpoints = report.checkpoints.map((one) =>
       one.step === 4 ? { ...one, trail: keccakHex(utf8('another run')) } : one,
     )

@@ -181,3 +181,19 @@ t.test('what is no settlement reads as none', (t) => {
   )
   t.end()
 })
+
+t.test('what others say of a receipt does not replace what this validator said', async (t) => {
+  const world = await Economy.open(t.testdir())
+  t.teardown(() => world.close())
+  const ledger = await ReceiptLedger.open(world.chain, world.store, silentLog)
+  const receiptHash: Hex = `0x${'11'.repeat(32)}`
+  const said = (validator: Hex, ok: boolean) => ({ receiptHash, ok, validator, difference: null })
+  await ledger.hearVerdict(said(carol.address, true), bob.address)
+  t.match(await ledger.verdict(receiptHash), { ok: true, validator: carol.address })
+  t.equal(await ledger.verdict(receiptHash, bob.address), null, 'bob has yet to look')
+  await ledger.putVerdict(said(bob.address, false))
+  await ledger.hearVerdict(said(carol.address, true), bob.address)
+  t.match(await ledger.verdict(receiptHash), { ok: false, validator: bob.address })
+  await ledger.hearVerdict(said(carol.address, true), null)
+  t.match(await ledger.verdict(receiptHash), { ok: true }, 'who judges nothing keeps the newest')
+})

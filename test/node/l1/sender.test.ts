@@ -14,7 +14,7 @@ const signer = localSigner(fromHex(KEYS[0] as Hex))
 const RICH = '0x7fffffffffffffffffff'
 const PLENTY = '0x3e8'
 
-type Answer = { result: unknown } | { status: number }
+type Answer = { result: unknown } | { error: string } | { status: number }
 /** An answer of its own to a method, or null: anvil's. */
 type Lie = (method: string, params: readonly unknown[]) => Answer | null
 const honest: Lie = () => null
@@ -28,8 +28,9 @@ async function endpoint(t: { teardown(fn: () => void): void }, lie: Lie): Promis
     const own = lie(method, params)
     if (own && 'status' in own) return response.writeHead(own.status).end()
     const headers = { 'content-type': 'application/json' }
-    const text = own
-      ? JSON.stringify({ jsonrpc: '2.0', id, result: own.result })
+    const said = own && ('error' in own ? { error: { code: -32_000, message: own.error } } : own)
+    const text = said
+      ? JSON.stringify({ jsonrpc: '2.0', id, ...said })
       : await (await fetch(anvil.url, { method: 'POST', headers, body })).text()
     return response.writeHead(200, headers).end(text)
   })
@@ -97,19 +98,33 @@ t.test('a base fee that its own header does not hash to moves no bid', async (t)
   t.equal((await sender.account()).baseFee, truth.baseFee)
 })
 
-t.test('a transaction that one endpoint keeps to itself is in a block all the same', async (t) => {
-  const swallow: Lie = (method, [raw]) => {
-    if (method === 'eth_sendRawTransaction') return { result: keccakHex(fromHex(raw as Hex)) }
-    return method === 'eth_getTransactionReceipt' ? { result: null } : null
-  }
-  const sender = await senderOver(t, swallow, honest, honest)
-  const { raw, hash } = await signed(sender)
-  t.equal(await sender.send(raw), 'sent')
-  t.equal(await sender.inclusion(hash), null)
-  await anvil.mine()
-  t.match(await sender.inclusion(hash), { status: 1, block: { number: truth.head.number + 1n } })
-  t.equal((await sender.account()).nonce, truth.nonce + 1n)
-})
+const keeps: Record<string, { says(raw: Hex): Answer; outcome: string }> = {
+  'takes it': { says: (raw) => ({ result: keccakHex(fromHex(raw)) }), outcome: 'sent' },
+  'has it already': { says: () => ({ error: 'already known' }), outcome: 'known' },
+  'has seen its nonce used': { says: () => ({ error: 'nonce too low' }), outcome: 'nonceTooLow' },
+}
+for (const [what, { says, outcome }] of Object.entries(keeps)) {
+  t.test(
+    `a transaction of which one endpoint says that it ${what} is in a block all the same`,
+    async (t) => {
+      const swallow: Lie = (method, [raw]) => {
+        if (method === 'eth_sendRawTransaction') return says(raw as Hex)
+        return method === 'eth_getTransactionReceipt' ? { result: null } : null
+      }
+      const sender = await senderOver(t, swallow, honest, honest)
+      const before = await sender.account()
+      const { raw, hash } = await signed(sender)
+      t.equal(await sender.send(raw), outcome)
+      t.equal(await sender.inclusion(hash), null)
+      await anvil.mine()
+      t.match(await sender.inclusion(hash), {
+        status: 1,
+        block: { number: before.head.number + 1n },
+      })
+      t.equal((await sender.account()).nonce, before.nonce + 1n)
+    },
+  )
+}
 
 t.test('an endpoint that goes down costs nothing', async (t) => {
   let isDown = false
