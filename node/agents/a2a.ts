@@ -32,12 +32,20 @@ export type A2aDoor = {
 
 export function createA2aDoor(modules: AgentModules, options: AgentOptions, log: Log): A2aDoor {
   const executor = executorOf(modules, options)
+  let underWay = 0
   return {
     card: async (req, res) =>
       sendJson(res, 200, AgentCard.toJSON(await cardOf(req, modules, options)) as object),
     handle: async (req, res) => {
+      underWay++
       try {
         if (req.method !== 'POST') throw userError('http-method', 'A2A is a POST of JSON-RPC')
+        if (underWay > options.requestsMax)
+          throw new NodeError(
+            'queue-full',
+            'retry',
+            `${options.requestsMax} requests are under way`,
+          )
         const body = await readJson(req, options.bodyBytesMax)
         const card = await cardOf(req, modules, options)
         const handler = new DefaultRequestHandler(card, new InMemoryTaskStore(), executor)
@@ -50,6 +58,8 @@ export function createA2aDoor(modules: AgentModules, options: AgentOptions, log:
         sendJson(res, 200, answer)
       } catch (error) {
         sendError(res, error, log)
+      } finally {
+        underWay--
       }
     },
   }

@@ -7,7 +7,7 @@ export type AgentOptions = {
   /** Bytes of an agent's registration file. */
   readonly cardBytesMax: number
   readonly bodyBytesMax: number
-  /** MCP requests under way. There are no sessions: each is served alone. */
+  /** Requests under way at one door (MCP, A2A). There are no sessions: each is served alone. */
   readonly requestsMax: number
   readonly subscriptionsMax: number
   readonly promptCharactersMax: number
@@ -15,6 +15,8 @@ export type AgentOptions = {
   readonly maxTokensMax: number
   /** Steps of one agent. */
   readonly stepsMax: number
+  /** Steps of one run, of its agent and of all that it calls: eight calls of eight, four deep, would be thousands. */
+  readonly runStepsMax: number
   /** Agents that call agents that call agents. */
   readonly depthMax: number
 }
@@ -30,5 +32,6 @@ export const AGENT_DEFAULTS: AgentOptions = {
   maxTokensDefault: 64,
   maxTokensMax: 4_096,
   stepsMax: 8,
+  runStepsMax: 32,
   depthMax: 3,
 }

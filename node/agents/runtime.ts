@@ -100,13 +100,24 @@ export function actionHash(action: Action): Hex {
   return keccakHex(utf8(canonicalJson(action)))
 }
 
+type RunContext = {
+  readonly modules: AgentModules
+  readonly visitor: Visitor
+  readonly options: AgentOptions
+  readonly signal?: AbortSignal
+}
+
 /** @throws NodeError `agent-unknown`, `agent`, `agent-policy`, and what asking a model throws */
-export async function runAgent(
-  input: { id: bigint; text: string; parent?: Hex; depth?: number },
-  context: { modules: AgentModules; visitor: Visitor; options: AgentOptions; signal?: AbortSignal },
+export function runAgent(input: { id: bigint; text: string }, context: RunContext): Promise<Run> {
+  return runWithin({ ...input, parent: ZERO_HASH, depth: 0 }, { ...context, steps: { taken: 0 } })
+}
+
+async function runWithin(
+  input: { id: bigint; text: string; parent: Hex; depth: number },
+  context: RunContext & { readonly steps: { taken: number } },
 ): Promise<Run> {
-  const { modules, visitor, options, signal } = context
-  const { id, depth = 0 } = input
+  const { modules, visitor, options, signal, steps } = context
+  const { id, depth } = input
   if (depth > options.depthMax)
     throw userError('agent', `agents call agents ${depth} deep; at most ${options.depthMax}`)
   const record = await modules.directory.agent(id)
@@ -117,7 +128,12 @@ export async function runAgent(
   const { model, policy } = program
   let run: Run = { text: input.text, actions: [], records: [], fee: 0n }
   for (const [index, step] of program.steps.entries()) {
-    const parent = run.actions.at(-1)?.hash ?? input.parent ?? ZERO_HASH
+    if (++steps.taken > options.runStepsMax)
+      throw userError(
+        'agent',
+        `a run has at most ${options.runStepsMax} steps, with those it calls`,
+      )
+    const parent = run.actions.at(-1)?.hash ?? input.parent
     const before = run
     const add = (text: string, actions: Run['actions'], records: Run['records'], fee: bigint) => {
       const action: Action = {
@@ -141,7 +157,7 @@ export async function runAgent(
       const lines = found.map(({ id: datanet, name }) => `Datanet ${datanet}: ${name}`)
       add([before.text, ...lines].join('\n'), [], [], 0n)
     } else if (step.tool === 'agent') {
-      const called = await runAgent(
+      const called = await runWithin(
         { id: BigInt(step.agent ?? 0), text: before.text, parent, depth: depth + 1 },
         context,
       )

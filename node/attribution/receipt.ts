@@ -90,15 +90,16 @@ export function signHash(hash: Hex, privateKey: Uint8Array): Hex {
   return toHex(concatBytes(signature.slice(1), Uint8Array.of(27 + (signature[0] as number))))
 }
 
-/** The signer's address, or null when the signature is malformed. */
+/** The signer's address, or null when the signature is malformed: s in the upper half as well, which contracts refuse. */
 export function recoverSigner(hash: Hex, signature: Hex): Hex | null {
   try {
     const bytes = fromHex(signature)
     const v = bytes[64] ?? 0
     if (bytes.length !== 65 || (v !== 27 && v !== 28)) return null
-    const recovered = concatBytes(Uint8Array.of(v - 27), bytes.slice(0, 64))
-    const key = secp256k1.recoverPublicKey(recovered, fromHex(hash), { prehash: false })
-    return addressOfPublicKey(secp256k1.Point.fromBytes(key).toBytes(false))
+    const parsed = secp256k1.Signature.fromBytes(bytes.subarray(0, 64), 'compact')
+    if (parsed.hasHighS()) return null
+    const key = parsed.addRecoveryBit(v - 27).recoverPublicKey(fromHex(hash))
+    return addressOfPublicKey(key.toBytes(false))
   } catch {
     return null
   }

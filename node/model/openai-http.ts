@@ -114,9 +114,9 @@ export function isLocal(req: Asked): boolean {
   const isOwn = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
   const isProxied =
     req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined
-  return (
-    isLoopback && !isProxied && (origin === undefined || (isOwn && origin === `http://${host}`))
-  )
+  // By name as well: a page that reached this machine by DNS rebinding sends no origin with a GET.
+  const isAsked = isOwn && (origin === undefined || origin === `http://${host}`)
+  return isLoopback && !isProxied && isAsked
 }
 
 function codeOf(error: unknown): string {

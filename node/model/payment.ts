@@ -19,7 +19,7 @@ export type Payment = {
 
 /** State of InferenceEscrow for one payer (or its session key) and provider. */
 export type EscrowView = {
-  /** The payer's, wei. */
+  /** The payer's, wei, without what it has asked to take out. */
   readonly balance: bigint
   /** By this provider so far: of the payer itself, or of the session key. */
   readonly charged: bigint

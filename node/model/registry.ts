@@ -241,20 +241,32 @@ export class Registry {
 
   /** With a session key, its limits and its own charges; else the payer's. */
   async escrow(payer: Hex, provider: Hex, session: Hex = ZERO_ADDRESS): Promise<EscrowView> {
-    const balance = this.#read<bigint>(CONTRACTS.escrow, 'balanceOf', [payer])
     if (session === ZERO_ADDRESS) {
-      const charged = this.#read<bigint>(CONTRACTS.escrow, 'charged', [payer, provider])
-      return { balance: await balance, charged: await charged, session: null }
+      const [balance, charged] = await Promise.all([
+        this.#prepaid(payer),
+        this.#read<bigint>(CONTRACTS.escrow, 'charged', [payer, provider]),
+      ])
+      return { balance, charged, session: null }
     }
     const args = [payer, session, provider]
-    const [charged, [limits, models]] = await Promise.all([
+    const [balance, charged, [limits, models]] = await Promise.all([
+      this.#prepaid(payer),
       this.#read<bigint>(CONTRACTS.escrow, 'sessionCharged', args),
       this.#read<[Omit<SessionView, 'models'>, readonly Hex[]]>(CONTRACTS.escrow, 'sessionOf', [
         payer,
         session,
       ]),
     ])
-    return { balance: await balance, charged, session: { ...limits, models } }
+    return { balance, charged, session: { ...limits, models } }
+  }
+
+  /** wei. What a payer has asked to take out does not count: once its delay is over it can go at any moment. */
+  async #prepaid(payer: Hex): Promise<bigint> {
+    const [balance, [leaving]] = await Promise.all([
+      this.#read<bigint>(CONTRACTS.escrow, 'balanceOf', [payer]),
+      this.#read<readonly [bigint, bigint]>(CONTRACTS.escrow, 'withdrawalOf', [payer]),
+    ])
+    return balance > leaving ? balance - leaving : 0n
   }
 
   /** wei of its own that a provider has bonded. */

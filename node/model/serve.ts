@@ -184,6 +184,7 @@ export class InferenceService {
     const record = await this.catalogue.find(question.model)
     const prompt = this.catalogue.promptIds(question.prompt)
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
+    this.#modules.settler.assertRoom(this.load.size)
     const request: InferenceRequest = {
       modelId: record.id,
       prompt,

@@ -110,15 +110,21 @@ export class Settler {
 
   /** Durable when it returns. @throws NodeError `queue-full`. */
   async add(settlement: Settlement): Promise<void> {
-    if (this.#waiting.size >= this.#options.waitingMax) {
+    this.assertRoom(1)
+    await this.#modules.table.put(fromHex(settlement.hash), packr.pack(settlement))
+    this.#waiting.set(settlement.hash, settlement)
+  }
+
+  /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a
+   * place. @throws NodeError `queue-full` */
+  assertRoom(requests: number): void {
+    if (this.#waiting.size + requests > this.#options.waitingMax) {
       throw new NodeError(
         'queue-full',
         'retry',
         `${this.#waiting.size} receipts wait for settlement; try again soon`,
       )
     }
-    await this.#modules.table.put(fromHex(settlement.hash), packr.pack(settlement))
-    this.#waiting.set(settlement.hash, settlement)
   }
 
   /** Fees that are answered and not yet on chain, wei: all of a payer, and those of one session key of it. */

@@ -26,6 +26,7 @@ import {
 } from './schema.ts'
 import {
   isRefusal,
+  keyOf,
   type Order,
   orderOf,
   PERMIT2,
@@ -103,16 +104,17 @@ export class Facilitator {
     return refusal ? invalid(refusal, order.payer) : { isValid: true, payer: order.payer }
   }
 
-  /** `paymentRequirements.amount` is what is taken: exactly what was signed, or at most that (`upto`). */
-  async settle(request: FacilitatorRequest): Promise<SettleResponse> {
+  /** `paymentRequirements.amount` is what is taken: exactly what was signed, or at most that (`upto`). `isOwn`: it pays for an
+   * answer of this node, so its gas is not a stranger's to ask for. */
+  async settle(request: FacilitatorRequest, isOwn = false): Promise<SettleResponse> {
     const order = this.#read(request)
     if (isRefusal(order)) return this.#failed(order)
     const { amount } = request.paymentRequirements
     const fits = order.scheme === 'exact' ? amount === order.amount : amount <= order.amount
     if (!fits) return this.#failed(wrongAmount(order, amount), order)
-    const busy = this.#admit(order)
+    const busy = this.#admit(order, isOwn)
     if (busy) return this.#failed(busy, order)
-    this.#underWay.add(order.key)
+    this.#underWay.add(keyOf(order))
     try {
       const refusal = await this.#check(order, request.paymentRequirements, amount)
       if (refusal) return this.#failed(refusal, order)
@@ -128,7 +130,7 @@ export class Facilitator {
       const reason = 'unexpected_settle_error'
       return this.#failed({ reason, message: messageOf(withoutSigner(error)) }, order)
     } finally {
-      this.#underWay.delete(order.key)
+      this.#underWay.delete(keyOf(order))
     }
   }
 
@@ -221,18 +223,18 @@ export class Facilitator {
   }
 
   /** Null when there is room for it. */
-  #admit(order: Order): Refusal | null {
-    if (this.#underWay.has(order.key))
+  #admit(order: Order, isOwn: boolean): Refusal | null {
+    if (this.#underWay.has(keyOf(order)))
       return refusal('duplicate_settlement', 'this payment is being settled')
     if (this.#underWay.size >= this.#options.settlementsMax)
       return refusal('facilitator_busy', `${this.#underWay.size} payments are being settled`)
-    if (order.payTo === this.address) return null
+    if (isOwn) return null
     const now = this.#modules.now()
     this.#others = this.#others.filter((time) => now - time < 60_000)
     if (this.#others.length >= this.#options.othersPerMinute)
       return refusal(
         'facilitator_busy',
-        `${this.#others.length} payments to others were settled in the last minute; try again soon`,
+        `${this.#others.length} payments were settled for others in the last minute; try again soon`,
       )
     this.#others.push(now)
     return null

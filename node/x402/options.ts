@@ -2,7 +2,7 @@
 export type FacilitatorOptions = {
   /** Payments being carried out at one time; each holds a nonce of the node's account. */
   readonly settlementsMax: number
-  /** Payments to others than this node that it carries out in a minute, at its own cost of gas. */
+  /** Payments for others (whoever is paid) that it carries out in a minute, at its own cost of gas. */
   readonly othersPerMinute: number
   /** Milliseconds until a payment that is in no block is reported so. */
   readonly inclusionMs: number

@@ -54,11 +54,16 @@ export type Order = {
   /** Unix seconds, the same that the contract compares with. */
   readonly validAfter: bigint
   readonly validBefore: bigint
-  /** The same for two payments of which only one can be carried out. */
-  readonly key: string
+  /** 32 bytes. Of two payments with one scheme, payer and nonce only one can be carried out. */
+  readonly nonce: Hex
   /** Reads whether it was carried out or cancelled. */
   readonly spent: { readonly call: Call; isSpent(result: unknown): boolean }
   call(amount: bigint): Call
+}
+
+/** The same for two payments of which only one can be carried out, however they are written down. */
+export function keyOf({ scheme, payer, nonce }: Order): string {
+  return `${scheme} ${payer} ${nonce}`
 }
 
 export function orderOf(
@@ -82,7 +87,7 @@ function exactOrder(payload: Payload['payload']): Order | Refusal {
     amount: value,
     validAfter,
     validBefore,
-    key: `exact ${from} ${nonce}`,
+    nonce,
     spent: {
       call: { contract: WOPEN, functionName: 'authorizationState', args: [from, nonce] },
       isSpent: (state) => state === true,
@@ -117,7 +122,7 @@ function uptoOrder(payload: Payload['payload'], facilitator: Hex): Order | Refus
     // The proxy takes the second itself; EIP-3009 does not.
     validAfter: witness.validAfter - 1n,
     validBefore: deadline,
-    key: `upto ${from} ${nonce}`,
+    nonce: `0x${nonce.toString(16).padStart(64, '0')}`,
     spent: {
       call: { contract: PERMIT2, functionName: 'nonceBitmap', args: [from, nonce >> 8n] },
       isSpent: (bitmap) => (((bitmap as bigint) >> (nonce & 0xffn)) & 1n) === 1n,

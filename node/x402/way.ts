@@ -14,16 +14,8 @@ import type { Bill, Caller, Payer, WayOfPaying } from '../model/paying/types.ts'
 import { refuse } from '../model/paying/who-pays.ts'
 import type { EscrowView } from '../model/payment.ts'
 import type { Facilitator } from './facilitator.ts'
-import {
-  exactSchema,
-  faultOf,
-  type Payload,
-  payloadSchema,
-  type Requirements,
-  uptoSchema,
-  X402_VERSION,
-} from './schema.ts'
-import { SCHEMES, type Scheme } from './schemes.ts'
+import { faultOf, type Payload, payloadSchema, type Requirements, X402_VERSION } from './schema.ts'
+import { isRefusal, keyOf, type Order, orderOf, SCHEMES, type Scheme } from './schemes.ts'
 import type { Till } from './till.ts'
 
 /** `x402`: this caller wants to pay so, even where it could have the answer for nothing. */
@@ -43,8 +35,8 @@ export type WayModules = {
 
 export function payByX402(modules: WayModules): WayOfPaying {
   const { facilitator, till } = modules
-  /** Payments of requests under way. */
-  const taken = new Set<Hex>()
+  /** Keys of the payments of requests under way. */
+  const taken = new Set<string>()
   const accepts = ({ feeMax }: Bill) =>
     SCHEMES.map((scheme) =>
       facilitator.requirements({
@@ -81,45 +73,48 @@ export function payByX402(modules: WayModules): WayOfPaying {
       const wanted = accepts(bill).find((one) => one.scheme === scheme)
       if (!wanted) throw refuse(`scheme is ${scheme}; there are ${SCHEMES.join(', ')}`)
       const requirements = { ...wanted, amount: bill.feeMax }
-      return payerOf({ payload, requirements, caller, bill, taken }, modules)
+      const order = orderOf(wanted.scheme as Scheme, payload.payload, facilitator.address)
+      if (isRefusal(order)) throw refuse(`${order.reason}: ${order.message}`)
+      return payerOf({ payload, order, requirements, caller, bill, taken }, modules)
     },
   }
 }
 
 type Taking = {
   readonly payload: Payload
+  readonly order: Order
   readonly requirements: Requirements
   readonly caller: Caller
   readonly bill: Bill
-  readonly taken: Set<Hex>
+  readonly taken: Set<string>
 }
 
 function payerOf(taking: Taking, modules: WayModules): Payer {
-  const { payload, requirements, caller, bill, taken } = taking
+  const { payload, order, requirements, caller, bill, taken } = taking
   const { facilitator, till, signer, domain, escrow } = modules
-  const name = keccakHex(new TextEncoder().encode(JSON.stringify(payload.payload)))
+  const key = keyOf(order)
   const request = (amount: bigint) => ({
     paymentPayload: payload,
     paymentRequirements: { ...requirements, amount },
   })
   let isMine = false
   const release = async (): Promise<void> => {
-    if (isMine) taken.delete(name)
+    if (isMine) taken.delete(key)
     isMine = false
   }
   return {
     address: till.address,
     session: ZERO_ADDRESS,
     paysLast: true,
-    actionOf: (parent) => actionOf(payload, parent),
+    actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
-      if (taken.has(name)) throw refuse('this payment pays for another request that is under way')
+      if (taken.has(key)) throw refuse('this payment pays for another request that is under way')
       const { isValid, invalidReason, invalidMessage } = await facilitator.verify(
         request(bill.feeMax),
       )
       if (!isValid) throw refuse(`${invalidReason}: ${invalidMessage}`)
       await till.ensure(owed.all + bill.feeMax, bill.feeMax)
-      taken.add(name)
+      taken.add(key)
       isMine = true
     },
     redeem: async ({ fee }, owed) => {
@@ -129,7 +124,7 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       // Signed before the payment is carried out: who has paid must not miss the answer for want of a signature.
       const signature = await signTypedData(signer, voucherTypedData(voucher, domain))
       const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
-      const settled = await facilitator.settle(request(amount))
+      const settled = await facilitator.settle(request(amount), true)
       caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
       if (!settled.success) throw refuse(`${settled.errorReason}: ${settled.errorMessage}`)
       await release()
@@ -143,15 +138,6 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
 export function x402Action(payer: Hex, nonce: Hex, parent: Hex): Hex {
   const words = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
   return keccakHex(fromHex(encodeAbiParameters(words, [payer, nonce, parent])))
-}
-
-function actionOf({ accepted, payload }: Payload, parent: Hex): Hex {
-  if ((accepted.scheme as Scheme) === 'exact') {
-    const { from, nonce } = exactSchema.parse(payload).authorization
-    return x402Action(from, nonce, parent)
-  }
-  const { from, nonce } = uptoSchema.parse(payload).permit2Authorization
-  return x402Action(from, `0x${nonce.toString(16).padStart(64, '0')}`, parent)
 }
 
 /** @throws NodeError `payment` */

@@ -407,6 +407,22 @@ t.test('a reporter that takes no money cannot keep its report from being upheld'
   t.equal(world.balance(economy.platformTreasury as `0x${string}`), ETHER, 'the bond it refused')
 })
 
+t.test('a payer that gives its account code takes back nothing that it has signed', async (t) => {
+  // Code that finds no signature good, and that bob could put there after the answer (EIP-7702).
+  const denies = `0x${'d1'.repeat(20)}` as const
+  const world = await Economy.open(t.testdir(), {
+    alloc: {
+      [denies]: { code: '0x60006000f3', nonce: 1n },
+      [bob.address]: { code: `0xef0100${'d1'.repeat(20)}`, balance: 100n * ETHER },
+    },
+  })
+  t.teardown(world.close)
+  await registerModel(world)
+  await world.send(bob, escrow, 'deposit', [], { value: PREPAID })
+  await settle(world, settlementOf(receiptOf()))
+  t.equal(await world.read(escrow, 'balanceOf', [bob.address]), PREPAID - receiptOf().fee)
+})
+
 t.test('a dismissed report costs its bond and delays the payouts, no more', async (t) => {
   const world = await openWorld(t, 60n)
   const [payer, accounts, amounts] = booked()

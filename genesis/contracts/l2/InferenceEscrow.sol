@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Eip712} from "./Eip712.sol";
 import {Predeploys} from "./Predeploys.sol";
@@ -258,10 +259,15 @@ contract InferenceEscrow is Eip712 {
         sessionCharged[payer][key][provider] = inAll;
     }
 
+    /// A key's own signature stays good whatever code its account is given afterwards (EIP-7702): else a payer could
+    /// take back, by a delegation, what a provider has answered in good faith.
     function _checkSignature(address signer, bytes32 digest, bytes calldata signature)
         private
         view
     {
+        (address recovered, ECDSA.RecoverError fault,) =
+            ECDSA.tryRecoverCalldata(digest, signature);
+        if (fault == ECDSA.RecoverError.NoError && recovered == signer) return;
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert BadVoucherSignature(signer);
         }

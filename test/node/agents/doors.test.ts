@@ -306,3 +306,14 @@ t.test('a card goes into a data URI and comes out; what is none is no card', asy
     t.equal(readCard(uri), null, uri)
   t.equal(readCard(`data:application/json,${'x'.repeat(70_000)}`), null)
 })
+
+t.test('a run is bounded with all the agents that it calls', async (t) => {
+  const eight = (step: object): object => program({ steps: Array.from({ length: 8 }, () => step) })
+  for (const card of [eight({ tool: 'agent', agent: 8 }), eight({ tool: 'model' })])
+    await world.send(alice, identity, 'register', [writeCard(card as never)])
+  asked.length = 0
+  const { isError, content } = await call(await mcp(), 'run_agent', { id: 7, input: 'x' })
+  t.ok(isError)
+  t.match(content[0]?.text, /a run has at most 32 steps, with those it calls/)
+  t.equal(asked.length, 28, 'three calls and half of a fourth, which are four steps themselves')
+})

@@ -1,3 +1,4 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import t from 'tap'
 import { privateKeyToAccount } from 'viem/accounts'
 import {
@@ -7,7 +8,15 @@ import {
   recoverSigner,
   signHash,
 } from '../../../node/attribution/receipt.ts'
-import { keccak, toHex, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
+import {
+  concatBytes,
+  fromHex,
+  keccak,
+  toHex,
+  utf8,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from '../../../node/base/bytes.ts'
 import { addressOfKey, parsePrivateKey } from '../../../node/base/keys.ts'
 
 const key = keccak(utf8('a test key'))
@@ -69,6 +78,15 @@ t.test('a malformed signature recovers to nobody', async (t) => {
   for (const bad of ['0x', '0x00', `0x${'00'.repeat(65)}`, `0x${'ff'.repeat(65)}`] as const) {
     t.equal(recoverSigner(hash, bad), null, bad.slice(0, 10))
   }
+})
+
+t.test('a signature with s in the upper half, which contracts refuse, names nobody', async (t) => {
+  const hash = receiptHash(receipt, domain)
+  const bytes = fromHex(signHash(hash, key))
+  const { r, s } = secp256k1.Signature.fromBytes(bytes.subarray(0, 64), 'compact')
+  const flipped = new secp256k1.Signature(r, secp256k1.Point.Fn.ORDER - s).toBytes('compact')
+  const other = concatBytes(flipped, Uint8Array.of(55 - (bytes[64] as number)))
+  t.equal(recoverSigner(hash, toHex(other)), null)
 })
 
 t.test('a private key outside the curve is refused', async (t) => {

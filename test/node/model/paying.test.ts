@@ -282,6 +282,7 @@ t.test('callers on this machine have a free quota, which the sponsor pays', asyn
   for (const headers of [
     { 'x-forwarded-for': '203.0.113.9' },
     { origin: 'https://elsewhere.example' },
+    { forwarded: 'for=203.0.113.9' },
   ]) {
     const body = JSON.stringify({ ...QUESTION, max_tokens: 1 })
     const foreign = await fetch(`${url}/completions`, { method: 'POST', headers, body })
@@ -294,6 +295,19 @@ t.test('callers on this machine have a free quota, which the sponsor pays', asyn
     ZERO_ADDRESS,
   )
   t.equal(paid, BigInt(answer.fee), 'contributors are paid for it like for any other')
+})
+
+t.test('what a payer has asked to take out pays for nothing any more', async (t) => {
+  const world = await openService(t)
+  const paying = payingClient(world.url, bob)
+  receiptOf(await paying.completions.create(QUESTION))
+  await world.settle()
+  const { balance } = await world.registry.escrow(bob.address, provider.address)
+  await world.economy.send(bob, escrow, 'requestWithdrawal', [balance - 1n])
+  t.match(await refused(paying.completions.create(QUESTION)), {
+    status: 402,
+    message: /the prepaid balance of 0x\w+ is 1 wei; \d+ wei are needed/,
+  })
 })
 
 t.test('another way of paying takes the requests that are of its kind', async (t) => {

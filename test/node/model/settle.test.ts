@@ -90,14 +90,17 @@ t.test('one receipt the chain refuses does not hold up the others', async (t) =>
 t.test('a full queue refuses and stays as it is', async (t) => {
   const store = await Store.open(`${t.testdir()}/db`)
   t.teardown(() => store.close())
-  const options = { ...SETTLER_DEFAULTS, waitingMax: 1 }
+  const options = { ...SETTLER_DEFAULTS, waitingMax: 2 }
   const settler = await Settler.open(options, {
     ...aChain().modules,
     table: store.table('settlements'),
   })
   await settler.add(aSettlement('a'))
-  await t.rejects(settler.add(aSettlement('b')), { code: 'queue-full' })
-  t.equal(settler.waiting, 1)
+  t.doesNotThrow(() => settler.assertRoom(1))
+  t.throws(() => settler.assertRoom(2), { code: 'queue-full' }, 'nor does it promise what it lacks')
+  await settler.add(aSettlement('b'))
+  await t.rejects(settler.add(aSettlement('c')), { code: 'queue-full' })
+  t.equal(settler.waiting, 2)
 })
 
 t.test('a receipt whose transaction reverts is sent again, and given up after a few', async (t) => {

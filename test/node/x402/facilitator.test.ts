@@ -10,7 +10,8 @@ import t from 'tap'
 import { silentLog } from '../../../node/base/log.ts'
 import { Facilitator } from '../../../node/x402/facilitator.ts'
 import { createX402Handler } from '../../../node/x402/http.ts'
-import { FACILITATOR_DEFAULTS } from '../../../node/x402/options.ts'
+import { FACILITATOR_DEFAULTS, type FacilitatorOptions } from '../../../node/x402/options.ts'
+import { facilitatorRequestSchema } from '../../../node/x402/schema.ts'
 import { PERMIT2, WOPEN } from '../../../node/x402/schemes.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../../support/chain.ts'
 import { carol, Economy, provider } from '../../support/economy.ts'
@@ -28,22 +29,7 @@ let gate: Promise<void> | null = null
 
 t.before(async () => {
   world = await Economy.open(t.testdir())
-  facilitator = new Facilitator(
-    { ...FACILITATOR_DEFAULTS, othersPerMinute: 2 },
-    {
-      chain: world.chain,
-      chainId: CHAIN_ID,
-      account: {
-        address: provider.address,
-        send: async (contract, name, args) => {
-          await gate
-          return (await world.sendRaw(provider, contract, name, args)).receipt.transactionHash
-        },
-      },
-      log: silentLog,
-      now: () => 0,
-    },
-  )
+  facilitator = facilitatorOf(FACILITATOR_DEFAULTS)
   const server = createServer(createX402Handler({ facilitator, log: silentLog }))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
@@ -55,6 +41,22 @@ t.before(async () => {
   }
 })
 t.teardown(() => world.close())
+
+function facilitatorOf(options: FacilitatorOptions): Facilitator {
+  return new Facilitator(options, {
+    chain: world.chain,
+    chainId: CHAIN_ID,
+    account: {
+      address: provider.address,
+      send: async (contract, name, args) => {
+        await gate
+        return (await world.sendRaw(provider, contract, name, args)).receipt.transactionHash
+      },
+    },
+    log: silentLog,
+    now: () => 0,
+  })
+}
 
 type Asked = PaymentRequirements
 
@@ -213,10 +215,14 @@ t.test(
 )
 
 t.test('for others it pays gas so many times a minute, and tells who comes after', async (t) => {
-  const asked = ask('exact', 1n, bob.address)
-  for (let i = 0; i < 2; i++)
-    t.match(await judge.settle(await sign(asked), asked), { success: true })
-  t.match(await judge.settle(await sign(asked), asked), { errorReason: 'facilitator_busy' })
-  const own = ask('exact', 1n)
-  t.match(await judge.settle(await sign(own), own), { success: true }, 'never for its own')
+  const sparing = facilitatorOf({ ...FACILITATOR_DEFAULTS, othersPerMinute: 2 })
+  const settle = async (asked: PaymentRequirements, isOwn = false) => {
+    const message = { paymentPayload: await sign(asked), paymentRequirements: asked }
+    return sparing.settle(facilitatorRequestSchema.parse(message), isOwn)
+  }
+  const [asked, toNode] = [ask('exact', 1n, bob.address), ask('exact', 1n)]
+  for (let i = 0; i < 2; i++) t.match(await settle(asked), { success: true })
+  t.match(await settle(asked), { errorReason: 'facilitator_busy' })
+  t.match(await settle(toNode), { errorReason: 'facilitator_busy' }, 'a wei to it costs it gas too')
+  t.match(await settle(toNode, true), { success: true }, 'never for its own answers')
 })

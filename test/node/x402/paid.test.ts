@@ -185,14 +185,26 @@ t.test(
     await ask(client.fetch)
     const paid = before - (await wopenOf(carol))
     const signed = await caught()
-    const both = await Promise.all([0, 1].map(() => fetch(signed.clone())))
+    const again = writtenOtherwise(signed.clone())
+    const both = await Promise.all([fetch(signed.clone()), fetch(again)])
     t.same(both.map(({ status }) => status).sort(), [200, 402])
+    const refused = both.find(({ status }) => status === 402)
+    t.match(await refused?.text(), /pays for another request that is under way/, 'before any work')
     t.equal(before - (await wopenOf(carol)), 2n * paid)
     const wrong = await ask(fetch, {}, { 'payment-signature': 'e30=' })
     t.equal(wrong.status, 400)
     t.match(await wrong.json(), { error: { message: /PAYMENT-SIGNATURE: x402Version/ } })
   },
 )
+
+/** The same signed payment in other bytes. */
+function writtenOtherwise(request: Request): Request {
+  const header = request.headers.get('payment-signature') ?? ''
+  const { payload, ...rest } = JSON.parse(Buffer.from(header, 'base64').toString())
+  const other = JSON.stringify({ ...rest, payload: { ...payload, note: 'another' } })
+  request.headers.set('payment-signature', Buffer.from(other).toString('base64'))
+  return request
+}
 
 /** A paid request, caught before it leaves. */
 async function caught(): Promise<Request> {
