@@ -77,13 +77,17 @@ function problemsOf({ maxTokens, temperature }: Settings): Problems<Settings> {
 function Chat({ models }: { models: readonly ModelLine[] }) {
   const place = usePlace()
   const wanted = (place.query.get('models') ?? '').split(',').filter(Boolean)
-  const known = wanted.filter((id) => models.some((model) => model.id === id))
+  const known = wanted
+    .filter((id) => models.some((model) => model.id === id))
+    .slice(-MODELS_AT_ONCE_MAX)
   const chosen = known.length > 0 ? known : [(models.at(-1) as ModelLine).id]
   const [turns, setTurns] = useState<readonly Turn[]>(loadTurns)
   const [settings, setSettings] = useState(SETTINGS)
   const abort = useRef<AbortController | null>(null)
   const [busy, setBusy] = useState(false)
-  useEffect(() => keepTurns(turns), [turns])
+  // Not for each token of an answer: once it is asked, whole, or failed.
+  const ended = turns.flatMap(({ replies }) => replies).filter((one) => one.answered || one.error)
+  useEffect(() => keepTurns(turns), [turns.length, ended.length])
   useEffect(() => () => abort.current?.abort(), [])
 
   const change = (id: string, model: string, next: Partial<Reply>): void =>
