@@ -16,7 +16,7 @@ import {
 } from '../lib/bridge.ts'
 import { useCall, useQuery } from '../lib/hooks.ts'
 import type { Hex } from '../lib/types.ts'
-import { listWithdrawals, type Withdrawal } from '../lib/withdrawals.ts'
+import { type Withdrawal, withdrawalsOf } from '../lib/withdrawals.ts'
 import { NeedsWallet } from '../wallet/button.tsx'
 import { ActionButton } from '../wallet/transaction.tsx'
 import { useWallet } from '../wallet/wallet.ts'
@@ -122,7 +122,7 @@ function Withdraw({ account }: { account: Hex }) {
   const balance = useCall<Hex>('eth_getBalance', [account, 'latest'], 'block')
   const amount = useAmount(balance.data === undefined ? undefined : BigInt(balance.data))
   const to = useRecipient(account)
-  const list = useQuery(`withdrawals ${account}`, () => listWithdrawals(account), 'block')
+  const list = useQuery(`withdrawals ${account}`, () => withdrawalsOf(account))
   const run = async (stage: (text: string) => void): Promise<void> => {
     stage('Waiting for the signature…')
     await withdraw({ amount: amount.checked(), to: to.address })
@@ -164,7 +164,7 @@ function Withdraw({ account }: { account: Hex }) {
           rows={3}
           what="withdrawals"
           empty={
-            <Empty title="You have withdrawn nothing lately">
+            <Empty title="You have withdrawn nothing">
               Each withdrawal stays here with its next step.
             </Empty>
           }
