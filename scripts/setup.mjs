@@ -38,13 +38,7 @@ step(
 step(
   'web',
   'web app',
-  hashOf([
-    'package-lock.json',
-    'genesis/addresses.ts',
-    'genesis/contracts.generated.ts',
-    'node/web/vite.config.ts',
-    ...filesOf('node/web/app'),
-  ]),
+  hashOf(['package-lock.json', 'node/web/vite.config.ts', ...withImports(filesOf('node/web/app'))]),
   () => run('npm', ['run', '--silent', 'build:web']),
   existsSync(join(root, 'node/web/dist/index.html')),
 )
@@ -132,4 +126,18 @@ function filesOf(folder) {
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .sort()
+}
+
+/** These, and whatever they import at run time, near or far: the app has files of other rooms in it. */
+function withImports(files) {
+  const found = new Set(files)
+  const imports =
+    /^(?:import|export) (?!type )[\w\s{},*]*?from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm
+  for (const file of found) {
+    if (!/\.tsx?$/.test(file) || !existsSync(join(root, file))) continue
+    for (const [, still, later] of readFileSync(join(root, file), 'utf8').matchAll(imports)) {
+      found.add(join(dirname(file), still ?? later))
+    }
+  }
+  return [...found]
 }

@@ -17,15 +17,26 @@ const CONTROL_TYPES = {
   ],
 } as const
 
-/** What the owner signs. `action` is the position in `ACTIONS`. */
-export function controlHash(
-  control: { jobId: Hex; action: number; nonce: bigint },
-  domain: { chainId: number; verifyingContract: Hex },
-): Hex {
-  return hashTypedData({
-    domain: { name: 'OpenLedger', version: '1', ...domain },
-    types: CONTROL_TYPES,
-    primaryType: 'JobControl',
-    message: control,
-  })
+/** `action` is the position in `ACTIONS`. */
+export type Control = { readonly jobId: Hex; readonly action: number; readonly nonce: bigint }
+type Domain = { readonly chainId: number; readonly verifyingContract: Hex }
+
+/** What the owner signs. */
+export const controlData = (
+  control: Control,
+  domain: Domain,
+): {
+  readonly domain: Domain & { readonly name: string; readonly version: string }
+  readonly types: typeof CONTROL_TYPES
+  readonly primaryType: 'JobControl'
+  readonly message: Control
+} => ({
+  domain: { name: 'OpenLedger', version: '1', ...domain },
+  types: CONTROL_TYPES,
+  primaryType: 'JobControl',
+  message: control,
+})
+
+export function controlHash(control: Control, domain: Domain): Hex {
+  return hashTypedData(controlData(control, domain))
 }

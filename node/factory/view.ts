@@ -1,12 +1,12 @@
 /** A job as JSON-RPC and the CLI show it. */
 import type { Hex } from '../base/bytes.ts'
-import type { JobRecord } from './job.ts'
+import type { JobRecord, JobState } from './job.ts'
 
 export type JobView = {
   readonly id: Hex
   readonly name: string
-  readonly state: string
-  readonly owner: string
+  readonly state: Exclude<JobState, 'trained'>
+  readonly owner: Hex
   readonly fee: string
   readonly createdAt: string
   readonly startedAt: string | null
@@ -22,6 +22,9 @@ export type JobView = {
   readonly error: JobRecord['error']
   readonly manifest: JobRecord['manifest']
 }
+
+/** In a list: without what grows. */
+export type JobSummary = Omit<JobView, 'points' | 'checkpoints' | 'manifest' | 'result'>
 
 export function jobView(job: JobRecord): JobView {
   const { manifest, createdAtMs, startedAtMs, finishedAtMs } = job
@@ -48,10 +51,7 @@ export function jobView(job: JobRecord): JobView {
   }
 }
 
-/** In a list: without what grows. */
-export function jobSummary(
-  job: JobRecord,
-): Omit<JobView, 'points' | 'checkpoints' | 'manifest' | 'result'> {
+export function jobSummary(job: JobRecord): JobSummary {
   const { points: _, checkpoints: __, manifest: ___, result: ____, ...summary } = jobView(job)
   return summary
 }

@@ -13,6 +13,7 @@ import { createReadStream } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { BODY_BYTES_MAX, CHUNK_BYTES, LISTED_MAX, PATHS_MAX } from './options.ts'
@@ -149,14 +150,9 @@ async function paths(repo: Repo, { request, response }: Exchange): Promise<void>
 /** The list, or what is wrong with the request. Clients send a form or JSON. */
 async function readPaths(request: IncomingMessage): Promise<string[] | string> {
   if (request.method !== 'POST') return 'paths-info is a POST'
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > BODY_BYTES_MAX) return `the request is longer than ${BODY_BYTES_MAX} bytes`
-    chunks.push(chunk)
-  }
-  const body = Buffer.concat(chunks).toString('utf8')
+  const bytes = await readBody(request, BODY_BYTES_MAX)
+  if (!bytes) return `the request is longer than ${BODY_BYTES_MAX} bytes`
+  const body = bytes.toString('utf8')
   const given = request.headers['content-type']?.startsWith('application/json')
     ? pathsInJson(body)
     : new URLSearchParams(body).getAll('paths')

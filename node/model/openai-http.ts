@@ -1,5 +1,6 @@
 /** HTTP as OpenAI's API speaks it, for inference and fine-tuning alike: bodies in, JSON and errors out. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { readBody } from '../base/body.ts'
 import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
@@ -49,14 +50,9 @@ const CODES: Readonly<Record<string, string>> = {
 
 /** @throws NodeError `body-too-large` */
 export async function readBytes(req: Asked, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of req) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw userError('body-too-large', `the body is over ${bytesMax} bytes`)
-    chunks.push(Buffer.from(chunk))
-  }
-  return Buffer.concat(chunks)
+  const bytes = await readBody(req, bytesMax)
+  if (!bytes) throw userError('body-too-large', `the body is over ${bytesMax} bytes`)
+  return bytes
 }
 
 /** @throws NodeError `body`, `body-too-large` */

@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { readBody } from '../base/body.ts'
 import { messageOf, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type Check, readiness } from './health.ts'
@@ -103,7 +104,7 @@ export function adminHandler(modules: {
     if (refusal) return json(response, 401, { error: refusal })
     if (request.method !== 'POST')
       return json(response, 405, { error: 'JSON-RPC is a POST of JSON' })
-    const body = await readBody(request)
+    const body = await readBody(request, BODY_BYTES_MAX)
     if (!body) return json(response, 413, { error: `at most ${BODY_BYTES_MAX} bytes` })
     const answer = await dispatch(body)
     response.setHeader('content-type', 'application/json')
@@ -116,17 +117,6 @@ export function adminHandler(modules: {
       response.destroy()
     })
   }
-}
-
-async function readBody(request: IncomingMessage): Promise<Uint8Array | null> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > BODY_BYTES_MAX) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function pathOf({ url }: IncomingMessage): string {

@@ -3,6 +3,7 @@
  * bounded while they arrive.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import type { RpcContext } from './context.ts'
 import type { Dispatcher } from './dispatch.ts'
@@ -84,7 +85,9 @@ async function handleRpc(
     response.setHeader('connection', 'close')
     return end(response, 415, errorText(RPC.invalidRequest, message))
   }
-  const body = await readBody(request, options.bodyBytesMax)
+  // One that says that it is too long is refused before it is sent.
+  const isTooLong = Number(request.headers['content-length'] ?? 0) > options.bodyBytesMax
+  const body = isTooLong ? null : await readBody(request, options.bodyBytesMax)
   if (!body) {
     response.setHeader('connection', 'close')
     const message = `request too large: at most ${options.bodyBytesMax} bytes`
@@ -93,19 +96,6 @@ async function handleRpc(
   const answer = await dispatcher.handle(body, null, request.socket.remoteAddress)
   if (answer === null) end(response, 204, '')
   else end(response, 200, answer)
-}
-
-/** null when it is longer than `max`. */
-async function readBody(request: IncomingMessage, max: number): Promise<Uint8Array | null> {
-  if (Number(request.headers['content-length'] ?? 0) > max) return null
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > max) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function allowOrigin(

@@ -4,6 +4,7 @@
  * bounded, a fixed number at once.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import { L1CallError } from '../l1/errors.ts'
 
@@ -47,7 +48,7 @@ export function l1Handler(
     if (req.method !== 'POST' || type !== 'application/json') {
       return answer(res, 405, null, failure(CODE.request, 'POST of application/json only'))
     }
-    const call = parseCall(await readBody(req))
+    const call = parseCall(await readBody(req, BODY_BYTES_MAX))
     if ('error' in call) return answer(res, 200, call.id, call)
     if (running >= CALLS_AT_ONCE_MAX) {
       const message = `${running} calls to L1 are under way; try again in a moment`
@@ -74,13 +75,13 @@ const failure = (code: number, message: string, data?: unknown): Failure => ({
   error: { code, message, ...(data !== undefined && { data }) },
 })
 
-function parseCall(body: string | null): Call | ({ readonly id: unknown } & Failure) {
+function parseCall(body: Buffer | null): Call | ({ readonly id: unknown } & Failure) {
   if (body === null) {
     return { id: null, ...failure(CODE.request, `at most ${BODY_BYTES_MAX} bytes`) }
   }
   let call: unknown
   try {
-    call = JSON.parse(body)
+    call = JSON.parse(body.toString('utf8'))
   } catch {
     return { id: null, ...failure(CODE.parse, 'the body is not JSON') }
   }
@@ -97,18 +98,6 @@ function parseCall(body: string | null): Call | ({ readonly id: unknown } & Fail
   }
   if (!Array.isArray(params)) return { id, ...failure(CODE.request, 'params must be a list') }
   return { id, method, params }
-}
-
-/** null when it is longer than it may be. */
-async function readBody(req: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > BODY_BYTES_MAX) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function answer(res: ServerResponse, status: number, id: unknown, body: object): void {

@@ -3,6 +3,7 @@
  * it, and the validator's verdict.
  */
 import { parseEther } from 'viem'
+import type { VerdictRecord } from '../../node/attribution/ledger.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { payingFetch } from '../../node/model/paying-fetch.ts'
@@ -30,17 +31,7 @@ export type Batch = {
   readonly to: number
 }
 
-export type VerdictView = {
-  readonly ok: boolean
-  readonly validator: Hex
-  readonly difference: {
-    stage: string
-    field: string
-    index?: number
-    claimed: string
-    found: string
-  } | null
-}
+export type VerdictView = Omit<VerdictRecord, 'receiptHash'>
 
 export type Asked = {
   readonly prompt: string

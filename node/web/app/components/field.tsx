@@ -41,6 +41,58 @@ const aria = (id: string, { hint, error }: Common) => ({
     [hint ? `${id}-hint` : '', error ? `${id}-error` : ''].filter(Boolean).join(' ') || undefined,
 })
 
+/** A labelled group of checkboxes. */
+export function CheckboxField({
+  label,
+  hint,
+  error,
+  children,
+}: Common & { children: ComponentChildren }) {
+  return (
+    <fieldset class={`field${error ? ' wrong' : ''}`}>
+      <legend class="small">{label}</legend>
+      {children}
+      {hint ? <p class="hint">{hint}</p> : null}
+      {error ? (
+        <p class="field-error" role="alert">
+          {error}
+        </p>
+      ) : null}
+    </fieldset>
+  )
+}
+
+/** One of several: `chosen` with it or without it. */
+export function Choice({
+  name,
+  chosen,
+  onChosen,
+  title,
+  disabled,
+  children,
+}: {
+  name: string
+  chosen: readonly string[]
+  onChosen: (names: string[]) => void
+  title?: string | undefined
+  disabled?: boolean
+  children: ComponentChildren
+}) {
+  return (
+    <label title={title}>
+      <input
+        type="checkbox"
+        disabled={disabled}
+        checked={chosen.includes(name)}
+        onChange={({ currentTarget }) =>
+          onChosen(currentTarget.checked ? [...chosen, name] : chosen.filter((one) => one !== name))
+        }
+      />
+      {children}
+    </label>
+  )
+}
+
 /** What else a field may say to the browser. */
 type Attributes = {
   name?: string

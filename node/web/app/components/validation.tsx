@@ -4,6 +4,7 @@ import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { DatanetValidation } from '../../../../genesis/contracts.generated.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { ContributionView, DatanetView } from '../lib/datanet.ts'
+import { wrongWhole } from '../lib/form.ts'
 import { age, bytes, integer } from '../lib/format.ts'
 import { type Loaded, useNow } from '../lib/hooks.ts'
 import type { Hex } from '../lib/types.ts'
@@ -113,10 +114,7 @@ function Judge({
   const endsAt = revealsAt + (quorum?.revealSeconds ?? 0)
   const phase =
     opened === 0 || now < revealsAt * 1000 ? 'commit' : now < endsAt * 1000 ? 'reveal' : 'end'
-  const wrong =
-    text === '' || (/^\d+$/.test(text) && Number(text) <= 100)
-      ? null
-      : `'${text}' must be a whole number from 0 to 100.`
+  const wrong = text === '' ? null : wrongWhole(text, 0, 100)
   const commit = async (stage: (text: string) => void): Promise<void> => {
     if (text === '' || wrong) throw new Error(wrong ?? 'Say a score from 0 to 100.')
     const { readContract, waitFor, writeContract } = await import('../wallet/send.ts')

@@ -4,8 +4,9 @@ import { encodeGroups, GroupIndex, KIND, type Membership } from '../../../datane
 import { decodeRows, type Row } from '../../../datanet/rows.ts'
 import { decodeVersionManifest, packVersion, type VersionPart } from '../../../datanet/version.ts'
 import { fromHex, keccakHex, toHex, ZERO_HASH } from './bytes.ts'
+import { allLogs, word } from './logs.ts'
 import { call } from './rpc.ts'
-import type { Hex, LogJson } from './types.ts'
+import type { Hex } from './types.ts'
 
 export type DatanetView = {
   readonly id: string
@@ -102,27 +103,6 @@ export async function rowsOf(
   }
   return found
 }
-
-/** Blocks of one log query: what a node allows. */
-const RANGE_BLOCKS = 5_000
-
-/** Logs since genesis, oldest first. */
-export async function allLogs(query: {
-  readonly address: Hex
-  readonly topics: readonly (Hex | readonly Hex[] | null)[]
-}): Promise<LogJson[]> {
-  const head = Number(await call<Hex>('eth_blockNumber'))
-  const ranges: Promise<LogJson[]>[] = []
-  for (let from = 0; from <= head; from += RANGE_BLOCKS) {
-    const to = Math.min(head, from + RANGE_BLOCKS - 1)
-    const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` }
-    ranges.push(call<LogJson[]>('eth_getLogs', { ...query, ...range }))
-  }
-  return (await Promise.all(ranges)).flat()
-}
-
-export const word = (value: bigint | string): Hex =>
-  `0x${BigInt(value).toString(16).padStart(64, '0')}`
 
 type Revealed = {
   readonly datanetId: bigint

@@ -2,7 +2,7 @@
 import { decodeEventLog, encodeEventTopics } from 'viem'
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { ReceiptRegistry } from '../../../../genesis/contracts.generated.ts'
-import { allLogs, word } from './datanet.ts'
+import { allLogs, word } from './logs.ts'
 import type { Hex } from './types.ts'
 
 export type Earning = {

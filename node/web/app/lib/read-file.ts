@@ -188,12 +188,15 @@ function rowOfCells(head: readonly string[], cells: readonly string[], schema: S
 async function* csvRecords(
   lines: AsyncGenerator<string>,
 ): AsyncGenerator<{ cells: string[] } | { fault: string }> {
-  let open = ''
+  let open: string[] = []
   let inQuotes = false
   for await (const line of lines) {
-    open = inQuotes ? `${open}\n${line}` : line.replace(/^\ufeff/, '')
-    inQuotes = (open.match(/"/g)?.length ?? 0) % 2 === 1
-    if (!inQuotes) yield { cells: cellsOf(open) }
+    open.push(inQuotes ? line : line.replace(/^\ufeff/, ''))
+    // Each line is looked at once: a quote that never closes takes the whole file.
+    if ((line.match(/"/g)?.length ?? 0) % 2 === 1) inQuotes = !inQuotes
+    if (inQuotes) continue
+    yield { cells: cellsOf(open.join('\n')) }
+    open = []
   }
   if (inQuotes) yield { fault: 'and what follows cannot be read as CSV: a quote never closes' }
 }

@@ -1,4 +1,6 @@
 /** What the node's methods answer, as far as pages read it. Quantities are hex, amounts decimal strings of wei. */
+import type { VerdictRecord } from '../../../attribution/ledger.ts'
+
 export type Hex = `0x${string}`
 
 export type BlockRefJson = {
@@ -100,17 +102,7 @@ export type ReceiptView = {
   readonly verdict: Verdict | null
 }
 
-export type Verdict = {
-  readonly ok: boolean
-  readonly validator: Hex
-  readonly difference: {
-    readonly stage: string
-    readonly field: string
-    readonly index?: number
-    readonly claimed: string
-    readonly found: string
-  } | null
-}
+export type Verdict = Omit<VerdictRecord, 'receiptHash'>
 
 /** An L1 transaction with batches, of a sequencer. */
 export type BatchView = {

@@ -106,8 +106,12 @@ async function sharesAre({
       call<ShareProof | null>('openledger_getAttributionProof', receiptHash, account),
     ),
   )
+  // A good path of somebody else proves nothing about this one.
   const wrong = proofs.findIndex(
-    (proof) => !proof || !verifyShare(attributionRoot as Hex, { ...proof }),
+    (proof, i) =>
+      !proof ||
+      proof.account !== contributors[i]?.account ||
+      !verifyShare(attributionRoot as Hex, proof),
   )
   return check(
     'Shares',

@@ -2,7 +2,7 @@
 import { decodeEventLog } from 'viem'
 import { OP } from '../../../../genesis/addresses.ts'
 import { L2ToL1MessagePasser } from '../../../../genesis/contracts.generated.ts'
-import { newestLogs } from './logs.ts'
+import { allLogs, newestLogs, word } from './logs.ts'
 import type { Hex, LogJson } from './types.ts'
 
 export type Withdrawal = {
@@ -16,14 +16,17 @@ export type Withdrawal = {
   readonly block: number
 }
 
-/** Of one sender, or of all. */
-export async function listWithdrawals(sender?: Hex): Promise<Withdrawal[]> {
-  const word = sender && `0x${sender.slice(2).padStart(64, '0')}`
-  const logs = await newestLogs({
-    address: OP.l2ToL1MessagePasser,
-    ...(word && { topics: [null, null, word] }),
-  })
-  return logs.flatMap(withdrawalOf)
+const address = OP.l2ToL1MessagePasser
+
+/** The newest of everybody. */
+export async function newestWithdrawals(): Promise<Withdrawal[]> {
+  return (await newestLogs({ address })).flatMap(withdrawalOf)
+}
+
+/** All of one sender: it takes days until one is paid, longer than the newest blocks reach back. */
+export async function withdrawalsOf(sender: Hex): Promise<Withdrawal[]> {
+  const logs = await allLogs({ address, topics: [null, null, word(sender)] })
+  return logs.reverse().flatMap(withdrawalOf)
 }
 
 function withdrawalOf({ topics, data, transactionHash, blockNumber }: LogJson): Withdrawal[] {

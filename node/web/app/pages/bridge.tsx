@@ -16,7 +16,7 @@ import {
 } from '../lib/bridge.ts'
 import { useCall, useQuery } from '../lib/hooks.ts'
 import type { Hex } from '../lib/types.ts'
-import { listWithdrawals, type Withdrawal } from '../lib/withdrawals.ts'
+import { type Withdrawal, withdrawalsOf } from '../lib/withdrawals.ts'
 import { NeedsWallet } from '../wallet/button.tsx'
 import { ActionButton } from '../wallet/transaction.tsx'
 import { useWallet } from '../wallet/wallet.ts'
@@ -122,7 +122,7 @@ function Withdraw({ account }: { account: Hex }) {
   const balance = useCall<Hex>('eth_getBalance', [account, 'latest'], 'block')
   const amount = useAmount(balance.data === undefined ? undefined : BigInt(balance.data))
   const to = useRecipient(account)
-  const list = useQuery(`withdrawals ${account}`, () => listWithdrawals(account), 'block')
+  const list = useQuery(`withdrawals ${account}`, () => withdrawalsOf(account))
   const run = async (stage: (text: string) => void): Promise<void> => {
     stage('Waiting for the signature…')
     await withdraw({ amount: amount.checked(), to: to.address })
@@ -164,7 +164,7 @@ function Withdraw({ account }: { account: Hex }) {
           rows={3}
           what="withdrawals"
           empty={
-            <Empty title="You have withdrawn nothing lately">
+            <Empty title="You have withdrawn nothing">
               Each withdrawal stays here with its next step.
             </Empty>
           }
@@ -188,6 +188,12 @@ const STAGES: readonly {
   readonly status: WithdrawalStatus
   readonly text: string
   readonly now: string
+  /** What the person does then. */
+  readonly step?: {
+    readonly label: string
+    readonly doing: string
+    readonly run: (transaction: Hex) => Promise<void>
+  }
 }[] = [
   {
     status: 'waiting-to-prove',
@@ -198,6 +204,7 @@ const STAGES: readonly {
     status: 'ready-to-prove',
     text: 'Root on L1',
     now: 'An output root covers it: prove it on L1.',
+    step: { label: 'Prove', doing: 'Proving on L1…', run: prove },
   },
   {
     status: 'waiting-to-finalize',
@@ -208,6 +215,7 @@ const STAGES: readonly {
     status: 'ready-to-finalize',
     text: 'Undisputed',
     now: 'Nobody disputed it: finalize, and L1 pays.',
+    step: { label: 'Finalize', doing: 'Finalizing on L1…', run: finalize },
   },
   { status: 'finalized', text: 'Paid', now: 'Paid on L1.' },
 ]
@@ -222,6 +230,7 @@ function WithdrawalRow({ withdrawal }: { withdrawal: Withdrawal }) {
   )
   if (status.data === 'finalized' && !paid) setPaid(true)
   const at = STAGES.findIndex((stage) => stage.status === status.data)
+  const step = STAGES[at]?.step
   return (
     <div class="withdrawal">
       <p class="withdrawal-what">
@@ -253,26 +262,16 @@ function WithdrawalRow({ withdrawal }: { withdrawal: Withdrawal }) {
           <p class="hint" role="status">
             {STAGES[at]?.now}
           </p>
-          {status.data === 'ready-to-prove' ? (
+          {step ? (
             <ActionButton
+              key={step.label}
               run={async (stage) => {
-                stage('Proving on L1…')
-                await prove(transaction)
+                stage(step.doing)
+                await step.run(transaction)
                 status.reload()
               }}
             >
-              Prove
-            </ActionButton>
-          ) : null}
-          {status.data === 'ready-to-finalize' ? (
-            <ActionButton
-              run={async (stage) => {
-                stage('Finalizing on L1…')
-                await finalize(transaction)
-                status.reload()
-              }}
-            >
-              Finalize
+              {step.label}
             </ActionButton>
           ) : null}
         </>

@@ -1,12 +1,13 @@
 /** /datanets/new: a Datanet with its schema, licence, limits and validators. */
-import { useState } from 'preact/hooks'
+import type { ComponentProps } from 'preact'
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { DatanetRegistry } from '../../../../genesis/contracts.generated.ts'
 import { PERMISSIONS, PURPOSES } from '../../../datanet/licence.ts'
 import { decodeSchema } from '../../../datanet/schema.ts'
-import { SelectField, TextArea, TextField } from '../components/field.tsx'
+import { CheckboxField, Choice, SelectField, TextArea, TextField } from '../components/field.tsx'
 import { Card, Page } from '../components/layout.tsx'
 import { utf8, ZERO_ADDRESS, ZERO_HASH } from '../lib/bytes.ts'
+import { type Problems, useForm, wrongWhole } from '../lib/form.ts'
 import { messageOf } from '../lib/format.ts'
 import { navigate } from '../lib/router.ts'
 import { toast } from '../lib/toast.ts'
@@ -57,14 +58,19 @@ const WHAT: Readonly<Record<string, string>> = {
   relicense: 'put other terms on what is made',
 }
 
-const listed = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean)
+/** In small letters: the contract wants them in the order of their numbers, which only then is that of the texts. */
+const listed = (text: string): string[] =>
+  text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .sort()
 
-function problemsOf(form: Form): Partial<Record<keyof Form, string>> {
-  const found: Partial<Record<keyof Form, string>> = {}
+function problemsOf(form: Form): Problems<Form> {
+  const found: Problems<Form> = {}
   const number = (key: keyof Form, least: number, most: number): void => {
-    const text = form[key] as string
-    if (!/^\d+$/.test(text) || Number(text) < least || Number(text) > most)
-      found[key] = `'${text}' must be a whole number from ${least} to ${most}.`
+    const wrong = wrongWhole(form[key] as string, least, most)
+    if (wrong) found[key] = wrong
   }
   if (form.name.trim() === '') found.name = 'A Datanet needs a name.'
   else if (utf8(form.name).length > NAME_BYTES_MAX)
@@ -82,8 +88,10 @@ function problemsOf(form: Form): Partial<Record<keyof Form, string>> {
   number('rowsMax', 1, 100_000)
   number('rowBytesMax', 1, 65_536)
   const validators = listed(form.validators)
-  const wrong = validators.find((one) => !/^0x[0-9a-fA-F]{40}$/.test(one))
+  const wrong = validators.find((one) => !/^0x[0-9a-f]{40}$/.test(one))
+  const twice = validators.find((one, i) => one === validators[i + 1])
   if (wrong) found.validators = `'${wrong}' is no address: 0x and 40 hex digits.`
+  else if (twice) found.validators = `${twice} is there twice.`
   else if (validators.length > VALIDATORS_MAX)
     found.validators = `${validators.length} validators; at most ${VALIDATORS_MAX}.`
   number('threshold', 0, validators.length)
@@ -118,7 +126,7 @@ function paramsOf(form: Form): object {
       bytesPerDayMax: 0n,
     },
     quorum: {
-      validators: listed(form.validators).sort(),
+      validators: listed(form.validators),
       threshold: Number(form.threshold),
       scoreMin: Number(form.scoreMin) * 100,
       commitSeconds: seconds,
@@ -131,13 +139,10 @@ function paramsOf(form: Form): object {
 }
 
 export default function NewDatanet() {
-  const [form, setForm] = useState(START)
-  const [shown, show] = useState(false)
-  const problems = shown ? problemsOf(form) : {}
-  const set = (key: keyof Form) => (value: string) => setForm({ ...form, [key]: value })
+  const { form, problems, field, change, check } = useForm(START, problemsOf)
+  const judges = listed(form.validators).length
   const create = async (stage: (text: string) => void): Promise<void> => {
-    show(true)
-    const [first] = Object.values(problemsOf(form))
+    const first = check()
     if (first) throw new Error(`Something is not right yet: ${first}`)
     const { waitFor, writeContract } = await import('../wallet/send.ts')
     stage('Waiting for the signature…')
@@ -162,34 +167,22 @@ export default function NewDatanet() {
       <div class="columns">
         <Card title="What it is">
           <div class="form">
-            <TextField
-              label="Name"
-              value={form.name}
-              onValue={set('name')}
-              error={problems.name}
-              hint={`At most ${NAME_BYTES_MAX} bytes.`}
-            />
+            <TextField label="Name" {...field('name')} hint={`At most ${NAME_BYTES_MAX} bytes.`} />
             <TextArea
               label="Schema"
-              value={form.schema}
-              onValue={set('schema')}
-              error={problems.schema}
+              {...field('schema')}
               rows={3}
               hint='What every row looks like. A type is "string", "number" or "boolean"; with ? it may be absent.'
             />
             <TextField
               label="Rows of one contribution"
-              value={form.rowsMax}
-              onValue={set('rowsMax')}
-              error={problems.rowsMax}
+              {...field('rowsMax')}
               inputMode="numeric"
               suffix="rows at most"
             />
             <TextField
               label="Size of one row"
-              value={form.rowBytesMax}
-              onValue={set('rowBytesMax')}
-              error={problems.rowBytesMax}
+              {...field('rowBytesMax')}
               inputMode="numeric"
               suffix="bytes at most"
             />
@@ -201,7 +194,7 @@ export default function NewDatanet() {
               label="Whoever uses the rows may"
               names={Object.keys(PERMISSIONS)}
               chosen={form.permissions}
-              onChosen={(permissions) => setForm({ ...form, permissions })}
+              onChosen={(permissions) => change({ permissions })}
               error={problems.permissions}
             />
             <Choices
@@ -209,21 +202,17 @@ export default function NewDatanet() {
               hint="None chosen: for anything."
               names={Object.keys(PURPOSES)}
               chosen={form.purposes}
-              onChosen={(purposes) => setForm({ ...form, purposes })}
+              onChosen={(purposes) => change({ purposes })}
             />
             <TextField
               label="Part of each fee for contributors"
-              value={form.contributorsMin}
-              onValue={set('contributorsMin')}
-              error={problems.contributorsMin}
+              {...field('contributorsMin')}
               inputMode="numeric"
               suffix="% at least"
             />
             <TextField
               label="Ends on"
-              value={form.expires}
-              onValue={set('expires')}
-              error={problems.expires}
+              {...field('expires')}
               placeholder="never"
               hint="A day such as 2030-12-31; empty: never."
             />
@@ -233,37 +222,29 @@ export default function NewDatanet() {
           <div class="form">
             <TextArea
               label="Accounts"
-              value={form.validators}
-              onValue={set('validators')}
-              error={problems.validators}
+              {...field('validators')}
               rows={2}
               hint="Addresses, one a line. None: everything is accepted."
             />
             <SelectField
               label="Scores needed"
-              value={form.threshold}
-              onValue={set('threshold')}
-              error={problems.threshold}
-              options={Array.from({ length: listed(form.validators).length + 1 }, (_, i) => ({
+              {...field('threshold')}
+              options={Array.from({ length: judges + 1 }, (_, i) => ({
                 value: String(i),
-                text: i === 0 ? 'none' : `${i} of ${listed(form.validators).length}`,
+                text: i === 0 ? 'none' : `${i} of ${judges}`,
               }))}
             />
             {form.threshold === '0' ? null : (
               <>
                 <TextField
                   label="Least median score"
-                  value={form.scoreMin}
-                  onValue={set('scoreMin')}
-                  error={problems.scoreMin}
+                  {...field('scoreMin')}
                   inputMode="numeric"
                   suffix="of 100"
                 />
                 <TextField
                   label="Time to vote, and again to reveal"
-                  value={form.windowSeconds}
-                  onValue={set('windowSeconds')}
-                  error={problems.windowSeconds}
+                  {...field('windowSeconds')}
                   inputMode="numeric"
                   suffix="s"
                 />
@@ -278,45 +259,24 @@ export default function NewDatanet() {
 }
 
 function Choices({
-  label,
-  hint,
   names,
   chosen,
   onChosen,
-  error,
-}: {
-  label: string
-  hint?: string
+  ...rest
+}: Omit<ComponentProps<typeof CheckboxField>, 'children'> & {
   names: readonly string[]
   chosen: readonly string[]
   onChosen: (names: string[]) => void
-  error?: string | undefined
 }) {
   return (
-    <fieldset class={`field${error ? ' wrong' : ''}`}>
-      <legend class="small">{label}</legend>
+    <CheckboxField {...rest}>
       <div class="checkboxes">
         {names.map((name) => (
-          <label key={name} title={WHAT[name]}>
-            <input
-              type="checkbox"
-              checked={chosen.includes(name)}
-              onChange={({ currentTarget }) =>
-                onChosen(
-                  currentTarget.checked ? [...chosen, name] : chosen.filter((one) => one !== name),
-                )
-              }
-            />
+          <Choice key={name} name={name} title={WHAT[name]} chosen={chosen} onChosen={onChosen}>
             {WHAT[name] ?? name}
-          </label>
+          </Choice>
         ))}
       </div>
-      {hint ? <p class="hint">{hint}</p> : null}
-      {error ? (
-        <p class="field-error" role="alert">
-          {error}
-        </p>
-      ) : null}
-    </fieldset>
+    </CheckboxField>
   )
 }

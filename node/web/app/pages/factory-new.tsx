@@ -1,10 +1,11 @@
 /** /factory/new: a training: what from, what on, how; what it will take; start. */
 import { useState } from 'preact/hooks'
-import { SelectField, TextField } from '../components/field.tsx'
+import { CheckboxField, Choice, SelectField, TextField } from '../components/field.tsx'
 import { Card, Fact, Facts, Page } from '../components/layout.tsx'
 import { Empty, Notice, Show } from '../components/state.tsx'
 import { Amount } from '../components/value.tsx'
 import type { DatanetView } from '../lib/datanet.ts'
+import { type Problems, useForm, wrongWhole } from '../lib/form.ts'
 import { duration, integer, messageOf } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
 import { type Draft, submit } from '../lib/job.ts'
@@ -51,15 +52,14 @@ const SETTINGS = {
 
 type Numeric = keyof typeof SETTINGS
 
-function problemsOf(form: Form): Partial<Record<keyof Form, string>> {
-  const found: Partial<Record<keyof Form, string>> = {}
+function problemsOf(form: Form): Problems<Form> {
+  const found: Problems<Form> = {}
   if (!/^[\w][\w .-]{0,63}$/.test(form.name))
     found.name = 'A name of 1 to 64 letters, digits, dots, dashes or spaces.'
   if (form.datanets.length === 0) found.datanets = 'Choose at least one Datanet.'
   for (const [key, [, least, most]] of Object.entries(SETTINGS)) {
-    const text = form[key as Numeric]
-    if (!/^\d+$/.test(text) || Number(text) < least || Number(text) > most)
-      found[key as Numeric] = `'${text}' must be a whole number from ${least} to ${most}.`
+    const wrong = wrongWhole(form[key as Numeric], least, most)
+    if (wrong) found[key as Numeric] = wrong
   }
   const rate = Number(form.learningRate)
   if (!(rate > 0 && rate <= 1))
@@ -82,19 +82,15 @@ const draftOf = (form: Form): Promise<Draft> =>
   })
 
 export default function NewTraining() {
-  const [form, setForm] = useState(START)
-  const [shown, show] = useState(false)
+  const { form, problems, field, change, check } = useForm(START, problemsOf)
   const [draft, setDraft] = useState<{ of: string; draft: Draft } | null>(null)
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
-  const problems = shown ? problemsOf(form) : {}
-  const set = (key: keyof Form) => (value: string) => setForm({ ...form, [key]: value })
   const current = JSON.stringify(form)
   const estimated = draft?.of === current ? draft.draft : null
   const estimate = async (): Promise<void> => {
-    show(true)
     setProblem(null)
-    if (Object.keys(problemsOf(form)).length > 0) return
+    if (check()) return
     setBusy(true)
     try {
       setDraft({ of: current, draft: await draftOf(form) })
@@ -119,11 +115,11 @@ export default function NewTraining() {
       <div class="columns">
         <Card title="What">
           <div class="form">
-            <TextField label="Name" value={form.name} onValue={set('name')} error={problems.name} />
-            <Base value={form.parent} onValue={set('parent')} />
+            <TextField label="Name" {...field('name')} />
+            <Base {...field('parent')} />
             <Datanets
               chosen={form.datanets}
-              onChosen={(datanets) => setForm({ ...form, datanets })}
+              onChosen={(datanets) => change({ datanets })}
               error={problems.datanets}
             />
           </div>
@@ -134,9 +130,7 @@ export default function NewTraining() {
               <TextField
                 key={key}
                 label={SETTINGS[key][0]}
-                value={form[key]}
-                onValue={set(key)}
-                error={problems[key]}
+                {...field(key)}
                 hint={SETTINGS[key][3]}
                 inputMode="numeric"
                 {...(key === 'contributors' && { suffix: '%' })}
@@ -144,9 +138,7 @@ export default function NewTraining() {
             ))}
             <TextField
               label="Learning rate"
-              value={form.learningRate}
-              onValue={set('learningRate')}
-              error={problems.learningRate}
+              {...field('learningRate')}
               hint="Length of a step, at its peak. Too high and the loss jumps; too low and nothing is learnt."
               inputMode="decimal"
             />
@@ -229,8 +221,7 @@ function Datanets({
 }) {
   const list = useCall<DatanetView[]>('openledger_listDatanets')
   return (
-    <fieldset class={`field${error ? ' wrong' : ''}`}>
-      <legend class="small">Datanets, newest version of each</legend>
+    <CheckboxField label="Datanets, newest version of each" error={error}>
       <Show
         of={list}
         rows={3}
@@ -244,29 +235,20 @@ function Datanets({
         {(rows) => (
           <div class="checkboxes">
             {rows.map(({ id, name, versionCount }) => (
-              <label key={id}>
-                <input
-                  type="checkbox"
-                  disabled={versionCount === 0}
-                  checked={chosen.includes(id)}
-                  onChange={({ currentTarget }) =>
-                    onChosen(
-                      currentTarget.checked ? [...chosen, id] : chosen.filter((one) => one !== id),
-                    )
-                  }
-                />
+              <Choice
+                key={id}
+                name={id}
+                chosen={chosen}
+                onChosen={onChosen}
+                disabled={versionCount === 0}
+              >
                 {name}
                 {versionCount === 0 ? <span class="muted">no version</span> : null}
-              </label>
+              </Choice>
             ))}
           </div>
         )}
       </Show>
-      {error ? (
-        <p class="field-error" role="alert">
-          {error}
-        </p>
-      ) : null}
-    </fieldset>
+    </CheckboxField>
   )
 }

@@ -1,10 +1,12 @@
 /** /job/:id: one training, live. */
+
+import type { Action } from '../../../factory/control.ts'
 import { JobProgress, JobState, LossChart } from '../components/jobs.tsx'
 import { Card, Fact, Facts, Page, Stat, Stats } from '../components/layout.tsx'
 import { Empty, Notice, Show } from '../components/state.tsx'
 import { Address, Amount, Hash } from '../components/value.tsx'
 import { dateTime, duration, integer } from '../lib/format.ts'
-import { type Action, control, isOver, type Job, useJob } from '../lib/job.ts'
+import { control, isOver, type Job, useJob } from '../lib/job.ts'
 import type { Hex } from '../lib/types.ts'
 import type { PageProps } from '../routes.ts'
 import { ActionButton } from '../wallet/transaction.tsx'

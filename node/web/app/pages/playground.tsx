@@ -6,6 +6,7 @@ import { ReplyCard } from '../components/reply.tsx'
 import { Empty, Show } from '../components/state.tsx'
 import { Amount } from '../components/value.tsx'
 import { ask, type Message } from '../lib/chat.ts'
+import { fieldsOf, type Problems, wrongWhole } from '../lib/form.ts'
 import { messageOf } from '../lib/format.ts'
 import { useQuery } from '../lib/hooks.ts'
 import { setQuery, usePlace } from '../lib/router.ts'
@@ -62,13 +63,11 @@ type Settings = {
 
 const SETTINGS: Settings = { mode: 'chat', maxTokens: '64', temperature: '0', memory: 'none' }
 
-function problemsOf({ maxTokens, temperature }: Settings): Partial<Settings> {
-  const tokens = Number(maxTokens)
+function problemsOf({ maxTokens, temperature }: Settings): Problems<Settings> {
+  const wrong = wrongWhole(maxTokens, 1, 4096)
   const heat = Number(temperature)
   return {
-    ...(/^\d+$/.test(maxTokens) && tokens >= 1 && tokens <= 4096
-      ? {}
-      : { maxTokens: `'${maxTokens}' must be a whole number from 1 to 4096.` }),
+    ...(wrong && { maxTokens: wrong }),
     ...(temperature.trim() !== '' && heat >= 0 && heat <= 10
       ? {}
       : { temperature: `'${temperature}' must be a number from 0 to 10.` }),
@@ -78,13 +77,17 @@ function problemsOf({ maxTokens, temperature }: Settings): Partial<Settings> {
 function Chat({ models }: { models: readonly ModelLine[] }) {
   const place = usePlace()
   const wanted = (place.query.get('models') ?? '').split(',').filter(Boolean)
-  const known = wanted.filter((id) => models.some((model) => model.id === id))
+  const known = wanted
+    .filter((id) => models.some((model) => model.id === id))
+    .slice(-MODELS_AT_ONCE_MAX)
   const chosen = known.length > 0 ? known : [(models.at(-1) as ModelLine).id]
   const [turns, setTurns] = useState<readonly Turn[]>(loadTurns)
   const [settings, setSettings] = useState(SETTINGS)
   const abort = useRef<AbortController | null>(null)
   const [busy, setBusy] = useState(false)
-  useEffect(() => keepTurns(turns), [turns])
+  // Not for each token of an answer: once it is asked, whole, or failed.
+  const ended = turns.flatMap(({ replies }) => replies).filter((one) => one.answered || one.error)
+  useEffect(() => keepTurns(turns), [turns.length, ended.length])
   useEffect(() => () => abort.current?.abort(), [])
 
   const change = (id: string, model: string, next: Partial<Reply>): void =>
@@ -204,16 +207,14 @@ function conversation(turns: readonly Turn[], model: string, prompt: string): Me
 }
 
 function SettingsForm({ value, onValue }: { value: Settings; onValue: (next: Settings) => void }) {
-  const problems = problemsOf(value)
-  const set = (name: keyof Settings) => (text: string) => onValue({ ...value, [name]: text })
+  const field = fieldsOf(value, (part) => onValue({ ...value, ...part }), problemsOf(value))
   return (
     <details class="settings">
       <summary>Settings</summary>
       <div class="settings-grid">
         <SelectField
           label="Form"
-          value={value.mode}
-          onValue={set('mode')}
+          {...field('mode')}
           hint="A model trained on prose goes on with a text better than it chats."
           options={[
             { value: 'chat', text: 'Chat' },
@@ -222,8 +223,7 @@ function SettingsForm({ value, onValue }: { value: Settings; onValue: (next: Set
         />
         <SelectField
           label="Memory"
-          value={value.memory}
-          onValue={set('memory')}
+          {...field('memory')}
           hint="Earlier turns are paid for again, as tokens in."
           options={[
             { value: 'none', text: 'This question alone' },
@@ -232,18 +232,14 @@ function SettingsForm({ value, onValue }: { value: Settings; onValue: (next: Set
         />
         <TextField
           label="Most tokens"
-          value={value.maxTokens}
-          onValue={set('maxTokens')}
+          {...field('maxTokens')}
           inputMode="numeric"
-          error={problems.maxTokens}
           hint="You pay for those that come."
         />
         <TextField
           label="Temperature"
-          value={value.temperature}
-          onValue={set('temperature')}
+          {...field('temperature')}
           inputMode="decimal"
-          error={problems.temperature}
           hint="0: always the likeliest word."
         />
       </div>

@@ -7,10 +7,10 @@ import { Address, Amount, BlockLink, Hash } from '../components/value.tsx'
 import { integer } from '../lib/format.ts'
 import { useQuery } from '../lib/hooks.ts'
 import { LOG_BLOCKS } from '../lib/logs.ts'
-import { listWithdrawals } from '../lib/withdrawals.ts'
+import { newestWithdrawals } from '../lib/withdrawals.ts'
 
 export default function Withdrawals() {
-  const list = useQuery('withdrawals', () => listWithdrawals(), 'block')
+  const list = useQuery('withdrawals', () => newestWithdrawals(), 'block')
   return (
     <Page
       title="Withdrawals"

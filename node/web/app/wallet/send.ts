@@ -13,7 +13,7 @@ import {
   type TransactionReceipt,
   UserRejectedRequestError,
 } from 'viem'
-import { signMessage, signTypedData, simulateContract } from 'viem/actions'
+import { signTypedData, simulateContract } from 'viem/actions'
 import { exactOpen } from '../lib/format.ts'
 import { type ChainName, publicL1, publicL2, signer } from './clients.ts'
 
@@ -52,15 +52,6 @@ export async function waitFor(hash: Hex, chain: ChainName = 'l2'): Promise<Trans
   const receipt = await (await reader(chain)).waitForTransactionReceipt({ hash })
   if (receipt.status !== 'success') throw new Error(`Transaction ${hash} was mined and reverted.`)
   return receipt
-}
-
-/** EIP-191, as SIWE wants it. */
-export async function sign(message: string): Promise<Hex> {
-  try {
-    return await signMessage((await signer('l2')) as never, { message } as never)
-  } catch (error) {
-    throw explained(error)
-  }
 }
 
 /** EIP-712. `data`: domain, types, primaryType, message. */
