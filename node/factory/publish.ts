@@ -11,6 +11,7 @@ import { encodeGroups, GroupIndex } from '../datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../datanet/licence.ts'
 import { encodeRows, ROW_BYTES_MAX, type Row } from '../datanet/rows.ts'
 import { packVersion } from '../datanet/version.ts'
+import { BASE_LICENCE } from '../model/base.ts'
 import { CONTRACTS } from '../model/registry.ts'
 import type { JobChain } from './chain.ts'
 import { UPLOAD_ROWS_MAX } from './options.ts'
@@ -81,7 +82,7 @@ export async function ensureBase(
 ): Promise<void> {
   if (await chain.knowsBase(base.hash)) return
   try {
-    await chain.send(MODELS, 'registerBase', [base.hash, base.name, 'see the base model'])
+    await chain.send(MODELS, 'registerBase', [base.hash, base.name, BASE_LICENCE])
   } catch (error) {
     // Somebody was quicker.
     if (!(await chain.knowsBase(base.hash))) throw error

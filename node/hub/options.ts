@@ -1,7 +1,9 @@
 /** Limits of the Hugging Face facade. */
 
-/** Repositories in one listing, and versions of a Datanet that are looked through for a revision. */
+/** Repositories in one listing. */
 export const LISTED_MAX = 1_000
+/** Versions of a Datanet that one request looks through for a commit; older ones go by `v1`. */
+export const VERSIONS_SOUGHT_MAX = 64
 /** Paths asked for in one `paths-info`, and bytes of that request. */
 export const PATHS_MAX = 1_000
 export const BODY_BYTES_MAX: number = 256 * 1024

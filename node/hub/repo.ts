@@ -12,7 +12,7 @@ import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { DatanetRecord, ModelRecord, Registry } from '../model/registry.ts'
 import { baseCard, datanetCard, modelCard } from './card.ts'
-import { LISTED_MAX } from './options.ts'
+import { LISTED_MAX, VERSIONS_SOUGHT_MAX } from './options.ts'
 
 export type Kind = 'models' | 'datasets'
 
@@ -172,7 +172,8 @@ async function versionNamed(
   if (revision === MAIN) return versionCount
   const tag = revision.match(/^v([1-9]\d{0,8})$/)?.[1]
   if (tag !== undefined) return Number(tag) <= versionCount ? Number(tag) : null
-  for (let version = versionCount; version > Math.max(0, versionCount - LISTED_MAX); version--) {
+  const oldest = Math.max(1, versionCount - VERSIONS_SOUGHT_MAX + 1)
+  for (let version = versionCount; version >= oldest; version--) {
     const found = await registry.version(id, version)
     if (found && shaOf(found.manifestHash) === revision) return version
   }

@@ -29,6 +29,9 @@ export type BaseModel = {
   readonly stopTokens: readonly number[]
 }
 
+/** What is registered of a base's licence: its files do not say it in a form that a node can read. */
+export const BASE_LICENCE = 'see the base model'
+
 const PLAIN_TEMPLATE = '{% for message in messages %}{{ message.content }}\n{% endfor %}'
 
 /** @throws NodeError `base-model` naming the file that is missing or malformed; NativeError. */

@@ -15,6 +15,7 @@ import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
 import { jobView } from '../../factory/view.ts'
+import { BASE_LICENCE } from '../../model/base.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
@@ -45,8 +46,6 @@ export type OpenledgerServices = {
   readonly p2pAddresses: () => readonly string[]
 }
 
-/** The embedded base model is ours. */
-const BASE_LICENCE = 'Apache-2.0'
 const CONTENT_BYTES_MAX: number = 4 * 2 ** 20
 const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
