@@ -68,7 +68,6 @@ import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
 import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
-import { openX402 } from './x402/open.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -121,7 +120,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const store = await Store.open(join(options.dataDir, 'db'))
   const chain = await Chain.open({
     config,
-    alloc: genesisAlloc(config, creationCodeOf),
+    alloc: () => genesisAlloc(config, creationCodeOf),
     store,
     log,
   })
@@ -207,7 +206,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     }))
   const x402 =
     provider && signers.provider
-      ? openX402({
+      ? (await import('./x402/open.ts')).openX402({
           ...input,
           chain,
           registry: models.registry,

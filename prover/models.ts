@@ -4,7 +4,7 @@
  * disk: a restart forgets none.
  */
 import { join } from 'node:path'
-import { decodeEventLog, parseAbi } from 'viem'
+import { decodeEventLog, parseAbi } from 'viem/utils'
 import { OPENLEDGER } from '../genesis/addresses.ts'
 import { decodeLeaves } from '../node/attribution/leaves.ts'
 import { readSealed } from '../node/attribution/table.ts'

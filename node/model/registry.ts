@@ -2,7 +2,8 @@
  * The payable-AI contracts as this node reads them: calls against its own head state, decoded. Nothing
  * here is cached: the chain is the truth and it is local.
  */
-import { type Abi, parseAbi } from 'viem'
+import type { Abi } from 'viem'
+import { parseAbi } from 'viem/utils'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,

@@ -2,7 +2,7 @@
  * openledger_* about one receipt's attribution: whose rows its answer quotes, proofs of a span and of a share, the split
  * once more from this node's own state, and what another policy would have paid.
  */
-import { encodeFunctionData, parseAbi } from 'viem'
+import { encodeFunctionData, parseAbi } from 'viem/utils'
 import { PRECOMPILE } from '../../../genesis/addresses.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'
 import { proveSpan } from '../../attribution/corpus.ts'
