@@ -57,6 +57,7 @@ import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
+import { ProvenanceIndex } from './provenance/event-index.ts'
 import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
@@ -139,8 +140,9 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const content = await ContentStore.open(join(options.dataDir, 'content'))
   const ledger = new ReceiptLedger(chain, store, log)
   const payouts = new PayoutIndex(chain, store)
+  const provenance = new ProvenanceIndex(chain, store)
   const bridged = new BridgedIndex(chain, store)
-  await Follower.start(chain, [ledger, payouts, bridged])
+  await Follower.start(chain, [ledger, payouts, provenance, bridged])
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -283,6 +285,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             factory: jobs?.factory ?? null,
             ledger,
             payouts,
+            provenance,
             bridged,
             posted: () => postedOutputs(config, l1.client),
             content,
@@ -368,6 +371,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       await p2p.stop()
       await ledger.settled()
       await payouts.settled()
+      await provenance.settled()
       await bridged.settled()
       await store.close()
     },

@@ -16,6 +16,7 @@ import { init } from './init.ts'
 import { jobCommands } from './job.ts'
 import { mcp } from './mcp.ts'
 import { modelFetch } from './model.ts'
+import { provenance } from './provenance.ts'
 import { run } from './run.ts'
 import { snapshotCreate, snapshotRestore, snapshotVerify } from './snapshot.ts'
 import { status } from './status.ts'
@@ -58,6 +59,7 @@ export const COMMANDS: readonly Command[] = [
   attributeRows,
   benchEngine,
   ...datanetCommands,
+  provenance,
   ...accountCommands,
   configPrint,
   token,
