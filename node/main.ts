@@ -253,6 +253,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     registry: models.registry,
     base: models.library.base,
     basePath: options.baseModel,
+    chainId: config.l2ChainId,
     readContent: models.readContent,
     sizeOf: (hash: Hex) => content.size(hash),
     log: log.child('hub'),
