@@ -10,6 +10,7 @@ import { datanetCommands } from './datanet.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
+import { exportCroissant, exportProv } from './export.ts'
 import { generateAnswers } from './generate.ts'
 import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
@@ -60,6 +61,8 @@ export const COMMANDS: readonly Command[] = [
   benchEngine,
   ...datanetCommands,
   provenance,
+  exportCroissant,
+  exportProv,
   ...accountCommands,
   configPrint,
   token,

@@ -1,9 +1,11 @@
 /** openledger_getProvenance: how an answer, a model, rows or somebody's earnings came to be, as hash-linked events. */
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import type { Chain } from '../../chain/chain.ts'
 import type { RowPlaces } from '../../factory/places.ts'
 import type { ModelServices } from '../../model/services.ts'
 import type { ProvenanceEvent } from '../../provenance/event.ts'
 import type { ProvenanceIndex } from '../../provenance/event-index.ts'
+import { provOf } from '../../provenance/prov.ts'
 import { provenanceOf, type WalkModules } from '../../provenance/walk.ts'
 import { COST, type JsonObject, method, type RpcMethods, type ValueType } from '../method.ts'
 import { bad, required } from '../params.ts'
@@ -13,6 +15,7 @@ import { plain } from './plain.ts'
 import { rowsOfModel } from './trace-payout.ts'
 
 export type ProvenanceServices = {
+  readonly chain: Pick<Chain, 'config'>
   readonly provenance: ProvenanceIndex
   readonly ledger: Pick<ReceiptLedger, 'get' | 'settled'>
   readonly models: Pick<ModelServices, 'registry' | 'library' | 'readContent'>
@@ -43,6 +46,15 @@ export function provenanceMethods(services: ProvenanceServices): RpcMethods {
         const { events, ...found } = await provenanceOf(id, modules)
         return { ...plain(found), events: events.map(eventView) }
       },
+    }),
+    openledger_exportProvenance: method({
+      summary: 'The same in the words of W3C PROV-O, as JSON-LD',
+      params: [required('id', provenanceId)],
+      result: shapes.provDocument,
+      cost: COST.replay,
+      aside: false,
+      handler: async (_context, [id]) =>
+        plain(provOf(await provenanceOf(id, modules), services.chain.config.l2ChainId)),
     }),
   }
 }

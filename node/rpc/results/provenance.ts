@@ -9,8 +9,10 @@ import {
   integer,
   listOf,
   literal,
+  mapOf,
   nullable,
   oneOf,
+  openShape,
   shape,
   text,
   words,
@@ -82,6 +84,12 @@ const event = oneOf(
     }),
   ),
 )
+
+/** JSON-LD: prefixes, then nodes by id. */
+export const provDocument: JsonSchema = shape({
+  '@context': mapOf(text),
+  '@graph': listOf(openShape({ '@id': text, '@type': listOf(text) })),
+})
 
 const source = {
   datanet: decimal,

@@ -13,6 +13,7 @@ import type { Block } from '../../../node/chain/types.ts'
 import { proveRow } from '../../../node/datanet/proof.ts'
 import { RowPlaces } from '../../../node/factory/places.ts'
 import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
+import { provOf } from '../../../node/provenance/prov.ts'
 import { type Provenance, provenanceOf } from '../../../node/provenance/walk.ts'
 import type { RpcContext } from '../../../node/rpc/context.ts'
 import { type ProvenanceServices, walkModules } from '../../../node/rpc/methods/provenance.ts'
@@ -96,7 +97,7 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
 
   await t.test('provenance walks each answer to rows, people and wei, and back', async (t) => {
     const walk = async (id: string): Promise<Provenance> => {
-      const asked = { ledger, models, places, provenance: index }
+      const asked = { chain, ledger, models, places, provenance: index }
       return provenanceOf(id, walkModules(asked as unknown as ProvenanceServices))
     }
     for (const { hash, receipt, booked } of known.values()) {
@@ -118,7 +119,13 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
         t.ok(contributed && names.has(contributed))
       }
     }
-    t.ok([...known.keys()].length > 0)
+    const [[hash] = ['0x']] = known
+    const told = provOf(await walk(hash), chain.config.l2ChainId)
+    const ids = new Set(told['@graph'].map((node) => node['@id']))
+    for (const node of told['@graph'])
+      for (const [name, value] of Object.entries(node))
+        for (const one of name.startsWith('prov:') && Array.isArray(value) ? value : [])
+          if (name !== 'prov:wasInformedBy') t.ok(ids.has(one['@id']) || one['prov:agent'], name)
   })
 
   await t.test('a trace with one lie is refused, and says where', async (t) => {
