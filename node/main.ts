@@ -15,8 +15,7 @@ import { askService } from './agents/ask.ts'
 import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope, statementsBy } from './attribution/gossip.ts'
-import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
-import { PayoutIndex } from './attribution/payouts.ts'
+import { decodeVerdict, type ReceiptLedger } from './attribution/ledger.ts'
 import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
@@ -24,9 +23,7 @@ import { NodeError, userError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
-import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
-import { Follower } from './chain/follower.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
@@ -34,6 +31,7 @@ import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
+import { indicesSettled, openIndices } from './indices.ts'
 import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
@@ -136,10 +134,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = new ReceiptLedger(chain, store, log)
-  const payouts = new PayoutIndex(chain, store)
-  const bridged = new BridgedIndex(chain, store)
-  await Follower.start(chain, [ledger, payouts, bridged])
+  const indices = await openIndices(chain, store, log)
+  const { ledger } = indices
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -256,6 +252,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     registry: models.registry,
     base: models.library.base,
     basePath: options.baseModel,
+    chainId: config.l2ChainId,
     readContent: models.readContent,
     sizeOf: (hash: Hex) => content.size(hash),
     log: log.child('hub'),
@@ -280,9 +277,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             chain,
             models,
             factory: jobs?.factory ?? null,
-            ledger,
-            payouts,
-            bridged,
+            ...indices,
             posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
@@ -365,9 +360,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       l1.client.close()
       await pipeline.stop()
       await p2p.stop()
-      await ledger.settled()
-      await payouts.settled()
-      await bridged.settled()
+      await indicesSettled(indices)
       await store.close()
     },
   }

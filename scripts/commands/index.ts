@@ -16,7 +16,13 @@ const FILES: Readonly<Record<string, Load>> = {
   snapshot: async () => (await import('./snapshot.ts')).snapshotCommands,
   db: async () => (await import('./db.ts')).dbCommands,
   import: async () => [(await import('./import.ts')).importChain],
-  export: async () => [(await import('./import.ts')).exportChain],
+  export: async () => {
+    const [{ exportChain }, { exportCroissant, exportProv }] = await Promise.all([
+      import('./import.ts'),
+      import('./export.ts'),
+    ])
+    return [exportChain, exportCroissant, exportProv]
+  },
   job: async () => (await import('./job.ts')).jobCommands,
   worker: async () => [(await import('./worker.ts')).worker],
   mcp: async () => [(await import('./mcp.ts')).mcp],
@@ -26,6 +32,7 @@ const FILES: Readonly<Record<string, Load>> = {
   attribute: async () => [(await import('./attribute.ts')).attributeRows],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
+  provenance: async () => [(await import('./provenance.ts')).provenance],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
   token: async () => [(await import('./token.ts')).token],

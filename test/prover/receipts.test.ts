@@ -6,6 +6,7 @@ import type { SettledReceipt } from '../../node/attribution/settled.ts'
 import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
 import { proveRow } from '../../node/datanet/proof.ts'
 import type { DatanetVersionRef } from '../../node/factory/manifest.ts'
+import { RowPlaces } from '../../node/factory/places.ts'
 import type { RpcContext } from '../../node/rpc/context.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
 import { decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
@@ -55,6 +56,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       const methods = attributionMethods({
         ledger: { settled: async () => {}, get: async () => settled } as unknown as ReceiptLedger,
         models: { registry: market.registry, library: market.library, readContent: read },
+        places: new RowPlaces(read),
       })
       const results = new ResultCheck(methods)
       const ask = async (name: string, ...args: unknown[]): Promise<unknown> => {

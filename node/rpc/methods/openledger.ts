@@ -14,10 +14,12 @@ import type { BridgedIndex } from '../../chain/bridged.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
+import { RowPlaces } from '../../factory/places.ts'
 import { jobView } from '../../factory/view.ts'
 import { BASE_LICENCE } from '../../model/base.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
+import type { ProvenanceIndex } from '../../provenance/event-index.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, optional, required } from '../params.ts'
 import * as shapes from '../results/openledger.ts'
@@ -27,6 +29,7 @@ import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
+import { provenanceMethods } from './provenance.ts'
 import { supplyMethods } from './supply.ts'
 import { tracePayoutMethods } from './trace-payout.ts'
 
@@ -38,6 +41,7 @@ export type OpenledgerServices = {
   readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
   readonly payouts: PayoutIndex
+  readonly provenance: ProvenanceIndex
   readonly bridged: BridgedIndex
   /** Outputs of this chain that L1 has, newest first. */
   readonly posted: () => Promise<readonly PostedOutput[]>
@@ -51,7 +55,8 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  const { factory } = services
+  const { factory, models } = services
+  const places = new RowPlaces((hash) => models.readContent(hash))
   return {
     ...dataMethods(services),
     ...datanetMethods(services),
@@ -64,8 +69,9 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       receiptView,
       jobView: (job) => plain(jobView(job)),
     }),
-    ...attributionMethods(services),
-    ...tracePayoutMethods(services),
+    ...attributionMethods({ ...services, places }),
+    ...tracePayoutMethods({ ...services, places }),
+    ...provenanceMethods({ ...services, places }),
     ...supplyMethods(services),
   }
 }

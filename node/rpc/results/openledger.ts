@@ -416,6 +416,10 @@ export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
 const slotProof: JsonSchema = openShape({ slot: hash, proof: listOf(data) })
 
 /** `node/attribution/verify/types.ts` names every member. */
+const roles = listOf(
+  words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor', 'treasury'),
+)
+
 export const payoutTrace: JsonSchema = openShape({
   chainId: integer,
   account: address,
@@ -448,7 +452,7 @@ export const payoutTrace: JsonSchema = openShape({
       receiptProof: listOf(data),
       transactionProof: listOf(data),
       amount: decimal,
-      roles: listOf(words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor')),
+      roles,
       sketch: data,
       claims: data,
       rows: listOf(openShape({ rowHash: hash, siblings: listOf(hash), leaf: data })),
