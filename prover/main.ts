@@ -352,7 +352,10 @@ export class Prover {
       receiptsRefuted: this.#status.receiptsRefuted + (ok ? 0 : 1),
     }
     if (ok) this.#log.info('receipt verified', { receipt: settled.hash })
-    else this.#log.warn('receipt refuted', { receipt: settled.hash, ...difference })
+    else {
+      const { provider } = settled.receipt
+      this.#log.warn('receipt refuted', { receipt: settled.hash, provider, ...difference })
+    }
     await this.#gossip.tell(verdict)
   }
 

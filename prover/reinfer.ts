@@ -8,7 +8,7 @@ import { decodeRequest, tokensCommit } from '../node/attribution/request.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import type { Hex } from '../node/base/bytes.ts'
 import { NodeError } from '../node/base/errors.ts'
-import { type Inference, runInference, traceRoot } from '../node/model/infer.ts'
+import { type Inference, replayInference, runInference, traceRoot } from '../node/model/infer.ts'
 import type { ModelLibrary } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
@@ -40,14 +40,17 @@ export async function reinfer(
   const known = { ...record, tokenizerHash: library.base.tokenizerHash }
   const mismatch = compareRequest(receipt, request, known)
   if (mismatch) return mismatch
-  const ours = await runInference(await library.load(record), request)
+  const model = await library.load(record)
+  const ours = await runInference(model, request)
   // What the provider showed is only needed to say where the first difference lies.
   const agrees =
     receipt.traceRoot === traceRoot(ours.trace) &&
     receipt.outputCommit === tokensCommit(ours.tokens)
+  const tokens = agrees ? null : await tokensOf(receipt.outputCommit, content)
   const evidence = {
-    tokens: agrees ? null : await tokensOf(receipt.outputCommit, content),
+    tokens,
     trace: agrees ? null : await traceLeaves(settled.hash, modules),
+    replayed: tokens && (await replayInference(model, request, tokens)),
     sketch: Int8Array.from(settled.sketch),
     claims: settled.claims,
   }

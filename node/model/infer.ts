@@ -10,6 +10,7 @@ import {
   type Engine,
   type Model,
   NativeError,
+  replay,
   sketchQuery,
 } from '../../native/index.ts'
 import type { SpanCorpus } from '../attribution/corpus.ts'
@@ -73,6 +74,23 @@ export async function runInference(
     ? await spanClaimBytes(model.corpus, { prompt, answer: tokens })
     : new Uint8Array(0)
   return { tokens, trace, sketch, claims }
+}
+
+/** Trace leaves of a claimed answer, had each token been computed after those before it; null when it is no answer at all
+ * to this request. Costs one prefill. */
+export async function replayInference(
+  model: LoadedModel,
+  request: InferenceRequest,
+  claimed: readonly number[],
+): Promise<readonly Uint8Array[] | null> {
+  const { maxTokens, temperature, topP, stop } = request.sampler
+  const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
+  const asked = { prompt: Uint32Array.from(request.prompt), ...sampling }
+  const { vocab_size: vocabSize } = model.base.config
+  const isAnswer =
+    claimed.length > 0 && claimed.length <= maxTokens && claimed.every((id) => id < vocabSize)
+  if (!isAnswer) return null
+  return (await replay(model.base, model.adapter, asked, Uint32Array.from(claimed))).trace
 }
 
 async function answer(
