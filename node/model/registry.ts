@@ -1,6 +1,6 @@
 /**
- * The payable-AI contracts as this node reads them: calls against its own head state, decoded. Nothing
- * here is cached: the chain is the truth and it is local.
+ * The payable-AI contracts as this node reads them: calls against its own head state, decoded. The list of models, which
+ * every request by name needs, is read once for each head; nothing else is kept: the chain is the truth and it is local.
  */
 import { type Abi, parseAbi } from 'viem'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
@@ -159,6 +159,7 @@ export const CONTRACTS: Readonly<
 
 export class Registry {
   readonly #chain: ChainReader
+  #models: { readonly head: Hex; readonly list: Promise<readonly ModelRecord[]> } | null = null
 
   constructor(chain: ChainReader) {
     this.#chain = chain
@@ -170,7 +171,21 @@ export class Registry {
     return (await this.models()).findLast(({ name }) => name === nameOrId) ?? null
   }
 
-  async models(): Promise<ModelRecord[]> {
+  /** Oldest first, the LIST_MAX newest. */
+  models(): Promise<readonly ModelRecord[]> {
+    const head = this.#chain.headRef?.('unsafe').hash
+    if (head === undefined) return this.#readModels()
+    if (this.#models?.head !== head) {
+      const list = this.#readModels()
+      this.#models = { head, list }
+      list.catch(() => {
+        if (this.#models?.list === list) this.#models = null
+      })
+    }
+    return this.#models.list
+  }
+
+  async #readModels(): Promise<ModelRecord[]> {
     const count = Number(await this.#read<bigint>(CONTRACTS.models, 'modelCount'))
     const first = Math.max(0, count - LIST_MAX)
     const ids = Array.from({ length: count - first }, (_, i) => BigInt(first + i))

@@ -58,6 +58,8 @@ export type ServeOptions = {
 export type Question = {
   /** Name or id of a registered model, `base:name` as well; or one that only this node has (`library.local`). */
   readonly model: string
+  /** The registered model of that name, for who has looked it up; null: there is none. */
+  readonly record?: ModelRecord | null
   /** Text, or token ids. */
   readonly prompt: string | readonly number[]
   readonly sampler: Sampler
@@ -181,7 +183,7 @@ export class InferenceService {
 
   async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
     const { library } = this.#modules
-    const record = await this.catalogue.find(question.model)
+    const { model: name, record = await this.catalogue.find(name) } = question
     const prompt = this.catalogue.promptIds(question.prompt)
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
     this.#modules.settler.assertRoom(this.load.size)
