@@ -130,8 +130,8 @@ function compareClaims(claimed: Uint8Array, found: Uint8Array): Difference | nul
   const [theirs, ours] = [claimTexts(claimed), claimTexts(found)]
   for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
     const [left, right] = [theirs[index] ?? 'nothing', ours[index] ?? 'nothing']
-    if (left !== right)
-      return { stage: 'claims', field: 'span', index, claimed: left, found: right }
+    const field = (left === 'nothing' ? right : left).startsWith('retrieval') ? 'retrieval' : 'span'
+    if (left !== right) return { stage: 'claims', field, index, claimed: left, found: right }
   }
   return null
 }

@@ -9,9 +9,11 @@
 import { join } from 'node:path'
 import { decodeEventLog, parseAbi } from 'viem'
 import { OPENLEDGER } from '../genesis/addresses.ts'
+import { rowTokens } from '../node/attribution/corpus.ts'
 import { decodeLeaves } from '../node/attribution/leaves.ts'
 import { readSealed } from '../node/attribution/table.ts'
-import { fromHex, type Hex, toHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
+import { quantise, vectorOf, vectorTokensMax } from '../node/attribution/vectors.ts'
+import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
 import { prepareData } from '../node/factory/data.ts'
@@ -19,6 +21,7 @@ import { readTrainingManifest } from '../node/factory/places.ts'
 import { readReport } from '../node/factory/report.ts'
 import { checkMachine } from '../node/factory/train.ts'
 import type { Node } from '../node/main.ts'
+import type { ModelRecord } from '../node/model/registry.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import type { Difference } from './compare.ts'
 import { resum } from './resum.ts'
@@ -39,6 +42,8 @@ export type ModelVerdict = {
   readonly error: string | null
 }
 
+/** Rows of a model whose vectors are made again. */
+const VECTORS_DRAWN = 16
 /** After the first look that found no content, and at most, ms. */
 const AGAIN_MS = 60_000
 const AGAIN_MS_MAX = 86_400_000
@@ -140,13 +145,39 @@ export class ModelAudits {
     const leaves = decodeLeaves(await read(report.leavesHash))
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const wrong = resum(table, leaves, data)
+    const wrong = resum(table, leaves, data) ?? (await this.#wrongVector(record, l1Hash))
     const last = report.checkpoints.at(-1)?.step ?? 0
     if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
     const steps = 1 + drawOne(l1Hash, modelId, last)
     const workDir = join(node.options.dataDir, 'retrain')
     const modules = { base, content: node.content, read, data, workDir, signal }
     return { difference: await retrain(manifest, report, steps, modules), steps }
+  }
+
+  /** The file is what the report commits to, or it is not loaded; rows that the L1 block draws get their vectors again. */
+  async #wrongVector(record: ModelRecord, l1Hash: Hex): Promise<Difference | null> {
+    const { library } = this.#modules.node.models
+    const { base, corpus, vectors: read } = await library.load(record)
+    const vectors = await read()
+    if (!corpus || !vectors) return null
+    const looks = Math.min(VECTORS_DRAWN, vectors.rows)
+    for (let look = 0; look < looks; look++) {
+      const row = drawOne(l1Hash, keccakHex(utf8(`${record.id} vector ${look}`)), vectors.rows)
+      const tokens = rowTokens(corpus, row).subarray(0, vectorTokensMax(base))
+      const found = tokens.length > 0 ? quantise(await base.embed(tokens)) : new Int8Array(0)
+      const claimed = vectorOf(vectors, row)
+      const at = found.findIndex((entry, i) => entry !== claimed[i])
+      const field = `vector of row ${row}, entry`
+      if (at >= 0)
+        return {
+          stage: 'table',
+          field,
+          index: at,
+          claimed: `${claimed[at]}`,
+          found: `${found[at]}`,
+        }
+    }
+    return null
   }
 
   /** `isOpen`: it will be looked at again. */

@@ -340,10 +340,10 @@ export class ModelFactory {
   }
 
   /** To serve it; its record is also a chunk on chain. */
-  async #keepCorpus({ corpusArtefact, corpusHash }: JobResult): Promise<void> {
+  async #keepCorpus({ corpusArtefact, corpusHash, vectorsHash }: JobResult): Promise<void> {
     const { content, fabric } = this.#modules
     if (corpusHash === ZERO_HASH) return
-    for (const hash of [corpusArtefact, corpusHash])
+    for (const hash of [corpusArtefact, corpusHash, vectorsHash])
       await content.put(await fabric.objects.get(hash))
   }
 

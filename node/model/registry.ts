@@ -21,7 +21,7 @@ import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
-import type { Licence } from '../datanet/licence.ts'
+import { type Licence, PERMISSIONS } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
 import type { EscrowView, Rates, SessionView } from './payment.ts'
@@ -227,6 +227,19 @@ export class Registry {
       this.#read<[Licence, bigint]>(CONTRACTS.datanets, 'licenceOf', [datanet, version]),
     )
     return found && { terms: found[0], revokedAt: found[1] }
+  }
+
+  /** Whether the licences of all Datanet versions a model was trained on let its rows be shown as context. Terms of a version
+   * never change, so everybody finds the same; that one is revoked since (`now`, Unix seconds) stops new answers alone. */
+  async mayRetrieve(model: ModelRecord, now?: bigint): Promise<boolean> {
+    for (const [i, datanet] of model.datanetIds.entries()) {
+      const licence = await this.licence(datanet, model.versions[i] as number)
+      if (!licence || (licence.terms.permissions & PERMISSIONS.retrieve) === 0) return false
+      const { revokedAt, terms } = licence
+      const isOver = (at: bigint): boolean => at !== 0n && now !== undefined && at <= now
+      if (isOver(revokedAt) || isOver(terms.expiresAt)) return false
+    }
+    return true
   }
 
   /** Who judges contributions to a Datanet. */
