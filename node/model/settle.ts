@@ -62,7 +62,9 @@ export type SettlerModules = {
 export class Settler {
   readonly #options: SettlerOptions
   readonly #modules: SettlerModules
-  readonly #waiting: Map<Hex, Settlement>
+  readonly #waiting = new Map<Hex, Settlement>()
+  /** Fees of what waits, wei: of a payer, and of each of its purses (session keys; the zero address: none). */
+  readonly #owed = new Map<Hex, { all: bigint; readonly purses: Map<Hex, bigint> }>()
   /** How often the transaction of a waiting receipt has reverted. */
   readonly #reverted = new Map<Hex, number>()
   #batchMax: number
@@ -90,7 +92,7 @@ export class Settler {
   ) {
     this.#options = options
     this.#modules = modules
-    this.#waiting = waiting
+    for (const settlement of waiting.values()) this.#keep(settlement)
     this.#batchMax = options.batchMax
   }
 
@@ -112,7 +114,7 @@ export class Settler {
   async add(settlement: Settlement): Promise<void> {
     this.assertRoom(1)
     await this.#modules.table.put(fromHex(settlement.hash), packr.pack(settlement))
-    this.#waiting.set(settlement.hash, settlement)
+    this.#keep(settlement)
   }
 
   /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a
@@ -129,13 +131,8 @@ export class Settler {
 
   /** Fees that are answered and not yet on chain, wei: all of a payer, and those of one session key of it. */
   owedBy({ address, session }: Purse): Owed {
-    let [all, purse] = [0n, 0n]
-    for (const { receipt, payment } of this.#waiting.values()) {
-      if (receipt.payer !== address) continue
-      all += receipt.fee
-      if (payment.session === session) purse += receipt.fee
-    }
-    return { all, purse }
+    const owed = this.#owed.get(address)
+    return { all: owed?.all ?? 0n, purse: owed?.purses.get(session) ?? 0n }
   }
 
   get waiting(): number {
@@ -207,7 +204,21 @@ export class Settler {
     await this.#forget(first.hash)
   }
 
+  #keep(settlement: Settlement): void {
+    this.#waiting.set(settlement.hash, settlement)
+    this.#count(settlement, settlement.receipt.fee)
+  }
+
+  #count({ receipt, payment }: Settlement, fee: bigint): void {
+    const { all, purses } = this.#owed.get(receipt.payer) ?? { all: 0n, purses: new Map() }
+    purses.set(payment.session, (purses.get(payment.session) ?? 0n) + fee)
+    if (all + fee > 0n) this.#owed.set(receipt.payer, { all: all + fee, purses })
+    else this.#owed.delete(receipt.payer)
+  }
+
   async #forget(hash: Hex): Promise<void> {
+    const settlement = this.#waiting.get(hash)
+    if (settlement) this.#count(settlement, -settlement.receipt.fee)
     this.#waiting.delete(hash)
     await this.#modules.table.delete(fromHex(hash))
   }

@@ -27,6 +27,7 @@ function claimOf(run: Inference): InferenceReceipt {
 const evidenceOf = (run: Inference) => ({
   tokens: [...run.tokens],
   trace: run.trace,
+  replayed: null,
   sketch: run.sketch,
   claims: run.claims,
 })
@@ -43,6 +44,20 @@ t.test('the first differing step is named by its logits', async (t) => {
     index: 1,
     found: toHex(keccak(utf8('b'))),
   })
+})
+
+t.test('another token than the sampler chose from honest logits is named as such', async (t) => {
+  const cheat = { ...honest, tokens: Uint32Array.of(7, 1, 2), trace: leaves('a', 'x', 'y') }
+  const evidence = { ...evidenceOf(cheat), replayed: leaves('a', 'x', 'y') }
+  t.same(compareInference(claimOf(cheat), evidence, honest), {
+    stage: 'tokens',
+    field: 'token',
+    index: 1,
+    claimed: '1',
+    found: '8',
+  })
+  const forged = { ...evidence, replayed: leaves('a', 'z', 'y') }
+  t.match(compareInference(claimOf(cheat), forged, honest), { stage: 'trace', index: 1 })
 })
 
 t.test('without the trace the first differing token is named', async (t) => {

@@ -297,7 +297,7 @@ export const attributionProof: JsonSchema = openShape({
   path: listOf(shape({ hash, sum: decimal })),
 })
 
-const spanOwner: JsonSchema = shape({
+const rowOwner = {
   datanet: decimal,
   version: integer,
   row: integer,
@@ -306,8 +306,17 @@ const spanOwner: JsonSchema = shape({
   rowHash: hash,
   claim: integer,
   score: integer,
-  weight: fraction,
-})
+}
+const spanOwner: JsonSchema = shape({ ...rowOwner, weight: fraction })
+const claim = (kind: string): JsonSchema =>
+  shape({
+    kind: words(kind),
+    contributor: integer,
+    row: integer,
+    start: integer,
+    length: integer,
+    score: integer,
+  })
 
 export const attribution: JsonSchema = shape({
   receiptHash: hash,
@@ -325,6 +334,7 @@ export const attribution: JsonSchema = shape({
       owners: listOf(spanOwner),
     }),
   ),
+  retrieved: listOf(shape({ ...rowOwner, tokens: listOf(integer) })),
   contributors: listOf(
     shape({
       account: address,
@@ -332,6 +342,7 @@ export const attribution: JsonSchema = shape({
       weight: decimal,
       gradient: decimal,
       span: decimal,
+      retrieval: decimal,
       amount: decimal,
     }),
   ),
@@ -339,17 +350,21 @@ export const attribution: JsonSchema = shape({
 
 export const spanProof: JsonSchema = shape({
   receiptHash: hash,
-  claim: shape({
-    kind: words('span'),
-    contributor: integer,
-    row: integer,
-    start: integer,
-    length: integer,
-    score: integer,
-  }),
+  claim: claim('span'),
   corpus: hash,
   to: address,
   data,
+})
+
+export const retrievalProof: JsonSchema = shape({
+  receiptHash: hash,
+  claim: claim('retrieval'),
+  rowHash: hash,
+  vectorsRoot: hash,
+  rows: integer,
+  question: data,
+  vector: data,
+  siblings: listOf(hash),
 })
 
 export const receiptCheck: JsonSchema = openShape({
