@@ -26,7 +26,8 @@ const config: UserConfig = defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    chunkSizeWarningLimit: 600,
+    // The largest is the ABIs of all contracts, which a page brings when it calls one.
+    chunkSizeWarningLimit: 800,
     // Pages that need viem anyway import what others import when a button is pressed.
     rolldownOptions: { checks: { ineffectiveDynamicImport: false } },
   },

@@ -47,6 +47,16 @@ export async function writeContract({ chain = 'l2', ...call }: ContractCall): Pr
   }
 }
 
+/** OPEN to an account, by a plain transfer. The hash. @throws Error in words for people */
+export async function sendOpen(to: Hex, value: bigint): Promise<Hex> {
+  try {
+    const from = await signer('l2')
+    return await from.sendTransaction({ to, value, chain: from.chain } as never)
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
 /** The receipt. @throws Error when the transaction reverted */
 export async function waitFor(hash: Hex, chain: ChainName = 'l2'): Promise<TransactionReceipt> {
   const receipt = await (await reader(chain)).waitForTransactionReceipt({ hash })
