@@ -66,8 +66,9 @@ import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
-import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
+import { l1Route } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
+import { openSessions } from './web/session-route.ts'
 import { openX402 } from './x402/open.ts'
 
 export type Node = {
@@ -193,6 +194,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     isOperator: operatorCheck(options),
   })
   answerPeers = doorsToModels.answerPeers
+  const sessions = openSessions(options, chain)
   const jobs =
     provider &&
     (await openJobService({
@@ -204,6 +206,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       registry: models.registry,
       base: models.library.base,
       account: provider.account,
+      admits: sessions.admits,
     }))
   const x402 =
     provider && signers.provider
@@ -307,16 +310,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
-          ...(options.webL1
-            ? [
-                {
-                  prefix: L1_ROUTE_PREFIX,
-                  handle: l1Handler((method, params, parse) =>
-                    l1.client.request(method, params, parse),
-                  ),
-                },
-              ]
-            : []),
+          ...(options.webL1 ? [l1Route(l1.client)] : []),
+          sessions.route,
           { prefix: '/', handle: hubHandler(hub, webHandler()) },
         ],
       },

@@ -43,7 +43,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/attribution',
       'node/datanet',
       'node/rpc',
-      'node/web/app',
+      'node/web',
       'node/x402',
       'node/agents',
     ],

@@ -13,7 +13,7 @@ import {
   type TransactionReceipt,
   UserRejectedRequestError,
 } from 'viem'
-import { signTypedData, simulateContract } from 'viem/actions'
+import { signMessage, signTypedData, simulateContract } from 'viem/actions'
 import { exactOpen } from '../lib/format.ts'
 import { type ChainName, publicL1, publicL2, signer } from './clients.ts'
 
@@ -73,6 +73,15 @@ export async function signTyped(data: {
 }): Promise<Hex> {
   try {
     return await signTypedData((await signer('l2')) as never, data as never)
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
+/** A text, as wallets show it (EIP-191). */
+export async function signText(message: string): Promise<Hex> {
+  try {
+    return await signMessage((await signer('l2')) as never, { message } as never)
   } catch (error) {
     throw explained(error)
   }
