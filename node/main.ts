@@ -32,6 +32,7 @@ import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
+import { errorRoute } from './errors/route.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
 import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
@@ -195,6 +196,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   })
   answerPeers = doorsToModels.answerPeers
   const sessions = openSessions(options, chain)
+  const web = webHandler()
   const jobs =
     provider &&
     (await openJobService({
@@ -312,7 +314,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
           },
           ...(options.webL1 ? [l1Route(l1.client)] : []),
           sessions.route,
-          { prefix: '/', handle: hubHandler(hub, webHandler()) },
+          errorRoute(web),
+          { prefix: '/', handle: hubHandler(hub, web) },
         ],
       },
     )

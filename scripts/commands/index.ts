@@ -10,6 +10,7 @@ import { datanetCommands } from './datanet.ts'
 import { dbStats, dbVerify } from './db.ts'
 import { devnet } from './devnet.ts'
 import { doctor } from './doctor.ts'
+import { errors } from './errors.ts'
 import { generateAnswers } from './generate.ts'
 import { exportChain, importChain } from './import.ts'
 import { init } from './init.ts'
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   devnet,
   status,
   doctor,
+  errors,
   snapshotCreate,
   snapshotVerify,
   snapshotRestore,

@@ -40,6 +40,8 @@ export const ROUTES: readonly Route[] = [
   { path: '/agents', load: () => import('./pages/agents.tsx') },
   { path: '/agents/new', load: () => import('./pages/agent-new.tsx') },
   { path: '/agent/:id', load: () => import('./pages/agent.tsx') },
+  { path: '/errors', load: () => import('./pages/errors.tsx') },
+  { path: '/errors/:code', load: () => import('./pages/error.tsx') },
   { path: '/model/:id', load: () => import('./pages/model.tsx') },
 ]
 
