@@ -29,6 +29,7 @@ import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
+import { errorRoute } from './errors/route.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
 import { indicesSettled, openIndices } from './indices.ts'
@@ -64,8 +65,9 @@ import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
-import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
+import { l1Route } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
+import { openSessions } from './web/session-route.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -188,6 +190,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     isOperator: operatorCheck(options),
   })
   answerPeers = doorsToModels.answerPeers
+  const sessions = openSessions(options, chain)
+  const web = webHandler()
   const jobs =
     provider &&
     (await openJobService({
@@ -199,6 +203,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       registry: models.registry,
       base: models.library.base,
       account: provider.account,
+      admits: sessions.admits,
     }))
   const x402 =
     provider && signers.provider
@@ -301,17 +306,10 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
-          ...(options.webL1
-            ? [
-                {
-                  prefix: L1_ROUTE_PREFIX,
-                  handle: l1Handler((method, params, parse) =>
-                    l1.client.request(method, params, parse),
-                  ),
-                },
-              ]
-            : []),
-          { prefix: '/', handle: hubHandler(hub, webHandler()) },
+          ...(options.webL1 ? [l1Route(l1.client)] : []),
+          sessions.route,
+          errorRoute(web),
+          { prefix: '/', handle: hubHandler(hub, web) },
         ],
       },
     )

@@ -13,6 +13,7 @@ const FILES: Readonly<Record<string, Load>> = {
   devnet: async () => [(await import('./devnet.ts')).devnet],
   status: async () => [(await import('./status.ts')).status],
   doctor: async () => [(await import('./doctor.ts')).doctor],
+  errors: async () => [(await import('./errors.ts')).errors],
   snapshot: async () => (await import('./snapshot.ts')).snapshotCommands,
   db: async () => (await import('./db.ts')).dbCommands,
   import: async () => [(await import('./import.ts')).importChain],
