@@ -24,6 +24,7 @@ import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
+import { Pruner, pruneOptions } from './chain/prune.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
@@ -56,7 +57,7 @@ import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
-import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
+import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
 import type { RpcMethods } from './rpc/method.ts'
 import { type AdminActions, adminMethods as adminMethodsOf } from './rpc/methods/admin.ts'
@@ -75,6 +76,8 @@ export type Node = {
   readonly log: Log
   readonly store: Store
   readonly chain: Chain
+  /** Forgets old states; a role says before `start` which it needs yet. */
+  readonly pruner: Pruner
   readonly pool: Mempool
   readonly l1: {
     readonly client: L1Client
@@ -124,6 +127,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     store,
     log,
   })
+  const pruner = new Pruner(pruneOptions(options, config), { chain, store, log })
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
@@ -274,7 +278,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
         observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
-        safeHeadAtL1: (l1Number) => safeHeadAt(checkpoints, l1Number),
+        safeHeadAtL1: (l1Number) => checkpoints.safeHeadAt(l1Number),
         ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
@@ -320,6 +324,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     ...input,
     store,
     chain,
+    pruner,
     pool,
     l1,
     pipeline,
@@ -339,6 +344,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       for (const signer of Object.values(signers)) await signer?.check()
       await p2p.start()
       pipeline.start()
+      pruner.start()
       models.start()
       await jobs?.start()
       threads?.start()
@@ -358,6 +364,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       l1.client.close()
       await pipeline.stop()
       await p2p.stop()
+      await pruner.stop()
       await indicesSettled(indices)
       await store.close()
     },
@@ -519,17 +526,6 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
     found.push({ block: encodeBlock(block), signature })
   }
   return found
-}
-
-/** Kept from the finalized L1 block on. */
-async function safeHeadAt(
-  checkpoints: Checkpoints,
-  l1Number: bigint,
-): Promise<SafeHeadAtL1 | null> {
-  for await (const { l1, safe } of checkpoints.descending(l1Number)) {
-    return { l1Block: l1, safeHead: safe }
-  }
-  return null
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {

@@ -52,6 +52,8 @@ export type NodeOptions = {
   readonly logFormat: LogFormat
   readonly logFile: string | null
   readonly diskFreeMinMib: number
+  /** 0: never. */
+  readonly pruneAfterHours: number
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
@@ -336,6 +338,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 512,
     help: 'MiB of free disk below which the node stops in good order; 0 is never',
+  },
+  pruneAfterHours: {
+    group: 'operation',
+    kind: 'number',
+    fallback: 720,
+    help: 'hours for which the state after each block is kept, for calls, proofs and traces at old blocks; 0 keeps every state (an archive)',
   },
   baseModel: {
     group: 'models',

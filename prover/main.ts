@@ -149,6 +149,7 @@ export class Prover {
       log: this.#log,
       turn: () => this.#next(),
     })
+    node.pruner.needs(() => this.#status.verifiedBlock)
     node.checks.push({ name: 'verification', run: () => this.#loop.fatal?.message ?? null })
     node.p2p.on('receipts', async ({ payload }) => {
       if (payload.length === 65) await this.#traces.put(payload.slice(0, 32), payload.slice(32, 64))

@@ -8,9 +8,20 @@
  *   derivation: resetUnsafe / build / commit, markSafe, markFinalized
  */
 import { type ChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
-import { bytesEqual, fromHex, type Hex, keccak, toHex, utf8, ZERO_HASH } from '../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesEqual,
+  bytesToBigint,
+  concatBytes,
+  fromHex,
+  type Hex,
+  keccak,
+  toHex,
+  utf8,
+  ZERO_HASH,
+} from '../base/bytes.ts'
 import { crypto } from '../base/crypto.ts'
-import { NodeError } from '../base/errors.ts'
+import { NodeError, userError } from '../base/errors.ts'
 import type { Log as Logger } from '../base/log.ts'
 import { Commit } from '../store/commit.ts'
 import { storeError } from '../store/errors.ts'
@@ -31,7 +42,8 @@ import {
   writeMove,
 } from './heads.ts'
 import { l1AttributesOf } from './l1-attributes.ts'
-import { type BlockTag, ChainReader } from './reader.ts'
+import type { Stale } from './prune.ts'
+import { type BlockTag, ChainReader, KEPT, type KeptStates } from './reader.ts'
 import { encodeStoredReceipts } from './receipt.ts'
 import type { StateView } from './state-view.ts'
 import type { Block, BlockRef, HeadTag, PayloadAttributes } from './types.ts'
@@ -61,6 +73,8 @@ export type ChainModules = {
 
 /** Row of `meta`: hash of the configuration that block 0 was last compared with. */
 const COMPARED = 'genesis-config'
+/** Row of `meta`: number of the newest block ever written, u64be. */
+const STAMP = 'node-stamp'
 const NONE = new Uint8Array(0)
 
 export class Chain extends ChainReader {
@@ -107,7 +121,7 @@ export class Chain extends ChainReader {
     const ref = refOf(block)
     const first = { unsafe: ref, safe: ref, finalized: ref, safeL1Origin: config.genesis.l1 }
     commit
-      .nodes(writes.nodes)
+      .nodes(writes.nodes, 0n)
       .codes(writes.codes)
       .block(block.hash, encodeBlock(block), encodeStoredReceipts([]))
       .meta('genesis', fromHex(block.hash))
@@ -255,10 +269,12 @@ export class Chain extends ChainReader {
     derivedFrom?: BlockRef,
   ): Promise<void> {
     const { block, receipts, writes } = executed
+    const stamp = this.#stampOf(block)
     const commit = new Commit()
-      .nodes(writes.nodes)
+      .nodes(writes.nodes, stamp)
       .codes(writes.codes)
       .block(block.hash, encodeBlock(block), encodeStoredReceipts(receipts))
+      .meta(STAMP, bigintToBytes(stamp, 8))
     if (signature) commit.signature(block.hash, signature)
     const remember = (): void => {
       this.archive.remember(block, receipts)
@@ -281,6 +297,42 @@ export class Chain extends ChainReader {
     await commit.write(this.store)
     remember()
     this.#tell(move, heads)
+  }
+
+  /** Removes trie nodes that died (`prune.ts`), but for those written since, and notes which states are left; how many. */
+  async forgetStates({
+    from,
+    swept,
+    dead,
+  }: KeptStates & { dead: readonly Stale[] }): Promise<number> {
+    return this.#inTurn(async () => {
+      const row = concatBytes(bigintToBytes(from, 8), bigintToBytes(swept, 8))
+      const commit = new Commit().meta(KEPT, row)
+      let removed = 0
+      for (const { hash, owner, diedAt } of dead) {
+        const stamp = this.store.nodeStamp(hash, owner)
+        if (stamp === undefined || stamp >= diedAt) continue
+        commit.dropNode(hash, owner)
+        removed++
+      }
+      await commit.write(this.store)
+      return removed
+    })
+  }
+
+  /** Of a canonical block. */
+  stateRootAt(number: bigint): Uint8Array {
+    const block = this.blockByNumber(number)
+    if (!block) throw userError('unknown-block', `block ${number} is not known`)
+    return fromHex(block.header.stateRoot)
+  }
+
+  /** Never goes down, whatever branch is written to after which. */
+  #stampOf(block: Block): bigint {
+    const row = this.store.meta(STAMP)
+    const last = row ? bytesToBigint(row) : 0n
+    const { number } = block.header
+    return number > last ? number : last
   }
 
   /** Derivation may have known the block before its signature came by gossip. */
