@@ -3,6 +3,7 @@ import type { Command } from '../cli/command.ts'
 import { EXIT_HELP } from '../cli/exit.ts'
 import { accountCommands } from './account.ts'
 import { attributeRows } from './attribute.ts'
+import { verifyAttribution } from './attribution.ts'
 import { benchEngine } from './bench.ts'
 import { completion } from './completion.ts'
 import { configPrint } from './config.ts'
@@ -60,6 +61,7 @@ export const COMMANDS: readonly Command[] = [
   attributeRows,
   benchEngine,
   ...datanetCommands,
+  verifyAttribution,
   provenance,
   exportCroissant,
   exportProv,
