@@ -23,12 +23,11 @@ import { hash, required } from '../node/rpc/params.ts'
 import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
 import { VerdictGossip } from './gossip.ts'
 import { ModelAudits, registeredIn } from './models.ts'
-import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
-import { reinfer } from './reinfer.ts'
 import { Reporter } from './report.ts'
 import { isDrawn } from './sample.ts'
 import { createSettlement } from './settlement/create.ts'
@@ -315,16 +314,14 @@ export class Prover {
     return false
   }
 
-  async #verdictOn(settled: SettledReceipt): Promise<Difference | null> {
+  #verdictOn(settled: SettledReceipt): Promise<Difference | null> {
     const { registry, library } = this.#node.models
-    const result = await reinfer(settled, {
+    return checkReceipt(settled, {
       library,
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
     })
-    if ('stage' in result) return result
-    return result.difference ?? reattribute(settled, result.ours, registry)
   }
 
   /** The provider announces a receipt's trace some times over half a minute. */

@@ -31,6 +31,7 @@ const FILES: Readonly<Record<string, Load>> = {
   generate: async () => [(await import('./generate.ts')).generateAnswers],
   train: async () => [(await import('./train.ts')).trainAdapter],
   attribute: async () => [(await import('./attribute.ts')).attributeRows],
+  attribution: async () => [(await import('./attribution.ts')).verifyAttribution],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],

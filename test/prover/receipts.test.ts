@@ -20,23 +20,20 @@ import { readReport } from '../../node/factory/report.ts'
 import type { RpcContext } from '../../node/rpc/context.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
 import { type Claim, decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import { checkReceipt } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
-import { reattribute } from '../../prover/reattribute.ts'
-import { reinfer } from '../../prover/reinfer.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { type Market, openMarket } from '../support/market.ts'
 import { models } from '../support/model.ts'
 import { ResultCheck } from '../support/result-check.ts'
 
-async function verdictOn(
+function verdictOn(
   { library, registry, traces }: Market,
   content: (hash: `0x${string}`) => Promise<Uint8Array>,
   settled: SettledReceipt,
 ): Promise<Difference | null> {
   const traceOf = async (hash: `0x${string}`) => traces.get(hash) ?? null
-  const result = await reinfer(settled, { library, registry, content, traceOf })
-  if ('stage' in result) return result
-  return result.difference ?? reattribute(settled, result.ours, registry)
+  return checkReceipt(settled, { library, registry, content, traceOf })
 }
 
 type RetrievalProof = {

@@ -132,20 +132,27 @@ function dataMethods({
       },
     }),
     openledger_getContent: method({
-      summary: 'Bytes by their keccak256, from here or from peers',
-      params: [required('hash', hash)],
+      summary:
+        'Bytes by their keccak256, from here or from peers; with an offset, as many from there as one call gives (4 MiB)',
+      params: [required('hash', hash), optional('offset', count, null)],
       result: bytes.schema,
       cost: COST.scan,
       aside: false,
-      handler: async (_context, [name]) => {
+      handler: async (_context, [name, offset]) => {
         const size = await content.size(name)
-        if (size !== undefined && size > CONTENT_BYTES_MAX) {
+        if (offset === null && size !== undefined && size > CONTENT_BYTES_MAX) {
           throw userError(
             'content-too-large',
-            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call: ask with an offset`,
           )
         }
-        return toHex(await models.readContent(name))
+        const from = offset ?? 0
+        if (size === undefined || offset === null) {
+          const all = await models.readContent(name)
+          return toHex(offset === null ? all : all.subarray(from, from + CONTENT_BYTES_MAX))
+        }
+        const length = Math.max(0, Math.min(CONTENT_BYTES_MAX, size - from))
+        return toHex(length === 0 ? new Uint8Array(0) : await content.read(name, from, length))
       },
     }),
   }

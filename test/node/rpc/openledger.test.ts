@@ -134,6 +134,8 @@ t.test('Datanets and content are answered as described', async (t) => {
   const hex = `0x${Buffer.from(bytes).toString('hex')}`
   t.equal(await ask('putContent', hex), keccakHex(bytes))
   t.equal(await ask('getContent', keccakHex(bytes)), hex)
+  t.equal(await ask('getContent', keccakHex(bytes), 5), `0x${hex.slice(12)}`)
+  t.equal(await ask('getContent', keccakHex(bytes), 9), '0x')
   t.match(await ask('listDatanets'), [{ id: '1' }])
   t.match(await ask('getDatanet', 1), { quorum: { threshold: 0 } })
   t.equal(await ask('getDatanet', 9), null)
