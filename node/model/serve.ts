@@ -132,6 +132,13 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
+    modules.settler.judgePayments(async (awaits) => {
+      for (const way of this.#ways) {
+        const outcome = await way.outcomeOf?.(awaits)
+        if (outcome) return outcome
+      }
+      return 'open'
+    })
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -390,7 +397,17 @@ export class InferenceService {
     const due = { fee, tokens: receipt.tokensIn + receipt.tokensOut }
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
-    await settler.add({ hash, receipt, providerSignature, payment, sketch, claims })
+    const settlement = { hash, receipt, providerSignature, payment, sketch, claims }
+    if (payer.pay) {
+      // Written down first: who has paid must not lose the answer to a full disk.
+      await settler.add({ ...settlement, awaits: payer.pay.awaits })
+      await payer.pay.carryOut(due).catch(async (error) => {
+        const isPending = error instanceof NodeError && error.code === 'payment-pending'
+        if (!isPending) await settler.paid(hash, false)
+        throw error
+      })
+      await settler.paid(hash, true)
+    } else await settler.add(settlement)
     await this.#modules.announce(hash, trace)
     return {
       id: hash,

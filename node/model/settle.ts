@@ -2,6 +2,8 @@
  * Answered but not yet settled: receipts wait here, on disk, until ReceiptRegistry has taken them. A
  * receipt is written before its answer is shown, so a crash loses none; a restart sends what is left.
  *
+ *   held --its payment is carried out--> waiting
+ *      \--can no longer be--> gone
  *   waiting --send--> sent(tx) --included--> gone
  *                        \--reverted--> waiting (a few times), then refused (logged, owed no more)
  *                        \--in no block for long--> waiting: the pool dropped it, or was lost with its process
@@ -25,7 +27,12 @@ export type Settlement = {
   readonly sketch: Uint8Array
   /** Spans, as `precompiles/mix.ts` reads them. */
   readonly claims: Uint8Array
+  /** The payment that has to be carried out first, as its way of paying names it. */
+  readonly awaits?: string
 }
+
+/** Of a payment: it will not come to anything any more (`void`), or may yet (`open`). */
+export type Outcome = 'paid' | 'void' | 'open'
 
 export type SettlerOptions = {
   readonly intervalMs: number
@@ -67,6 +74,7 @@ export class Settler {
   readonly #owed = new Map<Hex, { all: bigint; readonly purses: Map<Hex, bigint> }>()
   /** How often the transaction of a waiting receipt has reverted. */
   readonly #reverted = new Map<Hex, number>()
+  #outcomeOf: (awaits: string) => Promise<Outcome> = async () => 'open'
   #batchMax: number
   #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
   #looks = 0
@@ -117,6 +125,21 @@ export class Settler {
     this.#keep(settlement)
   }
 
+  /** How payments that receipts wait for are looked after: by a process that died before it knew, for one. */
+  judgePayments(outcomeOf: (awaits: string) => Promise<Outcome>): void {
+    this.#outcomeOf = outcomeOf
+  }
+
+  /** Its payment is carried out, on disk when it returns; or will never be. */
+  async paid(hash: Hex, isPaid: boolean): Promise<void> {
+    const settlement = this.#waiting.get(hash)
+    if (!settlement) return
+    if (!isPaid) return this.#forget(hash)
+    const { awaits: _, ...free } = settlement
+    await this.#modules.table.put(fromHex(hash), packr.pack(free))
+    this.#waiting.set(hash, free)
+  }
+
   /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a
    * place. @throws NodeError `queue-full` */
   assertRoom(requests: number): void {
@@ -142,8 +165,10 @@ export class Settler {
   async #work(): Promise<void> {
     try {
       if (this.#sent) await this.#confirm(this.#sent)
-      if (this.#sent || this.#waiting.size === 0) return
-      const batch = [...this.#waiting.values()].slice(0, this.#batchMax)
+      await this.#lookAtHeld()
+      if (this.#sent) return
+      const batch = this.#free().slice(0, this.#batchMax)
+      if (batch.length === 0) return
       this.#sent = { transaction: await this.#modules.send(batch), batch }
       this.#batchMax = this.#options.batchMax
     } catch (error) {
@@ -152,6 +177,20 @@ export class Settler {
         waiting: this.#waiting.size,
       })
       await this.#dropRefused(error)
+    }
+  }
+
+  #free(): Settlement[] {
+    return [...this.#waiting.values()].filter(({ awaits }) => awaits === undefined)
+  }
+
+  async #lookAtHeld(): Promise<void> {
+    for (const { hash, awaits } of [...this.#waiting.values()]) {
+      if (awaits === undefined) continue
+      const outcome = await this.#outcomeOf(awaits)
+      if (outcome === 'open') continue
+      this.#modules.log.info('a receipt waited for its payment', { hash, outcome })
+      await this.paid(hash, outcome === 'paid')
     }
   }
 
@@ -191,9 +230,9 @@ export class Settler {
   /** A batch settles whole or not at all: after a refusal the first goes alone, and if it is refused
    * alone it must not hold up the others. */
   async #dropRefused(error: unknown): Promise<void> {
-    const first = this.#waiting.values().next().value
+    const [first] = this.#free()
     if (!first || !(error instanceof NodeError) || error.code !== 'settlement-refused') return
-    if (this.#batchMax > 1 && this.#waiting.size > 1) {
+    if (this.#batchMax > 1 && this.#free().length > 1) {
       this.#batchMax = 1
       return
     }
