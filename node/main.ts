@@ -255,7 +255,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
-  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
+  watchNode(metrics, { ...input, chain, pool, p2p, pipeline, models, l1, ledger, jobs })
   const threads = openThreads({ ...input, chain })
   const hub = {
     registry: models.registry,

@@ -167,6 +167,7 @@ const estimateMembers = {
   evaluationTokens: integer,
   steps: integer,
   seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  memoryBytes: nullable(integer),
   fee: decimal,
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
