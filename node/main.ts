@@ -15,8 +15,7 @@ import { askService } from './agents/ask.ts'
 import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope, statementsBy } from './attribution/gossip.ts'
-import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
-import { PayoutIndex } from './attribution/payouts.ts'
+import { decodeVerdict, type ReceiptLedger } from './attribution/ledger.ts'
 import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
@@ -24,17 +23,17 @@ import { NodeError, userError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
-import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
-import { Follower } from './chain/follower.ts'
 import { Pruner, pruneOptions } from './chain/prune.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
+import { errorRoute } from './errors/route.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
+import { indicesSettled, openIndices } from './indices.ts'
 import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
@@ -67,8 +66,9 @@ import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
-import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
+import { l1Route } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
+import { openSessions } from './web/session-route.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -140,10 +140,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = new ReceiptLedger(chain, store, log)
-  const payouts = new PayoutIndex(chain, store)
-  const bridged = new BridgedIndex(chain, store)
-  await Follower.start(chain, [ledger, payouts, bridged])
+  const indices = await openIndices(chain, store, log)
+  const { ledger } = indices
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -196,6 +194,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     isOperator: operatorCheck(options),
   })
   answerPeers = doorsToModels.answerPeers
+  const sessions = openSessions(options, chain)
+  const web = webHandler()
   const jobs =
     provider &&
     (await openJobService({
@@ -207,6 +207,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       registry: models.registry,
       base: models.library.base,
       account: provider.account,
+      admits: sessions.admits,
     }))
   const x402 =
     provider && signers.provider
@@ -254,12 +255,13 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
-  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
+  watchNode(metrics, { ...input, chain, pool, p2p, pipeline, models, l1, ledger, jobs })
   const threads = openThreads({ ...input, chain })
   const hub = {
     registry: models.registry,
     base: models.library.base,
     basePath: options.baseModel,
+    chainId: config.l2ChainId,
     readContent: models.readContent,
     sizeOf: (hash: Hex) => content.size(hash),
     log: log.child('hub'),
@@ -284,9 +286,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             chain,
             models,
             factory: jobs?.factory ?? null,
-            ledger,
-            payouts,
-            bridged,
+            ...indices,
             posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
@@ -310,17 +310,10 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
-          ...(options.webL1
-            ? [
-                {
-                  prefix: L1_ROUTE_PREFIX,
-                  handle: l1Handler((method, params, parse) =>
-                    l1.client.request(method, params, parse),
-                  ),
-                },
-              ]
-            : []),
-          { prefix: '/', handle: hubHandler(hub, webHandler()) },
+          ...(options.webL1 ? [l1Route(l1.client)] : []),
+          sessions.route,
+          errorRoute(web),
+          { prefix: '/', handle: hubHandler(hub, web) },
         ],
       },
     )
@@ -372,9 +365,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       await pipeline.stop()
       await p2p.stop()
       await pruner.stop()
-      await ledger.settled()
-      await payouts.settled()
-      await bridged.settled()
+      await indicesSettled(indices)
       await store.close()
     },
   }

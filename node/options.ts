@@ -29,6 +29,10 @@ export type NodeOptions = {
   readonly rpcThreads: number
   /** Whether pages may reach L1 through this node. */
   readonly webL1: boolean
+  /** Names by which people reach this node's pages. */
+  readonly webDomains: readonly string[]
+  /** Accounts whose sessions may spend the node's money. */
+  readonly sessionAccounts: readonly string[]
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -223,6 +227,18 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'boolean',
     fallback: false,
     help: "let pages reach L1 through this node (/l1), at the cost of the operator's endpoint; for devnets",
+  },
+  webDomains: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'names (host or host:port) by which people reach this node and may sign in with a wallet (EIP-4361)',
+  },
+  sessionAccounts: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'accounts that, signed in, may use /v1/files and /v1/fine_tuning from anywhere, at the cost of this node',
   },
   p2pPort: {
     group: 'network',

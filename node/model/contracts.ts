@@ -10,7 +10,8 @@ import type { BlockTag, Chain } from '../chain/chain.ts'
 
 export type Contract = { readonly address: Hex; readonly abi: Abi }
 
-export type ChainReader = Pick<Chain, 'call'>
+/** `headRef`, where it is, names the state that calls read: what was read of it holds until it moves. */
+export type ChainReader = Pick<Chain, 'call'> & Partial<Pick<Chain, 'headRef'>>
 
 /** @throws NodeError `call-reverted` with the contract's reason. */
 export async function readContract<T>(

@@ -32,7 +32,9 @@ try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   const stack = error instanceof NodeError || !(error instanceof Error) ? '' : `\n${error.stack}`
-  process.stderr.write(`openledger: ${messageOf(error)}${stack}\n`)
+  // `openledger errors CODE` says more.
+  const code = error instanceof NodeError ? ` [${error.code}]` : ''
+  process.stderr.write(`openledger: ${messageOf(error)}${code}${stack}\n`)
   // Not only the status: a node that failed to start may have left sockets and threads.
   process.exit(exitOf(error))
 }

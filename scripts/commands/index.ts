@@ -13,10 +13,17 @@ const FILES: Readonly<Record<string, Load>> = {
   devnet: async () => [(await import('./devnet.ts')).devnet],
   status: async () => [(await import('./status.ts')).status],
   doctor: async () => [(await import('./doctor.ts')).doctor],
+  errors: async () => [(await import('./errors.ts')).errors],
   snapshot: async () => (await import('./snapshot.ts')).snapshotCommands,
   db: async () => (await import('./db.ts')).dbCommands,
   import: async () => [(await import('./import.ts')).importChain],
-  export: async () => [(await import('./import.ts')).exportChain],
+  export: async () => {
+    const [{ exportChain }, { exportCroissant, exportProv }] = await Promise.all([
+      import('./import.ts'),
+      import('./export.ts'),
+    ])
+    return [exportChain, exportCroissant, exportProv]
+  },
   job: async () => (await import('./job.ts')).jobCommands,
   worker: async () => [(await import('./worker.ts')).worker],
   mcp: async () => [(await import('./mcp.ts')).mcp],
@@ -24,8 +31,10 @@ const FILES: Readonly<Record<string, Load>> = {
   generate: async () => [(await import('./generate.ts')).generateAnswers],
   train: async () => [(await import('./train.ts')).trainAdapter],
   attribute: async () => [(await import('./attribute.ts')).attributeRows],
+  attribution: async () => [(await import('./attribution.ts')).verifyAttribution],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
+  provenance: async () => [(await import('./provenance.ts')).provenance],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
   token: async () => [(await import('./token.ts')).token],
