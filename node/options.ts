@@ -29,6 +29,10 @@ export type NodeOptions = {
   readonly rpcThreads: number
   /** Whether pages may reach L1 through this node. */
   readonly webL1: boolean
+  /** Names by which people reach this node's pages. */
+  readonly webDomains: readonly string[]
+  /** Accounts whose sessions may spend the node's money. */
+  readonly sessionAccounts: readonly string[]
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -48,6 +52,8 @@ export type NodeOptions = {
   readonly logFormat: LogFormat
   readonly logFile: string | null
   readonly diskFreeMinMib: number
+  /** 0: never. */
+  readonly pruneAfterHours: number
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
@@ -222,6 +228,18 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: false,
     help: "let pages reach L1 through this node (/l1), at the cost of the operator's endpoint; for devnets",
   },
+  webDomains: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'names (host or host:port) by which people reach this node and may sign in with a wallet (EIP-4361)',
+  },
+  sessionAccounts: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'accounts that, signed in, may use /v1/files and /v1/fine_tuning from anywhere, at the cost of this node',
+  },
   p2pPort: {
     group: 'network',
     kind: 'port',
@@ -320,6 +338,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 512,
     help: 'MiB of free disk below which the node stops in good order; 0 is never',
+  },
+  pruneAfterHours: {
+    group: 'operation',
+    kind: 'number',
+    fallback: 720,
+    help: 'hours for which the state after each block is kept, for calls, proofs and traces at old blocks; 0 keeps every state (an archive)',
   },
   baseModel: {
     group: 'models',

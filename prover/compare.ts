@@ -37,6 +37,8 @@ export type Difference = {
 export type Evidence = {
   readonly tokens: readonly number[] | null
   readonly trace: readonly Uint8Array[] | null
+  /** Trace leaves of the tokens shown, had the network honestly computed each after those before it. */
+  readonly replayed: readonly Uint8Array[] | null
   /** From the settlement's calldata. */
   readonly sketch: Int8Array
   /** From the settlement's calldata. */
@@ -64,7 +66,8 @@ export function compareRequest(
   ])
 }
 
-/** Token by token, so that a wrong answer is named at the step where it went wrong. */
+/** Token by token, so that a wrong answer is named at the step where it went wrong, and by the operator that is to blame:
+ * `logits` when the network was not the committed one, `token` when it was and another token than the sampler's stands there. */
 export function compareInference(
   receipt: InferenceReceipt,
   evidence: Evidence,
@@ -74,7 +77,7 @@ export function compareInference(
   const root = traceRoot(ours.trace)
   if (receipt.traceRoot !== root || receipt.outputCommit !== tokensCommit(tokens)) {
     return (
-      firstLeaf(evidence.trace, ours.trace) ??
+      firstStep(evidence, ours) ??
       firstToken(evidence.tokens, tokens) ??
       field('trace', 'traceRoot', receipt.traceRoot, root) ??
       field('tokens', 'outputCommit', receipt.outputCommit, tokensCommit(tokens))
@@ -161,21 +164,23 @@ function compareClaims(claimed: Uint8Array, found: Uint8Array): Difference | nul
   const [theirs, ours] = [claimTexts(claimed), claimTexts(found)]
   for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
     const [left, right] = [theirs[index] ?? 'nothing', ours[index] ?? 'nothing']
-    if (left !== right)
-      return { stage: 'claims', field: 'span', index, claimed: left, found: right }
+    const field = (left === 'nothing' ? right : left).startsWith('retrieval') ? 'retrieval' : 'span'
+    if (left !== right) return { stage: 'claims', field, index, claimed: left, found: right }
   }
   return null
 }
 
-function firstLeaf(
-  claimed: readonly Uint8Array[] | null,
-  found: readonly Uint8Array[],
-): Difference | null {
-  if (!claimed) return null
-  for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
-    const [left, right] = [claimed[index], found[index]]
-    const [a, b] = [left ? toHex(left) : 'nothing', right ? toHex(right) : 'nothing']
-    if (a !== b) return { stage: 'trace', field: 'logits', index, claimed: a, found: b }
+function firstStep(evidence: Evidence, ours: Inference): Difference | null {
+  const { tokens, trace, replayed } = evidence
+  if (!trace) return null
+  const show = (leaf: Uint8Array | undefined): string => (leaf ? toHex(leaf) : 'nothing')
+  for (let index = 0; index < Math.max(trace.length, ours.trace.length); index++) {
+    const [claimed, found] = [show(trace[index]), show(ours.trace[index])]
+    if (claimed === found) continue
+    const isNetworkHonest = replayed?.[index] !== undefined && show(replayed[index]) === claimed
+    const byToken = isNetworkHonest ? firstToken(tokens, [...ours.tokens]) : null
+    if (byToken?.index === index) return byToken
+    return { stage: 'trace', field: 'logits', index, claimed, found }
   }
   return null
 }

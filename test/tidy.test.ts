@@ -44,7 +44,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/datanet',
       'node/provenance',
       'node/rpc',
-      'node/web/app',
+      'node/web',
       'node/x402',
       'node/agents',
     ],

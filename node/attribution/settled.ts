@@ -3,7 +3,8 @@
  * calldata of whoever called it, never from anybody's word. `findSettled` is for index, RPC and prover alike; it
  * runs a block again only when a receipt was settled through another contract.
  */
-import { type Abi, decodeEventLog } from 'viem'
+import type { Abi } from 'viem'
+import { decodeEventLog } from 'viem/utils'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { ReceiptRegistry } from '../../genesis/contracts.generated.ts'

@@ -3,6 +3,8 @@ import type { LoopOptions } from '../base/loop.ts'
 
 /** Unfinished jobs. */
 export const JOBS_WAITING_MAX = 64
+/** Finished jobs whose records are kept; of older ones the chain has the result. */
+export const JOBS_KEPT_MAX = 512
 /** Rows of one job, over all its Datanet versions. */
 export const ROWS_MAX = 1_000_000
 /** Losses kept with a job's record; when there are more, every second one goes. */

@@ -1,7 +1,7 @@
 /** HTTP as OpenAI's API speaks it, for inference and fine-tuning alike: bodies in, JSON and errors out. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { readBody } from '../base/body.ts'
-import { messageOf, NodeError, userError } from '../base/errors.ts'
+import { helpOf, messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 /** A request, by HTTP (IncomingMessage) or from a peer. */
@@ -96,7 +96,7 @@ export function errorOf(error: unknown): {
   const status = statusOf(error)
   const { param = null, payment, headers = {} } = error instanceof NodeError ? error.data : {}
   const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
-  const shown = { message, type: typeOf(status), param, code: codeOf(error) }
+  const shown = { message, type: typeOf(status), param, code: codeOf(error), ...helpFor(error) }
   const body = { error: payment === undefined ? shown : { ...shown, payment } }
   return { status, body, headers: headers as Record<string, string> }
 }
@@ -114,6 +114,9 @@ export function isLocal(req: Asked): boolean {
   const isAsked = isOwn && (origin === undefined || origin === `http://${host}`)
   return isLoopback && !isProxied && isAsked
 }
+
+const helpFor = (error: unknown): { help?: string } =>
+  error instanceof NodeError ? { help: helpOf(error.code) } : {}
 
 function codeOf(error: unknown): string {
   const code = error instanceof NodeError ? error.code : 'internal'

@@ -85,7 +85,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
       adaptersMax: ADAPTERS_LOADED_MAX,
       verifyArtefacts: options.verifyArtefacts,
     },
-    { content, fetch: fetchContent, log },
+    { content, fetch: fetchContent, log, resultOf: (manifest) => registry.jobResult(manifest) },
   )
   const { hash: base, precision } = library.base
   log.info('engine ready', { ...capabilities(), base, precision })

@@ -8,7 +8,7 @@ import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import { L1CallError } from '../l1/errors.ts'
 
-export const L1_ROUTE_PREFIX = '/l1'
+const PREFIX = '/l1'
 
 const METHODS: ReadonlySet<string> = new Set([
   'eth_blockNumber',
@@ -38,6 +38,13 @@ export type L1Request = (
   params: readonly unknown[],
   parse: (result: unknown) => unknown,
 ) => Promise<unknown>
+
+export const l1Route = (client: {
+  request: L1Request
+}): { prefix: string; handle: ReturnType<typeof l1Handler> } => ({
+  prefix: PREFIX,
+  handle: l1Handler((method, params, parse) => client.request(method, params, parse)),
+})
 
 export function l1Handler(
   request: L1Request,

@@ -91,7 +91,12 @@ async function openProvider(
   mkdirSync(cacheDir)
   const library = await ModelLibrary.open(
     { basePath: BASE_DIR, basePrecision: 'f32', cacheDir, adaptersMax: 8, verifyArtefacts: true },
-    { content, fetch: async () => fail('nothing is fetched'), log: silentLog },
+    {
+      content,
+      fetch: async () => fail('nothing is fetched'),
+      resultOf: (manifest) => registry.jobResult(manifest),
+      log: silentLog,
+    },
   )
   const settler = await openSettler(world, { store, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })

@@ -2,19 +2,22 @@
  * openledger_* about one receipt's attribution: whose rows its answer quotes, proofs of a span and of a share, the split
  * once more from this node's own state, and what another policy would have paid.
  */
-import { encodeFunctionData, parseAbi } from 'viem'
+import { encodeFunctionData, parseAbi } from 'viem/utils'
 import { PRECOMPILE } from '../../../genesis/addresses.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'
 import { proveSpan } from '../../attribution/corpus.ts'
 import { type Explained, explain } from '../../attribution/explain.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
+import { decodeRequest } from '../../attribution/request.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { proveShare } from '../../attribution/share-proof.ts'
+import { vectorOf, vectorsRoot, vectorTree } from '../../attribution/vectors.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { RowPlaces } from '../../factory/places.ts'
-import type { LoadedModel } from '../../model/infer.ts'
+import { type LoadedModel, sketchBytes } from '../../model/infer.ts'
 import type { ModelRecord } from '../../model/registry.ts'
+import { questionIn, questionVector } from '../../model/retrieve.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, count, hash, required } from '../params.ts'
@@ -76,6 +79,36 @@ export function attributionMethods(services: AttributionServices): RpcMethods {
         const proof = proveSpan(model.corpus, await tokensIn(settled, models), claim.start)
         const data = spanCall(record.corpusHash, proof)
         return plain({ receiptHash, claim, corpus: record.corpusHash, to: PRECOMPILE.span, data })
+      },
+    }),
+    openledger_traceRetrieval: method({
+      summary:
+        "A row that a receipt's question retrieved: its vector with the path to the root in the job's report, and the question's; their dot product is the score",
+      params: [required('receiptHash', hash), required('claim', count)],
+      result: shapes.retrievalProof,
+      cost: COST.run,
+      aside: false,
+      handler: async (_context, [receiptHash, index]) => {
+        const settled = await find(receiptHash)
+        const claims = decodeClaims(settled.claims, 2 ** 32)
+        const claim = typeof claims === 'string' ? undefined : claims[index]
+        const { model } = await modelOf(settled, models)
+        const vectors = await model.vectors()
+        const request = decodeRequest(await models.readContent(settled.receipt.requestId))
+        if (claim?.kind !== 'retrieval' || !model.corpus || !vectors || !request.retrieval)
+          throw userError('claim-unknown', `receipt ${receiptHash} has no retrieval claim ${index}`)
+        const contents = model.corpus.rows.map(({ content }) => content)
+        const question = await questionVector(model, questionIn(request.prompt, request.retrieval))
+        return plain({
+          receiptHash,
+          claim,
+          rowHash: contents[claim.row],
+          vectorsRoot: vectorsRoot(vectors, contents),
+          rows: contents.length,
+          question: toHex(sketchBytes(question)),
+          vector: toHex(sketchBytes(vectorOf(vectors, claim.row))),
+          siblings: vectorTree(vectors, contents).prove(claim.row).map(toHex),
+        })
       },
     }),
     openledger_getAttributionProof: method({

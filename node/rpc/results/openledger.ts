@@ -168,6 +168,7 @@ const estimateMembers = {
   evaluationTokens: integer,
   steps: integer,
   seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  memoryBytes: nullable(integer),
   fee: decimal,
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
@@ -298,7 +299,7 @@ export const attributionProof: JsonSchema = openShape({
   path: listOf(shape({ hash, sum: decimal })),
 })
 
-const spanOwner: JsonSchema = shape({
+const rowOwner = {
   datanet: decimal,
   version: integer,
   row: integer,
@@ -307,8 +308,17 @@ const spanOwner: JsonSchema = shape({
   rowHash: hash,
   claim: integer,
   score: integer,
-  weight: fraction,
-})
+}
+const spanOwner: JsonSchema = shape({ ...rowOwner, weight: fraction })
+const claim = (kind: string): JsonSchema =>
+  shape({
+    kind: words(kind),
+    contributor: integer,
+    row: integer,
+    start: integer,
+    length: integer,
+    score: integer,
+  })
 
 export const attribution: JsonSchema = shape({
   receiptHash: hash,
@@ -326,6 +336,7 @@ export const attribution: JsonSchema = shape({
       owners: listOf(spanOwner),
     }),
   ),
+  retrieved: listOf(shape({ ...rowOwner, tokens: listOf(integer) })),
   contributors: listOf(
     shape({
       account: address,
@@ -333,6 +344,7 @@ export const attribution: JsonSchema = shape({
       weight: decimal,
       gradient: decimal,
       span: decimal,
+      retrieval: decimal,
       amount: decimal,
     }),
   ),
@@ -340,17 +352,21 @@ export const attribution: JsonSchema = shape({
 
 export const spanProof: JsonSchema = shape({
   receiptHash: hash,
-  claim: shape({
-    kind: words('span'),
-    contributor: integer,
-    row: integer,
-    start: integer,
-    length: integer,
-    score: integer,
-  }),
+  claim: claim('span'),
   corpus: hash,
   to: address,
   data,
+})
+
+export const retrievalProof: JsonSchema = shape({
+  receiptHash: hash,
+  claim: claim('retrieval'),
+  rowHash: hash,
+  vectorsRoot: hash,
+  rows: integer,
+  question: data,
+  vector: data,
+  siblings: listOf(hash),
 })
 
 export const receiptCheck: JsonSchema = openShape({

@@ -6,6 +6,7 @@ import { ContentStore } from '../../../node/content/store.ts'
 import { openLocalFabric } from '../../../node/factory/fabric/local.ts'
 import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
 import type { Delivery, Fabric } from '../../../node/factory/fabric/types.ts'
+import { endedLongAgo } from '../../../node/factory/job.ts'
 import { Store } from '../../../node/store/store.ts'
 import { startNats } from '../../support/nats.ts'
 
@@ -119,4 +120,15 @@ t.test('on NATS JetStream', async (t) => {
   t.teardown(server.stop)
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
   await suite(t, () => openNatsFabric(options, silentLog))
+})
+
+t.test('records of jobs that ended long ago make room; what is unfinished never does', (t) => {
+  const states = ['done', 'queued', 'failed', 'running', 'cancelled', 'paused', 'trained'] as const
+  const jobs = states.map((state, i) => ({ state, i }))
+  t.same(
+    endedLongAgo(jobs, 1).map(({ i }) => i),
+    [2, 4],
+  )
+  t.same(endedLongAgo(jobs, 3), [])
+  t.end()
 })

@@ -20,7 +20,7 @@ const ended = (job: { state: string }): boolean => job.state === 'done' || job.s
 /** `openledger worker` in a process of its own; resolves when it is ready. */
 async function startWorker(nats: string, dir: string): Promise<ChildProcess> {
   const flags = ['--nats-url', nats, '--prefix', PREFIX, '--dir', dir, '--silent-ms', '1500']
-  const child = spawn(process.execPath, ['scripts/openledger.ts', 'worker', ...flags], {
+  const child = spawn(process.execPath, ['scripts/openledger.mjs', 'worker', ...flags], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'pipe'],
   })
