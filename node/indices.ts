@@ -1,10 +1,12 @@
-/** What this node looks up by other things than blocks: indices over the canonical chain, opened in one walk. */
+/** What follows the canonical chain block by block, opened in one walk: indices, and forgetting what was erased. */
 import { ReceiptLedger } from './attribution/ledger.ts'
 import { PayoutIndex } from './attribution/payouts.ts'
 import type { Log } from './base/log.ts'
 import { BridgedIndex } from './chain/bridged.ts'
 import type { Chain } from './chain/chain.ts'
 import { Follower } from './chain/follower.ts'
+import type { ContentStore } from './content/store.ts'
+import { ErasedContent } from './datanet/erase.ts'
 import { ProvenanceIndex } from './provenance/event-index.ts'
 import type { Store } from './store/store.ts'
 
@@ -13,15 +15,20 @@ export type Indices = {
   readonly payouts: PayoutIndex
   readonly provenance: ProvenanceIndex
   readonly bridged: BridgedIndex
+  readonly erased: ErasedContent
 }
 
 /** All are caught up when it resolves. */
-export async function openIndices(chain: Chain, store: Store, log: Log): Promise<Indices> {
+export async function openIndices(
+  chain: Chain,
+  { store, content, log }: { store: Store; content: ContentStore; log: Log },
+): Promise<Indices> {
   const indices = {
     ledger: new ReceiptLedger(chain, store, log),
     payouts: new PayoutIndex(chain, store),
     provenance: new ProvenanceIndex(chain, store),
     bridged: new BridgedIndex(chain, store),
+    erased: new ErasedContent(chain, store, content),
   }
   await Follower.start(chain, Object.values(indices))
   return indices

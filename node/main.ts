@@ -140,7 +140,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const indices = await openIndices(chain, store, log)
+  const indices = await openIndices(chain, { store, content, log })
   const { ledger } = indices
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {

@@ -21,7 +21,7 @@ import { type ReinferModules, reinfer } from './reinfer.ts'
 import { resum, type SealedTable } from './resum.ts'
 
 export type CheckModules = Omit<ReinferModules, 'registry'> & {
-  readonly registry: Pick<Registry, 'model' | 'share' | 'splitOf'>
+  readonly registry: Pick<Registry, 'model' | 'mayRetrieve' | 'share' | 'splitOf'>
 }
 
 /** null: every byte and every wei is as it came out here. @throws NodeError `retry` when content cannot be had now */

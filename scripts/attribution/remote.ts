@@ -139,6 +139,7 @@ export function remoteRegistry(
           throw lies(`the ${name} of model ${id} is sealed as ${sealed[name]}`)
       return record
     },
+    mayRetrieve: (model, now) => registry.mayRetrieve(model, now),
     share: async ({ receipt, sketch, claims }, policyId, amount, at) => {
       const { accounts, ...sealed } = await table(receipt.modelId)
       const decoded = decodeClaims(claims, accounts.length)

@@ -39,8 +39,9 @@ only which block is canonical, and what SplitPolicy says. The status is 4 when s
     const { work } = call.flags
     const dir = work ?? (await mkdtemp(join(tmpdir(), 'openledger-verify-')))
     try {
-      const looked = await withLibrary(call, { dir, rpc }, async (library, content) => {
-        const registry = remoteRegistry(rpc)
+      const registry = remoteRegistry(rpc)
+      const resultOf = (manifest: Hex): Promise<Hex> => registry.jobResult(manifest)
+      const looked = await withLibrary(call, { dir, rpc, resultOf }, async (library, content) => {
         const read = async (hash: Hex): Promise<Uint8Array> => {
           if (await content.has(hash)) return content.get(hash)
           const bytes = await contentFrom(rpc, hash)
@@ -74,7 +75,7 @@ async function settledAt(rpc: Rpc, id: string) {
 
 async function withLibrary<T>(
   { configure }: Call,
-  { dir, rpc }: { dir: string; rpc: Rpc },
+  { dir, rpc, resultOf }: { dir: string; rpc: Rpc; resultOf(manifest: Hex): Promise<Hex> },
   work: (library: ModelLibrary, content: ContentStore) => Promise<T>,
 ): Promise<T> {
   const { baseModel, basePrecision } = configure().options
@@ -91,6 +92,7 @@ async function withLibrary<T>(
       content,
       fetch: (hash) => contentFrom(rpc, hash),
       log: silentLog,
+      resultOf,
     },
   )
   try {

@@ -103,7 +103,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       for (const { piece, owner } of owners) {
         const version = { ...ref, rowCount: 36 }
         const { row, contributor, rowHash } = await proveRow(version, owner.row, read)
-        t.ok(row.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
+        t.ok(row?.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
         t.equal(contributor, owner.contributor)
         t.equal(rowHash, owner.rowHash)
       }

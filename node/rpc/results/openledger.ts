@@ -142,7 +142,8 @@ export const contribution: JsonSchema = openShape(
 )
 
 const rowMembers = {
-  row: openShape({ text }),
+  // null: private
+  row: nullable(openShape({ text })),
   contributor: address,
   contribution: hash,
   rowHash: hash,
