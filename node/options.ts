@@ -65,6 +65,8 @@ export type NodeOptions = {
   readonly rateOutMin: string
   /** NATS server over which workers elsewhere train; null: in this process. */
   readonly natsUrl: string | null
+  /** Whether answers are computed by workers over NATS. */
+  readonly inferenceWorkers: boolean
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
   readonly sequencerSigner: string | null
@@ -387,6 +389,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'string',
     fallback: '0',
     help: 'least price of a token of an answer this provider serves for, wei of OPEN',
+  },
+  inferenceWorkers: {
+    group: 'models',
+    kind: 'boolean',
+    fallback: false,
+    help: 'answers are computed by `openledger worker --serve` over NATS, not by this process',
   },
   natsUrl: {
     group: 'models',
