@@ -50,6 +50,7 @@ export const PRIVATE_TABLES: readonly string[] = [
   'unverified',
   'traces',
   'reports',
+  'filings',
   'verdicts-unsigned',
   'model-verdicts',
   'models-waiting',
