@@ -97,6 +97,8 @@ export type NodeOptions = {
   readonly outputIntervalBlocks: number
   /** Percent of the receipts that a validator runs again. */
   readonly sample: number
+  /** Receipts that a validator files with agents in a day, on chain. */
+  readonly filingsPerDay: number
   readonly settlementPollMs: number
   readonly poolSlots: number
   readonly batchIntervalMs: number
@@ -461,6 +463,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 100,
     help: 'percent of settled receipts that a validator runs again, drawn by the hash of the L1 block that carries them',
+  },
+  filingsPerDay: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 100,
+    help: 'decided receipts of agents that a validator files in the Validation registry (ERC-8004) in a day, from its own account; 0 for none',
   },
   outputIntervalBlocks: {
     group: 'settlement',
