@@ -65,7 +65,7 @@ export function decodeVectors(bytes: Uint8Array): RowVectors {
   const [dims, rows] = isFile ? [at(5), at(9)] : [0, 0]
   if (!isFile || bytes[4] !== VERSION || dims === 0 || bytes.length !== HEAD_BYTES + dims * rows)
     throw userError('vectors', `${bytes.length} bytes that are no file of row vectors`)
-  return { dims, rows, values: new Int8Array(bytes.slice(HEAD_BYTES).buffer) }
+  return { dims, rows, values: new Int8Array(Uint8Array.from(bytes.subarray(HEAD_BYTES)).buffer) }
 }
 
 export function vectorOf({ dims, values }: RowVectors, row: number): Int8Array {

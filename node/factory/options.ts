@@ -16,6 +16,8 @@ export const WORKER_LOOP: LoopOptions = { pollMs: 0, retryMs: 1_000, retryMsMax:
 export const WORKING_MS = 5_000
 /** A worker that says nothing for so long has lost its job to another (NATS; in process it lives or dies with the node). */
 export const SILENT_MS_MAX = 20_000
+/** An inference request that a worker elsewhere has not answered by then is not wanted any more. */
+export const REQUEST_MS_MAX = 600_000
 /** Progress is written to the record at most this often; checkpoints and changes of state at once. */
 export const PROGRESS_MS = 500
 /** A job that fails without its own fault is tried again so often. */

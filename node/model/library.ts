@@ -39,6 +39,12 @@ export type LibraryOptions = {
   readonly verifyArtefacts: boolean
 }
 
+/** What loading a model takes of its record. */
+export type ModelArtefacts = Pick<
+  ModelRecord,
+  'id' | 'name' | 'baseHash' | 'adapterHash' | 'artefactHash' | 'corpusHash' | 'manifestHash'
+>
+
 /** An adapter that only this node has. */
 export type LocalModel = {
   readonly name: string
@@ -120,7 +126,7 @@ export class ModelLibrary {
 
   /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when an
    * adapter is not what the chain committed, ContentError. */
-  load(record: ModelRecord): Promise<LoadedModel> {
+  load(record: ModelArtefacts): Promise<LoadedModel> {
     const known = this.#loaded.get(record.id)
     const model = known ?? this.#open(record)
     this.#loaded.delete(record.id)
@@ -183,7 +189,7 @@ export class ModelLibrary {
     return { tokens: tokens.slice(0, keep?.() ?? tokens.length) }
   }
 
-  async #open(record: ModelRecord): Promise<LoadedModel> {
+  async #open(record: ModelArtefacts): Promise<LoadedModel> {
     if (record.baseHash !== this.base.hash) {
       throw userError(
         'model-base',
@@ -225,7 +231,7 @@ export class ModelLibrary {
   }
 
   /** @throws NodeError `vectors` when they are not what the job's report commits to */
-  async #vectors(record: ModelRecord, corpus: SpanCorpus | null): Promise<RowVectors | null> {
+  async #vectors(record: ModelArtefacts, corpus: SpanCorpus | null): Promise<RowVectors | null> {
     const result = await this.#resultOf(record.manifestHash)
     if (!corpus || result === ZERO_HASH) return null
     const read = (name: Hex, bytesMax: number): Promise<Uint8Array> =>

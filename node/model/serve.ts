@@ -34,15 +34,7 @@ import type { ContentStore } from '../content/store.ts'
 import { signTypedData } from '../keys/sign.ts'
 import { isSignerFault, type Signer, withoutSigner } from '../keys/signer.ts'
 import { Catalogue } from './catalogue.ts'
-import {
-  type Inference,
-  type InferOptions,
-  type LoadedModel,
-  runInference,
-  sketchBytes,
-  sketchHash,
-  traceRoot,
-} from './infer.ts'
+import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot } from './infer.ts'
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
 import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
@@ -50,6 +42,7 @@ import { whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import { type RetrievalLimits, retrieve } from './retrieve.ts'
+import type { InferenceRunner } from './runner.ts'
 import type { Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
@@ -103,6 +96,7 @@ export type ServeModules = {
   /** The provider's. */
   readonly signer: Signer
   readonly library: ModelLibrary
+  readonly runner: InferenceRunner
   readonly registry: Registry
   readonly settler: Settler
   readonly content: ContentStore
@@ -195,7 +189,6 @@ export class InferenceService {
   }
 
   async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
-    const { library } = this.#modules
     const { model: name, record = await this.catalogue.find(name) } = question
     const prompt = this.catalogue.promptIds(question.prompt)
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
@@ -214,10 +207,9 @@ export class InferenceService {
     })
     let isOwed = false
     try {
-      const model = await library.load(record)
       const request: InferenceRequest = {
         modelId: record.id,
-        ...(await this.#promptOf(model, question, prompt)),
+        ...(await this.#promptOf(record, question, prompt)),
         sampler: question.sampler,
         seed: (question.seed ?? 0n).toString(),
         nonce: toHex(this.#modules.randomBytes(32)),
@@ -225,8 +217,13 @@ export class InferenceService {
       const startedAt = BigInt(this.unixSeconds())
       const heard = payer.paysLast ? { ...asking, onText: undefined } : asking
       const run = this.#run(question, heard, ticket)
+      const { stopTexts = [] } = question
       const { inference, text } = await run((options) =>
-        runInference(model, request, { ...options, payer: payer.address }),
+        this.#modules.runner.run(record, request, {
+          ...options,
+          stopTexts,
+          payer: payer.address,
+        }),
       )
       const finishedAt = BigInt(this.unixSeconds())
       const parent = asking.parentAction ?? ZERO_HASH
@@ -253,7 +250,7 @@ export class InferenceService {
 
   /** The prompt with its context, if one is wanted. */
   async #promptOf(
-    model: LoadedModel,
+    record: ModelRecord,
     { prompt: text, retrieval }: Question,
     ids: readonly number[],
   ): Promise<Pick<InferenceRequest, 'prompt' | 'retrieval'>> {
@@ -262,6 +259,7 @@ export class InferenceService {
     const [before, after] = [text.slice(0, retrieval.at), text.slice(retrieval.at)].map((part) =>
       part === '' ? [] : this.catalogue.promptIds(part),
     ) as [readonly number[], readonly number[]]
+    const model = await this.library.load(record)
     const context = await retrieve(model, [...before, ...after], { top, tokens })
     const prompt = [...before, ...context.tokens, ...after]
     const { length } = context.tokens

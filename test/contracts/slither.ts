@@ -4,7 +4,7 @@
  * is not answered there is an error, and so is an answer that nothing needs any more.
  *
  *     python3 -m venv /tmp/slither && /tmp/slither/bin/pip install slither-analyzer==0.11.6
- *     node test/contracts/slither.ts /tmp/slither/bin/slither [--write]
+ *     node test/contracts/slither.ts /tmp/slither/bin/slither
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -24,7 +24,10 @@ const root: string = resolve(import.meta.dirname, '../..')
 const ANSWERS: string = join(import.meta.dirname, 'slither.json')
 const require = createRequire(import.meta.url)
 
-/** Answers by check, then by `contract.function` (or variable): why it is right as it is. */
+/** Why it is right as it is: by check, then by `contract.function` (or variable). */
+/** An answer to all findings of a check that have none of their own. */
+const ALL = '*'
+
 type Answers = Record<string, Record<string, string>>
 type Finding = {
   readonly check: string
@@ -44,6 +47,8 @@ function findings(slither: string, layer: string): Finding[] {
   for (const name of ['genesis', 'node_modules']) symlinkSync(join(root, name), join(at, name))
   writeFileSync(join(at, 'artifacts/build-info/build.json'), JSON.stringify(build(layer)))
   const hardhat = ['--compile-force-framework', 'hardhat', '--hardhat-ignore-compile']
+  // By this file slither knows what it has before it.
+  writeFileSync(join(at, 'hardhat.config.js'), '')
   const args = [...hardhat, '--exclude-dependencies', '--json', 'found.json']
   const filter = [
     '--filter-paths',
@@ -56,7 +61,7 @@ function findings(slither: string, layer: string): Finding[] {
     readonly success: boolean
     readonly results?: { readonly detectors?: Finding[] }
   }
-  if (!process.env.KEEP) rmSync(at, { recursive: true })
+  rmSync(at, { recursive: true })
   if (!found.success) throw new Error(run.stderr)
   return found.results?.detectors ?? []
 }
@@ -105,27 +110,23 @@ function placeOf({ elements }: Finding): string {
 }
 
 if (import.meta.main) {
-  const [slither, flag] = process.argv.slice(2)
+  const [slither] = process.argv.slice(2)
   if (!slither) throw new Error('say where slither is')
   const answers = JSON.parse(readFileSync(ANSWERS, 'utf8')) as Answers
   const found = ['l1', 'l2'].flatMap((layer) => findings(slither, layer))
-  const places = new Set(found.map((one) => `${one.check} ${placeOf(one)}`))
-  const open = found.filter((one) => !answers[one.check]?.[placeOf(one)])
-  const stale = Object.entries(answers).flatMap(([check, of]) =>
-    Object.keys(of)
-      .filter((place) => !places.has(`${check} ${place}`))
-      .map((place) => `${check} ${place}`),
-  )
-  for (const one of open) {
-    process.stdout.write(`${one.impact}: ${one.check} ${placeOf(one)}\n`)
-    if (flag === '--write') {
-      answers[one.check] = { ...answers[one.check], [placeOf(one)]: '' }
-    }
-  }
-  if (flag === '--write') writeFileSync(ANSWERS, `${JSON.stringify(answers, null, 2)}\n`)
-  for (const one of stale) process.stdout.write(`answered, and not found any more: ${one}\n`)
-  process.stdout.write(
-    `${found.length} findings, ${open.length} not answered, ${stale.length} stale\n`,
-  )
+  const used = new Set<string>()
+  const open = found.filter((one) => {
+    const of = answers[one.check] ?? {}
+    const place = [placeOf(one), ALL].find((name) => of[name])
+    used.add(`${one.check} ${place}`)
+    return !place
+  })
+  const stale = Object.entries(answers)
+    .flatMap(([check, of]) => Object.keys(of).map((place) => `${check} ${place}`))
+    .filter((name) => !used.has(name))
+  for (const one of open) process.stdout.write(`${one.impact}: ${one.check} ${placeOf(one)}\n`)
+  for (const name of stale) process.stdout.write(`answered, and not found any more: ${name}\n`)
+  const counts = `${found.length} findings, ${open.length} not answered, ${stale.length} stale`
+  process.stdout.write(`${counts}\n`)
   process.exitCode = open.length + stale.length > 0 ? 1 : 0
 }

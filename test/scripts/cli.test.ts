@@ -155,3 +155,27 @@ t.test('keys are made, listed, imported and exported, and nothing is overwritten
   t.match(without.stderr, /no password for the new key was given/)
   t.equal(without.status, EXIT.usage)
 })
+
+/** They run until they are stopped, speak a protocol on stdout, or print what is itself for a program. */
+const WITHOUT_JSON = ['run', 'devnet', 'worker', 'mcp', 'completion', 'help']
+
+t.test('every command that finds something says it as JSON too', async (t) => {
+  const { COMMANDS } = await import('../../scripts/commands/index.ts')
+  t.same(
+    COMMANDS.filter(({ flags }) => !flags?.json).map(({ name }) => name),
+    WITHOUT_JSON,
+  )
+})
+
+t.test('errors explains a code, and names the nearest to one that is none', async (t) => {
+  const page = openledger(['errors', 'pool-full'])
+  t.match(page, { status: 0, stdout: /^# pool-full\n/ })
+  t.match(JSON.parse(openledger(['errors', 'exit-3', '--json']).stdout), {
+    code: 'exit-3',
+    what: /data directory/,
+  })
+  t.match(openledger(['errors', 'pool-ful']), {
+    status: 2,
+    stderr: /no error has the code 'pool-ful'; did you mean 'pool-full'\? \[usage\]/,
+  })
+})

@@ -15,6 +15,7 @@ import { localSigner } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
+import { localRunner } from '../../node/model/runner.ts'
 import { type Answer, InferenceService, type Question } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from '../../node/model/settle.ts'
@@ -105,6 +106,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
     {
       signer: localSigner(provider.key),
       library,
+      runner: localRunner(library),
       registry,
       settler,
       content,

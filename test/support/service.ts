@@ -21,6 +21,7 @@ import { payByVoucher } from '../../node/model/paying/voucher.ts'
 import { UsedVouchers } from '../../node/model/paying/vouchers.ts'
 import { type PayingOptions, payingFetch } from '../../node/model/paying-fetch.ts'
 import { type ModelRecord, Registry } from '../../node/model/registry.ts'
+import { localRunner } from '../../node/model/runner.ts'
 import { InferenceService } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
 import { SETTLER_DEFAULTS, Settler } from '../../node/model/settle.ts'
@@ -105,6 +106,7 @@ async function openProvider(
     {
       signer: options.signers?.provider ?? localSigner(who.key),
       library,
+      runner: localRunner(library),
       registry,
       settler,
       content,

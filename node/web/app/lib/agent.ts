@@ -1,5 +1,5 @@
 /** Agents (ERC-8004) as pages show them: identity, registration file, what others say of them. */
-import { toHex } from 'viem'
+import { encodeEventTopics, toHex } from 'viem'
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import {
   AgentBonds,
@@ -176,6 +176,17 @@ export const registration = (card: object, model: Hex): readonly unknown[] => [
   encodeCard(card),
   [{ metadataKey: 'model', metadataValue: model }],
 ]
+
+const [REGISTERED] = encodeEventTopics({ abi: IDENTITY.abi, eventName: 'Registered' })
+
+/** The id that a transaction of `register` gave. */
+export function registeredId(
+  logs: readonly { readonly address: string; readonly topics: readonly Hex[] }[],
+): bigint {
+  const log = logs.find(({ topics }) => topics[0] === REGISTERED)
+  if (!log?.topics[1]) throw new Error('The transaction registered no agent.')
+  return BigInt(log.topics[1])
+}
 
 /** The salt of an agent's account: accounts of one owner differ by the agent's id. */
 export const accountSalt = (id: bigint): Hex => toHex(id, { size: 32 })

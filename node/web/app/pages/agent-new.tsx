@@ -2,7 +2,14 @@
 import { CheckboxField, Choice, SelectField, TextArea, TextField } from '../components/field.tsx'
 import { Card, Page } from '../components/layout.tsx'
 import { Empty, Show } from '../components/state.tsx'
-import { cardOf, encodeCard, IDENTITY, type Program, registration } from '../lib/agent.ts'
+import {
+  cardOf,
+  encodeCard,
+  IDENTITY,
+  type Program,
+  registeredId,
+  registration,
+} from '../lib/agent.ts'
 import { utf8 } from '../lib/bytes.ts'
 import { type Problems, useForm, wrongWhole } from '../lib/form.ts'
 import { integer, parseOpen } from '../lib/format.ts'
@@ -113,7 +120,7 @@ function RegisterForm({ models }: { models: readonly ModelLine[] }) {
     })
     stage('On its way…')
     const { logs } = await waitFor(hash)
-    const id = BigInt(logs[0]?.topics[1] as Hex)
+    const id = registeredId(logs)
     toast('good', `Agent ${id} is registered`, `/tx/${hash}`)
     navigate(`/agent/${id}?tab=account`)
   }
@@ -148,13 +155,15 @@ function RegisterForm({ models }: { models: readonly ModelLine[] }) {
               hint="Goes before every question. May be empty."
             />
             <CheckboxField label="Before it answers">
-              <Choice
-                name="search_datanets"
-                chosen={form.tools}
-                onChosen={(tools) => change({ tools })}
-              >
-                search the Datanets for the question’s words
-              </Choice>
+              <div class="checkboxes">
+                <Choice
+                  name="search_datanets"
+                  chosen={form.tools}
+                  onChosen={(tools) => change({ tools })}
+                >
+                  search the Datanets for the question’s words
+                </Choice>
+              </div>
             </CheckboxField>
           </div>
         </Card>
