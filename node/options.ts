@@ -52,6 +52,8 @@ export type NodeOptions = {
   readonly logFormat: LogFormat
   readonly logFile: string | null
   readonly diskFreeMinMib: number
+  /** 0: never. */
+  readonly pruneAfterHours: number
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
@@ -63,6 +65,8 @@ export type NodeOptions = {
   readonly rateOutMin: string
   /** NATS server over which workers elsewhere train; null: in this process. */
   readonly natsUrl: string | null
+  /** Whether answers are computed by workers over NATS. */
+  readonly inferenceWorkers: boolean
   readonly sequencerKey: string | null
   readonly sequencerKeystore: string | null
   readonly sequencerSigner: string | null
@@ -93,6 +97,8 @@ export type NodeOptions = {
   readonly outputIntervalBlocks: number
   /** Percent of the receipts that a validator runs again. */
   readonly sample: number
+  /** Receipts that a validator files with agents in a day, on chain. */
+  readonly filingsPerDay: number
   readonly settlementPollMs: number
   readonly poolSlots: number
   readonly batchIntervalMs: number
@@ -337,6 +343,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: 512,
     help: 'MiB of free disk below which the node stops in good order; 0 is never',
   },
+  pruneAfterHours: {
+    group: 'operation',
+    kind: 'number',
+    fallback: 720,
+    help: 'hours for which the state after each block is kept, for calls, proofs and traces at old blocks; 0 keeps every state (an archive)',
+  },
   baseModel: {
     group: 'models',
     kind: 'string',
@@ -379,6 +391,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'string',
     fallback: '0',
     help: 'least price of a token of an answer this provider serves for, wei of OPEN',
+  },
+  inferenceWorkers: {
+    group: 'models',
+    kind: 'boolean',
+    fallback: false,
+    help: 'answers are computed by `openledger worker --serve` over NATS, not by this process',
   },
   natsUrl: {
     group: 'models',
@@ -445,6 +463,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 100,
     help: 'percent of settled receipts that a validator runs again, drawn by the hash of the L1 block that carries them',
+  },
+  filingsPerDay: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 100,
+    help: 'decided receipts of agents that a validator files in the Validation registry (ERC-8004) in a day, from its own account; 0 for none',
   },
   outputIntervalBlocks: {
     group: 'settlement',

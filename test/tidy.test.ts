@@ -42,6 +42,7 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/factory',
       'node/attribution',
       'node/datanet',
+      'node/provenance',
       'node/rpc',
       'node/web',
       'node/x402',

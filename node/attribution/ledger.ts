@@ -110,8 +110,10 @@ export class ReceiptLedger {
     return found
   }
 
-  /** As the network tells it. What this node's own validator has said stands. */
+  /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
+   * validator has said stands. */
   async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
+    if (!(await this.#rows.get(fromHex(verdict.receiptHash)))) return
     if (own && (await this.verdict(verdict.receiptHash, own))) return
     await this.putVerdict(verdict)
   }

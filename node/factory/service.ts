@@ -19,7 +19,6 @@ import type { Store } from '../store/store.ts'
 import { type Inclusion, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
-import { openNatsFabric } from './fabric/nats.ts'
 import { ModelFactory } from './factory.ts'
 import { FileTable } from './openai/files.ts'
 import { createFineTuningHandler } from './openai/route.ts'
@@ -57,7 +56,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   const { natsUrl: url } = options
   const prefix = `openledger-${chain.config.l2ChainId}`
   const fabric = url
-    ? await openNatsFabric({ url, prefix }, log)
+    ? await (await import('./fabric/nats.ts')).openNatsFabric({ url, prefix }, log)
     : await openLocalFabric({ table: store.table('jobs'), content, log })
   const read: ReadContent = (hash) =>
     readContent(content, { hash, bytesMax: FILE_BYTES_MAX, fetch: modules.fetchContent })

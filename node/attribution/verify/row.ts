@@ -1,5 +1,6 @@
 /** That a receipt pays a contributor for a row: the row's leaf under what the model's seal commits to. For browsers too. */
-import { concatHex, type Hex, hexToBytes, keccak256 } from 'viem'
+import type { Hex } from 'viem'
+import { concatHex, hexToBytes, keccak256 } from 'viem/utils'
 import { decodeCorpus } from '../../../precompiles/corpus.ts'
 import { decodeManifest } from '../../../precompiles/manifest.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'

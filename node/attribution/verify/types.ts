@@ -69,7 +69,14 @@ export type TracedReceipt = {
   readonly transactionProof: readonly Hex[]
   /** wei it pays the account, in all its roles. */
   readonly amount: string
-  readonly roles: readonly ('platform' | 'modelOwner' | 'stakers' | 'royalty' | 'contributor')[]
+  readonly roles: readonly (
+    | 'platform'
+    | 'modelOwner'
+    | 'stakers'
+    | 'royalty'
+    | 'contributor'
+    | 'treasury'
+  )[]
   /** The receipt itself as EIP-712 data; integers in decimal. */
   readonly receipt: { readonly [field: string]: string | number }
   readonly sketch: Hex

@@ -1,6 +1,6 @@
 /**
- * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets, peft and hf from PyPI,
- * Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
+ * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets, peft, hf,
+ * mlcroissant and prov from PyPI, Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
  *
  *   npm run test:tools            exit status 0 when every tool did its whole round
  *   npm run test:tools forge      only those with this in their name
@@ -35,6 +35,7 @@ const ETH_ACCOUNT_PY = 'eth-account==0.13.7'
 const HUB_PY = 'peft==0.21.2'
 const HF_CLI = 'huggingface_hub==2.4.0'
 const DATASETS_PY = 'datasets==5.2.0'
+const PROVENANCE_PY = ['mlcroissant==1.1.1', 'prov==3.2.3', 'rdflib==7.6.0'] as const
 const HARDHAT = 'hardhat@3.18.0'
 const FORGE = '@foundry-rs/forge@1.7.1'
 const here = import.meta.dirname
@@ -53,6 +54,8 @@ const ROUNDS: Readonly<Record<string, Round>> = {
       script: 'hub.py',
       setup,
     }),
+  [PROVENANCE_PY[0]]: (dir, setup) =>
+    python(dir, { packages: PROVENANCE_PY, script: 'provenance.py', setup }),
   [HF_CLI]: hfCli,
   [HARDHAT]: async (dir, setup) => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')

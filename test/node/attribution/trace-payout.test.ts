@@ -11,7 +11,12 @@ import type { Hex } from '../../../node/base/bytes.ts'
 import { outputRootOf } from '../../../node/chain/output.ts'
 import type { Block } from '../../../node/chain/types.ts'
 import { proveRow } from '../../../node/datanet/proof.ts'
+import { RowPlaces } from '../../../node/factory/places.ts'
+import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
+import { provOf } from '../../../node/provenance/prov.ts'
+import { type Provenance, provenanceOf } from '../../../node/provenance/walk.ts'
 import type { RpcContext } from '../../../node/rpc/context.ts'
+import { type ProvenanceServices, walkModules } from '../../../node/rpc/methods/provenance.ts'
 import { tracePayoutMethods } from '../../../node/rpc/methods/trace-payout.ts'
 import { economy as pools } from '../../support/economy.ts'
 import { openWorld, TINY } from '../../support/factory.ts'
@@ -34,15 +39,16 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const posted = [{ game: 7, outputRoot: outputRootOf(block), blockNumber: block.header.number }]
   const ledger = { settled: async () => {}, get: async (hash: Hex) => known.get(hash) ?? null }
   const payouts = await PayoutIndex.open(chain, world.store)
+  const index = await ProvenanceIndex.open(chain, world.store)
+  const places = new RowPlaces((hash) => world.content.get(hash))
+  const { registry, library } = market
+  const models = { registry, library, readContent: (hash: Hex) => world.content.get(hash) }
   const methods = tracePayoutMethods({
     chain,
     ledger: ledger as unknown as ReceiptLedger,
     payouts,
-    models: {
-      registry: market.registry,
-      library: market.library,
-      readContent: (hash) => world.content.get(hash),
-    },
+    places,
+    models,
     posted: async () => posted,
   })
   const trace = async (account: Hex, epoch: bigint): Promise<PayoutTrace> =>
@@ -88,6 +94,39 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const fees = [...known.values()].reduce((sum, { receipt }) => sum + receipt.fee, 0n)
   t.equal(paid, fees, 'every wei of both fees is proven')
   t.ok(rows > 0 && spans > 0, `${rows} rows, ${spans} of them quoted`)
+
+  await t.test('provenance walks each answer to rows, people and wei, and back', async (t) => {
+    const walk = async (id: string): Promise<Provenance> => {
+      const asked = { chain, ledger, models, places, provenance: index }
+      return provenanceOf(id, walkModules(asked as unknown as ProvenanceServices))
+    }
+    for (const { hash, receipt, booked } of known.values()) {
+      const { events, answer } = await walk(hash)
+      const names = new Set(events.map((event) => event.hash))
+      const sum = answer?.payees.reduce((wei, { amount }) => wei + BigInt(amount), 0n)
+      t.equal(sum, receipt.fee, 'every wei has a payee')
+      for (const { account, roles, rows: earning } of answer?.payees ?? []) {
+        t.ok(booked.some((one) => one.account === account))
+        if (roles.includes('contributor')) t.ok(earning.length > 0, 'and a row it was earned with')
+        for (const { contributed, datanet, version, row } of earning) {
+          t.ok(contributed && names.has(contributed), 'whose contribution is walked to')
+          const { events: forward } = await walk(`${datanet}/${version}/${row}`)
+          t.ok(forward.some((event) => event.kind === 'paid' && event.about.receipt === hash))
+        }
+      }
+      for (const { text, from, to, contributed } of answer?.quotes ?? []) {
+        t.equal(answer?.text?.slice(from, to), text)
+        t.ok(contributed && names.has(contributed))
+      }
+    }
+    const [[hash] = ['0x']] = known
+    const told = provOf(await walk(hash), chain.config.l2ChainId)
+    const ids = new Set(told['@graph'].map((node) => node['@id']))
+    for (const node of told['@graph'])
+      for (const [name, value] of Object.entries(node))
+        for (const one of name.startsWith('prov:') && Array.isArray(value) ? value : [])
+          if (name !== 'prov:wasInformedBy') t.ok(ids.has(one['@id']) || one['prov:agent'], name)
+  })
 
   await t.test('a trace with one lie is refused, and says where', async (t) => {
     const [epoch] = epochs.keys()
