@@ -6,7 +6,7 @@
 #include "gemm.cuh"
 
 template <u32 BM, u32 BN, u32 THREADS>
-DEVICE void join(const float* parts, float* whole, u32 m, u32 n, u64 apart, u64 ldw, u32* tickets) {
+NOINLINE void join(const float* parts, float* whole, u32 m, u32 n, u64 apart, u64 ldw, u32* tickets) {
     __shared__ u32 before;
     u32* ticket = tickets + blockIdx.y * gridDim.x + blockIdx.x;
     __threadfence();
@@ -16,13 +16,39 @@ DEVICE void join(const float* parts, float* whole, u32 m, u32 n, u64 apart, u64 
     if (before + 1 < gridDim.z) return;
     __threadfence();
     if (threadIdx.x == 0) *ticket = 0;
-    for (u32 at = threadIdx.x; at < BM * BN; at += THREADS) {
-        const u32 row = blockIdx.y * BM + at / BN, col = blockIdx.x * BN + at % BN;
-        if (row >= m || col >= n) continue;
-        const float* from = parts + (u64)row * n + col;
-        float total = __ldcg(from);
-        for (u32 z = 1; z < gridDim.z; z++) total = __fadd_rn(total, __ldcg(from + z * apart));
-        whole[row * ldw + col] = total;
+    // All of a block's reads are on their way at once.
+    constexpr u32 QUADS = BM * BN / 4 / THREADS;
+    const bool wide = n % 4 == 0 && ldw % 4 == 0 && ((u64)whole & 15) == 0;
+    float4 total[QUADS];
+    for (u32 z = 0; z < gridDim.z; z++) {
+#pragma unroll
+        for (u32 i = 0; i < QUADS; i++) {
+            const u32 at = (threadIdx.x + i * THREADS) * 4, row = blockIdx.y * BM + at / BN, col = blockIdx.x * BN + at % BN;
+            const float* from = parts + z * apart + (u64)row * n + col;
+            float4 v = {0.0f, 0.0f, 0.0f, 0.0f};
+            if (row < m && wide && col < n) v = __ldcg((const float4*)from);
+            if (row < m && !wide) {
+                if (col < n) v.x = __ldcg(from);
+                if (col + 1 < n) v.y = __ldcg(from + 1);
+                if (col + 2 < n) v.z = __ldcg(from + 2);
+                if (col + 3 < n) v.w = __ldcg(from + 3);
+            }
+            const float4 t = total[i];
+            total[i] = v;
+            if (z > 0) total[i] = {__fadd_rn(t.x, v.x), __fadd_rn(t.y, v.y), __fadd_rn(t.z, v.z), __fadd_rn(t.w, v.w)};
+        }
+    }
+#pragma unroll
+    for (u32 i = 0; i < QUADS; i++) {
+        const u32 at = (threadIdx.x + i * THREADS) * 4, row = blockIdx.y * BM + at / BN, col = blockIdx.x * BN + at % BN;
+        if (row >= m) continue;
+        float* to = whole + row * ldw + col;
+        if (wide && col < n) *(float4*)to = total[i];
+        if (wide) continue;
+        if (col < n) to[0] = total[i].x;
+        if (col + 1 < n) to[1] = total[i].y;
+        if (col + 2 < n) to[2] = total[i].z;
+        if (col + 3 < n) to[3] = total[i].w;
     }
 }
 

@@ -15,13 +15,15 @@
 
 DEVICE float as_float(int biased) { return __fadd_rn(__uint_as_float((u32)biased), -12582912.0f); }
 
-// Begins to copy B rows' blocks at k0 into `stage`. Rows past the end stay as they were: their results are dropped.
+// Begins to copy B rows' blocks at k0 into `stage`. Rows past the end are others
+// (one row read by all would be waited for); their results are dropped.
 template <u32 B, u32 THREADS>
 DEVICE void bring(signed char* stage, const signed char* from, u32 row0, u32 end, u32 width, u32 k0) {
 #pragma unroll
     for (u32 chunk = threadIdx.x; chunk < B * 4; chunk += THREADS) {
-        const u32 row = row0 + chunk / 4;
-        if (row < end) copy_begin(stage + chunk * 16, from + (u64)row * width + k0 + chunk % 4 * 16);
+        u32 row = row0 + chunk / 4;
+        row = row < end ? row : least(row - end, end - 1);
+        copy_begin(stage + chunk * 16, from + (u64)row * width + k0 + chunk % 4 * 16);
     }
 }
 
@@ -136,78 +138,70 @@ DEVICE void tile_i8(const signed char* a, const float* scales, const signed char
 // grid (ceil(n / BN), ceil(m / BM)), block 32 a warp.
 GEMM_I8(gemm_i8_128x128, 2, 128, 128, 64, 32, 3)
 GEMM_I8_SCALED(gemm_i8_scaled_64x64, 4, 64, 64, 32, 32, 4)
+GEMM_I8_SCALED(gemm_i8_scaled_32x128, 4, 32, 128, 32, 32, 4)
 
 // Few rows of x: what decoding does. Reading W is all the work, so a thread block takes 16 rows of W, here the first
 // operand, against 8 NI rows of x, and its warps take blocks of k in turn; the exact sums meet in shared memory, where
-// they are joined in order. grid (ceil(n / 16)), block 256.
-#define FEW_WARPS 8u
-// Blocks of k that a warp has on their way.
-#define AHEAD 3u
+// they are joined in order. grid (ceil(n / 16), ceil(m / (8 NI))), block 32 a warp, at most 12.
+#define FEW_WARPS 12u
 
 template <u32 NI>
 DEVICE void few_i8(const signed char* x, const float* scales_x, const signed char* w, const float* scales_w, float* y,
                    u32 m, u32 n, u32 width, u64 ldy) {
-    constexpr u32 OUTPUTS = (NI + 1) / 2;
     // A sum of W's row i and x's row j lies at 20 j + i: a warp's writes fall into different banks.
     __shared__ float sums[FEW_WARPS][NI * 8 * 20];
-    const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const u32 row0 = blockIdx.x * 16, steps = width / BLOCK_I8;
-    const signed char* first = w + (u64)least(row0 + g, n - 1) * width + t * 16;
-    const signed char* second = w + (u64)least(row0 + g + 8, n - 1) * width + t * 16;
+    __shared__ float totals[NI * 8 * 20];
+    const u32 warp = threadIdx.x / 32, warps = blockDim.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const u32 row0 = blockIdx.x * 16, first = blockIdx.y * NI * 8, rows = least(NI * 8, m - first);
+    const u32 steps = width / BLOCK_I8;
+    const signed char* low = w + (u64)least(row0 + g, n - 1) * width + t * 16;
+    const signed char* high = w + (u64)least(row0 + g + 8, n - 1) * width + t * 16;
     const int start[4] = {START_I8, START_I8, START_I8, START_I8};
-    int4 p[AHEAD], r[AHEAD];
-    float total[OUTPUTS] = {};
-    auto fetch = [&](u32 slot, u32 step) {
+    int4 next_p = {0, 0, 0, 0}, next_r = {0, 0, 0, 0};
+    auto fetch = [&](u32 step) {
         if (step >= steps) return;
-        p[slot] = *(const int4*)(first + step * BLOCK_I8);
-        r[slot] = *(const int4*)(second + step * BLOCK_I8);
+        next_p = *(const int4*)(low + step * BLOCK_I8);
+        next_r = *(const int4*)(high + step * BLOCK_I8);
     };
+    fetch(warp);
+    for (u32 from = 0; from < steps; from += warps) {
+        const u32 step = from + warp;
+        if (step < steps) {
+            const int4 p = next_p, r = next_r;
+            int4 q[NI];
 #pragma unroll
-    for (u32 i = 0; i < AHEAD; i++) fetch(i, i * FEW_WARPS + warp);
-    for (u32 round = 0; round < steps; round += AHEAD * FEW_WARPS)
+            for (u32 j = 0; j < NI; j++)
+                q[j] = *(const int4*)(x + (u64)(first + least(8 * j + g, rows - 1)) * width + step * BLOCK_I8 + t * 16);
+            fetch(step + warps);
 #pragma unroll
-        for (u32 i = 0; i < AHEAD; i++) {
-            const u32 from = round + i * FEW_WARPS, step = from + warp;
-            if (from >= steps) break;
-            if (step < steps) {
-                int4 q[NI];
+            for (u32 j = 0; j < NI; j++) {
+                int d[4];
+                multiply_i8(d, p.x, r.x, p.y, r.y, q[j].x, q[j].y, start);
+                multiply_i8(d, p.z, r.z, p.w, r.w, q[j].z, q[j].w, d);
 #pragma unroll
-                for (u32 j = 0; j < NI; j++)
-                    q[j] = *(const int4*)(x + (u64)least(8 * j + g, m - 1) * width + step * BLOCK_I8 + t * 16);
-#pragma unroll
-                for (u32 j = 0; j < NI; j++) {
-                    int d[4];
-                    multiply_i8(d, p[i].x, r[i].x, p[i].y, r[i].y, q[j].x, q[j].y, start);
-                    multiply_i8(d, p[i].z, r[i].z, p[i].w, r[i].w, q[j].z, q[j].w, d);
-#pragma unroll
-                    for (u32 l = 0; l < 4; l++)
-                        sums[warp][(8 * j + 2 * t + l % 2) * 20 + g + l / 2 * 8] = as_float(d[l]);
-                }
-                fetch(i, step + AHEAD * FEW_WARPS);
+                for (u32 l = 0; l < 4; l++)
+                    sums[warp][(8 * j + 2 * t + l % 2) * 20 + g + l / 2 * 8] = as_float(d[l]);
             }
-            __syncthreads();
-#pragma unroll
-            for (u32 o = 0; o < OUTPUTS; o++) {
-                const u32 at = threadIdx.x / 16 + o * 16, i = threadIdx.x % 16;
-                if (at >= least(m, NI * 8)) continue;
-                for (u32 s = 0; s < least(FEW_WARPS, steps - from); s++)
-                    total[o] = fma_rn(sums[s][at * 20 + i], scales_x[(u64)(from + s) * m + at], total[o]);
-            }
-            __syncthreads();
         }
-#pragma unroll
-    for (u32 o = 0; o < OUTPUTS; o++) {
-        const u32 row = threadIdx.x / 16 + o * 16, col = row0 + threadIdx.x % 16;
-        if (row < least(m, NI * 8) && col < n) y[(u64)row * ldy + col] = __fmul_rn(total[o], scales_w[col]);
+        __syncthreads();
+        for (u32 at = threadIdx.x; at < rows * 16; at += blockDim.x) {
+            const u32 row = at / 16, i = at % 16, col = row0 + i, count = least(warps, steps - from);
+            const float* scale = scales_x + (u64)from * m + first + row;
+            float total = from == 0 ? 0.0f : totals[row * 20 + i];
+#pragma unroll 4
+            for (u32 s = 0; s < count; s++) total = fma_rn(sums[s][row * 20 + i], scale[(u64)s * m], total);
+            totals[row * 20 + i] = total;
+            if (from + warps >= steps && col < n) y[(u64)(first + row) * ldy + col] = __fmul_rn(total, scales_w[col]);
+        }
+        __syncthreads();
     }
 }
 
 #define FEW_I8(NAME, NI)                                                                                            \
-    KERNEL __launch_bounds__(256)                                                                                   \
+    KERNEL __launch_bounds__(FEW_WARPS * 32)                                                                        \
         NAME(const signed char* x, const float* scales_x, const signed char* w, const float* scales_w, float* y,    \
              u32 m, u32 n, u32 width, u64 ldy) {                                                                    \
         few_i8<NI>(x, scales_x, w, scales_w, y, m, n, width, ldy);                                                  \
     }
 FEW_I8(gemm_i8_few_8, 1)
 FEW_I8(gemm_i8_few_16, 2)
-FEW_I8(gemm_i8_few_32, 4)

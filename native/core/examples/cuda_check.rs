@@ -24,7 +24,9 @@ use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
 use openledger_core::generate::{Request, generate, sampler::GREEDY};
 use openledger_core::model::Model;
 use openledger_core::model::config::Target;
-use openledger_core::model::testing::{random_adapter, random_weights, smol_config, tokens};
+use openledger_core::model::testing::{
+    in_int8, random_adapter, random_weights, smol_config, tokens,
+};
 use openledger_core::model::weights::Weights;
 use openledger_core::train::train_lora;
 use std::path::Path;
@@ -95,8 +97,11 @@ fn equality_run(gpu: &Arc<Gpu>, base: &Path, smol: &Weights, tally: &mut Tally) 
     // The whole depth is compared here; four layers of it are what CI computes again.
     let shallow = random_weights(smol_config(4), 1);
     golden.extend(whole::products("smollm2 shape", &shallow, 0, gpu, tally));
+    let base_i8 = in_int8(&base);
+    let lengths = [3usize, 65, 130, 200, 7, 64, 128, 90];
     for (name, weights, lengths, scale) in [
-        ("base", &base, &[3usize, 65, 130, 200, 7, 64, 128, 90][..], 1),
+        ("base", &base, &lengths[..], 1),
+        ("base in int8", &base_i8, &lengths[..], 1),
         ("30 layers", smol, &[3, 65, 40, 70][..], 0),
     ] {
         let config = &weights.config;
@@ -142,7 +147,9 @@ fn speed(gpu: &Arc<Gpu>, smol: &Weights) {
     products(gpu);
     operators_of(gpu, 1);
     operators_of(gpu, 2048);
-    decoding(gpu, smol);
+    decoding(gpu, smol, "f32");
+    decoding(gpu, &in_int8(smol), "int8");
+    generating(gpu, smol);
     training(gpu, smol);
 }
 
@@ -235,7 +242,7 @@ fn product_i8(
         "int8 {m}x{n}x{k}: {us:.1} us, {:.0} Gop/s, quantising {quantise:.1} us [",
         rate(us)
     );
-    for tile in ops::tiles_i8(m) {
+    for tile in ops::tiles_i8() {
         let us = micros(gpu, 10, || {
             ops::multiply_i8(gpu, &q, w, y.rows(n), Some(tile)).expect("it runs")
         });
@@ -257,6 +264,7 @@ fn operators_of(gpu: &Arc<Gpu>, m: usize) {
     let h = 576;
     let (x, y) = (gpu.zeros::<f32>(m * h).expect("room"), gpu.zeros::<f32>(m * h).expect("room"));
     let (w, inverse) = (gpu.zeros::<f32>(h).expect("room"), gpu.zeros::<f32>(m).expect("room"));
+    let norm = ops::Norm { w: &w, eps: 1e-5 };
     let both = gpu.zeros::<f32>(m * 3072).expect("room");
     let half = gpu.zeros::<f32>(m * 1536).expect("room");
     let mut line = format!("operators, {m} rows:");
@@ -266,13 +274,20 @@ fn operators_of(gpu: &Arc<Gpu>, m: usize) {
         "norm",
         seconds(
             200,
-            || ops::rms_norm(gpu, x.rows(h), None, &w, 1e-5, y.rows(h), &inverse).expect("it runs"),
+            || {
+                ops::rms_norm(gpu, x.rows(h), None, norm, y.rows(h), &inverse, None)
+                    .expect("it runs")
+            },
             wait,
         ),
     );
     show(
         "swiglu",
-        seconds(200, || ops::swiglu(gpu, both.rows(3072), half.rows(1536)).expect("it runs"), wait),
+        seconds(
+            200,
+            || ops::swiglu(gpu, both.rows(3072), half.rows(1536), None).expect("it runs"),
+            wait,
+        ),
     );
     let asked = seconds(200, || ops::add_into(gpu, &x, &y).expect("it runs"), || {});
     wait();
@@ -313,7 +328,7 @@ fn decode_rate(
     ((steps - 1) * count) as f64 / start.elapsed().as_secs_f64()
 }
 
-fn decoding(gpu: &Arc<Gpu>, smol: &Weights) {
+fn decoding(gpu: &Arc<Gpu>, smol: &Weights, precision: &str) {
     let model = GpuModel::upload(gpu, smol).expect("room");
     let adapters: Vec<Arc<GpuAdapter>> = (0..32)
         .map(|i| {
@@ -329,9 +344,12 @@ fn decoding(gpu: &Arc<Gpu>, smol: &Weights) {
         let one = decode_rate(gpu, &model, &same, count);
         let many = decode_rate(gpu, &model, &different, count);
         println!(
-            "decode, batch {count}: base {base:.0} tokens/s, one adapter {one:.0}, up to 32 adapters {many:.0}"
+            "decode in {precision}, batch {count}: base {base:.0} tokens/s, one adapter {one:.0}, up to 32 adapters {many:.0}"
         );
     }
+}
+
+fn generating(gpu: &Arc<Gpu>, smol: &Weights) {
     let request =
         Request { prompt: tokens(1, 64, 49_152), max_tokens: 64, sampler: GREEDY, stop: vec![] };
     let rate = || {

@@ -175,9 +175,9 @@ const Entry KERNELS[] = {
     WITH_BARRIERS(gemm_f32_32x128),
     WITH_BARRIERS(gemm_i8_128x128),
     WITH_BARRIERS(gemm_i8_scaled_64x64),
+    WITH_BARRIERS(gemm_i8_scaled_32x128),
     WITH_BARRIERS(gemm_i8_few_8),
     WITH_BARRIERS(gemm_i8_few_16),
-    WITH_BARRIERS(gemm_i8_few_32),
     WITH_BARRIERS(gemm_row_f32),
     WITH_BARRIERS(gemm_rows4_f32),
     WITH_BARRIERS(gemm_rows8_f32),
@@ -195,7 +195,7 @@ const Entry KERNELS[] = {
     WITH_BARRIERS(rms_norm_backward),
     WITHOUT(rope),
     WITH_BARRIERS(raw_scores),
-    WITHOUT(swiglu),
+    WITH_BARRIERS(swiglu),
     WITHOUT(swiglu_backward),
 };
 

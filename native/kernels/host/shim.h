@@ -54,6 +54,7 @@ const Given* exchange(const Given& mine);
 
 #define KERNEL extern "C" void
 #define DEVICE static inline
+#define NOINLINE static inline
 #define __shared__ static thread_local
 #define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(...)
@@ -83,7 +84,10 @@ static inline unsigned __float_as_uint(float f) {
 
 // Blocks run one after the other: whatever one has written the next sees.
 static inline void __threadfence() {}
-static inline float __ldcg(const float* from) { return *from; }
+template <class T>
+static inline T __ldcg(const T* from) {
+    return *from;
+}
 static inline unsigned atomicAdd(unsigned* at, unsigned value) {
     unsigned before = *at;
     *at += value;

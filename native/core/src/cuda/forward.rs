@@ -4,7 +4,7 @@ use super::batch::{Batch, KvPool};
 use super::device::Result;
 use super::memory::Buffer;
 use super::model::{AdapterTable, GpuModel};
-use super::ops::{self, Lows, Matrix, Segments, Weights};
+use super::ops::{self, Lows, Matrix, Norm, Segments, Weights};
 use crate::model::config::Target;
 
 /// What one layer leaves for the way back; names as in `model::tape`.
@@ -71,8 +71,8 @@ impl GpuModel {
             }
         }
         let (hidden, inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        let norm = &self.final_norm;
-        ops::rms_norm(gpu, x.rows(h), added.as_ref(), norm, self.eps(), hidden.rows(h), &inverse)?;
+        let norm = self.norm(&self.final_norm);
+        ops::rms_norm(gpu, x.rows(h), added.as_ref(), norm, hidden.rows(h), &inverse, None)?;
         if let Some(tape) = tape {
             tape.ldp = pass.ldp;
             tape.last = Some(LastTape { x, inverse });
@@ -80,14 +80,14 @@ impl GpuModel {
         Ok(hidden)
     }
 
-    fn eps(&self) -> f32 {
-        self.config.rms_eps as f32
+    fn norm<'a>(&self, w: &'a Buffer<f32>) -> Norm<'a> {
+        Norm { w, eps: self.config.rms_eps as f32 }
     }
 
     /// Logits [rows, vocab] of hidden rows.
     pub fn logits(&self, hidden: Matrix) -> Result<Buffer<f32>> {
         let logits = self.gpu.empty(hidden.rows * self.config.vocab)?;
-        self.head().apply(hidden, logits.rows(self.config.vocab))?;
+        self.head().apply(hidden, None, logits.rows(self.config.vocab))?;
         Ok(logits)
     }
 }
@@ -130,15 +130,15 @@ impl Pass<'_> {
         let (model, batch) = (self.model, self.batch);
         let (gpu, c, heads, rows) = (&model.gpu, &model.config, model.heads(), batch.rows);
         let (h, wide, kv) = (c.hidden, heads.query * heads.dim, heads.kv * heads.dim);
-        let (weights, eps) = (&model.layers[layer], model.eps());
+        let weights = &model.layers[layer];
 
         let (normed, norm_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        let norm = &weights.attention_norm;
-        ops::rms_norm(gpu, x.rows(h), added, norm, eps, normed.rows(h), &norm_inverse)?;
+        let (norm, q) = (model.norm(&weights.attention_norm), weights.qkv.rows_i8(rows)?);
+        ops::rms_norm(gpu, x.rows(h), added, norm, normed.rows(h), &norm_inverse, q.as_ref())?;
         let before = if keep { Some(x.duplicate()?) } else { None };
         let qkv: Buffer<f32> = gpu.empty(rows * (wide + 2 * kv))?;
         let all = qkv.rows(wide + 2 * kv);
-        weights.qkv.apply(normed.rows(h), all)?;
+        weights.qkv.apply(normed.rows(h), q.as_ref(), all)?;
         let [q_low, k_low, v_low] =
             self.update(layer, &[Target::Q, Target::K, Target::V], normed.rows(h), all)?;
         let paged = batch.paged(pool, layer);
@@ -149,22 +149,24 @@ impl Pass<'_> {
         let left = Weights { p: &p, inverse: &inverse, ldp: self.ldp };
         ops::attention(gpu, all.columns(0, wide), heads, paged, &left, out.rows(wide))?;
         let added: Buffer<f32> = gpu.empty(rows * h)?;
-        weights.o.apply(out.rows(wide), added.rows(h))?;
+        weights.o.apply(out.rows(wide), None, added.rows(h))?;
         let [o_low, ..] = self.update(layer, &[Target::O], out.rows(wide), added.rows(h))?;
 
         let (mlp_in, mlp_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        let norm = &weights.mlp_norm;
-        ops::rms_norm(gpu, x.rows(h), Some(&added), norm, eps, mlp_in.rows(h), &mlp_inverse)?;
+        let (norm, q) = (model.norm(&weights.mlp_norm), weights.gate_up.rows_i8(rows)?);
+        let (stream, part) = (x.rows(h), Some(&added));
+        ops::rms_norm(gpu, stream, part, norm, mlp_in.rows(h), &mlp_inverse, q.as_ref())?;
         let middle = if keep { Some(x.duplicate()?) } else { None };
         let gate_up: Buffer<f32> = gpu.empty(rows * 2 * c.ffn)?;
         let both = gate_up.rows(2 * c.ffn);
-        weights.gate_up.apply(mlp_in.rows(h), both)?;
+        weights.gate_up.apply(mlp_in.rows(h), q.as_ref(), both)?;
         let [gate_low, up_low, _] =
             self.update(layer, &[Target::Gate, Target::Up], mlp_in.rows(h), both)?;
         let activated = gpu.empty(rows * c.ffn)?;
-        ops::swiglu(gpu, both, activated.rows(c.ffn))?;
+        let q = weights.down.rows_i8(rows)?;
+        ops::swiglu(gpu, both, activated.rows(c.ffn), q.as_ref())?;
         let added: Buffer<f32> = gpu.empty(rows * h)?;
-        weights.down.apply(activated.rows(c.ffn), added.rows(h))?;
+        weights.down.apply(activated.rows(c.ffn), q.as_ref(), added.rows(h))?;
         let [down_low, ..] =
             self.update(layer, &[Target::Down], activated.rows(c.ffn), added.rows(h))?;
         let tape = match (before, middle) {

@@ -215,7 +215,7 @@ fn integers(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
         ops::apply_i8(gpu, x.rows(k), &on_card, y.rows(n))?;
         tally.floats(&format!("int8 map {m}x{n}x{k}"), &y.to_vec()?, &want[0]);
         let rows = ops::RowsI8::quantise(gpu, x.rows(k))?;
-        for tile in ops::tiles_i8(m) {
+        for tile in ops::tiles_i8() {
             let y: Buffer<f32> = gpu.empty(m * n)?;
             ops::multiply_i8(gpu, &rows, &on_card, y.rows(n), Some(tile))?;
             tally.floats(&format!("{tile} {m}x{n}x{k}"), &y.to_vec()?, &want[0]);
@@ -241,7 +241,8 @@ fn norms(gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
         let (x, w, dy, got_dx) =
             (gpu.upload(&x)?, gpu.upload(&w)?, gpu.upload(&dy)?, gpu.upload(&before)?);
         let (got, got_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        ops::rms_norm(gpu, x.rows(h), None, &w, 1e-5, got.rows(h), &got_inverse)?;
+        let norm = ops::Norm { w: &w, eps: 1e-5 };
+        ops::rms_norm(gpu, x.rows(h), None, norm, got.rows(h), &got_inverse, None)?;
         ops::rms_norm_backward(gpu, dy.rows(h), x.rows(h), &w, &got_inverse, got_dx.rows(h))?;
         tally.floats(&format!("norm {rows}x{h}"), &got.to_vec()?, &out);
         tally.floats(&format!("norm inverse {rows}x{h}"), &got_inverse.to_vec()?, &inverse);
@@ -251,9 +252,8 @@ fn norms(gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
         let (got_x, got_added) = (gpu.upload(&stream)?, gpu.upload(&added)?);
         let mut sum = stream;
         elementwise::add_into(&mut sum, &added);
-        let w_values = noise(2, h);
-        norm::rms_norm(&sum, &w_values, 1e-5, &mut out, &mut inverse);
-        ops::rms_norm(gpu, got_x.rows(h), Some(&got_added), &w, 1e-5, got.rows(h), &got_inverse)?;
+        norm::rms_norm(&sum, &noise(2, h), 1e-5, &mut out, &mut inverse);
+        ops::rms_norm(gpu, got_x.rows(h), Some(&got_added), norm, got.rows(h), &got_inverse, None)?;
         tally.floats(&format!("sum before norm {rows}x{h}"), &got_x.to_vec()?, &sum);
         tally.floats(&format!("norm of sum {rows}x{h}"), &got.to_vec()?, &out);
     }
@@ -290,7 +290,7 @@ pub fn gates(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
     elementwise::silu_mul_backward(&gate, &up, &d, &mut d_gate, &mut d_up);
     let both = gpu.upload(&[gate.clone(), up.clone()].concat())?;
     let (got, got_d) = (gpu.empty(ffn)?, gpu.empty(2 * ffn)?);
-    ops::swiglu(gpu, both.rows(2 * ffn), got.rows(ffn))?;
+    ops::swiglu(gpu, both.rows(2 * ffn), got.rows(ffn), None)?;
     ops::swiglu_backward(gpu, both.rows(2 * ffn), gpu.upload(&d)?.rows(ffn), got_d.rows(2 * ffn))?;
     tally.floats("swiglu", &got.to_vec()?, &out);
     tally.floats("swiglu backward", &got_d.to_vec()?, &[d_gate, d_up].concat());

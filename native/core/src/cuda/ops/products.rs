@@ -58,47 +58,39 @@ const TILES: [Tile; 6] = [
     tile("gemm_f32_64x16", [64, 16], 256, 4),
     tile("gemm_f32_16x64", [16, 64], 256, 4),
 ];
-/// y = x W^T for few rows: their names and the rows a block takes.
-const ROWS_KERNELS: [(&str, usize); 3] =
-    [("gemm_row_f32", 1), ("gemm_rows4_f32", 4), ("gemm_rows8_f32", 8)];
-/// Chains that a block of theirs runs at once, a warp each.
-const ROWS_WARPS: usize = 6;
+/// y = x W^T for few rows: rows and columns of a block, and a warp for each chain that it runs at once.
+const ROWS_KERNELS: [Tile; 3] = [
+    tile("gemm_row_f32", [1, 32], 192, 3),
+    tile("gemm_rows4_f32", [4, 8], 192, 3),
+    tile("gemm_rows8_f32", [8, 8], 160, 3),
+];
 /// Multiprocessors of a large card (H100, H200).
 const PROCESSORS: usize = 132;
+/// More columns fill the card with any tile, as a vocabulary does; fewer need small ones until there are many rows.
+const WIDE: usize = 8192;
 /// Most floats of partial products held at once.
 const PARTS_MAX: usize = 64 << 20;
 
 /// Every name `Plan::tile` may have.
 pub fn tiles() -> Vec<&'static str> {
-    TILES.iter().map(|t| t.name).chain(ROWS_KERNELS.iter().map(|r| r.0)).collect()
+    TILES.iter().chain(&ROWS_KERNELS).map(|t| t.name).collect()
 }
 
 /// The kernel for m x n outputs, as measured on an H200. `plain`: y = x W^T without batch.
 fn choose(m: usize, n: usize, k: usize, plain: bool) -> &'static str {
-    // Tables of the vocabulary's size fill the card with any tile; others need small ones until there are many rows.
-    let wide = n > 8192;
+    let wide = n > WIDE;
     let spread = TILES[0].blocks(m, n) * k.div_ceil(BLOCK);
     match m {
-        1 if plain => "gemm_row_f32",
-        2..=4 if plain => "gemm_rows4_f32",
-        5..=16 if plain && !wide => {
-            if m > 8 && n > 2048 {
-                "gemm_rows8_f32"
-            } else {
-                "gemm_rows4_f32"
-            }
-        }
+        1 if plain && wide => "gemm_row_f32",
+        0..=4 if plain && !wide => "gemm_rows4_f32",
+        5..=16 if plain && !wide => "gemm_rows8_f32",
         _ if n <= 16 => "gemm_f32_64x16",
-        0..=16 => {
-            if wide {
-                "gemm_f32_16x128"
-            } else {
-                "gemm_f32_16x64"
-            }
-        }
+        0..=16 if wide => "gemm_f32_16x128",
+        0..=16 => "gemm_f32_16x64",
         17..=32 if wide => "gemm_f32_32x128",
         33..=64 if wide => "gemm_f32_32x64",
         _ if spread < PROCESSORS => "gemm_f32_32x64",
+        _ if TILES[0].blocks(m, n) < PROCESSORS && k <= 3 * BLOCK => "gemm_f32_32x128",
         _ => "gemm_f32_128x128",
     }
 }
@@ -132,7 +124,7 @@ pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -
     }
     let plain = batch == 1 && !plan.from_zero && !left.transposed && right.transposed;
     let kernel = plan.tile.unwrap_or_else(|| choose(m, n, k, plain));
-    if let Some((_, rows)) = ROWS_KERNELS.iter().find(|r| r.0 == kernel) {
+    if let Some(tile) = ROWS_KERNELS.iter().find(|t| t.name == kernel) {
         assert!(plain, "this kernel is for y = x W^T");
         let arguments = Arguments::default()
             .at(left.matrix.at())
@@ -144,10 +136,11 @@ pub fn product(gpu: &Arc<Gpu>, left: Side, right: Side, c: Matrix, plan: Plan) -
             .u64(left.matrix.ld)
             .u64(right.matrix.ld)
             .u64(c.ld);
-        let warps = ROWS_WARPS.min(k.div_ceil(BLOCK));
+        let (chains, most) = (k.div_ceil(BLOCK), tile.threads as usize / 32);
+        let warps = chains.div_ceil(chains.div_ceil(most));
         // SAFETY: the matrices lie in their buffers and fit each other.
         return unsafe {
-            let grid = [n.div_ceil(32), m.div_ceil(*rows), 1];
+            let grid = [n.div_ceil(tile.across), m.div_ceil(tile.down), 1];
             gpu.launch(kernel, grid, 32 * warps as u32, arguments)
         };
     }
@@ -259,18 +252,27 @@ pub fn sample_products(
 }
 
 const TILE_I8: Tile = tile("gemm_i8_128x128", [128, 128], 256, 2);
-/// Those that join their sums with scales; all but the first for as many rows of x only.
+/// Those that join their sums with scales.
 const TILES_I8_SCALED: [Tile; 4] = [
     tile("gemm_i8_scaled_64x64", [64, 64], 128, 4),
-    tile("gemm_i8_few_32", [32, 16], 256, 4),
-    tile("gemm_i8_few_16", [16, 16], 256, 4),
-    tile("gemm_i8_few_8", [8, 16], 256, 4),
+    tile("gemm_i8_scaled_32x128", [32, 128], 128, 4),
+    tile("gemm_i8_few_16", [16, 16], 384, 4),
+    tile("gemm_i8_few_8", [8, 16], 384, 4),
 ];
 
-/// The int8 kernels that can do m rows, for tests.
-pub fn tiles_i8(m: usize) -> Vec<&'static str> {
-    let fits = |t: &&Tile| t.down == 64 || m <= t.down;
-    TILES_I8_SCALED.iter().filter(fits).map(|t| t.name).collect()
+/// The int8 kernels, for tests.
+pub fn tiles_i8() -> Vec<&'static str> {
+    TILES_I8_SCALED.iter().map(|t| t.name).collect()
+}
+
+/// The int8 kernel for m x n outputs, as measured on an H200.
+fn choose_i8(m: usize, n: usize) -> &'static str {
+    match m {
+        0..=8 => "gemm_i8_few_8",
+        9..=128 if n <= WIDE => "gemm_i8_few_16",
+        9..=32 => "gemm_i8_scaled_32x128",
+        _ => "gemm_i8_scaled_64x64",
+    }
 }
 
 /// int32 [m, n] = int8 a [m, width] b^T, b [n, width]; rows are padded with zeros to whole blocks.
@@ -332,12 +334,31 @@ pub struct RowsI8 {
 }
 
 impl RowsI8 {
+    /// Room for m rows of k.
+    pub fn empty(gpu: &Arc<Gpu>, m: usize, k: usize) -> Result<Self> {
+        let blocks = k.div_ceil(BLOCK_I8);
+        Ok(Self {
+            entries: gpu.empty(m * blocks * BLOCK_I8)?,
+            scales: gpu.empty(m * blocks)?,
+            m,
+            k,
+        })
+    }
+
+    /// Where an operator that makes `out` puts it in int8: nowhere when nobody asks.
+    pub(super) fn addresses(rows: Option<&Self>, out: Matrix) -> (Address, Address) {
+        rows.map_or((0, 0), |q| {
+            assert!(q.m == out.rows && q.k == out.cols, "room for [{}, {}]", q.m, q.k);
+            (q.entries.at(0), q.scales.at(0))
+        })
+    }
+
     /// x [m, k] by the rule of `gemm::int8`.
     pub fn quantise(gpu: &Arc<Gpu>, x: Matrix) -> Result<Self> {
-        let (m, k) = (x.rows, x.cols);
-        let blocks = k.div_ceil(BLOCK_I8);
+        let rows = Self::empty(gpu, x.rows, x.cols)?;
+        let Self { entries, scales, m, k } = &rows;
+        let (m, k, blocks) = (*m, *k, k.div_ceil(BLOCK_I8));
         let width = blocks * BLOCK_I8;
-        let (entries, scales) = (gpu.empty::<i8>(m * width)?, gpu.empty::<f32>(m * blocks)?);
         let arguments = Arguments::default()
             .at(x.at())
             .at(entries.at(0))
@@ -350,7 +371,7 @@ impl RowsI8 {
         unsafe {
             gpu.launch("quantise_i8", [(m * blocks).div_ceil(8), 1, 1], 256, arguments)?;
         }
-        Ok(Self { entries, scales, m, k })
+        Ok(rows)
     }
 }
 
@@ -369,9 +390,11 @@ pub fn multiply_i8(
 ) -> Result<()> {
     let (m, n, k) = (x.m, w.scales.len(), w.k);
     assert!(x.k == k && y.rows == m && y.cols == n, "the int8 product does not fit");
-    let name = tile.unwrap_or_else(|| tiles_i8(m).pop().expect("one takes any m"));
+    let name = tile.unwrap_or_else(|| choose_i8(m, n));
     let tile = TILES_I8_SCALED.iter().find(|t| t.name == name).expect("a tile of the table");
-    assert!(tiles_i8(m).contains(&name), "{name} does not take {m} rows");
+    let steps = k.div_ceil(BLOCK_I8) as u32;
+    // The kernels for few rows have a warp a block of k.
+    let threads = if tile.across == 16 { tile.threads.min(32 * steps) } else { tile.threads };
     let arguments = Arguments::default()
         .at(x.entries.at(0))
         .at(x.scales.at(0))
@@ -384,7 +407,7 @@ pub fn multiply_i8(
         .u64(y.ld);
     let grid = [n.div_ceil(tile.across), m.div_ceil(tile.down), 1];
     // SAFETY: shapes were checked.
-    unsafe { gpu.launch(tile.name, grid, tile.threads, arguments) }
+    unsafe { gpu.launch(tile.name, grid, threads, arguments) }
 }
 
 /// s_c of every row of the table `sums` [count, k].
