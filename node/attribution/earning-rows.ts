@@ -14,8 +14,8 @@ export type RowsOfModel = {
 }
 
 export type EarningRow = {
-  readonly channel: 'span' | 'gradient'
-  /** Which claim of the receipt, for a span. */
+  readonly channel: 'span' | 'retrieval' | 'gradient'
+  /** Which claim of the receipt; none for the gradient. */
   readonly claim: number | null
   /** In the model's corpus or among its leaves. */
   readonly row: number
@@ -37,19 +37,25 @@ export function earningRows(
   const index = contributors.find((one) => one.account === account)?.index
   if (index === undefined) return []
   return [
-    ...spanRows(index, claims, rows).slice(0, limit),
+    ...claimedRows(index, claims, rows, 'span').slice(0, limit),
+    ...claimedRows(index, claims, rows, 'retrieval').slice(0, limit),
     ...gradientRows(index, sketch, rows).slice(0, limit),
   ]
 }
 
-function spanRows(index: number, claims: Uint8Array, { corpus, place }: RowsOfModel): EarningRow[] {
+function claimedRows(
+  index: number,
+  claims: Uint8Array,
+  { corpus, place }: RowsOfModel,
+  channel: 'span' | 'retrieval',
+): EarningRow[] {
   const decoded = decodeClaims(claims, 2 ** 32)
   return (typeof decoded === 'string' ? [] : decoded)
     .map((claim, i) => ({ claim, i, placed: corpus?.rows[claim.row] }))
-    .filter(({ claim, placed }) => claim.contributor === index && claim.kind === 'span' && placed)
+    .filter(({ claim, placed }) => claim.contributor === index && claim.kind === channel && placed)
     .sort((a, b) => b.claim.score - a.claim.score || a.i - b.i)
     .map(({ claim: { row, score }, i, placed }) => ({
-      channel: 'span',
+      channel,
       claim: i,
       row,
       rowHash: placed?.content as Hex,

@@ -210,7 +210,7 @@ function rowsOf(account: Hex, settled: SettledReceipt, rows: KnownRows): TracedR
   const { corpus, leaves, rowTree, leafTree } = rows
   return earningRows(account, settled, rows, ROWS_MAX).map(
     ({ channel, claim, row, rowHash, place, score }): TracedRow => {
-      if (channel === 'span') {
+      if (channel !== 'gradient') {
         const leaf = toHex(rowData(corpus?.rows[row] as SpanCorpus['rows'][number]))
         const siblings = rowTree().prove(row).map(toHex)
         return { channel, claim: claim as number, rowHash, place, leaf, siblings }

@@ -121,6 +121,22 @@ export const MODEL_ERRORS: ErrorPages = {
     'A row is not as the Datanet’s schema or limits want it.',
     'The message has the line and what is wrong; mend or leave out that row.',
   ],
+  'datanet-private': [
+    'Rows are encrypted, and cannot be read here or with this key.',
+    'Their contributor can grant them: openledger datanet grant.',
+  ],
+  'no-public-key': [
+    'The public key of an account cannot be told from the chain.',
+    'Ask its owner for what openledger datanet key prints.',
+  ],
+  'provenance-unknown': [
+    'Nothing on this chain is called so.',
+    'Give a receipt, model, rows root, event, account, or a row as datanet/version/row.',
+  ],
+  'remote-lies': [
+    'What a node shows does not hash to what it must be.',
+    'Ask another node; nothing of the answer was used.',
+  ],
   'datanet-row': [
     'There is no such row.',
     'Rows count from 0; the message says how many there are.',

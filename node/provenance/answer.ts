@@ -32,6 +32,12 @@ export type Answer = {
     readonly claim: number
     readonly score: number
   })[]
+  /** Rows that stood in the prompt. */
+  readonly retrieved: readonly (SourceRow & {
+    readonly contributor: Hex
+    readonly claim: number
+    readonly score: number
+  })[]
   readonly payees: readonly {
     readonly account: Hex
     readonly roles: readonly Role[]
@@ -41,7 +47,7 @@ export type Answer = {
     readonly weight: string | null
     /** Of its rows, those that earned most. */
     readonly rows: readonly (SourceRow & {
-      readonly channel: 'span' | 'gradient'
+      readonly channel: 'span' | 'retrieval' | 'gradient'
       readonly claim: number | null
       readonly score: number
     })[]
@@ -71,10 +77,23 @@ export async function answerOf(settled: SettledReceipt, modules: AnswerModules):
       quotes.push({ text, from, to, contributor, claim, score, ...source })
     }
   }
+  const retrieved: Answer['retrieved'][number][] = []
+  for (const {
+    contributor,
+    claim,
+    score,
+    rowHash,
+    datanet,
+    version,
+    row,
+  } of explained?.retrieved ?? []) {
+    const source = await sources.of({ datanet, version, row }, rowHash)
+    retrieved.push({ contributor, claim, score, ...source })
+  }
   const payees: Answer['payees'][number][] = []
   for (const account of new Set(settled.booked.map((one) => one.account)))
     payees.push(await payeeOf(account, settled, { rows, sources }))
-  return { text: explained?.text ?? null, quotes, payees: payees.filter(isPaid) }
+  return { text: explained?.text ?? null, quotes, retrieved, payees: payees.filter(isPaid) }
 }
 
 async function payeeOf(

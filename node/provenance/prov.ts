@@ -29,6 +29,10 @@ export function provOf({ events, answer }: Provenance, chainId: number): ProvDoc
       const id = graph.row({ datanet, version, row, rowHash }, contributor)
       graph.add(text, { 'prov:wasQuotedFrom': [{ '@id': id }] })
     }
+    for (const { contributor, ...row } of answer.retrieved) {
+      const id = graph.row(row, contributor)
+      graph.add(text, { 'prov:wasDerivedFrom': [{ '@id': id }] })
+    }
     for (const { account, rows } of answer.payees)
       for (const one of rows) {
         const id = graph.row(one, account)

@@ -143,7 +143,7 @@ export function remoteRegistry(
     share: async ({ receipt, sketch, claims }, policyId, amount, at) => {
       const { accounts, ...sealed } = await table(receipt.modelId)
       const decoded = decodeClaims(claims, accounts.length)
-      if (typeof decoded === 'string') throw userError('claims', decoded)
+      if (typeof decoded === 'string') throw lies(`the claims of a receipt are none: ${decoded}`)
       const channels = await registry.channelsOf(policyId, at)
       const shares = mix(sealed, Int8Array.from(sketch), decoded, channels)
       const of = (index: number): Hex => accounts[index] as Hex
@@ -165,7 +165,8 @@ export function remoteRegistry(
 async function tableOf(rpc: Rpc, model: Hex): Promise<Sealed> {
   const seal = await codeOf(rpc, model)
   const manifest = decodeManifest(seal)
-  if (typeof manifest === 'string') throw userError('model', `${model} is no model: ${manifest}`)
+  if (typeof manifest === 'string')
+    throw userError('model-unknown', `${model} is no model: ${manifest}`)
   const chunks = new Map<Hex, Uint8Array>()
   for (const hash of manifest.chunkHashes.map(toHex))
     chunks.set(`0x${hash.slice(26)}`, await codeOf(rpc, hash))

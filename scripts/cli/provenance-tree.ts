@@ -14,7 +14,7 @@ const TEXT_CHARACTERS_MAX = 72
 const SHORT = 10
 
 export function answerTree(
-  { text, quotes, payees }: Answer,
+  { text, quotes, retrieved, payees }: Answer,
   open: (wei: bigint) => string,
 ): string[] {
   const leaf = (line: string): Branch => ({ line, below: [] })
@@ -22,12 +22,16 @@ export function answerTree(
     line: `quotes ${shown(quote.text)}`,
     below: [leaf(`row ${placeOf(quote)} of ${quote.contributor}`)],
   }))
+  const read = retrieved.map((one) => leaf(`read row ${placeOf(one)} of ${one.contributor}`))
   const paid = payees.map(({ account, roles, amount, rows }) => ({
     line: `${open(BigInt(amount))} OPEN to ${account} (${roles.join(', ')})`,
     below: rows.map((row) => leaf(`${row.channel}: row ${placeOf(row)}, score ${row.score}`)),
   }))
   return drawn([
-    { line: `answer ${text === null ? '(not here)' : shown(text)}`, below: [...quoted, ...paid] },
+    {
+      line: `answer ${text === null ? '(not here)' : shown(text)}`,
+      below: [...quoted, ...read, ...paid],
+    },
   ])
 }
 

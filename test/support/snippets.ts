@@ -23,7 +23,7 @@ export const NEEDS: Readonly<Record<string, string>> = {
   install: 'changes the machine: packages, units, images',
   python: 'packages of PyPI; test/e2e/tools (npm run test:tools) runs them',
 }
-const TIMEOUT_MS = 600_000
+const TIMEOUT_MS = 120_000
 /** What a snippet started in the background does not outlive it. */
 const NO_STRAYS = `trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n`
 const SKIPPED = ['node_modules', 'native/target', '.git', '.tap']

@@ -34,7 +34,8 @@ export function checkRow(
   const corpus = decodeCorpus(hexToBytes(model.corpus))
   const claims = decodeClaims(hexToBytes(receipt.claims), manifest.contributors)
   const claim = typeof claims === 'string' ? undefined : claims[row.claim]
-  if (!corpus || claim?.kind !== 'span') throw new Error(`the receipt has no span ${row.claim}`)
+  if (!corpus || claim?.kind !== row.channel)
+    throw new Error(`the receipt has no ${row.channel} claim ${row.claim}`)
   const leaf = hexToBytes(row.leaf)
   const owner = new DataView(leaf.buffer).getUint32(8, true)
   if (owner !== claim.contributor || owner !== index) throw new Error(`the row is of ${owner}`)

@@ -41,7 +41,8 @@ export type TracedRow = {
   readonly siblings: readonly Hex[]
 } & (
   | {
-      readonly channel: 'span'
+      /** Quoted in the answer, or retrieved into the prompt. */
+      readonly channel: 'span' | 'retrieval'
       /** Which claim of the receipt. */
       readonly claim: number
       /** The 48 bytes of the row's leaf in the corpus. */

@@ -118,6 +118,9 @@ export const provenance: JsonSchema = shape(
             score: integer,
           }),
         ),
+        retrieved: listOf(
+          shape({ ...source, contributor: address, claim: integer, score: integer }),
+        ),
         payees: listOf(
           shape({
             account: address,
@@ -129,7 +132,7 @@ export const provenance: JsonSchema = shape(
             rows: listOf(
               shape({
                 ...source,
-                channel: words('span', 'gradient'),
+                channel: words('span', 'retrieval', 'gradient'),
                 claim: nullable(integer),
                 score: integer,
               }),
