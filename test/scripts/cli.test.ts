@@ -160,9 +160,10 @@ t.test('keys are made, listed, imported and exported, and nothing is overwritten
 const WITHOUT_JSON = ['run', 'devnet', 'worker', 'mcp', 'completion', 'help']
 
 t.test('every command that finds something says it as JSON too', async (t) => {
-  const { COMMANDS } = await import('../../scripts/commands/index.ts')
+  const { allCommands } = await import('../../scripts/commands/index.ts')
+  const commands = await allCommands()
   t.same(
-    COMMANDS.filter(({ flags }) => !flags?.json).map(({ name }) => name),
+    commands.filter(({ flags }) => !flags?.json).map(({ name }) => name),
     WITHOUT_JSON,
   )
 })
