@@ -59,7 +59,7 @@ import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
 import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
-import type { RpcMethods } from './rpc/method.ts'
+import { COST, type RpcMethods } from './rpc/method.ts'
 import { type AdminActions, adminMethods as adminMethodsOf } from './rpc/methods/admin.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
 import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
@@ -268,7 +268,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   }
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
-      {},
+      { rateCostPerSecond: options.rpcRate, behindProxy: options.behindProxy },
       {
         chain,
         pool,
@@ -313,7 +313,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
           ...(options.webL1 ? [l1Route(l1.client)] : []),
           sessions.route,
           errorRoute(web),
-          { prefix: '/', handle: hubHandler(hub, web) },
+          { prefix: '/', cost: COST.read, handle: hubHandler(hub, web) },
         ],
       },
     )

@@ -27,6 +27,9 @@ export type NodeOptions = {
   readonly rpcHost: string
   readonly rpcPort: number
   readonly rpcThreads: number
+  /** 0: no limit. */
+  readonly rpcRate: number
+  readonly behindProxy: boolean
   /** Whether pages may reach L1 through this node. */
   readonly webL1: boolean
   /** Names by which people reach this node's pages. */
@@ -225,6 +228,18 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
     help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
+  },
+  rpcRate: {
+    group: 'network',
+    kind: 'number',
+    fallback: 0,
+    help: 'cost that one address may ask for per second, as rpc.discover states it for each method (a read is 1, a log search 10); 0: no limit',
+  },
+  behindProxy: {
+    group: 'network',
+    kind: 'boolean',
+    fallback: false,
+    help: 'a proxy on this machine passes on what strangers ask: true takes nobody for a client of this machine',
   },
   webL1: {
     group: 'network',

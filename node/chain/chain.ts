@@ -43,7 +43,7 @@ import {
 } from './heads.ts'
 import { l1AttributesOf } from './l1-attributes.ts'
 import type { Stale } from './prune.ts'
-import { type BlockTag, ChainReader, KEPT, type KeptStates } from './reader.ts'
+import { type BlockTag, ChainReader, GENESIS_OPEN, KEPT, type KeptStates } from './reader.ts'
 import { encodeStoredReceipts } from './receipt.ts'
 import type { StateView } from './state-view.ts'
 import type { Block, BlockRef, HeadTag, PayloadAttributes } from './types.ts'
@@ -125,6 +125,7 @@ export class Chain extends ChainReader {
       .codes(writes.codes)
       .block(block.hash, encodeBlock(block), encodeStoredReceipts([]))
       .meta('genesis', fromHex(block.hash))
+      .meta(GENESIS_OPEN, bigintToBytes(writes.balanceChange, 32))
     writeCanonical(commit, block)
     writeHeads(commit, first)
     await commit.write(store)

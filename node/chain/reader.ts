@@ -28,6 +28,9 @@ export type KeptStates = { readonly from: bigint; readonly swept: bigint }
 /** Row of `meta`: from u64be || swept u64be. */
 export const KEPT = 'kept-states'
 
+/** Row of `meta`: wei that block 0 holds, u256be; absent when it holds none, as every chain of ours. */
+export const GENESIS_OPEN = 'genesis-open'
+
 export class ChainReader {
   readonly config: ChainConfig
   readonly rules: ChainRules & BlockRules
@@ -46,6 +49,11 @@ export class ChainReader {
     const genesis = this.archive.blockAt(0n)
     if (!genesis) throw userError('unknown-block', 'the database has no genesis block')
     this.genesis = genesis
+  }
+
+  /** wei of all balances in block 0: what was there before the bridge brought any. */
+  get genesisOpen(): bigint {
+    return bytesToBigint(this.store.meta(GENESIS_OPEN) ?? new Uint8Array(1))
   }
 
   get heads(): Heads {

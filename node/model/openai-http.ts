@@ -9,6 +9,7 @@ export type Asked = AsyncIterable<Uint8Array> & {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly headers: IncomingHttpHeaders
+  readonly httpVersion?: string
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
@@ -101,15 +102,20 @@ export function errorOf(error: unknown): {
   return { status, body, headers: headers as Record<string, string> }
 }
 
+/** What proxies add to what they pass on. */
+const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']
+
 /** Whether a client sits at this machine itself: not behind a proxy, not a page of some site that reaches it through
- * the browser of somebody who sits here. The node's own page counts. */
+ * the browser of somebody who sits here. The node's own page counts. A proxy on this machine that adds no header and
+ * puts our name for the one it was asked by (nginx does both unless told otherwise; it then speaks HTTP/1.0) cannot be
+ * told from a client for certain: `--behind-proxy true` is for its operator. */
 export function isLocal(req: Asked): boolean {
   const from = req.socket.remoteAddress ?? ''
   const { host = '', origin } = req.headers
   const isLoopback = /^(::ffff:)?127\.|^::1$/.test(from)
   const isOwn = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
   const isProxied =
-    req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined
+    req.httpVersion === '1.0' || PROXY_HEADERS.some((name) => req.headers[name] !== undefined)
   // By name as well: a page that reached this machine by DNS rebinding sends no origin with a GET.
   const isAsked = isOwn && (origin === undefined || origin === `http://${host}`)
   return isLoopback && !isProxied && isAsked

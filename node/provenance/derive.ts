@@ -3,7 +3,8 @@
  * earlier events it follows from. Pure. What a log says is decoded only when somebody wants to read it: to link events,
  * topics are enough where there are many.
  */
-import { type Abi, type AbiEvent, decodeEventLog, toEventSelector } from 'viem'
+import type { Abi, AbiEvent } from 'viem'
+import { decodeEventLog, toEventSelector } from 'viem/utils'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import { L1CallError } from '../l1/errors.ts'
+import { COST } from '../rpc/method.ts'
 
 const PREFIX = '/l1'
 
@@ -41,8 +42,9 @@ export type L1Request = (
 
 export const l1Route = (client: {
   request: L1Request
-}): { prefix: string; handle: ReturnType<typeof l1Handler> } => ({
+}): { prefix: string; cost: number; handle: ReturnType<typeof l1Handler> } => ({
   prefix: PREFIX,
+  cost: COST.scan,
   handle: l1Handler((method, params, parse) => client.request(method, params, parse)),
 })
 

@@ -6,7 +6,8 @@
  *   GET  /session, DELETE /session               with `Authorization: Bearer KEY`: who that is; ends it
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Abi, parseAbi } from 'viem'
+import type { Abi } from 'viem'
+import { parseAbi } from 'viem/utils'
 import { readBody } from '../base/body.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'

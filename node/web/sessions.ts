@@ -11,8 +11,9 @@
  * Sessions are in memory: a node that starts again knows none.
  */
 import { randomBytes } from 'node:crypto'
-import { type Hex, hashMessage, recoverAddress } from 'viem'
+import type { Hex } from 'viem'
 import { parseSiweMessage, validateSiweMessage } from 'viem/siwe'
+import { hashMessage, recoverAddress } from 'viem/utils'
 import { userError } from '../base/errors.ts'
 
 export type Session = {

@@ -160,7 +160,6 @@ t.test('keys are made, listed, imported and exported, and nothing is overwritten
 const WITHOUT_JSON = ['run', 'devnet', 'worker', 'mcp', 'completion', 'help']
 
 t.test('every command that finds something says it as JSON too', async (t) => {
-  const { allCommands } = await import('../../scripts/commands/index.ts')
   const commands = await allCommands()
   t.same(
     commands.filter(({ flags }) => !flags?.json).map(({ name }) => name),

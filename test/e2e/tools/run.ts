@@ -202,8 +202,10 @@ try {
     bytecode,
     deployment,
   })
-  const [, , only = ''] = process.argv
-  for (const [name, round] of Object.entries(ROUNDS).filter(([tool]) => tool.includes(only))) {
+  const wanted = process.argv.slice(2)
+  for (const [name, round] of Object.entries(ROUNDS).filter(
+    ([tool]) => wanted.length === 0 || wanted.some((part) => tool.includes(part)),
+  )) {
     const own = join(dir, name.replace(/\W+/g, '-'))
     mkdirSync(own)
     try {
