@@ -160,13 +160,21 @@ const version: Command = {
   name: 'datanet version',
   summary: 'Publishes a version of all accepted contributions, with its duplicate groups',
   args: '<id>',
-  flags: KEY_FLAGS,
+  flags: {
+    ...KEY_FLAGS,
+    'with-private': { help: 'private rows too; models cannot be trained on such a version yet' },
+  },
   run: async (call) => {
-    const published = await publishVersion(idOf(call.args[0]), await walletFor(call))
+    const withPrivate = call.switches.has('with-private')
+    const published = await publishVersion(idOf(call.args[0]), await walletFor(call), {
+      withPrivate,
+    })
+    const { unread } = published
     show(call, published, [
       `version ${published.version}: ${published.rowCount} rows of ${published.contributions} contributions`,
       `rows root ${published.rowsRoot}`,
       `${published.copies} rows are copies of earlier ones`,
+      ...unread.map((root) => `left out: nobody shows the content of ${root}`),
     ])
     return undefined
   },
