@@ -1,20 +1,25 @@
 // RMSNorm: y = (x * inv) * w, inv = 1 / sqrt(sum(x^2) / h + eps).
-// Scalar twin: ops::norm::rms_norm (core/src/ops/norm.rs). x, out [rows, h], inv [rows].
+// With `added`, x += added comes first and stays: the residual stream between two operators.
+// Scalar twins: ops::elementwise::add_into, ops::norm::rms_norm (core/src/ops/norm.rs). x, added, out [rows, h], inv [rows].
 // grid (rows), block 128: a chain of 256 squares a thread, then all threads scale.
 #include "common.cuh"
 
 // Longest row that is read through shared memory.
 #define NEAR_WIDTH 4096u
 
-
-KERNEL __launch_bounds__(128) rms_norm(const float* x, const float* w, float* out, float* inv, u32 h, float eps) {
+KERNEL __launch_bounds__(128)
+    rms_norm(float* x, const float* added, const float* w, float* out, float* inv, u32 h, float eps) {
     __shared__ float sums[128u];
     __shared__ float shared_scale;
     __shared__ float near_row[NEAR_WIDTH];
-    const float* from = x + (u64)blockIdx.x * h;
+    float* from = x + (u64)blockIdx.x * h;
     const float* row = h <= NEAR_WIDTH ? near_row : from;
-    if (h <= NEAR_WIDTH) {
-        for (u32 i = threadIdx.x; i < h; i += 128u) near_row[i] = from[i];
+    if (h <= NEAR_WIDTH || added != nullptr) {
+        for (u32 i = threadIdx.x; i < h; i += 128u) {
+            float value = from[i];
+            if (added != nullptr) from[i] = value = __fadd_rn(value, added[(u64)blockIdx.x * h + i]);
+            if (h <= NEAR_WIDTH) near_row[i] = value;
+        }
         __syncthreads();
     }
     const u32 blocks = (h + BLOCK_K - 1) / BLOCK_K;

@@ -45,6 +45,11 @@ export const PRIVATE_TABLES: readonly string[] = [
   'outbox',
   'settlements',
   'l1-calls',
+  // Whom it serves, and what it has been paid with and asked to train.
+  'vouchers',
+  'free-quota',
+  'providers',
+  'jobs',
   // What a validator has checked itself, and signed.
   'prover',
   'unverified',

@@ -14,10 +14,12 @@ use std::sync::Mutex;
 const CAPABILITY_MIN: (i32, i32) = (8, 0);
 const PTX: &str = include_str!("../../../kernels/openledger.ptx");
 /// The kernels' source with its headers, in the order a compiler would read them.
-const SOURCES: [&str; 25] = [
+const SOURCES: [&str; 27] = [
     include_str!("../../../kernels/common.cuh"),
     include_str!("../../../kernels/math.cuh"),
     include_str!("../../../kernels/gemm.cuh"),
+    include_str!("../../../kernels/tensor.cuh"),
+    include_str!("../../../kernels/chain.cuh"),
     include_str!("../../../kernels/lora.cuh"),
     include_str!("../../../kernels/pages.cuh"),
     include_str!("../../../kernels/attention.cu"),

@@ -207,11 +207,13 @@ impl AdapterTable {
         Ok(Self { entries: model.gpu.upload(&words)?, slots, rank_max })
     }
 
-    /// One map's entries, when any slot adapts it.
-    pub fn map(&self, layer: usize, target: Target) -> Option<Address> {
-        let adapted = self.slots.iter().flatten().any(|a| a.targets.contains(&target));
-        let at = (layer * 7 + target as usize) * self.slots.len() * WORDS;
-        adapted.then(|| self.entries.at(at))
+    /// The entries of a map and of those after it, and whether any slot adapts a map of this name.
+    pub fn map(&self, layer: usize, target: Target) -> Address {
+        self.entries.at((layer * 7 + target as usize) * self.slots.len() * WORDS)
+    }
+
+    pub fn adapts(&self, target: Target) -> bool {
+        self.slots.iter().flatten().any(|a| a.targets.contains(&target))
     }
 
     pub fn slots(&self) -> &[Option<Arc<GpuAdapter>>] {

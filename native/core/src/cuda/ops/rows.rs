@@ -2,10 +2,11 @@
 
 use super::*;
 
-/// out [rows, h] and inverse [rows] of x.
+/// out [rows, h] and inverse [rows] of x, to which `added` is added before, to stay.
 pub fn rms_norm(
     gpu: &Gpu,
     x: Matrix,
+    added: Option<&Buffer<f32>>,
     w: &Buffer<f32>,
     eps: f32,
     out: Matrix,
@@ -15,8 +16,15 @@ pub fn rms_norm(
     assert!(
         x.cols == h && x.ld == h && out.ld == h && out.rows == x.rows && inverse.len() >= x.rows
     );
-    let arguments =
-        Arguments::default().at(x.at()).at(w.at(0)).at(out.at()).at(inverse.at(0)).u32(h).f32(eps);
+    assert!(added.is_none_or(|added| added.len() >= x.rows * h));
+    let arguments = Arguments::default()
+        .at(x.at())
+        .at(added.map_or(0, |added| added.at(0)))
+        .at(w.at(0))
+        .at(out.at())
+        .at(inverse.at(0))
+        .u32(h)
+        .f32(eps);
     // SAFETY: sizes were checked.
     unsafe { gpu.launch("rms_norm", [x.rows, 1, 1], 128, arguments) }
 }
