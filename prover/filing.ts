@@ -18,7 +18,7 @@ import { type ChainReader, orNull, readContract } from '../node/model/contracts.
 import type { KvTable } from '../node/store/kv.ts'
 
 /** Receipts that wait to be decided; beyond, the new ones are left to other validators. */
-export const WAITING_MAX = 10_000
+const WAITING_MAX = 10_000
 /** Looked at in one turn. */
 const TURN_MAX = 16
 /** The newest agents, whose wallets are compared. */
