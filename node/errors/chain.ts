@@ -149,6 +149,10 @@ export const CHAIN_ERRORS: ErrorPages = {
     'The database is of another chain.',
     'Use another --data-dir, or the rollup.json it was made with.',
   ],
+  'state-pruned': [
+    'The state of so old a block is not kept any more.',
+    'Ask a node that keeps all (--prune-after-hours 0), or a younger block; `data.oldest` is the first one there is.',
+  ],
   'store-damaged': [
     'The database lacks what it must have.',
     'Restore a snapshot, or derive anew into an empty directory.',

@@ -30,6 +30,24 @@ export const MODEL_ERRORS: ErrorPages = {
     'Serve it with the base and version that the message names.',
   ],
   'model-artefact': ['A model’s files are not those that the chain has the hash of.', FRESH],
+  vectors: ['The vectors of a model’s rows are not those that its job committed to.', FRESH],
+  'no-retrieval': [
+    'The model was made without vectors of its rows, so none can be retrieved.',
+    'Leave `retrieval` out, or ask a model that has them.',
+  ],
+  'retrieval-licence': [
+    'The licence of a Datanet of the model does not let its rows be shown in a prompt.',
+    'Leave `retrieval` out; its owner may give a version whose licence allows it.',
+  ],
+  'no-worker': [
+    'No inference worker took the request in time.',
+    'Start `openledger worker` beside the node’s NATS server, or ask again when there is less to do.',
+  ],
+  'inference-answer': ['A worker’s answer is cut short or is none.', FRESH],
+  'inference-attempts': [
+    'Workers died on this request, one after the other, and it is given up.',
+    'See the log of the workers (memory, most of all); ask for less at once.',
+  ],
   'adapter-known': [
     'An adapter of that name is loaded.',
     'Unload it first, or choose another name.',
@@ -42,6 +60,10 @@ export const MODEL_ERRORS: ErrorPages = {
   'payment-required': [
     'The answer must be paid for, and nothing paid for it.',
     "The field `payment` of the error says what is owed, to whom and what to sign: `payingFetch` and x402 clients do it by themselves. On the node's own machine there is a free quota.",
+  ],
+  'payment-pending': [
+    'The payment was sent and is not seen on chain yet.',
+    'Ask again with the same payment: it is taken once, and the answer comes when it is in.',
   ],
   payment: [
     'What came as payment does not pay.',
