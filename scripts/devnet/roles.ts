@@ -22,7 +22,8 @@ export type Role = {
   kill(): Promise<void>
 }
 
-const READY_MS_MAX = 60_000
+/** One that ends is noticed at once; this is for one that hangs, and a busy machine starts slowly. */
+const READY_MS_MAX = 240_000
 const STOP_MS_MAX = 10_000
 const STDERR_KEPT = 4_000
 
