@@ -9,6 +9,7 @@ import {
   samplerHash,
   tokensCommit,
 } from '../node/attribution/request.ts'
+import type { FeeShares, SettledReceipt } from '../node/attribution/settled.ts'
 import { claimTexts } from '../node/attribution/spans.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
@@ -36,6 +37,8 @@ export type Difference = {
 export type Evidence = {
   readonly tokens: readonly number[] | null
   readonly trace: readonly Uint8Array[] | null
+  /** Trace leaves of the tokens shown, had the network honestly computed each after those before it. */
+  readonly replayed: readonly Uint8Array[] | null
   /** From the settlement's calldata. */
   readonly sketch: Int8Array
   /** From the settlement's calldata. */
@@ -63,7 +66,8 @@ export function compareRequest(
   ])
 }
 
-/** Token by token, so that a wrong answer is named at the step where it went wrong. */
+/** Token by token, so that a wrong answer is named at the step where it went wrong, and by the operator that is to blame:
+ * `logits` when the network was not the committed one, `token` when it was and another token than the sampler's stands there. */
 export function compareInference(
   receipt: InferenceReceipt,
   evidence: Evidence,
@@ -73,7 +77,7 @@ export function compareInference(
   const root = traceRoot(ours.trace)
   if (receipt.traceRoot !== root || receipt.outputCommit !== tokensCommit(tokens)) {
     return (
-      firstLeaf(evidence.trace, ours.trace) ??
+      firstStep(evidence, ours) ??
       firstToken(evidence.tokens, tokens) ??
       field('trace', 'traceRoot', receipt.traceRoot, root) ??
       field('tokens', 'outputCommit', receipt.outputCommit, tokensCommit(tokens))
@@ -98,6 +102,39 @@ export function comparePayouts(
     return { stage: 'payout', field: 'amount', index, claimed: show(left), found: show(right) }
   }
   return null
+}
+
+/** The four parts of the fee as the chain logged them against the policy's. */
+export function compareShares(claimed: FeeShares, found: FeeShares): Difference | null {
+  const names = ['platform', 'modelOwner', 'stakers', 'contributors'] as const
+  return first(names.map((name) => field('payout', name, claimed[name], found[name])))
+}
+
+/** What was booked is the shares, to the wei: platform, owner and its ancestors' owners, stakers, then who was attributed. */
+export function compareBooked({
+  booked,
+  shares,
+  contributors,
+  treasuries,
+  receipt,
+}: Pick<
+  SettledReceipt,
+  'booked' | 'shares' | 'contributors' | 'treasuries' | 'receipt'
+>): Difference | null {
+  const last = contributors.length + treasuries
+  const [head, rest] = [booked.slice(0, booked.length - last), booked.slice(booked.length - last)]
+  const sum = (some: readonly Payout[]): bigint =>
+    some.reduce((wei, { amount }) => wei + amount, 0n)
+  const [platform, owner, stakers, ...royalties] = head.map(({ amount }) => amount)
+  const owners = (owner ?? 0n) + royalties.reduce((wei, amount) => wei + amount, 0n)
+  return first([
+    field('payout', 'booked to the platform', platform ?? 0n, shares.platform),
+    field('payout', 'booked to the owner and ancestors', owners, shares.modelOwner),
+    field('payout', 'booked to stakers', stakers ?? 0n, shares.stakers),
+    field('payout', 'booked to contributors', sum(rest), shares.contributors),
+    field('payout', 'booked in all', sum(booked), receipt.fee),
+    treasuries > 0 ? null : comparePayouts(rest, contributors),
+  ])
 }
 
 export function field(
@@ -127,21 +164,23 @@ function compareClaims(claimed: Uint8Array, found: Uint8Array): Difference | nul
   const [theirs, ours] = [claimTexts(claimed), claimTexts(found)]
   for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
     const [left, right] = [theirs[index] ?? 'nothing', ours[index] ?? 'nothing']
-    if (left !== right)
-      return { stage: 'claims', field: 'span', index, claimed: left, found: right }
+    const field = (left === 'nothing' ? right : left).startsWith('retrieval') ? 'retrieval' : 'span'
+    if (left !== right) return { stage: 'claims', field, index, claimed: left, found: right }
   }
   return null
 }
 
-function firstLeaf(
-  claimed: readonly Uint8Array[] | null,
-  found: readonly Uint8Array[],
-): Difference | null {
-  if (!claimed) return null
-  for (let index = 0; index < Math.max(claimed.length, found.length); index++) {
-    const [left, right] = [claimed[index], found[index]]
-    const [a, b] = [left ? toHex(left) : 'nothing', right ? toHex(right) : 'nothing']
-    if (a !== b) return { stage: 'trace', field: 'logits', index, claimed: a, found: b }
+function firstStep(evidence: Evidence, ours: Inference): Difference | null {
+  const { tokens, trace, replayed } = evidence
+  if (!trace) return null
+  const show = (leaf: Uint8Array | undefined): string => (leaf ? toHex(leaf) : 'nothing')
+  for (let index = 0; index < Math.max(trace.length, ours.trace.length); index++) {
+    const [claimed, found] = [show(trace[index]), show(ours.trace[index])]
+    if (claimed === found) continue
+    const isNetworkHonest = replayed?.[index] !== undefined && show(replayed[index]) === claimed
+    const byToken = isNetworkHonest ? firstToken(tokens, [...ours.tokens]) : null
+    if (byToken?.index === index) return byToken
+    return { stage: 'trace', field: 'logits', index, claimed, found }
   }
   return null
 }

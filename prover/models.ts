@@ -1,24 +1,25 @@
 /**
  * Models looked at again as they are registered: the table added up from its leaves, and training steps up to a drawn one
  * run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
- * disk: a restart forgets none.
+ * disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
+ *
+ *   registered -> waiting (disk) -> verdict
+ *                    ^    \-- content withheld: verdict with an error --later--/
  */
 import { join } from 'node:path'
-import { decodeEventLog, parseAbi } from 'viem'
+import { decodeEventLog, parseAbi } from 'viem/utils'
 import { OPENLEDGER } from '../genesis/addresses.ts'
-import { decodeLeaves } from '../node/attribution/leaves.ts'
+import { rowTokens } from '../node/attribution/corpus.ts'
 import { readSealed } from '../node/attribution/table.ts'
-import { fromHex, type Hex, toHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
-import { messageOf } from '../node/base/errors.ts'
+import { quantise, vectorOf, vectorTokensMax } from '../node/attribution/vectors.ts'
+import { fromHex, type Hex, keccakHex, toHex, utf8 } from '../node/base/bytes.ts'
+import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
-import { prepareData } from '../node/factory/data.ts'
-import { readTrainingManifest } from '../node/factory/places.ts'
-import { readReport } from '../node/factory/report.ts'
-import { checkMachine } from '../node/factory/train.ts'
 import type { Node } from '../node/main.ts'
+import type { ModelRecord } from '../node/model/registry.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { checkTable } from './check.ts'
 import type { Difference } from './compare.ts'
-import { resum } from './resum.ts'
 import { retrain } from './retrain.ts'
 import { drawOne } from './sample.ts'
 
@@ -36,6 +37,12 @@ export type ModelVerdict = {
   readonly error: string | null
 }
 
+/** Rows of a model whose vectors are made again. */
+const VECTORS_DRAWN = 16
+/** After the first look that found no content, and at most, ms. */
+const AGAIN_MS = 60_000
+const AGAIN_MS_MAX = 86_400_000
+
 type Modules = {
   readonly node: Node
   readonly read: (hash: Hex) => Promise<Uint8Array>
@@ -47,6 +54,7 @@ export class ModelAudits {
   readonly #verdicts: KvTable
   /** model id 32 -> hash 32 of the L1 block that draws its steps */
   readonly #waiting: KvTable
+  readonly #tries = new Map<Hex, number>()
   #turn: Promise<void> = Promise.resolve()
 
   constructor(modules: Modules) {
@@ -85,15 +93,34 @@ export class ModelAudits {
 
   async #audit(modelId: Hex, l1Hash: Hex): Promise<void> {
     const { node, signal } = this.#modules
-    if (signal.aborted || (await this.verdict(modelId))) return
+    if (signal.aborted || (await this.#isJudged(modelId))) return
     try {
       const { difference, steps } = await this.#difference(modelId, l1Hash)
       await this.#keep({ modelId, ok: difference === null, steps, difference, error: null })
     } catch (error) {
       if (signal.aborted) return
-      await this.#keep({ modelId, ok: false, steps: 0, difference: null, error: messageOf(error) })
-      node.log.warn('model not verified', { model: modelId, error: messageOf(error) })
+      const isWithheld = error instanceof NodeError && error.severity === 'retry'
+      const verdict = { modelId, ok: false, steps: 0, difference: null, error: messageOf(error) }
+      await this.#keep(verdict, isWithheld)
+      node.log.warn('model not verified', { model: modelId, error: verdict.error, isWithheld })
+      if (isWithheld) this.#again(modelId, l1Hash)
     }
+  }
+
+  async #isJudged(modelId: Hex): Promise<boolean> {
+    const verdict = await this.verdict(modelId)
+    if (verdict === null || verdict.error !== null) return false
+    await this.#waiting.delete(fromHex(modelId))
+    return true
+  }
+
+  #again(modelId: Hex, l1Hash: Hex): void {
+    const tries = this.#tries.get(modelId) ?? 0
+    this.#tries.set(modelId, tries + 1)
+    const ms = Math.min(AGAIN_MS * 2 ** tries, AGAIN_MS_MAX)
+    setTimeout(() => {
+      if (!this.#modules.signal.aborted) this.#queue(modelId, l1Hash)
+    }, ms).unref()
   }
 
   async #difference(
@@ -103,17 +130,14 @@ export class ModelAudits {
     const { node, read, signal } = this.#modules
     const { registry, library } = node.models
     const record = await registry.model(modelId)
-    const result = record ? await registry.jobResult(record.manifestHash) : ZERO_HASH
-    if (!record || result === ZERO_HASH) throw new Error('no job says how it was made')
+    if (!record) throw new Error('it is not registered')
     const { base } = library
-    const manifest = await readTrainingManifest(record.manifestHash, read)
-    checkMachine(manifest, base)
-    const report = await readReport(result, read)
-    const data = await prepareData(base.model, manifest, read)
-    const leaves = decodeLeaves(await read(report.leavesHash))
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const wrong = resum(table, leaves, data)
+    const { manifestHash } = record
+    const looked = await checkTable(manifestHash, table, { registry, base, read })
+    const { manifest, report, data } = looked
+    const wrong = looked.difference ?? (await this.#wrongVector(record, l1Hash))
     const last = report.checkpoints.at(-1)?.step ?? 0
     if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
     const steps = 1 + drawOne(l1Hash, modelId, last)
@@ -122,10 +146,40 @@ export class ModelAudits {
     return { difference: await retrain(manifest, report, steps, modules), steps }
   }
 
-  async #keep(verdict: ModelVerdict): Promise<void> {
+  /** The file is what the report commits to, or it is not loaded; rows that the L1 block draws get their vectors again. */
+  async #wrongVector(record: ModelRecord, l1Hash: Hex): Promise<Difference | null> {
+    const { library } = this.#modules.node.models
+    const { base, corpus, vectors: read } = await library.load(record)
+    const vectors = await read()
+    if (!corpus || !vectors) return null
+    const looks = Math.min(VECTORS_DRAWN, vectors.rows)
+    for (let look = 0; look < looks; look++) {
+      const row = drawOne(l1Hash, keccakHex(utf8(`${record.id} vector ${look}`)), vectors.rows)
+      const tokens = rowTokens(corpus, row).subarray(0, vectorTokensMax(base))
+      const found = tokens.length > 0 ? quantise(await base.embed(tokens)) : new Int8Array(0)
+      const claimed = vectorOf(vectors, row)
+      const at = found.findIndex((entry, i) => entry !== claimed[i])
+      const field = `vector of row ${row}, entry`
+      if (at >= 0)
+        return {
+          stage: 'table',
+          field,
+          index: at,
+          claimed: `${claimed[at]}`,
+          found: `${found[at]}`,
+        }
+    }
+    return null
+  }
+
+  /** `isOpen`: it will be looked at again. */
+  async #keep(verdict: ModelVerdict, isOpen = false): Promise<void> {
     const { log } = this.#modules.node
     await this.#verdicts.put(fromHex(verdict.modelId), utf8(JSON.stringify(verdict)))
-    await this.#waiting.delete(fromHex(verdict.modelId))
+    if (!isOpen) {
+      await this.#waiting.delete(fromHex(verdict.modelId))
+      this.#tries.delete(verdict.modelId)
+    }
     const { modelId, ok, steps, difference } = verdict
     if (ok) log.info('model verified', { model: modelId, steps })
     else if (difference) log.warn('model refuted', { model: modelId, ...difference })

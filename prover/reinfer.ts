@@ -4,18 +4,25 @@
  * the node's own `runInference` gives the bytes to compare.
  */
 
-import { decodeRequest, tokensCommit } from '../node/attribution/request.ts'
+import { decodeRequest, type InferenceRequest, tokensCommit } from '../node/attribution/request.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import type { Hex } from '../node/base/bytes.ts'
 import { NodeError } from '../node/base/errors.ts'
-import { type Inference, runInference, traceRoot } from '../node/model/infer.ts'
+import {
+  type Inference,
+  type LoadedModel,
+  replayInference,
+  runInference,
+  traceRoot,
+} from '../node/model/infer.ts'
 import type { ModelLibrary } from '../node/model/library.ts'
-import type { Registry } from '../node/model/registry.ts'
+import type { ModelRecord, Registry } from '../node/model/registry.ts'
+import { contextFault } from '../node/model/retrieve.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
 
 export type ReinferModules = {
-  readonly library: ModelLibrary
-  readonly registry: Registry
+  readonly library: Pick<ModelLibrary, 'base' | 'load'>
+  readonly registry: Pick<Registry, 'model' | 'mayRetrieve'>
   /** Own store first, then peers; verified by hash. @throws NodeError when nobody has it. */
   content(hash: Hex): Promise<Uint8Array>
   /** Where the provider announced the trace of a receipt; null when it was not heard. */
@@ -40,18 +47,44 @@ export async function reinfer(
   const known = { ...record, tokenizerHash: library.base.tokenizerHash }
   const mismatch = compareRequest(receipt, request, known)
   if (mismatch) return mismatch
-  const ours = await runInference(await library.load(record), request)
+  const model = await library.load(record)
+  const misread = await compareContext(request, record, model, registry)
+  if (misread) return misread
+  const ours = await runInference(model, request)
   // What the provider showed is only needed to say where the first difference lies.
   const agrees =
     receipt.traceRoot === traceRoot(ours.trace) &&
     receipt.outputCommit === tokensCommit(ours.tokens)
+  const tokens = agrees ? null : await tokensOf(receipt.outputCommit, content)
   const evidence = {
-    tokens: agrees ? null : await tokensOf(receipt.outputCommit, content),
+    tokens,
     trace: agrees ? null : await traceLeaves(settled.hash, modules),
+    replayed: tokens && (await replayInference(model, request, tokens)),
     sketch: Int8Array.from(settled.sketch),
     claims: settled.claims,
   }
   return { difference: compareInference(receipt, evidence, ours), ours }
+}
+
+/** Rows in the prompt that its question does not find, or that their licence does not let be shown. */
+async function compareContext(
+  { prompt, retrieval }: InferenceRequest,
+  record: ModelRecord,
+  model: LoadedModel,
+  registry: ReinferModules['registry'],
+): Promise<Difference | null> {
+  if (!retrieval) return null
+  const wrong = { stage: 'request', field: 'retrieval' } as const
+  if (!(await registry.mayRetrieve(record)))
+    return { ...wrong, claimed: 'rows retrieved', found: 'licences that do not allow it' }
+  if (!(await model.vectors()))
+    return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }
+  const fault = await contextFault(model, prompt, retrieval)
+  if (!fault) return null
+  const { index, claimed, found } = fault
+  const show = (token: number | null): string => String(token ?? 'nothing')
+  const field = 'retrieved token'
+  return { ...wrong, field, index, claimed: show(claimed), found: show(found) }
 }
 
 /** The provider's tokens only help to name a difference; without them the verdict is the same. */

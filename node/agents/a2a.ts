@@ -72,7 +72,7 @@ async function cardOf(
 ): Promise<AgentCard> {
   const url = `http://${req.headers.host ?? 'localhost'}`
   const skill = { examples: [], inputModes: [], outputModes: [], securityRequirements: [] }
-  const models = (await modules.registry.models()).reverse().slice(0, options.listMax)
+  const models = (await modules.registry.models()).toReversed().slice(0, options.listMax)
   const agents = (await modules.directory.newest(options.listMax)).filter(
     ({ card }) => card?.openledger !== undefined,
   )

@@ -6,7 +6,7 @@ export async function llmsText(
   { registry, directory }: AgentModules,
   url: string,
 ): Promise<string> {
-  const models = (await registry.models()).reverse().slice(0, 20)
+  const models = (await registry.models()).toReversed().slice(0, 20)
   const agents = await directory.newest(20)
   const lines = [
     '# OpenLedger',

@@ -111,7 +111,7 @@ function addReads({ server, modules, options }: Context): void {
       annotations: reads,
     },
     (input) =>
-      answering(async () => json((await registry.models()).reverse().slice(0, input.limit))),
+      answering(async () => json((await registry.models()).toReversed().slice(0, input.limit))),
   )
   server.registerTool(
     'search_datanets',

@@ -111,6 +111,12 @@ export async function spanCorpus(
   return { index, rows: placed, leaves, tables, record, artefact, least, bits: bitsOf(tables) }
 }
 
+/** The tokens of a row, whole. */
+export function rowTokens({ index, rows }: SpanCorpus, row: number): Uint32Array {
+  const { start, length } = rows[row] as PlacedRow
+  return index.values('stream', start, length)
+}
+
 /** Where a record's artefact is to be had. @throws NodeError `corpus` when the bytes are no record. */
 export function corpusArtefactHash(record: Uint8Array): Hex {
   const corpus = decodeCorpus(record)

@@ -42,9 +42,18 @@ export type Piece = {
   readonly owners: readonly Owner[]
 }
 
+/** A row that stood in the prompt; `openledger_traceRetrieval(receiptHash, claim)` proves its vector. */
+export type Retrieved = Omit<Owner, 'weight' | 'score'> & {
+  /** Tokens [start, end) of the prompt. */
+  readonly tokens: readonly [number, number]
+  /** Dot product with the question's vector. */
+  readonly score: number
+}
+
 export type Explained = {
   readonly text: string
   readonly pieces: readonly Piece[]
+  readonly retrieved: readonly Retrieved[]
   readonly contributors: readonly {
     readonly account: Hex
     readonly index: number
@@ -52,6 +61,7 @@ export type Explained = {
     readonly weight: string
     readonly gradient: string
     readonly span: string
+    readonly retrieval: string
     /** wei, decimal. */
     readonly amount: string
   }[]
@@ -75,9 +85,9 @@ export function explain(evidence: Evidence): Explained {
   const { tokens, contributors, gradient } = evidence
   const decoded = decodeClaims(evidence.claims, 2 ** 32)
   const claims = typeof decoded === 'string' ? [] : decoded
-  const spans = claims
-    .map((claim, i) => ({ claim, i }))
-    .filter(({ claim }) => claim.kind === 'span')
+  const named = (kind: Claim['kind']) =>
+    claims.map((claim, i) => ({ claim, i })).filter(({ claim }) => claim.kind === kind)
+  const [spans, retrieved] = [named('span'), named('retrieval')]
   const total = spans.reduce((sum, { claim }) => sum + claim.score, 0)
   const text = evidence.decode(tokens)
   const at = offsets(evidence, text.length)
@@ -95,23 +105,33 @@ export function explain(evidence: Evidence): Explained {
     reached = end
   }
   push(reached, tokens.length, [])
-  const spanWeight = (index: number): bigint => {
-    const own = spans.filter(({ claim }) => claim.contributor === index)
-    const score = own.reduce((sum, { claim }) => sum + claim.score, 0)
-    return total === 0 ? 0n : (WEIGHT_ONE * BigInt(score)) / BigInt(total)
-  }
   return {
     text,
     pieces,
+    retrieved: retrieved.flatMap(({ claim, i }) =>
+      ownerOf(evidence, claim, { claim: i, total: 1 }).map(({ weight: _, ...owner }) => ({
+        ...owner,
+        tokens: [claim.start, claim.start + claim.length] as const,
+      })),
+    ),
     contributors: contributors.map(({ account, index, weight, amount }) => ({
       account,
       index,
       weight: weight.toString(),
       gradient: (gradient.get(index) ?? 0n).toString(),
-      span: spanWeight(index).toString(),
+      span: weightIn(spans, index).toString(),
+      retrieval: weightIn(retrieved, index).toString(),
       amount: amount.toString(),
     })),
   }
+}
+
+/** Of one channel alone, parts of 2^32. */
+function weightIn(claims: readonly { readonly claim: Claim }[], index: number): bigint {
+  const sum = (all: typeof claims): number => all.reduce((a, { claim }) => a + claim.score, 0)
+  const total = sum(claims)
+  const own = sum(claims.filter(({ claim }) => claim.contributor === index))
+  return total === 0 ? 0n : (WEIGHT_ONE * BigInt(own)) / BigInt(total)
 }
 
 function ownerOf(

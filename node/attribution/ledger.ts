@@ -52,6 +52,8 @@ export class ReceiptLedger {
   /** block hash || transaction index 4 || position 4 -> calldata that reached the registry through other contracts. */
   readonly #calls: KvTable
   readonly #verdicts: KvTable
+  /** Since the start. */
+  readonly verdicts: { ok: number; mismatch: number } = { ok: 0, mismatch: 0 }
   readonly #listeners = new Set<SettledListener>()
   readonly follower: Follower
 
@@ -108,13 +110,16 @@ export class ReceiptLedger {
     return found
   }
 
-  /** As the network tells it. What this node's own validator has said stands. */
+  /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
+   * validator has said stands. */
   async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
+    if (!(await this.#rows.get(fromHex(verdict.receiptHash)))) return
     if (own && (await this.verdict(verdict.receiptHash, own))) return
     await this.putVerdict(verdict)
   }
 
   async putVerdict(verdict: VerdictRecord): Promise<void> {
+    this.verdicts[verdict.ok ? 'ok' : 'mismatch']++
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 

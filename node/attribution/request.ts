@@ -15,6 +15,17 @@ export type Sampler = {
   readonly stop: readonly number[]
 }
 
+/** Rows put into a prompt (genesis/README.md, "Retrieved rows"). */
+export type RetrievedContext = {
+  /** Rows at most. */
+  readonly top: number
+  /** Tokens of context at most. */
+  readonly tokens: number
+  /** Where the context stands in the prompt. */
+  readonly at: number
+  readonly length: number
+}
+
 export type InferenceRequest = {
   readonly modelId: Hex
   /** Token ids of the whole prompt, chat template applied. */
@@ -24,13 +35,16 @@ export type InferenceRequest = {
   readonly seed: string
   /** Makes two equal questions two requests. */
   readonly nonce: Hex
+  /** Absent: nothing was retrieved. */
+  readonly retrieval?: RetrievedContext | undefined
 }
 
 export const PROMPT_TOKENS_MAX = 8_192
 
 export function encodeRequest(request: InferenceRequest): Uint8Array {
-  const { modelId, prompt, sampler, seed, nonce } = request
-  return utf8(canonicalJson({ modelId, prompt, sampler: { ...sampler }, seed, nonce }))
+  const { modelId, prompt, sampler, seed, nonce, retrieval } = request
+  const plain = { modelId, prompt, sampler: { ...sampler }, seed, nonce }
+  return utf8(canonicalJson(retrieval ? { ...plain, retrieval: { ...retrieval } } : plain))
 }
 
 /** @throws NodeError `inference-request` when the bytes are not a canonical request. */
@@ -46,8 +60,18 @@ export function decodeRequest(bytes: Uint8Array): InferenceRequest {
   if (!Array.isArray(value?.prompt) || value.prompt.length > PROMPT_TOKENS_MAX) throw bad('prompt')
   if (!value.prompt.every((id) => Number.isInteger(id) && id >= 0)) throw bad('prompt token')
   if (typeof value.seed !== 'string' || !/^\d{1,20}$/.test(value.seed)) throw bad('seed')
+  if (value.retrieval !== undefined && !isContext(value.retrieval, value.prompt.length))
+    throw bad('retrieval')
   if (keccakHex(encodeRequest(value)) !== keccakHex(bytes)) throw bad('not in canonical form')
   return value
+}
+
+/** Within the prompt, and leaves something of it to be the question. */
+function isContext({ top, tokens, at, length }: RetrievedContext, promptLength: number): boolean {
+  const isWhole = [top, tokens, at, length].every((n) => Number.isInteger(n) && n >= 0)
+  return (
+    isWhole && top >= 1 && length <= tokens && at + length <= promptLength && length < promptLength
+  )
 }
 
 export function requestIdOf(request: InferenceRequest): Hex {

@@ -13,7 +13,7 @@ import {
   SPAN_PLACES_MAX,
   SPAN_TOKENS_MAX,
 } from '../../genesis/limits.ts'
-import { CLAIM_BYTES, type Claim, decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import { CLAIM_BYTES, type Claim, decodeClaims } from '../../precompiles/mix.ts'
 import { toHex } from '../base/bytes.ts'
 import { type PlacedRow, rowAt, type SpanCorpus } from './corpus.ts'
 
@@ -22,8 +22,12 @@ export type Told = { readonly prompt: Uint32Array; readonly answer: Uint32Array 
 type Span = { readonly start: number; readonly length: number; readonly low: number }
 type Scored = Span & { readonly score: number; readonly places: number }
 
-/** Claims in the order of the answer, at most CLAIMS_MAX. */
-export async function spanClaims(corpus: SpanCorpus, { prompt, answer }: Told): Promise<Claim[]> {
+/** Claims in the order of the answer, at most `most`: a receipt's other claims have their places. */
+export async function spanClaims(
+  corpus: SpanCorpus,
+  { prompt, answer }: Told,
+  most: number = CLAIMS_MAX,
+): Promise<Claim[]> {
   const scored = (await maximalSpans(corpus, answer))
     .filter((span) => !contains(prompt, answer.subarray(span.start, span.start + span.length)))
     .map((span) => scoreOf(corpus, answer, span))
@@ -31,15 +35,11 @@ export async function spanClaims(corpus: SpanCorpus, { prompt, answer }: Told): 
   scored.sort((a, b) => b.score - a.score || a.start - b.start)
   const chosen: Scored[] = []
   for (const span of scored) {
-    if (chosen.length === CLAIMS_MAX) break
+    if (chosen.length === most) break
     if (!chosen.some((other) => overlap(span, other))) chosen.push(span)
   }
   chosen.sort((a, b) => a.start - b.start)
   return chosen.map((span) => claimOf(corpus, span))
-}
-
-export async function spanClaimBytes(corpus: SpanCorpus, told: Told): Promise<Uint8Array> {
-  return encodeClaims(await spanClaims(corpus, told))
 }
 
 /** One line a claim, as people read it; a piece that is no claim, in hex. */
@@ -52,7 +52,8 @@ export function claimTexts(bytes: Uint8Array): string[] {
     const [claim] = typeof claims === 'string' ? [] : claims
     if (!claim) return toHex(piece)
     const { kind, contributor, row, start, length, score } = claim
-    return `${kind} of ${length} tokens at ${start}: row ${row} of contributor ${contributor}, score ${score}`
+    const where = kind === 'span' ? 'the answer' : 'the prompt'
+    return `${kind} of ${length} tokens at ${start} of ${where}: row ${row} of contributor ${contributor}, score ${score}`
   })
 }
 

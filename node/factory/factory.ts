@@ -21,7 +21,14 @@ import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, calibrate, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
-import { isFinished, type JobRecord, type JobResult, JobTable, unknownJob } from './job.ts'
+import {
+  endedLongAgo,
+  isFinished,
+  type JobRecord,
+  type JobResult,
+  JobTable,
+  unknownJob,
+} from './job.ts'
 import {
   checkManifest,
   configHash,
@@ -29,7 +36,7 @@ import {
   manifestHash,
   type TrainingManifest,
 } from './manifest.ts'
-import { JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
+import { JOBS_KEPT_MAX, JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
 import { ensureBase, publishRows } from './publish.ts'
 import { checkMachine } from './train.ts'
 
@@ -141,10 +148,12 @@ export class ModelFactory {
     const known = await this.jobs.get(id)
     if (known) return known
     const job = await this.#onChain(id, manifest)
-    const waiting = (await this.jobs.list()).filter((other) => !isFinished(other)).length
+    const all = await this.jobs.list()
+    const waiting = all.filter((other) => !isFinished(other)).length
     if (waiting >= JOBS_WAITING_MAX) {
       throw new NodeError('jobs-full', 'retry', `${waiting} jobs are unfinished; try again later`)
     }
+    await this.#forget(endedLongAgo(all, JOBS_KEPT_MAX - 1))
     await this.#share(manifest)
     const record: JobRecord = {
       id,
@@ -173,6 +182,14 @@ export class ModelFactory {
     await fabric.queue.push(id, 1)
     this.#modules.log.info('job queued', { id, name: manifest.name, owner: job.owner })
     return record
+  }
+
+  /** Records of jobs that ended long ago; one whose fee is still to be given back stays. */
+  async #forget(jobs: readonly JobRecord[]): Promise<void> {
+    for (const { id, state } of jobs) {
+      const there = state === 'failed' ? await this.#modules.chain.job(id) : null
+      if (there?.state !== 'running') await this.jobs.delete(id)
+    }
   }
 
   /** Drafts, commits with the node's own account, and queues: for clients without a key of their own. */
@@ -323,10 +340,10 @@ export class ModelFactory {
   }
 
   /** To serve it; its record is also a chunk on chain. */
-  async #keepCorpus({ corpusArtefact, corpusHash }: JobResult): Promise<void> {
+  async #keepCorpus({ corpusArtefact, corpusHash, vectorsHash }: JobResult): Promise<void> {
     const { content, fabric } = this.#modules
     if (corpusHash === ZERO_HASH) return
-    for (const hash of [corpusArtefact, corpusHash])
+    for (const hash of [corpusArtefact, corpusHash, vectorsHash])
       await content.put(await fabric.objects.get(hash))
   }
 

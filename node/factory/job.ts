@@ -70,6 +70,14 @@ export function isFinished({ state }: Pick<JobRecord, 'state'>): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled'
 }
 
+/** Of jobs, newest first, the finished ones beyond the `kept` newest of them. */
+export function endedLongAgo<T extends Pick<JobRecord, 'state'>>(
+  jobs: readonly T[],
+  kept: number,
+): T[] {
+  return jobs.filter(isFinished).slice(kept)
+}
+
 /** A loss more; when there are too many, every second one goes, the newest stays. */
 export function withPoint(points: readonly Point[], point: Point): Point[] {
   const all = [...points, point]
@@ -102,6 +110,10 @@ export class JobTable {
     return all
       .filter((record) => record !== null)
       .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1))
+  }
+
+  delete(id: Hex): Promise<void> {
+    return this.#records.delete(KEY + id)
   }
 
   /** @throws NodeError `record-changed` when it exists. */

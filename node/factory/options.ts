@@ -3,6 +3,8 @@ import type { LoopOptions } from '../base/loop.ts'
 
 /** Unfinished jobs. */
 export const JOBS_WAITING_MAX = 64
+/** Finished jobs whose records are kept; of older ones the chain has the result. */
+export const JOBS_KEPT_MAX = 512
 /** Rows of one job, over all its Datanet versions. */
 export const ROWS_MAX = 1_000_000
 /** Losses kept with a job's record; when there are more, every second one goes. */
@@ -14,6 +16,8 @@ export const WORKER_LOOP: LoopOptions = { pollMs: 0, retryMs: 1_000, retryMsMax:
 export const WORKING_MS = 5_000
 /** A worker that says nothing for so long has lost its job to another (NATS; in process it lives or dies with the node). */
 export const SILENT_MS_MAX = 20_000
+/** An inference request that a worker elsewhere has not answered by then is not wanted any more. */
+export const REQUEST_MS_MAX = 600_000
 /** Progress is written to the record at most this often; checkpoints and changes of state at once. */
 export const PROGRESS_MS = 500
 /** A job that fails without its own fault is tried again so often. */

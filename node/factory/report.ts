@@ -14,6 +14,9 @@ export type TrainingReport = {
   readonly leavesRoot: Hex
   readonly leavesHash: Hex
   readonly corpusHash: Hex
+  /** Vectors of the corpus's rows (node/attribution/vectors.ts) and the root of their tree; zero, or nothing: there are none. */
+  readonly vectorsHash?: Hex
+  readonly vectorsRoot?: Hex
   readonly points: readonly Point[]
   readonly checkpoints: readonly Checkpoint[]
 }

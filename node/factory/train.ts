@@ -15,6 +15,7 @@ import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../
 import { spanCorpus } from '../attribution/corpus.ts'
 import { encodeLeaves } from '../attribution/leaves.ts'
 import { encodeSeal } from '../attribution/table.ts'
+import { encodeVectors, quantise, vectorsRoot, vectorTokensMax } from '../attribution/vectors.ts'
 import { type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { importDirectory, materialise } from '../content/directory.ts'
@@ -68,6 +69,9 @@ export type TrainingResult = ModelHashes & {
   /** Record of the corpus of the verbatim channel, and its artefact; zero when there is none. Both are content. */
   readonly corpusHash: Hex
   readonly corpusArtefact: Hex
+  /** Vectors of the corpus's rows, as content, and their root; zero when there are none. */
+  readonly vectorsHash: Hex
+  readonly vectorsRoot: Hex
   /** What ModelRegistry passes to MODEL: the chunks in order (the corpus's after the table's), then the seal. */
   readonly chunks: readonly Uint8Array[]
   readonly seal: Uint8Array
@@ -123,6 +127,8 @@ export async function runTraining(
     leavesHash: index.leavesHash,
     corpusHash: corpus.corpusHash,
     corpusArtefact: corpus.corpusArtefact,
+    vectorsHash: corpus.vectorsHash,
+    vectorsRoot: corpus.vectorsRoot,
     chunks: [...sealed.chunks, ...corpus.chunks],
     seal: sealed.seal,
   }
@@ -240,31 +246,65 @@ async function makeIndex(
   return { table, leavesHash, hashes: { artefactHash, leavesRoot } }
 }
 
+type Corpus = Pick<
+  TrainingResult,
+  'corpusHash' | 'corpusArtefact' | 'vectorsHash' | 'vectorsRoot'
+> & { readonly chunks: readonly Uint8Array[] }
+
+const NO_CORPUS: Corpus = {
+  corpusHash: ZERO_HASH,
+  corpusArtefact: ZERO_HASH,
+  vectorsHash: ZERO_HASH,
+  vectorsRoot: ZERO_HASH,
+  chunks: [],
+}
+
 /** Rows that count, whole: what is cut for training may still be quoted. */
 async function makeCorpus(
   { manifest, base }: TrainingRun,
-  { content, onProgress }: TrainingModules,
+  modules: TrainingModules,
   { rows, counted, owners }: TrainingData,
-): Promise<{ corpusHash: Hex; corpusArtefact: Hex; chunks: Uint8Array[] }> {
+): Promise<Corpus> {
+  const { content, onProgress } = modules
   const { spanTokens: least } = manifest.attribution
   const kept = rows.flatMap(({ row }, i) => (counted[i] ? [{ row, i }] : []))
-  if (least === 0 || kept.length === 0)
-    return { corpusHash: ZERO_HASH, corpusArtefact: ZERO_HASH, chunks: [] }
+  if (least === 0 || kept.length === 0) return NO_CORPUS
   onProgress?.({ phase: 'index', stage: 'corpus', step: 0, steps: 1 })
-  const corpus = await spanCorpus(
-    kept.map(({ row, i }) => ({
-      tokens: base.model.encode(row.text),
-      contributor: owners[i] as number,
-      group: i,
-      content: keccakHex(encodeRow(row)),
-    })),
-    { vocabulary: base.model.config.vocab_size, least },
-  )
+  const placed = kept.map(({ row, i }) => ({
+    tokens: base.model.encode(row.text),
+    contributor: owners[i] as number,
+    group: i,
+    content: keccakHex(encodeRow(row)),
+  }))
+  const corpus = await spanCorpus(placed, { vocabulary: base.model.config.vocab_size, least })
   onProgress?.({ phase: 'index', stage: 'corpus', step: 1, steps: 1 })
   return {
     corpusHash: await content.put(corpus.record),
     corpusArtefact: await content.put(corpus.artefact),
     chunks: [...corpus.tables, corpus.record],
+    ...(await makeVectors(base, placed, modules)),
+  }
+}
+
+/** What the retrieval channel searches: each row by the base alone, its first tokens. */
+async function makeVectors(
+  base: BaseModel,
+  rows: readonly { readonly tokens: Uint32Array; readonly content: Hex }[],
+  { content, onProgress, signal }: TrainingModules,
+): Promise<Pick<Corpus, 'vectorsHash' | 'vectorsRoot'>> {
+  const { hidden_size: dims } = base.model.config
+  const most = vectorTokensMax(base.model)
+  const vectors = { dims, rows: rows.length, values: new Int8Array(dims * rows.length) }
+  for (const [row, { tokens }] of rows.entries()) {
+    signal?.throwIfAborted()
+    if (tokens.length > 0)
+      vectors.values.set(quantise(await base.model.embed(tokens.subarray(0, most))), row * dims)
+    onProgress?.({ phase: 'index', stage: 'vectors', step: row + 1, steps: rows.length })
+  }
+  const contents = rows.map((one) => one.content)
+  return {
+    vectorsHash: await content.put(encodeVectors(vectors)),
+    vectorsRoot: vectorsRoot(vectors, contents),
   }
 }
 

@@ -180,7 +180,8 @@ export class TrainingWorker {
     await fabric.objects.put(await content.get(result.artefactHash))
     await fabric.objects.put(await content.get(result.leavesHash))
     if (result.corpusHash !== ZERO_HASH)
-      await fabric.objects.put(await content.get(result.corpusArtefact))
+      for (const hash of [result.corpusArtefact, result.vectorsHash])
+        await fabric.objects.put(await content.get(hash))
     const put = (bytes: Uint8Array): Promise<Hex> => fabric.objects.put(bytes)
     const chunkHashes: Hex[] = []
     for (const chunk of chunks) chunkHashes.push(await put(chunk))

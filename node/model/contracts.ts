@@ -2,14 +2,16 @@
  * Calls of contracts in this node's own state: encode, run, decode. A revert becomes an error with its
  * decoded reason.
  */
-import { type Abi, decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem'
+import type { Abi } from 'viem'
+import { decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem/utils'
 import { fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag, Chain } from '../chain/chain.ts'
 
 export type Contract = { readonly address: Hex; readonly abi: Abi }
 
-export type ChainReader = Pick<Chain, 'call'>
+/** `headRef`, where it is, names the state that calls read: what was read of it holds until it moves. */
+export type ChainReader = Pick<Chain, 'call'> & Partial<Pick<Chain, 'headRef'>>
 
 /** @throws NodeError `call-reverted` with the contract's reason. */
 export async function readContract<T>(

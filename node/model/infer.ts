@@ -3,6 +3,8 @@
  * the prover runs it again to compare; both call this function with the same bytes and get the same
  * bytes (DESIGN section 6).
  */
+
+import { CLAIMS_MAX } from '../../genesis/limits.ts'
 import {
   type Adapter,
   type Answer,
@@ -10,14 +12,18 @@ import {
   type Engine,
   type Model,
   NativeError,
+  replay,
   sketchQuery,
 } from '../../native/index.ts'
+import { encodeClaims } from '../../precompiles/mix.ts'
 import type { SpanCorpus } from '../attribution/corpus.ts'
 import type { InferenceRequest } from '../attribution/request.ts'
-import { spanClaimBytes } from '../attribution/spans.ts'
+import { spanClaims } from '../attribution/spans.ts'
+import type { RowVectors } from '../attribution/vectors.ts'
 import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
+import { retrievedClaims } from './retrieve.ts'
 
 /** A model ready to answer: the resident base, one adapter, its attribution index. */
 export type LoadedModel = {
@@ -26,6 +32,8 @@ export type LoadedModel = {
   readonly index: AttributionIndex
   /** What the verbatim channel searches; null: the model has none. */
   readonly corpus: SpanCorpus | null
+  /** Of the corpus's rows, for the retrieval channel; read when first wanted. null: the model has none. */
+  vectors(): Promise<RowVectors | null>
   /** Batches this request with all others over the base; knows the adapter under `name`. */
   readonly engine: Engine
   readonly name: string
@@ -48,7 +56,7 @@ export type Inference = {
   readonly trace: readonly Uint8Array[]
   /** int8 entries. */
   readonly sketch: Int8Array
-  /** Spans of the answer that stand in rows, as receipts claim them. */
+  /** Spans of the answer that stand in rows, then rows that stand in the prompt, as receipts claim them. */
   readonly claims: Uint8Array
 }
 
@@ -69,10 +77,30 @@ export async function runInference(
       : await model.turn(() =>
           sketchQuery(model.base, model.adapter, model.index, { prompt, response: tokens }),
         )
-  const claims = model.corpus
-    ? await spanClaimBytes(model.corpus, { prompt, answer: tokens })
-    : new Uint8Array(0)
+  const retrieved = request.retrieval
+    ? await retrievedClaims(model, request.prompt, request.retrieval)
+    : []
+  const room = CLAIMS_MAX - retrieved.length
+  const spans = model.corpus ? await spanClaims(model.corpus, { prompt, answer: tokens }, room) : []
+  const claims = encodeClaims([...spans, ...retrieved])
   return { tokens, trace, sketch, claims }
+}
+
+/** Trace leaves of a claimed answer, had each token been computed after those before it; null when it is no answer at all
+ * to this request. Costs one prefill. */
+export async function replayInference(
+  model: LoadedModel,
+  request: InferenceRequest,
+  claimed: readonly number[],
+): Promise<readonly Uint8Array[] | null> {
+  const { maxTokens, temperature, topP, stop } = request.sampler
+  const sampling = { maxTokens, temperature, topP, stop: [...stop], seed: BigInt(request.seed) }
+  const asked = { prompt: Uint32Array.from(request.prompt), ...sampling }
+  const { vocab_size: vocabSize } = model.base.config
+  const isAnswer =
+    claimed.length > 0 && claimed.length <= maxTokens && claimed.every((id) => id < vocabSize)
+  if (!isAnswer) return null
+  return (await replay(model.base, model.adapter, asked, Uint32Array.from(claimed))).trace
 }
 
 async function answer(

@@ -8,15 +8,25 @@ import { join, resolve } from 'node:path'
 import { Adapter, AttributionIndex, Engine, type Precision } from '../../native/index.ts'
 import { corpusArtefactHash, loadCorpus, type SpanCorpus } from '../attribution/corpus.ts'
 import type { Sampler } from '../attribution/request.ts'
+import { decodeVectors, type RowVectors, vectorsRoot } from '../attribution/vectors.ts'
 import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { type FetchContent, hashDirectory, materialise, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { readReport } from '../factory/report.ts'
 import { type BaseModel, openBaseModel } from './base.ts'
 import { checkFits, type InferOptions, type LoadedModel, refusedByEngine } from './infer.ts'
 import type { ModelRecord } from './registry.ts'
 import { Turns } from './turns.ts'
+
+type Modules = {
+  readonly content: ContentStore
+  readonly fetch: FetchContent
+  readonly log: Log
+  /** Content hash of the report of the job with this manifest; zero: no job made it. */
+  resultOf(manifest: Hex): Promise<Hex>
+}
 
 export type LibraryOptions = {
   /** A Hugging Face directory or a GGUF file. */
@@ -28,6 +38,12 @@ export type LibraryOptions = {
   /** Off only to play a provider that cheats: an altered adapter is then served as if it were true. */
   readonly verifyArtefacts: boolean
 }
+
+/** What loading a model takes of its record. */
+export type ModelArtefacts = Pick<
+  ModelRecord,
+  'id' | 'name' | 'baseHash' | 'adapterHash' | 'artefactHash' | 'corpusHash' | 'manifestHash'
+>
 
 /** An adapter that only this node has. */
 export type LocalModel = {
@@ -46,6 +62,8 @@ const SKETCHES_MAX = 2
 
 /** An attribution index: eigenbases and basis. */
 const ARTEFACT_BYTES_MAX: number = 256 * 2 ** 20
+/** Losses and checkpoints of a job. */
+const REPORT_BYTES_MAX: number = 4 * 2 ** 20
 /** Rows and suffix array: 8 bytes a token. */
 const CORPUS_BYTES_MAX: number = 1024 * 2 ** 20
 
@@ -56,6 +74,7 @@ export class ModelLibrary {
   readonly #known = new Set<Hex>()
   readonly #sketches = new Turns(SKETCHES_MAX)
   #localCount = 0
+  readonly #resultOf: Modules['resultOf']
   readonly #options: LibraryOptions
   readonly #content: ContentStore
   readonly #fetch: FetchContent
@@ -81,22 +100,16 @@ export class ModelLibrary {
   /** Adapters brought by an operator, by name; they are on no chain. */
   readonly local: Map<string, LocalModel> = new Map()
 
-  static async open(
-    options: LibraryOptions,
-    modules: { content: ContentStore; fetch: FetchContent; log: Log },
-  ): Promise<ModelLibrary> {
+  static async open(options: LibraryOptions, modules: Modules): Promise<ModelLibrary> {
     await mkdir(options.cacheDir, { recursive: true })
     const base = await openBaseModel(options.basePath, options.basePrecision)
     return new ModelLibrary(options, modules, base)
   }
 
-  private constructor(
-    options: LibraryOptions,
-    modules: { content: ContentStore; fetch: FetchContent; log: Log },
-    base: BaseModel,
-  ) {
+  private constructor(options: LibraryOptions, modules: Modules, base: BaseModel) {
     this.#options = options
     this.#content = modules.content
+    this.#resultOf = modules.resultOf
     this.#fetch = modules.fetch
     this.#log = modules.log
     this.base = base
@@ -113,7 +126,7 @@ export class ModelLibrary {
 
   /** @throws NodeError `model-base` when the model stands on another base, `model-artefact` when an
    * adapter is not what the chain committed, ContentError. */
-  load(record: ModelRecord): Promise<LoadedModel> {
+  load(record: ModelArtefacts): Promise<LoadedModel> {
     const known = this.#loaded.get(record.id)
     const model = known ?? this.#open(record)
     this.#loaded.delete(record.id)
@@ -176,7 +189,7 @@ export class ModelLibrary {
     return { tokens: tokens.slice(0, keep?.() ?? tokens.length) }
   }
 
-  async #open(record: ModelRecord): Promise<LoadedModel> {
+  async #open(record: ModelArtefacts): Promise<LoadedModel> {
     if (record.baseHash !== this.base.hash) {
       throw userError(
         'model-base',
@@ -197,7 +210,16 @@ export class ModelLibrary {
     const corpus = await this.#corpus(record.corpusHash)
     this.#log.info('model loaded', { id: record.id, name: record.name })
     const turn = <T>(sketch: () => Promise<T>): Promise<T> => this.#sketches.run(sketch)
-    return { base: this.base.model, adapter, index, corpus, engine: this.engine, name, turn }
+    let known: Promise<RowVectors | null> | null = null
+    const vectors = (): Promise<RowVectors | null> => {
+      known ??= this.#vectors(record, corpus)
+      known.catch(() => {
+        known = null
+      })
+      return known
+    }
+    const { base, engine } = this
+    return { base: base.model, adapter, index, corpus, vectors, engine, name, turn }
   }
 
   async #corpus(hash: Hex): Promise<SpanCorpus | null> {
@@ -206,6 +228,22 @@ export class ModelLibrary {
       readContent(this.#content, { hash: name, bytesMax: CORPUS_BYTES_MAX, fetch: this.#fetch })
     const record = await read(hash)
     return loadCorpus(record, await read(corpusArtefactHash(record)))
+  }
+
+  /** @throws NodeError `vectors` when they are not what the job's report commits to */
+  async #vectors(record: ModelArtefacts, corpus: SpanCorpus | null): Promise<RowVectors | null> {
+    const result = await this.#resultOf(record.manifestHash)
+    if (!corpus || result === ZERO_HASH) return null
+    const read = (name: Hex, bytesMax: number): Promise<Uint8Array> =>
+      readContent(this.#content, { hash: name, bytesMax, fetch: this.#fetch })
+    const report = await readReport(result, (name) => read(name, REPORT_BYTES_MAX))
+    const { vectorsHash = ZERO_HASH, vectorsRoot: committed } = report
+    if (vectorsHash === ZERO_HASH) return null
+    const vectors = decodeVectors(await read(vectorsHash, CORPUS_BYTES_MAX))
+    const contents = corpus.rows.map(({ content }) => content)
+    if (vectors.rows === contents.length && vectorsRoot(vectors, contents) === committed)
+      return vectors
+    throw userError('vectors', `row vectors ${vectorsHash} are not of this model's rows`)
   }
 
   async #adapterDirectory(hash: Hex): Promise<string> {

@@ -6,6 +6,7 @@
  */
 import { recoverSigner, type SigningDomain, voucherHash } from '../attribution/receipt.ts'
 import { type Hex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { NodeError } from '../base/errors.ts'
 import type { Owed } from './paying/types.ts'
 import { refuse } from './paying/who-pays.ts'
 
@@ -37,6 +38,11 @@ export type SessionView = {
 }
 
 export type Rates = { readonly rateIn: bigint; readonly rateOut: bigint }
+
+/** What one payer's answers that are not yet settled, with those under way, may come to at one provider. Its prepaid balance is
+ * one for all providers, and each knows only what is owed to itself: so much a provider can lose to a payer that spends the
+ * same balance at several at once. One request alone may cost more. */
+export const UNSETTLED_WEI_MAX: bigint = 10n ** 18n
 
 export type PaymentContext = {
   readonly provider: Hex
@@ -74,6 +80,13 @@ export function checkPayment(payment: Payment, context: PaymentContext): void {
     throw refuse(`the voucher ${what} allows ${cumulative} wei in all; ${need} wei are needed`)
   }
   const held = owed.all + feeMax
+  if (owed.all > 0n && held > UNSETTLED_WEI_MAX) {
+    throw new NodeError(
+      'queue-full',
+      'retry',
+      `${owed.all} wei of ${payer} are answered or under way and not settled; with this request ${held}, and at most ${UNSETTLED_WEI_MAX} may be: try again in a few seconds`,
+    )
+  }
   if (escrow.balance < held) {
     throw refuse(
       `the prepaid balance of ${payer} is ${escrow.balance} wei; ${held} wei are needed: deposit in InferenceEscrow`,

@@ -1,8 +1,9 @@
 /**
- * The payable-AI contracts as this node reads them: calls against its own head state, decoded. Nothing
- * here is cached: the chain is the truth and it is local.
+ * The payable-AI contracts as this node reads them: calls against its own head state, decoded. The list of models, which
+ * every request by name needs, is read once for each head; nothing else is kept: the chain is the truth and it is local.
  */
-import { type Abi, parseAbi } from 'viem'
+import type { Abi } from 'viem'
+import { parseAbi } from 'viem/utils'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
@@ -21,7 +22,7 @@ import type { FeeShares, SettledReceipt } from '../attribution/settled.ts'
 import { type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { BlockTag } from '../chain/chain.ts'
-import type { Licence } from '../datanet/licence.ts'
+import { type Licence, PERMISSIONS } from '../datanet/licence.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from './contracts.ts'
 import { sketchBytes } from './infer.ts'
 import type { EscrowView, Rates, SessionView } from './payment.ts'
@@ -159,6 +160,7 @@ export const CONTRACTS: Readonly<
 
 export class Registry {
   readonly #chain: ChainReader
+  #models: { readonly head: Hex; readonly list: Promise<readonly ModelRecord[]> } | null = null
 
   constructor(chain: ChainReader) {
     this.#chain = chain
@@ -170,7 +172,21 @@ export class Registry {
     return (await this.models()).findLast(({ name }) => name === nameOrId) ?? null
   }
 
-  async models(): Promise<ModelRecord[]> {
+  /** Oldest first, the LIST_MAX newest. */
+  models(): Promise<readonly ModelRecord[]> {
+    const head = this.#chain.headRef?.('unsafe').hash
+    if (head === undefined) return this.#readModels()
+    if (this.#models?.head !== head) {
+      const list = this.#readModels()
+      this.#models = { head, list }
+      list.catch(() => {
+        if (this.#models?.list === list) this.#models = null
+      })
+    }
+    return this.#models.list
+  }
+
+  async #readModels(): Promise<ModelRecord[]> {
     const count = Number(await this.#read<bigint>(CONTRACTS.models, 'modelCount'))
     const first = Math.max(0, count - LIST_MAX)
     const ids = Array.from({ length: count - first }, (_, i) => BigInt(first + i))
@@ -212,6 +228,19 @@ export class Registry {
       this.#read<[Licence, bigint]>(CONTRACTS.datanets, 'licenceOf', [datanet, version]),
     )
     return found && { terms: found[0], revokedAt: found[1] }
+  }
+
+  /** Whether the licences of all Datanet versions a model was trained on let its rows be shown as context. Terms of a version
+   * never change, so everybody finds the same; that one is revoked since (`now`, Unix seconds) stops new answers alone. */
+  async mayRetrieve(model: ModelRecord, now?: bigint): Promise<boolean> {
+    for (const [i, datanet] of model.datanetIds.entries()) {
+      const licence = await this.licence(datanet, model.versions[i] as number)
+      if (!licence || (licence.terms.permissions & PERMISSIONS.retrieve) === 0) return false
+      const { revokedAt, terms } = licence
+      const isOver = (at: bigint): boolean => at !== 0n && now !== undefined && at <= now
+      if (isOver(revokedAt) || isOver(terms.expiresAt)) return false
+    }
+    return true
   }
 
   /** Who judges contributions to a Datanet. */
@@ -310,12 +339,7 @@ export class Registry {
     at: BlockTag = 'unsafe',
   ): Promise<ScoreRecord & { readonly amounts: readonly bigint[] }> {
     const { receipt, sketch, claims } = settled
-    const { gradient, span, retrieval } = await this.#read<Channels>(
-      CONTRACTS.policies,
-      'channelsOf',
-      [policyId],
-      at,
-    )
+    const { gradient, span, retrieval } = await this.channelsOf(policyId, at)
     const channels = [gradient, span, retrieval]
     const args = [receipt.modelId, toHex(sketch), toHex(claims), channels, amount]
     const [accounts, indices, weights, amounts, attributionRoot] = await this.#read<
@@ -325,13 +349,13 @@ export class Registry {
   }
 
   /** How a policy mixes the channels, parts of 10,000. */
-  channelsOf(policyId: number): Promise<Channels> {
-    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId])
+  channelsOf(policyId: number, at: BlockTag = 'unsafe'): Promise<Channels> {
+    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId], at)
   }
 
   /** The four shares of a fee under a policy, wei. */
-  splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
-    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
+  splitOf(policyId: number, fee: bigint, at: BlockTag = 'unsafe'): Promise<FeeShares> {
+    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee], at)
   }
 
   /** The first policy that gives contributors what the model's manifest promises them.

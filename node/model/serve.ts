@@ -10,6 +10,8 @@
  * whose reader leaves in the middle costs the tokens made until then.
  */
 
+import { CONTRIBUTORS_MAX } from '../../genesis/limits.ts'
+import { decodeClaims } from '../../precompiles/mix.ts'
 import {
   type InferenceReceipt,
   receiptHash,
@@ -32,20 +34,15 @@ import type { ContentStore } from '../content/store.ts'
 import { signTypedData } from '../keys/sign.ts'
 import { isSignerFault, type Signer, withoutSigner } from '../keys/signer.ts'
 import { Catalogue } from './catalogue.ts'
-import {
-  type Inference,
-  type InferOptions,
-  runInference,
-  sketchBytes,
-  sketchHash,
-  traceRoot,
-} from './infer.ts'
+import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot } from './infer.ts'
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
 import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
 import { whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
+import { type RetrievalLimits, retrieve } from './retrieve.ts'
+import type { InferenceRunner } from './runner.ts'
 import type { Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
@@ -58,9 +55,13 @@ export type ServeOptions = {
 export type Question = {
   /** Name or id of a registered model, `base:name` as well; or one that only this node has (`library.local`). */
   readonly model: string
+  /** The registered model of that name, for who has looked it up; null: there is none. */
+  readonly record?: ModelRecord | null
   /** Text, or token ids. */
   readonly prompt: string | readonly number[]
   readonly sampler: Sampler
+  /** Rows of the model's Datanets put into the prompt, before the character `at` of it. */
+  readonly retrieval?: (RetrievalLimits & { readonly at: number }) | undefined
   /** The answer ends before the first of these. */
   readonly stopTexts?: readonly string[]
   readonly seed?: bigint
@@ -95,6 +96,7 @@ export type ServeModules = {
   /** The provider's. */
   readonly signer: Signer
   readonly library: ModelLibrary
+  readonly runner: InferenceRunner
   readonly registry: Registry
   readonly settler: Settler
   readonly content: ContentStore
@@ -124,6 +126,13 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
+    modules.settler.judgePayments(async (awaits) => {
+      for (const way of this.#ways) {
+        const outcome = await way.outcomeOf?.(awaits)
+        if (outcome) return outcome
+      }
+      return 'open'
+    })
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -180,21 +189,16 @@ export class InferenceService {
   }
 
   async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
-    const { library } = this.#modules
-    const record = await this.catalogue.find(question.model)
+    const { model: name, record = await this.catalogue.find(name) } = question
     const prompt = this.catalogue.promptIds(question.prompt)
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
     this.#modules.settler.assertRoom(this.load.size)
-    const request: InferenceRequest = {
-      modelId: record.id,
-      prompt,
-      sampler: question.sampler,
-      seed: (question.seed ?? 0n).toString(),
-      nonce: toHex(this.#modules.randomBytes(32)),
-    }
+    if (question.retrieval) await this.#assertRetrievable(record)
     const tokensOutMax = question.sampler.maxTokens
-    const feeMax = feeOf(record, prompt.length, tokensOutMax)
-    const bill = { model: record, tokensIn: prompt.length, tokensOutMax, feeMax }
+    // Rows are looked for when somebody pays: until then a context counts as full.
+    const tokensIn = prompt.length + (question.retrieval?.tokens ?? 0)
+    const feeMax = feeOf(record, tokensIn, tokensOutMax)
+    const bill = { model: record, tokensIn, tokensOutMax, feeMax }
     const payer = await whoPays(this.#ways, asking.caller, bill)
     const tab = await this.#tabs.open(payer, feeMax, async (reserved) => {
       // In this order: what settles in between is counted twice rather than not at all.
@@ -203,12 +207,23 @@ export class InferenceService {
     })
     let isOwed = false
     try {
-      const model = await library.load(record)
+      const request: InferenceRequest = {
+        modelId: record.id,
+        ...(await this.#promptOf(record, question, prompt)),
+        sampler: question.sampler,
+        seed: (question.seed ?? 0n).toString(),
+        nonce: toHex(this.#modules.randomBytes(32)),
+      }
       const startedAt = BigInt(this.unixSeconds())
       const heard = payer.paysLast ? { ...asking, onText: undefined } : asking
       const run = this.#run(question, heard, ticket)
+      const { stopTexts = [] } = question
       const { inference, text } = await run((options) =>
-        runInference(model, request, { ...options, payer: payer.address }),
+        this.#modules.runner.run(record, request, {
+          ...options,
+          stopTexts,
+          payer: payer.address,
+        }),
       )
       const finishedAt = BigInt(this.unixSeconds())
       const parent = asking.parentAction ?? ZERO_HASH
@@ -224,6 +239,31 @@ export class InferenceService {
       tab.close()
       if (!isOwed) await payer.release()
     }
+  }
+
+  /** @throws NodeError `retrieval-licence` */
+  async #assertRetrievable(record: ModelRecord): Promise<void> {
+    if (await this.#modules.registry.mayRetrieve(record, BigInt(this.unixSeconds()))) return
+    const why = `the licences of the Datanets of '${record.name}' do not all let rows be retrieved`
+    throw userError('retrieval-licence', `${why}; leave \`retrieval\` out`, { param: 'retrieval' })
+  }
+
+  /** The prompt with its context, if one is wanted. */
+  async #promptOf(
+    record: ModelRecord,
+    { prompt: text, retrieval }: Question,
+    ids: readonly number[],
+  ): Promise<Pick<InferenceRequest, 'prompt' | 'retrieval'>> {
+    if (!retrieval || typeof text !== 'string') return { prompt: ids }
+    const { top, tokens } = retrieval
+    const [before, after] = [text.slice(0, retrieval.at), text.slice(retrieval.at)].map((part) =>
+      part === '' ? [] : this.catalogue.promptIds(part),
+    ) as [readonly number[], readonly number[]]
+    const model = await this.library.load(record)
+    const context = await retrieve(model, [...before, ...after], { top, tokens })
+    const prompt = [...before, ...context.tokens, ...after]
+    const { length } = context.tokens
+    return { prompt, retrieval: { top, tokens, at: before.length, length } }
   }
 
   /** A model that only this node has: nobody is paid for it, so only callers on this machine may ask. */
@@ -355,14 +395,29 @@ export class InferenceService {
     const due = { fee, tokens: receipt.tokensIn + receipt.tokensOut }
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
-    await settler.add({ hash, receipt, providerSignature, payment, sketch, claims })
+    const settlement = { hash, receipt, providerSignature, payment, sketch, claims }
+    if (payer.pay) {
+      // Written down first: who has paid must not lose the answer to a full disk.
+      await settler.add({ ...settlement, awaits: payer.pay.awaits })
+      await payer.pay.carryOut(due).catch(async (error) => {
+        const isPending = error instanceof NodeError && error.code === 'payment-pending'
+        if (!isPending) await settler.paid(hash, false)
+        throw error
+      })
+      await settler.paid(hash, true)
+    } else await settler.add(settlement)
     await this.#modules.announce(hash, trace)
     return {
       id: hash,
       tokensIn: receipt.tokensIn,
       tokensOut: receipt.tokensOut,
       receiptHash: hash,
-      record: { receiptHash: hash, receipt: plain(receipt), providerSignature },
+      record: {
+        receiptHash: hash,
+        receipt: plain(receipt),
+        providerSignature,
+        ...(request.retrieval && { retrieved: retrievedIn(claims) }),
+      },
     }
   }
 
@@ -394,6 +449,13 @@ function finishOf(tokens: Uint32Array, { sampler }: Question): Answer['finish'] 
   const last = tokens.at(-1)
   const byToken = last !== undefined && sampler.stop.includes(last)
   return tokens.length >= sampler.maxTokens && !byToken ? 'length' : 'stop'
+}
+
+/** Rows of the model's corpus in the prompt; `start` and `length` count its tokens. */
+function retrievedIn(claims: Uint8Array): readonly object[] {
+  const decoded = decodeClaims(claims, CONTRIBUTORS_MAX)
+  if (typeof decoded === 'string') return []
+  return decoded.flatMap(({ kind, ...row }) => (kind === 'retrieval' ? [row] : []))
 }
 
 function plain(receipt: InferenceReceipt): Record<string, unknown> {

@@ -14,6 +14,8 @@ import type { Chain } from '../chain/chain.ts'
 import type { FetchContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
 import { FILE_BYTES_MAX } from '../datanet/rows.ts'
+import { openNatsFabric } from '../factory/fabric/nats.ts'
+import type { Fabric } from '../factory/fabric/types.ts'
 import type { NodeSigners } from '../keys/resolve.ts'
 import type { Signer } from '../keys/signer.ts'
 import type { NodeOptions } from '../options.ts'
@@ -28,6 +30,8 @@ import { payByVoucher, type VoucherModules } from './paying/voucher.ts'
 import { UsedVouchers } from './paying/vouchers.ts'
 import { Providers } from './providers.ts'
 import { CONTRACTS, Registry } from './registry.ts'
+import { remoteRunner } from './remote/runner.ts'
+import { type InferenceRunner, localRunner } from './runner.ts'
 import { InferenceService } from './serve.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from './settle.ts'
 import type { Purse } from './turns.ts'
@@ -63,6 +67,8 @@ export type ModelServices = {
     readonly settler: Settler
     /** null unless the operator wants to be listed. */
     readonly listing: Listing | null
+    /** To inference workers; null: answers are computed in this process. */
+    readonly fabric: Fabric | null
   } | null
   start(): void
   stop(): Promise<void>
@@ -85,7 +91,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
       adaptersMax: ADAPTERS_LOADED_MAX,
       verifyArtefacts: options.verifyArtefacts,
     },
-    { content, fetch: fetchContent, log },
+    { content, fetch: fetchContent, log, resultOf: (manifest) => registry.jobResult(manifest) },
   )
   const { hash: base, precision } = library.base
   log.info('engine ready', { ...capabilities(), base, precision })
@@ -114,6 +120,7 @@ export async function openModelServices(modules: ModelModules): Promise<ModelSer
       await provider?.listing?.stop()
       await library.close()
       await provider?.settler.stop()
+      await provider?.fabric?.close()
     },
   }
 }
@@ -131,6 +138,7 @@ async function openProvider(
   const chainId = chain.config.l2ChainId
   const account = new NodeAccount(signer, { ...modules, chainId })
   const settler = await openSettler(account, modules)
+  const { runner, fabric } = await openRunner(modules)
   const domains = {
     receipts: { chainId, verifyingContract: OPENLEDGER.receiptRegistry },
     escrow: { chainId, verifyingContract: OPENLEDGER.inferenceEscrow },
@@ -140,6 +148,7 @@ async function openProvider(
     {
       signer,
       library,
+      runner,
       registry,
       settler,
       content,
@@ -155,7 +164,25 @@ async function openProvider(
     account,
     service,
     settler,
+    fabric,
     listing: modules.options.listProvider ? listingOf(account, modules) : null,
+  }
+}
+
+async function openRunner(
+  modules: ProviderModules,
+): Promise<{ runner: InferenceRunner; fabric: Fabric | null }> {
+  const { options, chain, library, registry, content, log } = modules
+  if (!options.inferenceWorkers) return { runner: localRunner(library), fabric: null }
+  const { natsUrl: url } = options
+  if (!url)
+    throw userError('options', '--inference-workers needs the NATS server they use: --nats-url')
+  const prefix = `openledger-${chain.config.l2ChainId}`
+  const fabric = await openNatsFabric({ url, prefix }, log)
+  const resultOf = (manifest: Hex): Promise<Hex> => registry.jobResult(manifest)
+  return {
+    runner: remoteRunner({ fabric, library, content, log, resultOf, now: Date.now }),
+    fabric,
   }
 }
 

@@ -2,6 +2,8 @@
  * Answered but not yet settled: receipts wait here, on disk, until ReceiptRegistry has taken them. A
  * receipt is written before its answer is shown, so a crash loses none; a restart sends what is left.
  *
+ *   held --its payment is carried out--> waiting
+ *      \--can no longer be--> gone
  *   waiting --send--> sent(tx) --included--> gone
  *                        \--reverted--> waiting (a few times), then refused (logged, owed no more)
  *                        \--in no block for long--> waiting: the pool dropped it, or was lost with its process
@@ -25,7 +27,12 @@ export type Settlement = {
   readonly sketch: Uint8Array
   /** Spans, as `precompiles/mix.ts` reads them. */
   readonly claims: Uint8Array
+  /** The payment that has to be carried out first, as its way of paying names it. */
+  readonly awaits?: string
 }
+
+/** Of a payment: it will not come to anything any more (`void`), or may yet (`open`). */
+export type Outcome = 'paid' | 'void' | 'open'
 
 export type SettlerOptions = {
   readonly intervalMs: number
@@ -62,9 +69,12 @@ export type SettlerModules = {
 export class Settler {
   readonly #options: SettlerOptions
   readonly #modules: SettlerModules
-  readonly #waiting: Map<Hex, Settlement>
+  readonly #waiting = new Map<Hex, Settlement>()
+  /** Fees of what waits, wei: of a payer, and of each of its purses (session keys; the zero address: none). */
+  readonly #owed = new Map<Hex, { all: bigint; readonly purses: Map<Hex, bigint> }>()
   /** How often the transaction of a waiting receipt has reverted. */
   readonly #reverted = new Map<Hex, number>()
+  #outcomeOf: (awaits: string) => Promise<Outcome> = async () => 'open'
   #batchMax: number
   #sent: { transaction: Hex; batch: readonly Settlement[] } | null = null
   #looks = 0
@@ -90,7 +100,7 @@ export class Settler {
   ) {
     this.#options = options
     this.#modules = modules
-    this.#waiting = waiting
+    for (const settlement of waiting.values()) this.#keep(settlement)
     this.#batchMax = options.batchMax
   }
 
@@ -112,7 +122,22 @@ export class Settler {
   async add(settlement: Settlement): Promise<void> {
     this.assertRoom(1)
     await this.#modules.table.put(fromHex(settlement.hash), packr.pack(settlement))
-    this.#waiting.set(settlement.hash, settlement)
+    this.#keep(settlement)
+  }
+
+  /** How payments that receipts wait for are looked after: by a process that died before it knew, for one. */
+  judgePayments(outcomeOf: (awaits: string) => Promise<Outcome>): void {
+    this.#outcomeOf = outcomeOf
+  }
+
+  /** Its payment is carried out, on disk when it returns; or will never be. */
+  async paid(hash: Hex, isPaid: boolean): Promise<void> {
+    const settlement = this.#waiting.get(hash)
+    if (!settlement) return
+    if (!isPaid) return this.#forget(hash)
+    const { awaits: _, ...free } = settlement
+    await this.#modules.table.put(fromHex(hash), packr.pack(free))
+    this.#waiting.set(hash, free)
   }
 
   /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a
@@ -129,13 +154,8 @@ export class Settler {
 
   /** Fees that are answered and not yet on chain, wei: all of a payer, and those of one session key of it. */
   owedBy({ address, session }: Purse): Owed {
-    let [all, purse] = [0n, 0n]
-    for (const { receipt, payment } of this.#waiting.values()) {
-      if (receipt.payer !== address) continue
-      all += receipt.fee
-      if (payment.session === session) purse += receipt.fee
-    }
-    return { all, purse }
+    const owed = this.#owed.get(address)
+    return { all: owed?.all ?? 0n, purse: owed?.purses.get(session) ?? 0n }
   }
 
   get waiting(): number {
@@ -145,8 +165,10 @@ export class Settler {
   async #work(): Promise<void> {
     try {
       if (this.#sent) await this.#confirm(this.#sent)
-      if (this.#sent || this.#waiting.size === 0) return
-      const batch = [...this.#waiting.values()].slice(0, this.#batchMax)
+      await this.#lookAtHeld()
+      if (this.#sent) return
+      const batch = this.#free().slice(0, this.#batchMax)
+      if (batch.length === 0) return
       this.#sent = { transaction: await this.#modules.send(batch), batch }
       this.#batchMax = this.#options.batchMax
     } catch (error) {
@@ -155,6 +177,20 @@ export class Settler {
         waiting: this.#waiting.size,
       })
       await this.#dropRefused(error)
+    }
+  }
+
+  #free(): Settlement[] {
+    return [...this.#waiting.values()].filter(({ awaits }) => awaits === undefined)
+  }
+
+  async #lookAtHeld(): Promise<void> {
+    for (const { hash, awaits } of [...this.#waiting.values()]) {
+      if (awaits === undefined) continue
+      const outcome = await this.#outcomeOf(awaits)
+      if (outcome === 'open') continue
+      this.#modules.log.info('a receipt waited for its payment', { hash, outcome })
+      await this.paid(hash, outcome === 'paid')
     }
   }
 
@@ -194,9 +230,9 @@ export class Settler {
   /** A batch settles whole or not at all: after a refusal the first goes alone, and if it is refused
    * alone it must not hold up the others. */
   async #dropRefused(error: unknown): Promise<void> {
-    const first = this.#waiting.values().next().value
+    const [first] = this.#free()
     if (!first || !(error instanceof NodeError) || error.code !== 'settlement-refused') return
-    if (this.#batchMax > 1 && this.#waiting.size > 1) {
+    if (this.#batchMax > 1 && this.#free().length > 1) {
       this.#batchMax = 1
       return
     }
@@ -207,7 +243,21 @@ export class Settler {
     await this.#forget(first.hash)
   }
 
+  #keep(settlement: Settlement): void {
+    this.#waiting.set(settlement.hash, settlement)
+    this.#count(settlement, settlement.receipt.fee)
+  }
+
+  #count({ receipt, payment }: Settlement, fee: bigint): void {
+    const { all, purses } = this.#owed.get(receipt.payer) ?? { all: 0n, purses: new Map() }
+    purses.set(payment.session, (purses.get(payment.session) ?? 0n) + fee)
+    if (all + fee > 0n) this.#owed.set(receipt.payer, { all: all + fee, purses })
+    else this.#owed.delete(receipt.payer)
+  }
+
   async #forget(hash: Hex): Promise<void> {
+    const settlement = this.#waiting.get(hash)
+    if (settlement) this.#count(settlement, -settlement.receipt.fee)
     this.#waiting.delete(hash)
     await this.#modules.table.delete(fromHex(hash))
   }

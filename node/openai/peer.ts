@@ -3,7 +3,7 @@
  * goes back as frames: the head, then the bytes as they come. A peer is nobody of this machine.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { utf8 } from '../base/bytes.ts'
+import { concatBytes, utf8 } from '../base/bytes.ts'
 import type { Asked, Reply } from '../model/openai-http.ts'
 
 export type Handler = (req: Asked, res: Reply) => Promise<void>
@@ -44,12 +44,18 @@ function headOf(bytes: Uint8Array): { path: string; headers: IncomingHttpHeaders
   }
 }
 
-/** An answer being written, read as frames. The writer is not held back: an answer has a limit of its own. */
+/** Of an answer that its reader has not taken yet; a reader so far behind has left. */
+const UNREAD_BYTES_MAX: number = 4 * 2 ** 20
+
+/** An answer being written, read as frames: the head, then whatever has been written since the last was taken, as one. The
+ * writer cannot be held back (the engine batches it with others), so a reader that stays behind ends it. */
 class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, undefined> {
   headersSent = false
   writableFinished = false
   readonly #headers: Record<string, string> = {}
-  readonly #frames: Uint8Array[] = []
+  #head: Uint8Array | null = null
+  #unread: Uint8Array[] = []
+  #unreadBytes = 0
   readonly #onClose: (() => void)[] = []
   #ended = false
   #wake: (() => void) | null = null
@@ -60,7 +66,9 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
 
   writeHead(status: number, headers: Record<string, string>): void {
     this.headersSent = true
-    this.#push(utf8(JSON.stringify({ status, headers: { ...this.#headers, ...headers } })))
+    if (this.#ended) return
+    this.#head = utf8(JSON.stringify({ status, headers: { ...this.#headers, ...headers } }))
+    this.#wake?.()
   }
 
   write(chunk: string | Uint8Array): void {
@@ -83,13 +91,23 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    while (this.#frames.length === 0 && !this.#ended) {
+    while (!this.#head && this.#unreadBytes === 0 && !this.#ended) {
       await new Promise<void>((wake) => {
         this.#wake = wake
       })
     }
-    const value = this.#frames.shift()
+    const value = this.#take()
     return value === undefined ? { done: true, value: undefined } : { done: false, value }
+  }
+
+  #take(): Uint8Array | undefined {
+    const head = this.#head
+    this.#head = null
+    if (head) return head
+    const unread = this.#unread
+    this.#unread = []
+    this.#unreadBytes = 0
+    return unread.length > 0 ? concatBytes(...unread) : undefined
   }
 
   /** Nobody reads any more. */
@@ -102,7 +120,9 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
 
   #push(frame: Uint8Array): void {
     if (this.#ended || frame.length === 0) return
-    this.#frames.push(frame)
+    this.#unread.push(frame)
+    this.#unreadBytes += frame.length
+    if (this.#unreadBytes > UNREAD_BYTES_MAX) void this.return()
     this.#wake?.()
   }
 }

@@ -5,6 +5,7 @@
 import { Template } from '@huggingface/jinja'
 import { PROMPT_TOKENS_MAX, type Sampler } from '../attribution/request.ts'
 import type { Body } from '../model/openai-http.ts'
+import { RETRIEVED_ROWS_MAX, type RetrievalLimits } from '../model/retrieve.ts'
 import type { Question } from '../model/serve.ts'
 import { invalid, numberField, refuseUnoffered, stringField, type Unoffered } from './fields.ts'
 
@@ -55,13 +56,64 @@ export type Rules = {
 /** @throws NodeError `invalid-value` */
 export function questionOf(body: Body, isChat: boolean, rules: Rules): Question {
   refuseUnoffered(body, UNOFFERED)
+  const retrieval = retrievalOf(body.retrieval)
   return {
     model: stringField(body, 'model'),
-    prompt: isChat ? renderChat(body.messages, rules.chatTemplate) : promptOf(body.prompt),
+    ...(retrieval
+      ? withContext(body, isChat, retrieval, rules)
+      : { prompt: isChat ? renderChat(body.messages, rules.chatTemplate) : promptOf(body.prompt) }),
     sampler: samplerOf(body, rules),
     stopTexts: stopTextsOf(body.stop),
     ...seedOf(body),
   }
+}
+
+/** Where rows are put that are retrieved for a chat: at the end of its system message. */
+const CONTEXT_MARK = '\u{F8FF}openledger-context\u{F8FF}'
+const RETRIEVAL_TOP = 3
+const RETRIEVAL_TOKENS = 128
+const RETRIEVAL_TOKENS_MAX = 1_024
+
+/** `true`, or `{top, max_tokens}`: rows of the model's Datanets, best first, into the prompt. */
+function retrievalOf(value: unknown): RetrievalLimits | null {
+  if (value === undefined || value === null || value === false) return null
+  if (value !== true && (typeof value !== 'object' || Array.isArray(value)))
+    throw invalid('retrieval', "'retrieval' must be true or {top, max_tokens}")
+  const body = (value === true ? {} : value) as Body
+  const whole = { least: 1, whole: true }
+  return {
+    top: numberField(body, 'top', { ...whole, fallback: RETRIEVAL_TOP, most: RETRIEVED_ROWS_MAX }),
+    tokens: numberField(body, 'max_tokens', {
+      ...whole,
+      fallback: RETRIEVAL_TOKENS,
+      most: RETRIEVAL_TOKENS_MAX,
+    }),
+  }
+}
+
+function withContext(
+  body: Body,
+  isChat: boolean,
+  limits: RetrievalLimits,
+  { chatTemplate }: Rules,
+): Pick<Question, 'prompt' | 'retrieval'> {
+  if (!isChat) {
+    const prompt = promptOf(body.prompt)
+    if (typeof prompt !== 'string')
+      throw invalid('prompt', "'prompt' must be a text when rows are retrieved into it")
+    return { prompt, retrieval: { ...limits, at: 0 } }
+  }
+  const messages = Array.isArray(body.messages) ? body.messages : []
+  const [first, ...rest] = messages as { role?: unknown; content?: unknown }[]
+  const isSystem = first?.role === 'system' || first?.role === 'developer'
+  const text = isSystem ? `${textOf(first.content) ?? ''}\n` : ''
+  const system = { role: 'system', content: `${text}${CONTEXT_MARK}` }
+  const others = isSystem ? rest : messages
+  if (others.length === 0) throw invalid('messages', "'messages' asks nothing")
+  const marked = renderChat([system, ...others], chatTemplate)
+  const at = marked.indexOf(CONTEXT_MARK)
+  if (at < 0) throw invalid('retrieval', "the model's chat template shows no system message")
+  return { prompt: marked.replace(CONTEXT_MARK, ''), retrieval: { ...limits, at } }
 }
 
 /** A text, token ids, or a list of one of these. */

@@ -126,7 +126,7 @@ async function complete(request: Request, isChat: boolean): Promise<void> {
   }
   if (!service) throw userError('model-unknown', `no model '${body.model}' can be asked here`)
   const { chatTemplate, stopTokens } = catalogue.library.base
-  const question = questionOf(body, isChat, { chatTemplate, stopTokens, options })
+  const question = { ...questionOf(body, isChat, { chatTemplate, stopTokens, options }), record }
   const shape = { isChat, model: question.model, created: service.unixSeconds() }
   const id = service.newId(isChat ? 'chatcmpl-' : 'cmpl-')
   const writer = body.stream === true ? new EventWriter(res, { shape, id, body }) : null

@@ -45,6 +45,8 @@ export type Service<K extends RequestKind> = {
   /** Undefined: we do not have it. The frames are made as the client takes them. */
   readonly answer: (
     request: Messages[K],
+    /** Aborts when the client has hung up: what is being made for it is not wanted. */
+    gone: AbortSignal,
   ) => Promise<AsyncIterable<Uint8Array> | undefined> | AsyncIterable<Uint8Array> | undefined
 }
 
@@ -90,7 +92,7 @@ async function answerOne<K extends RequestKind>(
   if (!service.rates.take(peer)) return status(STATUS.rateLimited)
   let answer: AsyncIterable<Uint8Array> | undefined
   try {
-    answer = await service.answer(request)
+    answer = await service.answer(request, frames.gone)
   } catch (error) {
     await status(STATUS.failed)
     throw error

@@ -23,6 +23,7 @@ export class FrameStream {
   #ended = false
   #error: Error | undefined
   #wake: (() => void) | undefined
+  readonly #gone = new AbortController()
 
   /** `signal` ends the whole exchange: its deadline, or the node stopping. */
   constructor(stream: Stream, signal: AbortSignal) {
@@ -33,10 +34,16 @@ export class FrameStream {
     stream.addEventListener('message', (event) => this.#arrived(event.data.subarray()))
     stream.addEventListener('end', () => this.#finish())
     stream.addEventListener('close', (event) => {
+      this.#gone.abort(event.error ?? new Error('the stream is closed'))
       if (event.error) this.#finish(event.error)
       else if (stream.readBufferLength === 0) this.#finish()
     })
     if (stream.readableEnded) this.#finish()
+  }
+
+  /** Aborts when the peer has hung up, or both sides have ended. */
+  get gone(): AbortSignal {
+    return this.#gone.signal
   }
 
   /** The next frame, or undefined when the peer has properly ended.

@@ -45,11 +45,17 @@ export const PRIVATE_TABLES: readonly string[] = [
   'outbox',
   'settlements',
   'l1-calls',
+  // Whom it serves, and what it has been paid with and asked to train.
+  'vouchers',
+  'free-quota',
+  'providers',
+  'jobs',
   // What a validator has checked itself, and signed.
   'prover',
   'unverified',
   'traces',
   'reports',
+  'filings',
   'verdicts-unsigned',
   'model-verdicts',
   'models-waiting',

@@ -7,7 +7,7 @@
  *
  * Two settlements of one payment: the second is refused, while the first is under way by us, afterwards by the chain.
  */
-import { encodeFunctionData } from 'viem'
+import { encodeFunctionData } from 'viem/utils'
 import { fromHex, type Hex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -37,6 +37,9 @@ import {
   WOPEN,
 } from './schemes.ts'
 
+/** The reason of a failure after which a payment may be on its way all the same. */
+export const UNCLEAR = 'unexpected_settle_error'
+
 export type FacilitatorModules = {
   readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts'>
   readonly chainId: number
@@ -63,6 +66,21 @@ export class Facilitator {
 
   get address(): Hex {
     return this.#modules.account.address
+  }
+
+  /** Unix seconds: the chain's, or the clock's where the chain is behind. */
+  get time(): bigint {
+    const clock = BigInt(Math.floor(this.#modules.now() / 1000))
+    const chain = this.#modules.chain.head('unsafe').timestamp
+    return clock > chain ? clock : chain
+  }
+
+  /** What became of an order. One that its payer has cancelled counts as paid until its time is over: contracts tell both alike. */
+  async outcomeOf(order: Order): Promise<'paid' | 'void' | 'open'> {
+    const { call, isSpent } = order.spent
+    if (this.#underWay.has(keyOf(order))) return 'open'
+    if (isSpent(await this.#call(call))) return 'paid'
+    return this.#modules.chain.head('unsafe').timestamp >= order.validBefore ? 'void' : 'open'
   }
 
   supported(): object {
@@ -121,14 +139,13 @@ export class Facilitator {
       const { payer } = order
       const settled = { success: true, payer, network: this.network, amount: amount.toString() }
       if (amount === 0n) return { ...settled, transaction: '' }
-      return { ...settled, transaction: await this.#carryOut(order, amount) }
+      return { ...settled, transaction: await this.#carryOut(order, amount, isOwn) }
     } catch (error) {
       this.#modules.log.warn('x402 payment not settled', {
         payer: order.payer,
         error: messageOf(error),
       })
-      const reason = 'unexpected_settle_error'
-      return this.#failed({ reason, message: messageOf(withoutSigner(error)) }, order)
+      return this.#failed({ reason: UNCLEAR, message: messageOf(withoutSigner(error)) }, order)
     } finally {
       this.#underWay.delete(keyOf(order))
     }
@@ -241,11 +258,11 @@ export class Facilitator {
   }
 
   /** @throws NodeError `x402-not-included`, `x402-reverted` */
-  async #carryOut(order: Order, amount: bigint): Promise<Hex> {
+  async #carryOut(order: Order, amount: bigint, isOwn: boolean): Promise<Hex> {
     const { account, log } = this.#modules
     const { contract, functionName, args } = order.call(amount)
     const transaction = await account.send(contract, functionName, args)
-    const status = await this.included(transaction)
+    const status = await this.included(transaction, isOwn ? order.validBefore : undefined)
     if (status !== 1)
       throw new NodeError('x402-reverted', 'user', `the payment ${transaction} reverted`)
     log.info('x402 payment settled', {
@@ -258,8 +275,9 @@ export class Facilitator {
     return transaction
   }
 
-  /** The status of a transaction once it is in a block. @throws NodeError `x402-not-included` */
-  included(transaction: Hex): Promise<number> {
+  /** The status of a transaction once it is in a block. With `until` (Unix seconds, the chain's) it is waited for so long that it
+   * can come to nothing any more: who is told that a payment failed has not paid. @throws NodeError `x402-not-included` */
+  included(transaction: Hex, until?: bigint): Promise<number> {
     const { chain } = this.#modules
     const { inclusionMs } = this.#options
     const look = (): number | null => {
@@ -267,13 +285,18 @@ export class Facilitator {
       return (place && chain.receipts(place.block.hash)?.[place.index]?.status) ?? null
     }
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
+      const giveUp = (after: string): void => {
         stop()
-        const why = `the payment ${transaction} is in no block after ${inclusionMs} ms`
+        clearTimeout(late)
+        const why = `the payment ${transaction} is in no block ${after}`
         reject(new NodeError('x402-not-included', 'retry', why))
-      }, inclusionMs)
+      }
+      const late =
+        until === undefined ? setTimeout(giveUp, inclusionMs, `after ${inclusionMs} ms`) : undefined
       const see = (): void => {
         const status = look()
+        if (status === null && until !== undefined && chain.head('unsafe').timestamp > until)
+          giveUp('and its time is over')
         if (status === null) return
         stop()
         clearTimeout(late)

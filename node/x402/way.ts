@@ -4,16 +4,16 @@
  * fee is known, before anything of the answer is shown: `exact` takes the worst case, `upto` the fee itself. The receipt's
  * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
  */
-import { encodeAbiParameters } from 'viem'
+import { encodeAbiParameters } from 'viem/utils'
 import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
 import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
-import { userError } from '../base/errors.ts'
+import { NodeError, userError } from '../base/errors.ts'
 import { signTypedData } from '../keys/sign.ts'
 import type { Signer } from '../keys/signer.ts'
 import type { Bill, Caller, Payer, WayOfPaying } from '../model/paying/types.ts'
 import { refuse } from '../model/paying/who-pays.ts'
 import type { EscrowView } from '../model/payment.ts'
-import type { Facilitator } from './facilitator.ts'
+import { type Facilitator, UNCLEAR } from './facilitator.ts'
 import { faultOf, type Payload, payloadSchema, type Requirements, X402_VERSION } from './schema.ts'
 import { isRefusal, keyOf, type Order, orderOf, SCHEMES, type Scheme } from './schemes.ts'
 import type { Till } from './till.ts'
@@ -23,6 +23,11 @@ export const PAY_HEADER = 'x-openledger-pay'
 const SIGNATURE_HEADER = 'payment-signature'
 /** Seconds that a payment must be good for: asking, answering, and getting into a block. */
 const TIMEOUT_SECONDS = 300
+
+/** Before the payment that a receipt waits for. */
+const AWAITS = 'x402 '
+/** A payment that is good for longer is refused: a receipt waits for it until it cannot be carried out any more. */
+const VALID_SECONDS_MAX = 900n
 
 export type WayModules = {
   readonly facilitator: Facilitator
@@ -62,6 +67,13 @@ export function payByX402(modules: WayModules): WayOfPaying {
       const { x402Version, accepts: kinds } = required
       return { x402Version, accepts: kinds, headers: { 'PAYMENT-REQUIRED': encode(required) } }
     },
+    outcomeOf: async (awaits) => {
+      if (!awaits.startsWith(AWAITS)) return null
+      // As it came with the request, and was read then.
+      const { accepted, payload } = decode(awaits.slice(AWAITS.length))
+      const order = orderOf(accepted.scheme as Scheme, payload, facilitator.address)
+      return isRefusal(order) ? 'void' : facilitator.outcomeOf(order)
+    },
     take: async (caller, bill) => {
       const header = caller.headers[SIGNATURE_HEADER]
       if (header === undefined) {
@@ -75,12 +87,18 @@ export function payByX402(modules: WayModules): WayOfPaying {
       const requirements = { ...wanted, amount: bill.feeMax }
       const order = orderOf(wanted.scheme as Scheme, payload.payload, facilitator.address)
       if (isRefusal(order)) throw refuse(`${order.reason}: ${order.message}`)
-      return payerOf({ payload, order, requirements, caller, bill, taken }, modules)
+      const latest = facilitator.time + VALID_SECONDS_MAX
+      if (order.validBefore > latest)
+        throw refuse(`the payment is good until ${order.validBefore}; at most ${latest} is taken`)
+      const taking = { header: String(header), payload, order, requirements, caller, bill, taken }
+      return payerOf(taking, modules)
     },
   }
 }
 
 type Taking = {
+  /** The payment as it came. */
+  readonly header: string
   readonly payload: Payload
   readonly order: Order
   readonly requirements: Requirements
@@ -90,7 +108,7 @@ type Taking = {
 }
 
 function payerOf(taking: Taking, modules: WayModules): Payer {
-  const { payload, order, requirements, caller, bill, taken } = taking
+  const { header, payload, order, requirements, caller, bill, taken } = taking
   const { facilitator, till, signer, domain, escrow } = modules
   const key = keyOf(order)
   const request = (amount: bigint) => ({
@@ -123,12 +141,22 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       const voucher = { payer: till.address, provider: till.address, cumulative }
       // Signed before the payment is carried out: who has paid must not miss the answer for want of a signature.
       const signature = await signTypedData(signer, voucherTypedData(voucher, domain))
-      const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
-      const settled = await facilitator.settle(request(amount), true)
-      caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
-      if (!settled.success) throw refuse(`${settled.errorReason}: ${settled.errorMessage}`)
-      await release()
       return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
+    },
+    pay: {
+      awaits: `${AWAITS}${header}`,
+      carryOut: async ({ fee }) => {
+        const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
+        const settled = await facilitator.settle(request(amount), true)
+        caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
+        if (!settled.success) {
+          const why = `${settled.errorReason}: ${settled.errorMessage}`
+          const isClear = settled.errorReason !== UNCLEAR
+          if (isClear || (await facilitator.outcomeOf(order)) === 'void') throw refuse(why)
+          throw new NodeError('payment-pending', 'retry', `${why}; it may yet come in`)
+        }
+        await release()
+      },
     },
     release,
   }

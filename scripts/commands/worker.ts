@@ -1,22 +1,30 @@
-/** `openledger worker`: trains on this machine for nodes elsewhere, over NATS. */
+/** `openledger worker`: trains, or with --serve answers, on this machine for nodes elsewhere, over NATS. */
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Precision } from '../../native/index.ts'
+import { type Hex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
-import { openLog } from '../../node/base/log.ts'
+import { type Log, openLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { openNatsFabric } from '../../node/factory/fabric/nats.ts'
+import type { Fabric } from '../../node/factory/fabric/types.ts'
 import { SILENT_MS_MAX } from '../../node/factory/options.ts'
 import { TrainingWorker } from '../../node/factory/worker.ts'
-import { openBaseModel } from '../../node/model/base.ts'
+import { type BaseModel, openBaseModel } from '../../node/model/base.ts'
+import { ModelLibrary } from '../../node/model/library.ts'
+import { InferenceWorker } from '../../node/model/remote/worker.ts'
 import type { Command } from '../cli/command.ts'
 import { count, need } from '../cli/flags.ts'
 
 const SILENT_MS_MOST = 3_600_000
+/** In memory at once. */
+const ADAPTERS_MAX = 64
 
 export const worker: Command = {
   name: 'worker',
-  summary: 'Trains jobs from a NATS server on this machine; needs no chain',
+  summary: 'Trains jobs, or answers requests, from a NATS server on this machine; needs no chain',
   flags: {
+    serve: { help: 'answer inference requests instead of training' },
     prefix: { value: 'NAME', help: 'openledger-CHAINID of the nodes it works for' },
     dir: { value: 'DIR', help: 'where it works', fallback: 'worker-data' },
     'silent-ms': {
@@ -26,7 +34,7 @@ export const worker: Command = {
     },
   },
   options: ['models'],
-  run: async ({ flags, configure }) => {
+  run: async ({ flags, switches, configure }) => {
     const { natsUrl: url, baseModel, basePrecision } = configure().options
     if (!url) throw userError('usage', 'where is the NATS server? --nats-url nats://host:4222')
     const prefix = need(flags, 'prefix')
@@ -35,19 +43,58 @@ export const worker: Command = {
     const log = openLog({ level: 'info', format: 'json' }).log
     const content = await ContentStore.open(join(dir, 'content'))
     const fabric = await openNatsFabric({ url, prefix, silentMs }, log)
-    const base = await openBaseModel(baseModel, basePrecision)
     const name = `${hostname()}-${process.pid}`
-    const training = new TrainingWorker(
-      { name, dir: join(dir, 'jobs') },
-      { fabric, base, content, log, now: Date.now },
-    )
-    training.start()
-    log.info('worker ready', { name, base: base.hash })
+    const modules = { fabric, content, log, name, dir }
+    const work = switches.has('serve')
+      ? await serving({ basePath: baseModel, basePrecision }, { ...modules, silentMs })
+      : await training(await openBaseModel(baseModel, basePrecision), modules)
+    work.start()
+    log.info('worker ready', { name })
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
     })
-    await training.stop()
+    await work.stop()
     await fabric.close()
     return undefined
   },
+}
+
+type Modules = {
+  readonly fabric: Fabric
+  readonly content: ContentStore
+  readonly log: Log
+  readonly name: string
+  readonly dir: string
+}
+
+type Work = { start(): void; stop(): Promise<void> }
+
+async function training(base: BaseModel, modules: Modules): Promise<Work> {
+  const { name, dir, ...rest } = modules
+  return new TrainingWorker({ name, dir: join(dir, 'jobs') }, { ...rest, base, now: Date.now })
+}
+
+async function serving(
+  base: { basePath: string; basePrecision: Precision },
+  { fabric, content, log, dir, silentMs }: Modules & { silentMs: number },
+): Promise<Work> {
+  const results = new Map<Hex, Hex>()
+  const library = await ModelLibrary.open(
+    { ...base, cacheDir: join(dir, 'adapters'), adaptersMax: ADAPTERS_MAX, verifyArtefacts: true },
+    {
+      content,
+      fetch: (hash) => fabric.objects.get(hash),
+      resultOf: async (manifest) => results.get(manifest) ?? ZERO_HASH,
+      log,
+    },
+  )
+  const workingMs = silentMs / 4
+  const worker = new InferenceWorker({ fabric, library, results, log, workingMs, now: Date.now })
+  return {
+    start: () => worker.start(),
+    stop: async () => {
+      await worker.stop()
+      await library.close()
+    },
+  }
 }

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import type { Role as RoleName } from '../../node/options.ts'
 
@@ -41,7 +41,7 @@ export async function startRole(
 
 /** Starts a role on the configuration and data that are there. */
 export async function restartRole(role: RoleName, devnetDir: string): Promise<Role> {
-  const script = join(import.meta.dirname, '..', `openledger${extname(import.meta.filename)}`)
+  const script = join(import.meta.dirname, '../openledger.mjs')
   const config = join(devnetDir, role, 'config.json')
   const child = spawn(process.execPath, [script, 'run', '--role', role, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -121,6 +121,7 @@ async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<Ch
       anchorStateRegistry: deployed.anchorStateRegistry,
       attestationVerifier: deployed.attestationVerifier,
       ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
+      ...(deployed.governanceRelay && { governanceRelay: deployed.governanceRelay }),
     },
   }
   const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE } }

@@ -1,6 +1,7 @@
 /** A provider and a trainer that lie: found, named, and what they would have earned is held. */
 import { join } from 'node:path'
 import t from 'tap'
+import { replay } from '../../native/index.ts'
 import { decodeLeaves, encodeLeaves } from '../../node/attribution/leaves.ts'
 import { readSealed } from '../../node/attribution/table.ts'
 import { type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
@@ -8,6 +9,7 @@ import { silentLog } from '../../node/base/log.ts'
 import { prepareData } from '../../node/factory/data.ts'
 import { readReport } from '../../node/factory/report.ts'
 import type { NodeAccount } from '../../node/model/account.ts'
+import type { ModelRecord } from '../../node/model/registry.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { reinfer } from '../../prover/reinfer.ts'
 import { REPORT_BOND_WEI, Reporter } from '../../prover/report.ts'
@@ -31,14 +33,17 @@ t.test('lies are found, named and held', async (t) => {
   await t.test(
     'one changed token: named by its place, its payouts held, the payer paid back',
     async (t) => {
-      // The provider's own process: its engine says another fourth token than it computed.
+      // The provider's own process: its engine says another fourth token than it computed, and shows a trace that agrees.
       const { engine } = market.library
       const honest = engine.generate.bind(engine)
-      engine.generate = async (...args) => {
-        const answer = await honest(...args)
+      const record = await market.registry.model(market.model)
+      const { base: network, adapter } = await market.library.load(record as ModelRecord)
+      engine.generate = async (request, ...rest) => {
+        const answer = await honest(request, ...rest)
         const tokens = answer.tokens.slice()
         tokens[3] = (tokens[3] as number) ^ 1
-        return { ...answer, tokens }
+        const { trace } = await replay(network, adapter, request, tokens)
+        return { ...answer, tokens, trace }
       }
       const { settled } = await market.ask('Fellow citizens, the harvest', 8)
       const { library, registry } = await sell(t, world, market.job)

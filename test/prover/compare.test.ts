@@ -27,6 +27,7 @@ function claimOf(run: Inference): InferenceReceipt {
 const evidenceOf = (run: Inference) => ({
   tokens: [...run.tokens],
   trace: run.trace,
+  replayed: null,
   sketch: run.sketch,
   claims: run.claims,
 })
@@ -43,6 +44,20 @@ t.test('the first differing step is named by its logits', async (t) => {
     index: 1,
     found: toHex(keccak(utf8('b'))),
   })
+})
+
+t.test('another token than the sampler chose from honest logits is named as such', async (t) => {
+  const cheat = { ...honest, tokens: Uint32Array.of(7, 1, 2), trace: leaves('a', 'x', 'y') }
+  const evidence = { ...evidenceOf(cheat), replayed: leaves('a', 'x', 'y') }
+  t.same(compareInference(claimOf(cheat), evidence, honest), {
+    stage: 'tokens',
+    field: 'token',
+    index: 1,
+    claimed: '1',
+    found: '8',
+  })
+  const forged = { ...evidence, replayed: leaves('a', 'z', 'y') }
+  t.match(compareInference(claimOf(cheat), forged, honest), { stage: 'trace', index: 1 })
 })
 
 t.test('without the trace the first differing token is named', async (t) => {
@@ -82,8 +97,8 @@ t.test('a span that is false, or withheld, is named by claim', async (t) => {
     stage: 'claims',
     field: 'span',
     index: 0,
-    claimed: 'span of 3 tokens at 0: row 4 of contributor 0, score 90',
-    found: 'span of 3 tokens at 0: row 4 of contributor 1, score 90',
+    claimed: 'span of 3 tokens at 0 of the answer: row 4 of contributor 0, score 90',
+    found: 'span of 3 tokens at 0 of the answer: row 4 of contributor 1, score 90',
   })
   const silence = { ...honest, claims: new Uint8Array(0) }
   t.match(compareInference(claimOf(silence), evidenceOf(silence), honest), {

@@ -2,30 +2,61 @@
 import t, { type Test } from 'tap'
 import type { Explained } from '../../node/attribution/explain.ts'
 import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
+import {
+  decodeRequest,
+  encodeRequest,
+  type InferenceRequest,
+  type RetrievedContext,
+  tokensCommit,
+} from '../../node/attribution/request.ts'
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
-import { fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { concatBytes, fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { merkleLeaf, merkleVerify } from '../../node/base/merkle.ts'
+import type { ContentStore } from '../../node/content/store.ts'
 import { proveRow } from '../../node/datanet/proof.ts'
 import type { DatanetVersionRef } from '../../node/factory/manifest.ts'
+import { RowPlaces } from '../../node/factory/places.ts'
+import { readReport } from '../../node/factory/report.ts'
 import type { RpcContext } from '../../node/rpc/context.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
-import { decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import { type Claim, decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import { checkReceipt } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
-import { reattribute } from '../../prover/reattribute.ts'
-import { reinfer } from '../../prover/reinfer.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { type Market, openMarket } from '../support/market.ts'
 import { models } from '../support/model.ts'
 import { ResultCheck } from '../support/result-check.ts'
 
-async function verdictOn(
+function verdictOn(
   { library, registry, traces }: Market,
   content: (hash: `0x${string}`) => Promise<Uint8Array>,
   settled: SettledReceipt,
 ): Promise<Difference | null> {
   const traceOf = async (hash: `0x${string}`) => traces.get(hash) ?? null
-  const result = await reinfer(settled, { library, registry, content, traceOf })
-  if ('stage' in result) return result
-  return result.difference ?? reattribute(settled, result.ours, registry)
+  return checkReceipt(settled, { library, registry, content, traceOf })
+}
+
+type RetrievalProof = {
+  readonly claim: { readonly row: number }
+  readonly rowHash: Hex
+  readonly vectorsRoot: Hex
+  readonly rows: number
+  readonly question: Hex
+  readonly vector: Hex
+  readonly siblings: readonly Hex[]
+}
+
+const u32le = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer)
+
+/** A receipt of the same answer to another request. */
+async function forged(
+  settled: SettledReceipt,
+  request: InferenceRequest,
+  content: ContentStore,
+): Promise<SettledReceipt> {
+  const requestId = await content.put(encodeRequest(request))
+  const promptCommit = tokensCommit(request.prompt)
+  return { ...settled, receipt: { ...settled.receipt, requestId, promptCommit } }
 }
 
 t.test('spans of an answer are claimed, mixed, paid and found again', async (t: Test) => {
@@ -55,6 +86,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       const methods = attributionMethods({
         ledger: { settled: async () => {}, get: async () => settled } as unknown as ReceiptLedger,
         models: { registry: market.registry, library: market.library, readContent: read },
+        places: new RowPlaces(read),
       })
       const results = new ResultCheck(methods)
       const ask = async (name: string, ...args: unknown[]): Promise<unknown> => {
@@ -71,7 +103,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       for (const { piece, owner } of owners) {
         const version = { ...ref, rowCount: 36 }
         const { row, contributor, rowHash } = await proveRow(version, owner.row, read)
-        t.ok(row.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
+        t.ok(row?.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
         t.equal(contributor, owner.contributor)
         t.equal(rowHash, owner.rowHash)
       }
@@ -90,6 +122,105 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
         t.same([Math.floor(bits / count), proven], [score, row], `a span of ${length} tokens`)
       }
       await t.rejects(ask('openledger_traceSpan', settled.hash, 99), /no span claim 99/)
+    },
+  )
+
+  await t.test(
+    'rows retrieved into the prompt are claimed, paid, proved, and found again',
+    async (t) => {
+      const question = 'What of the harvest and the navy?'
+      const found = await market.ask(question, 4, { top: 2, tokens: 64, at: 0 })
+      t.equal(await verdictOn(market, read, found.settled), null)
+      const decoded = decodeClaims(found.settled.claims, 3)
+      const rows =
+        typeof decoded === 'string' ? [] : decoded.filter(({ kind }) => kind === 'retrieval')
+      t.equal(rows.length, 2)
+      const { retrieved } = found.answer.record as { retrieved: unknown[] }
+      t.same(
+        retrieved,
+        rows.map(({ kind: _, ...row }) => row),
+        'the answer says so',
+      )
+      const request = decodeRequest(await read(found.settled.receipt.requestId))
+      const { base } = world
+      const told = base.model.decode(Uint32Array.from(request.prompt))
+      t.ok(told.endsWith(question), 'the question stands behind them')
+      const ref = market.job.manifest.datanets[0] as DatanetVersionRef
+      const methods = attributionMethods({
+        ledger: {
+          settled: async () => {},
+          get: async () => found.settled,
+        } as unknown as ReceiptLedger,
+        models: { registry: market.registry, library: market.library, readContent: read },
+        places: new RowPlaces(read),
+      })
+      const results = new ResultCheck(methods)
+      const ask = async <T>(name: string, ...args: unknown[]): Promise<T> => {
+        const result = await methods[name]?.handler({} as RpcContext, args, null)
+        t.equal(results.fault(name, result), null)
+        return result as T
+      }
+      const explained = await ask<Explained>('openledger_getAttribution', found.settled.hash)
+      t.equal(explained.retrieved.length, 2)
+      for (const {
+        tokens: [from, to],
+        row: index,
+        claim,
+        contributor,
+        score,
+      } of explained.retrieved) {
+        const { row } = await proveRow({ ...ref, rowCount: 36 }, index, read)
+        const shown = base.model.decode(Uint32Array.from(request.prompt.slice(from, to)))
+        t.ok(row?.text.startsWith(shown), `'${shown}' is how its row begins`)
+        t.ok(
+          found.settled.contributors.some(
+            ({ account, amount }) => account === contributor && amount > 0n,
+          ),
+        )
+        const proof = await ask<RetrievalProof>(
+          'openledger_traceRetrieval',
+          found.settled.hash,
+          claim,
+        )
+        const { vectorsRoot: root } = await readReport(market.job.result?.report as Hex, read)
+        t.equal(proof.vectorsRoot, root, 'the root stands in the job’s report')
+        const [vector, asked] = [proof.vector, proof.question].map(
+          (hex) => new Int8Array(fromHex(hex)),
+        )
+        t.equal(
+          vector?.reduce((sum, entry, i) => sum + entry * (asked?.[i] ?? 0), 0),
+          score,
+        )
+        const leaf = merkleLeaf(
+          concatBytes(u32le(proof.claim.row), fromHex(proof.rowHash), fromHex(proof.vector)),
+        )
+        const siblings = proof.siblings.map((hash) => fromHex(hash))
+        const { row: at } = proof.claim
+        t.ok(
+          merkleVerify(siblings, {
+            root: fromHex(root as Hex),
+            leaf,
+            index: at,
+            count: proof.rows,
+          }),
+        )
+      }
+      const context = request.retrieval as RetrievedContext
+      const bent = request.prompt.map((id, i) => (i === context.at + 1 ? id ^ 1 : id))
+      const lied = await forged(found.settled, { ...request, prompt: bent }, world.content)
+      t.match(await verdictOn(market, read, lied), {
+        stage: 'request',
+        field: 'retrieved token',
+        index: context.at + 1,
+      })
+      const fewer = encodeClaims((decoded as Claim[]).filter((one) => one !== rows[1]))
+      const hidden = {
+        ...found.settled,
+        claims: fewer,
+        receipt: { ...found.settled.receipt, claimsHash: keccakHex(fewer) },
+      }
+      t.match(await verdictOn(market, read, hidden), { stage: 'claims', field: 'retrieval' })
+      await t.rejects(ask('openledger_traceRetrieval', settled.hash, 99), /no retrieval claim 99/)
     },
   )
 

@@ -156,10 +156,9 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
 }
 
 /** A fabric that takes objects only when `open` has resolved. */
-function gated({ queue, records, objects, close }: Fabric, open: () => Promise<unknown>): Fabric {
+function gated({ objects, ...others }: Fabric, open: () => Promise<unknown>): Fabric {
   return {
-    queue,
-    records,
+    ...others,
     objects: {
       has: (hash) => objects.has(hash),
       get: (hash) => objects.get(hash),
@@ -169,7 +168,6 @@ function gated({ queue, records, objects, close }: Fabric, open: () => Promise<u
         return objects.put(bytes)
       },
     },
-    close,
   }
 }
 

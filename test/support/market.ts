@@ -15,7 +15,8 @@ import { localSigner } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
-import { type Answer, InferenceService } from '../../node/model/serve.ts'
+import { localRunner } from '../../node/model/runner.ts'
+import { type Answer, InferenceService, type Question } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from '../../node/model/settle.ts'
 import { Store } from '../../node/store/store.ts'
@@ -34,7 +35,7 @@ export type Market = {
   /** Where providers say a trace is. */
   readonly traces: ReadonlyMap<Hex, Hex>
   /** Asked, answered, settled. */
-  ask(text: string, maxTokens?: number): Promise<Sold>
+  ask(text: string, maxTokens?: number, retrieval?: Question['retrieval']): Promise<Sold>
 }
 
 /** Trains a model in the world and sells it. */
@@ -70,6 +71,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   const dir = join(world.dir, `market of ${job.id}`)
   for (const name of ['store', 'adapters']) mkdirSync(join(dir, name), { recursive: true })
   const store = await Store.open(join(dir, 'store'))
+  const registry = new Registry(economy.chain)
   const library = await ModelLibrary.open(
     {
       basePath: BASE_DIR,
@@ -78,9 +80,13 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
       adaptersMax: 4,
       verifyArtefacts: true,
     },
-    { content, fetch: async (hash) => Promise.reject(missing(hash)), log: silentLog },
+    {
+      content,
+      fetch: async (hash) => Promise.reject(missing(hash)),
+      resultOf: (manifest) => registry.jobResult(manifest),
+      log: silentLog,
+    },
   )
-  const registry = new Registry(economy.chain)
   const traces = new Map<Hex, Hex>()
   const settled = new Map<Hex, SettledReceipt>()
   const settler = await Settler.open(
@@ -100,6 +106,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
     {
       signer: localSigner(provider.key),
       library,
+      runner: localRunner(library),
       registry,
       settler,
       content,
@@ -129,9 +136,13 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
     await settler.stop()
     await store.close()
   })
-  const ask = async (text: string, maxTokens = 12): Promise<Sold> => {
+  const ask = async (
+    text: string,
+    maxTokens = 12,
+    retrieval?: Question['retrieval'],
+  ): Promise<Sold> => {
     const sampler = { maxTokens, temperature: 0, topP: 1, stop: [] }
-    const question = { model: job.modelId as Hex, prompt: text, sampler }
+    const question = { model: job.modelId as Hex, prompt: text, sampler, retrieval }
     const answer = await service.answer(question, { caller: { headers: {}, isLocal: true } })
     while (settler.waiting > 0) await new Promise((resolve) => setImmediate(resolve))
     const found = answer.receiptHash && settled.get(answer.receiptHash)

@@ -21,6 +21,7 @@ import { payByVoucher } from '../../node/model/paying/voucher.ts'
 import { UsedVouchers } from '../../node/model/paying/vouchers.ts'
 import { type PayingOptions, payingFetch } from '../../node/model/paying-fetch.ts'
 import { type ModelRecord, Registry } from '../../node/model/registry.ts'
+import { localRunner } from '../../node/model/runner.ts'
 import { InferenceService } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
 import { SETTLER_DEFAULTS, Settler } from '../../node/model/settle.ts'
@@ -91,7 +92,12 @@ async function openProvider(
   mkdirSync(cacheDir)
   const library = await ModelLibrary.open(
     { basePath: BASE_DIR, basePrecision: 'f32', cacheDir, adaptersMax: 8, verifyArtefacts: true },
-    { content, fetch: async () => fail('nothing is fetched'), log: silentLog },
+    {
+      content,
+      fetch: async () => fail('nothing is fetched'),
+      resultOf: (manifest) => registry.jobResult(manifest),
+      log: silentLog,
+    },
   )
   const settler = await openSettler(world, { store, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })
@@ -100,6 +106,7 @@ async function openProvider(
     {
       signer: options.signers?.provider ?? localSigner(who.key),
       library,
+      runner: localRunner(library),
       registry,
       settler,
       content,

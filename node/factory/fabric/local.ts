@@ -8,19 +8,29 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { KvTable } from '../../store/kv.ts'
-import type { Delivery, Fabric, ObjectStore, RecordStore, Versioned, WorkQueue } from './types.ts'
+import type {
+  Delivery,
+  Fabric,
+  ObjectStore,
+  RecordStore,
+  Signals,
+  Versioned,
+  WorkQueue,
+} from './types.ts'
 
 type Modules = { readonly table: KvTable; readonly content: ContentStore; readonly log: Log }
 
 type Place = { readonly attempts: number; readonly turn: number }
 
 const QUEUE = 'q/'
+const INFERENCE = 'i/'
 const RECORD = 'r/'
 
 export async function openLocalFabric({ table, content, log }: Modules): Promise<Fabric> {
-  const queue = await LocalQueue.open(table)
   return {
-    queue,
+    queue: await LocalQueue.open(table, QUEUE),
+    inference: await LocalQueue.open(table, INFERENCE),
+    signals: localSignals(log),
     records: new LocalRecords(table, log),
     objects: localObjects(content),
     close: async () => {},
@@ -36,8 +46,33 @@ function localObjects(content: ContentStore): ObjectStore {
   }
 }
 
+function localSignals(log: Log): Signals {
+  const all = new Map<string, Set<(word: Uint8Array) => void>>()
+  return {
+    say: (subject, word) => {
+      for (const listener of all.get(subject) ?? []) {
+        try {
+          listener(word)
+        } catch (error) {
+          log.error('signal listener failed', { subject, error: messageOf(error) })
+        }
+      }
+    },
+    listen: async (subject, listener) => {
+      const listeners = all.get(subject) ?? new Set()
+      all.set(subject, listeners.add(listener))
+      return () => {
+        listeners.delete(listener)
+        if (listeners.size === 0) all.delete(subject)
+      }
+    },
+  }
+}
+
 class LocalQueue implements WorkQueue {
   readonly #table: KvTable
+  /** Of its keys. */
+  readonly #prefix: string
   /** What waits, in order of arrival, and what is held. */
   readonly #waiting: Map<string, Place>
   readonly #held = new Map<string, Place>()
@@ -48,10 +83,10 @@ class LocalQueue implements WorkQueue {
   #pushes = 0n
 
   /** What an earlier life left waits again, in order of arrival. */
-  static async open(table: KvTable): Promise<LocalQueue> {
+  static async open(table: KvTable, prefix: string): Promise<LocalQueue> {
     const rows: (Place & { id: string; order: bigint })[] = []
-    for await (const [key, value] of range(table, QUEUE)) {
-      const id = text(key).slice(QUEUE.length)
+    for await (const [key, value] of range(table, prefix)) {
+      const id = text(key).slice(prefix.length)
       rows.push({
         id,
         order: bytesToBigint(value.subarray(0, 8)),
@@ -60,11 +95,12 @@ class LocalQueue implements WorkQueue {
       })
     }
     rows.sort((a, b) => (a.order < b.order ? -1 : 1))
-    return new LocalQueue(table, new Map(rows.map(({ id, ...place }) => [id, place])))
+    return new LocalQueue(table, prefix, new Map(rows.map(({ id, ...place }) => [id, place])))
   }
 
-  private constructor(table: KvTable, waiting: Map<string, Place>) {
+  private constructor(table: KvTable, prefix: string, waiting: Map<string, Place>) {
     this.#table = table
+    this.#prefix = prefix
     this.#waiting = waiting
   }
 
@@ -112,7 +148,7 @@ class LocalQueue implements WorkQueue {
       attempt,
       working: async () => {},
       ack: async () => {
-        await this.#table.delete(utf8(QUEUE + id))
+        await this.#table.delete(utf8(this.#prefix + id))
         this.#held.delete(id)
         const next = this.#next.get(id)
         if (next === undefined) return
@@ -130,7 +166,7 @@ class LocalQueue implements WorkQueue {
 
   /** order u64 || attempts u8 || turn u32 */
   async #write(id: string, { attempts, turn }: Place): Promise<void> {
-    const key = utf8(QUEUE + id)
+    const key = utf8(this.#prefix + id)
     const known = await this.#table.get(key)
     const order =
       known?.subarray(0, 8) ??

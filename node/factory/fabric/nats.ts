@@ -4,6 +4,8 @@
  * `silentMs`. Names carry a prefix, so that several chains can use one server.
  *
  *   <prefix>_jobs      stream, subject <prefix>.jobs.<id>     ack wait = silentMs
+ *   <prefix>_inference the same for requests, which nobody wants after REQUEST_MS_MAX
+ *   <prefix>.signal.*  plain subjects, not kept
  *   <prefix>_records   key-value bucket                       compare-and-set by revision
  *   <prefix>_objects   object store, named by keccak256, checked when read
  *
@@ -12,13 +14,13 @@
 import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream'
 import { type KV, Kvm, KvWatchInclude } from '@nats-io/kv'
 import { type ObjectStore as NatsObjects, Objm } from '@nats-io/obj'
-import { connect, nanos } from '@nats-io/transport-node'
+import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { type Hex, keccakHex } from '../../base/bytes.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { SILENT_MS_MAX } from '../options.ts'
+import { REQUEST_MS_MAX, SILENT_MS_MAX } from '../options.ts'
 import { recordChanged } from './local.ts'
-import type { Delivery, Fabric, ObjectStore, RecordStore, WorkQueue } from './types.ts'
+import type { Delivery, Fabric, ObjectStore, RecordStore, Signals, WorkQueue } from './types.ts'
 
 export type NatsOptions = {
   /** `nats://host:4222`, with credentials if the server wants them. */
@@ -43,22 +45,30 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
     const connection = await connect({ servers: url, maxReconnectAttempts: -1 })
     const client = jetstream(connection)
     const manager = await jetstreamManager(connection)
-    const stream = `${prefix}_jobs`
-    await manager.streams.add({
-      name: stream,
-      subjects: [`${prefix}.jobs.*`],
-      retention: RetentionPolicy.Workqueue,
-      duplicate_window: nanos(120_000),
-    })
-    await manager.consumers.add(stream, {
-      durable_name: CONSUMER,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(silentMs),
-    })
+    const queueOf = async (kind: string, maxAgeMs = 0): Promise<WorkQueue> => {
+      const [stream, subject] = [`${prefix}_${kind}`, `${prefix}.${kind}`]
+      await manager.streams.add({
+        name: stream,
+        subjects: [`${subject}.*`],
+        retention: RetentionPolicy.Workqueue,
+        duplicate_window: nanos(120_000),
+        max_age: nanos(maxAgeMs),
+      })
+      await manager.consumers.add(stream, {
+        durable_name: CONSUMER,
+        ack_policy: AckPolicy.Explicit,
+        ack_wait: nanos(silentMs),
+      })
+      return natsQueue(client, { stream, subject, log })
+    }
+    const queue = await queueOf('jobs')
+    const inference = await queueOf('inference', REQUEST_MS_MAX)
     const records = await new Kvm(connection).create(`${prefix}_records`)
     const objects = await new Objm(connection).create(`${prefix}_objects`)
     return {
-      queue: natsQueue(client, { stream, prefix, log }),
+      queue,
+      inference,
+      signals: natsSignals(connection, prefix, log),
       records: natsRecords(records, log),
       objects: natsObjects(objects),
       close: async () => {
@@ -72,11 +82,11 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
 
 function natsQueue(
   client: Client,
-  { stream, prefix, log }: { stream: string; prefix: string; log: Log },
+  { stream, subject, log }: { stream: string; subject: string; log: Log },
 ): WorkQueue {
   return {
     push: async (id, turn) => {
-      await client.publish(`${prefix}.jobs.${id}`, '', { msgID: `${id}#${turn}` })
+      await client.publish(`${subject}.${id}`, '', { msgID: `${id}#${turn}` })
     },
     pull: async (signal) => {
       const consumer = await client.consumers.get(stream, CONSUMER)
@@ -91,7 +101,7 @@ function natsQueue(
           return null
         }
         const delivery: Delivery = {
-          id: message.subject.slice(`${prefix}.jobs.`.length),
+          id: message.subject.slice(`${subject}.`.length),
           attempt: message.info.deliveryCount,
           working: async () => message.working(),
           ack: async () => {
@@ -102,6 +112,23 @@ function natsQueue(
         return delivery
       }
       return null
+    },
+  }
+}
+
+function natsSignals(connection: NatsConnection, prefix: string, log: Log): Signals {
+  return {
+    say: (subject, word) => connection.publish(`${prefix}.signal.${subject}`, word),
+    listen: async (subject, listener) => {
+      const subscription = connection.subscribe(`${prefix}.signal.${subject}`, {
+        callback: (error, message) => {
+          if (error) log.warn('a signal was not heard', { subject, error: messageOf(error) })
+          else listener(message.data)
+        },
+      })
+      // The server has it before anything is said because of it.
+      await connection.flush()
+      return () => subscription.unsubscribe()
     },
   }
 }

@@ -1,15 +1,27 @@
 /**
- * What jobs need to be spread over workers: a queue, records and objects. One interface, two makes: `local.ts`
+ * What jobs and requests need to be spread over workers: queues, signals, records and objects. One interface, two makes: `local.ts`
  * in this process, on the node's own disk, and `nats.ts` on NATS JetStream for workers on many machines. The
  * suite in test/node/factory/fabric.test.ts runs on both.
  */
 import type { Hex } from '../../base/bytes.ts'
 
 export interface Fabric {
+  /** Training jobs. */
   readonly queue: WorkQueue
+  /** Inference requests. */
+  readonly inference: WorkQueue
+  readonly signals: Signals
   readonly records: RecordStore
   readonly objects: ObjectStore
   close(): Promise<void>
+}
+
+/** Words that matter now or never: who listens hears them, nobody keeps them. In order from one speaker. */
+export interface Signals {
+  /** @param subject `[-_a-zA-Z0-9]` */
+  say(subject: string, word: Uint8Array): void
+  /** Hears from when it resolves; the way to stop. */
+  listen(subject: string, listener: (word: Uint8Array) => void): Promise<() => void>
 }
 
 /** At least once, in order of arrival; one holder at a time. What its holder neither acknowledges nor keeps

@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Hex } from '../../base/bytes.ts'
 import type { Payment } from '../payment.ts'
 import type { ModelRecord } from '../registry.ts'
+import type { Outcome } from '../settle.ts'
 
 /** What is known of who asks. */
 export type Caller = {
@@ -53,6 +54,9 @@ export type Payer = {
   check(owed: Owed): Promise<void>
   /** The voucher that pays what is now known to be due; runs in the order of the payer's requests. */
   redeem(due: Due, owed: Owed): Promise<Payment>
+  /** Carries out a payment that is not the voucher itself: after the receipt is on disk, which names it by `awaits`, and before
+   * anything is shown. @throws NodeError `payment-pending` when it may have come in all the same, another when it was refused */
+  readonly pay?: { readonly awaits: string; carryOut(due: Due): Promise<void> }
   /** Nothing is owed: the request failed, or came too late. */
   release(): Promise<void>
 }
@@ -63,6 +67,8 @@ export type WayOfPaying = {
   /** What to do and how much, for the 402 answer; null when this caller cannot pay so. Its `headers`, if it has any,
    * become headers of that answer. */
   offer(caller: Caller, bill: Bill): Promise<Readonly<Record<string, unknown>> | null>
+  /** What became of a payment that `Payer.pay` names; null when it is not of this way. */
+  outcomeOf?(awaits: string): Promise<Outcome | null>
   /** null when the request does not pay in this way. @throws NodeError `payment`, `payment-required` */
   take(caller: Caller, bill: Bill): Promise<Payer | null>
 }

@@ -142,7 +142,8 @@ export const contribution: JsonSchema = openShape(
 )
 
 const rowMembers = {
-  row: openShape({ text }),
+  // null: private
+  row: nullable(openShape({ text })),
   contributor: address,
   contribution: hash,
   rowHash: hash,
@@ -167,6 +168,7 @@ const estimateMembers = {
   evaluationTokens: integer,
   steps: integer,
   seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  memoryBytes: nullable(integer),
   fee: decimal,
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
@@ -297,7 +299,7 @@ export const attributionProof: JsonSchema = openShape({
   path: listOf(shape({ hash, sum: decimal })),
 })
 
-const spanOwner: JsonSchema = shape({
+const rowOwner = {
   datanet: decimal,
   version: integer,
   row: integer,
@@ -306,8 +308,17 @@ const spanOwner: JsonSchema = shape({
   rowHash: hash,
   claim: integer,
   score: integer,
-  weight: fraction,
-})
+}
+const spanOwner: JsonSchema = shape({ ...rowOwner, weight: fraction })
+const claim = (kind: string): JsonSchema =>
+  shape({
+    kind: words(kind),
+    contributor: integer,
+    row: integer,
+    start: integer,
+    length: integer,
+    score: integer,
+  })
 
 export const attribution: JsonSchema = shape({
   receiptHash: hash,
@@ -325,6 +336,7 @@ export const attribution: JsonSchema = shape({
       owners: listOf(spanOwner),
     }),
   ),
+  retrieved: listOf(shape({ ...rowOwner, tokens: listOf(integer) })),
   contributors: listOf(
     shape({
       account: address,
@@ -332,6 +344,7 @@ export const attribution: JsonSchema = shape({
       weight: decimal,
       gradient: decimal,
       span: decimal,
+      retrieval: decimal,
       amount: decimal,
     }),
   ),
@@ -339,17 +352,21 @@ export const attribution: JsonSchema = shape({
 
 export const spanProof: JsonSchema = shape({
   receiptHash: hash,
-  claim: shape({
-    kind: words('span'),
-    contributor: integer,
-    row: integer,
-    start: integer,
-    length: integer,
-    score: integer,
-  }),
+  claim: claim('span'),
   corpus: hash,
   to: address,
   data,
+})
+
+export const retrievalProof: JsonSchema = shape({
+  receiptHash: hash,
+  claim: claim('retrieval'),
+  rowHash: hash,
+  vectorsRoot: hash,
+  rows: integer,
+  question: data,
+  vector: data,
+  siblings: listOf(hash),
 })
 
 export const receiptCheck: JsonSchema = openShape({
@@ -416,6 +433,10 @@ export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
 const slotProof: JsonSchema = openShape({ slot: hash, proof: listOf(data) })
 
 /** `node/attribution/verify/types.ts` names every member. */
+const roles = listOf(
+  words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor', 'treasury'),
+)
+
 export const payoutTrace: JsonSchema = openShape({
   chainId: integer,
   account: address,
@@ -448,7 +469,7 @@ export const payoutTrace: JsonSchema = openShape({
       receiptProof: listOf(data),
       transactionProof: listOf(data),
       amount: decimal,
-      roles: listOf(words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor')),
+      roles,
       sketch: data,
       claims: data,
       rows: listOf(openShape({ rowHash: hash, siblings: listOf(hash), leaf: data })),

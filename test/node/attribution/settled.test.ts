@@ -183,11 +183,19 @@ t.test('what is no settlement reads as none', (t) => {
 })
 
 t.test('what others say of a receipt does not replace what this validator said', async (t) => {
-  const world = await Economy.open(t.testdir())
-  t.teardown(() => world.close())
+  const world = await openWorld(t)
   const ledger = await ReceiptLedger.open(world.chain, world.store, silentLog)
-  const receiptHash: Hex = `0x${'11'.repeat(32)}`
+  const receiptHash: Hex = hashA
   const said = (validator: Hex, ok: boolean) => ({ receiptHash, ok, validator, difference: null })
+  await ledger.hearVerdict(said(carol.address, true), bob.address)
+  t.equal(await ledger.verdict(receiptHash), null, 'of a receipt that is not known nothing is kept')
+  const data = fromHex(calldata(A))
+  await extend(
+    world.chain,
+    [signedTx(carol, { to: receipts.address, value: 0n, data, gasLimit: 15_000_000n })],
+    { timestamp: world.now + 1n },
+  )
+  await ledger.settled()
   await ledger.hearVerdict(said(carol.address, true), bob.address)
   t.match(await ledger.verdict(receiptHash), { ok: true, validator: carol.address })
   t.equal(await ledger.verdict(receiptHash, bob.address), null, 'bob has yet to look')

@@ -6,6 +6,7 @@ import { ContentStore } from '../../../node/content/store.ts'
 import { openLocalFabric } from '../../../node/factory/fabric/local.ts'
 import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
 import type { Delivery, Fabric } from '../../../node/factory/fabric/types.ts'
+import { endedLongAgo } from '../../../node/factory/job.ts'
 import { Store } from '../../../node/store/store.ts'
 import { startNats } from '../../support/nats.ts'
 
@@ -71,6 +72,34 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
     t.equal(await records.get('other'), null)
   })
 
+  await t.test(
+    'signals are heard by who listens, in order, and requests have a queue of their own',
+    async (t) => {
+      const { signals, inference } = fabric
+      const heard: number[] = []
+      let last = (): void => {}
+      const all = new Promise<void>((resolve) => {
+        last = resolve
+      })
+      signals.say('a', Uint8Array.of(9))
+      const hush = await signals.listen('a', ([word]) => {
+        heard.push(word as number)
+        if (word === 3) last()
+      })
+      for (const word of [1, 2, 3]) signals.say('a', Uint8Array.of(word))
+      signals.say('b', Uint8Array.of(7))
+      await all
+      hush()
+      t.same(heard, [1, 2, 3])
+      await inference.push('c', 1)
+      await queue.push('d', 1)
+      const [request, job] = [await inference.pull(never), await queue.pull(never)]
+      t.same([request?.id, job?.id], ['c', 'd'])
+      await request?.ack()
+      await job?.ack()
+    },
+  )
+
   await t.test('objects go by their hash', async (t) => {
     const bytes = new Uint8Array(300_000).map((_, i) => i * 7)
     const hash = await objects.put(bytes)
@@ -119,4 +148,15 @@ t.test('on NATS JetStream', async (t) => {
   t.teardown(server.stop)
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
   await suite(t, () => openNatsFabric(options, silentLog))
+})
+
+t.test('records of jobs that ended long ago make room; what is unfinished never does', (t) => {
+  const states = ['done', 'queued', 'failed', 'running', 'cancelled', 'paused', 'trained'] as const
+  const jobs = states.map((state, i) => ({ state, i }))
+  t.same(
+    endedLongAgo(jobs, 1).map(({ i }) => i),
+    [2, 4],
+  )
+  t.same(endedLongAgo(jobs, 3), [])
+  t.end()
 })

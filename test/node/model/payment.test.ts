@@ -2,7 +2,12 @@ import t from 'tap'
 import { signHash, voucherHash } from '../../../node/attribution/receipt.ts'
 import { type Hex, keccak, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
 import { addressOfKey } from '../../../node/base/keys.ts'
-import { checkPayment, feeOf, type Payment } from '../../../node/model/payment.ts'
+import {
+  checkPayment,
+  feeOf,
+  type Payment,
+  UNSETTLED_WEI_MAX,
+} from '../../../node/model/payment.ts'
 
 const key = keccak(utf8('payer'))
 const payer = addressOfKey(key)
@@ -41,6 +46,22 @@ t.test('an escrow one wei short says what it holds', async (t) => {
     /the prepaid balance of 0x\w+ is 14 wei; 15 wei are needed/,
   )
 })
+
+t.test(
+  'what is not settled is bounded, whatever the balance: others may charge it too',
+  async (t) => {
+    const escrow = { balance: 10n ** 21n, charged: 0n, session: null }
+    const feeMax = UNSETTLED_WEI_MAX
+    const payment = voucher(10n ** 21n)
+    const owed = { all: 1n, purse: 1n }
+    t.throws(() => checkPayment(payment, { ...context, escrow, feeMax, owed }), {
+      code: 'queue-full',
+    })
+    t.doesNotThrow(() => checkPayment(payment, { ...context, escrow, feeMax: feeMax - 1n, owed }))
+    const alone = { ...context, escrow, feeMax: 2n * feeMax, owed: { all: 0n, purse: 0n } }
+    t.doesNotThrow(() => checkPayment(payment, alone), 'one request may cost more')
+  },
+)
 
 t.test('a voucher somebody else signed, or for another provider, is refused', async (t) => {
   t.throws(() => checkPayment(voucher(1_000n, keccak(utf8('thief'))), context), /is signed by 0x/)

@@ -4,6 +4,7 @@ import { type Hex, keccakHex, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../nod
 import { NodeError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import {
+  type Outcome,
   SETTLER_DEFAULTS,
   type Settlement,
   Settler,
@@ -146,3 +147,30 @@ t.test('a transaction that is in no block for long is sent anew, with half as ma
     [4, 2, 2],
   )
 })
+
+t.test(
+  'a receipt waits for its payment, also through a crash, and goes when there will be none',
+  async (t) => {
+    const store = await Store.open(`${t.testdir()}/db`)
+    t.teardown(() => store.close())
+    const table = store.table('settlements')
+    const chain = aChain()
+    const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
+    const before = await Settler.open(options, { ...chain.modules, table })
+    for (const name of ['paid', 'late', 'void'])
+      await before.add({ ...aSettlement(name), awaits: `x402 ${name}` })
+    await before.paid(keccakHex(utf8('paid')), true)
+    const outcomes: Record<string, Outcome> = { 'x402 late': 'open', 'x402 void': 'open' }
+    const after = await Settler.open(options, { ...chain.modules, table })
+    after.judgePayments(async (awaits) => outcomes[awaits] ?? 'open')
+    after.start()
+    await until(() => after.waiting === 2)
+    t.same(chain.settled(), [keccakHex(utf8('paid'))], 'the others are held')
+    outcomes['x402 late'] = 'paid'
+    outcomes['x402 void'] = 'void'
+    await until(() => after.waiting === 0)
+    await after.stop()
+    t.same(chain.settled().slice(1), [keccakHex(utf8('late'))])
+    t.equal((await Settler.open(options, { ...chain.modules, table })).waiting, 0)
+  },
+)

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
+import type OpenAI from 'openai'
 import { APIError } from 'openai'
 import t, { type Test } from 'tap'
 import { decodeRequest } from '../../../node/attribution/request.ts'
@@ -9,6 +10,8 @@ import type { Hex } from '../../../node/base/bytes.ts'
 import { BASE_DIR } from '../../support/factory.ts'
 import { receipts } from '../../support/model.ts'
 import { openService, RATES } from '../../support/service.ts'
+
+type Row = { readonly row: number; readonly start: number; readonly length: number }
 
 const CHAT = [
   { role: 'developer' as const, content: 'Be brief.' },
@@ -232,6 +235,32 @@ t.test('the unmodified SDK lists, asks, streams and is refused in the form it kn
       status: 400,
       param: 'dimensions',
     })
+  })
+
+  await t.test('rows are retrieved into a chat, and paid for', async (t) => {
+    const asked = {
+      model: 'tiny',
+      messages: CHAT,
+      max_tokens: 4,
+      retrieval: { top: 2, max_tokens: 48 },
+    }
+    const plain = await client.chat.completions.create({ ...asked, retrieval: false } as never)
+    const answer = await client.chat.completions.create(asked as never)
+    const { retrieved } = (answer as unknown as { openledger: { retrieved: Row[] } }).openledger
+    t.ok(retrieved.length > 0)
+    const { usage } = answer as OpenAI.ChatCompletion
+    const before = (plain as OpenAI.ChatCompletion).usage?.prompt_tokens ?? 0
+    const rows = retrieved.reduce((sum, { length }) => sum + length, 0)
+    t.ok((usage?.prompt_tokens ?? 0) >= before + rows, 'its tokens are counted')
+    const id = (answer as OpenAI.ChatCompletion).id as Hex
+    await world.settle()
+    t.equal(await economy.read(receipts, 'isSettled', [id]), true)
+    for (const [retrieval, message] of [
+      ['yes', /'retrieval' must be true or \{top, max_tokens\}/],
+      [{ top: 99 }, /'top' is 99/],
+    ] as const)
+      t.match(await refused(t, ask({ retrieval })), { status: 400, message })
+    t.match(await refused(t, ask({ retrieval: true, prompt: [1, 2] })), { param: 'prompt' })
   })
 
   await t.test('what was served is counted', async (t) => {

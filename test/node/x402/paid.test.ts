@@ -35,7 +35,7 @@ t.before(async () => {
     chainId: CHAIN_ID,
     account,
     log: silentLog,
-    now: () => 0,
+    now: Date.now,
   })
   const included = (hash: Hex): Promise<number> => facilitator.included(hash)
   service.addWayOfPaying(
