@@ -90,7 +90,7 @@ fn choose(m: usize, n: usize, k: usize, plain: bool) -> &'static str {
         17..=32 if wide => "gemm_f32_32x128",
         33..=64 if wide => "gemm_f32_32x64",
         _ if spread < PROCESSORS => "gemm_f32_32x64",
-        _ if TILES[0].blocks(m, n) < PROCESSORS && k <= 3 * BLOCK => "gemm_f32_32x128",
+        _ if 4 * TILES[0].blocks(m, n) < 3 * PROCESSORS && k <= 3 * BLOCK => "gemm_f32_32x128",
         _ => "gemm_f32_128x128",
     }
 }
