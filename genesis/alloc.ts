@@ -22,12 +22,15 @@ import {
   JobRegistry,
   L1Block,
   L2ToL1MessagePasser,
+  Market,
   ModelFunding,
   ModelRegistry,
   OpenGovernor,
+  OpenPaymaster,
   OpenSupply,
   OpenTimelock,
   PayableWOPEN,
+  PrecompileGas,
   ProviderRegistry,
   ReceiptRegistry,
   ReputationRegistry,
@@ -154,10 +157,11 @@ function openPredeploys(economy: Economy): Record<Hex, AllocAccount> {
       epochSeconds + challengeSeconds,
     ]),
     [OPENLEDGER.modelFunding]: account(ModelFunding.deployedBytecode),
+    [OPENLEDGER.precompileGas]: account(PrecompileGas.deployedBytecode),
   }
 }
 
-/** ERC-8004's registries, agents' accounts and bonds. */
+/** ERC-8004's registries, agents' accounts, bonds and gas, and the market. */
 function agentPredeploys(): Record<Hex, AllocAccount> {
   return {
     [OPENLEDGER.identityRegistry]: constructed(IdentityRegistry.bytecode),
@@ -166,6 +170,8 @@ function agentPredeploys(): Record<Hex, AllocAccount> {
     [OPENLEDGER.agentAccounts]: account(AgentAccounts.deployedBytecode),
     [OPENLEDGER.agentAccount]: account(AgentAccount.deployedBytecode),
     [OPENLEDGER.agentBonds]: account(AgentBonds.deployedBytecode),
+    [OPENLEDGER.openPaymaster]: account(OpenPaymaster.deployedBytecode),
+    [OPENLEDGER.market]: account(Market.deployedBytecode),
     [STANDARD.x402UptoProxy]: account(X402UptoProxy.deployedBytecode),
   }
 }

@@ -29,6 +29,11 @@ export const CONTRIBUTORS_MAX = 4_096
 export const PAID_CONTRIBUTORS_MAX = 64
 /** ATTRIBUTE: span and retrieval claims of one receipt. */
 export const CLAIMS_MAX = 64
+/** UPGRADE: bytes of a predeploy's new code (EIP-170). */
+export const UPGRADE_CODE_BYTES_MAX = 24_576
+/** Per cent of the specified gas that a precompile may cost by vote (PrecompileGas). */
+export const PRECOMPILE_PERCENT_MIN = 50n
+export const PRECOMPILE_PERCENT_MAX = 2_000n
 /** Places in a corpus beyond which a span is a phrase of everybody's and no claim. */
 export const SPAN_PLACES_MAX = 64
 /** SPAN: tokens of one span, and bytes of its openings (about 11 kB of openings at 1e8 tokens). */

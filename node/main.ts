@@ -15,8 +15,7 @@ import { askService } from './agents/ask.ts'
 import { AgentDirectory } from './agents/directory.ts'
 import { openAgentDoors } from './agents/open.ts'
 import { judgeEnvelope, statementsBy } from './attribution/gossip.ts'
-import { decodeVerdict, ReceiptLedger } from './attribution/ledger.ts'
-import { PayoutIndex } from './attribution/payouts.ts'
+import { decodeVerdict, type ReceiptLedger } from './attribution/ledger.ts'
 import { postedOutputs } from './attribution/posted.ts'
 import type { Hex } from './base/bytes.ts'
 import { crypto } from './base/crypto.ts'
@@ -24,16 +23,17 @@ import { NodeError, userError } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { VERSION } from './base/version.ts'
 import { encodeBlock } from './chain/block.ts'
-import { BridgedIndex } from './chain/bridged.ts'
 import { Chain } from './chain/chain.ts'
-import { Follower } from './chain/follower.ts'
+import { Pruner, pruneOptions } from './chain/prune.ts'
 import { ContentStore } from './content/store.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
 import { SignerHistory } from './derive/signers.ts'
+import { errorRoute } from './errors/route.ts'
 import { type JobService, openJobService } from './factory/service.ts'
 import { hubHandler } from './hub/route.ts'
+import { indicesSettled, openIndices } from './indices.ts'
 import { type NodeSigners, nodeSigners } from './keys/resolve.ts'
 import { DirectoryBlobArchive } from './l1/blob-archive.ts'
 import { BLOB_ROUTE_PREFIX, serveBlobs } from './l1/blob-route.ts'
@@ -57,18 +57,18 @@ import { P2P } from './p2p/node.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
-import type { L1Status, SafeHeadAtL1 } from './rpc/context.ts'
+import type { L1Status } from './rpc/context.ts'
 import { forwardByGossip, forwardTo } from './rpc/forward.ts'
-import type { RpcMethods } from './rpc/method.ts'
+import { COST, type RpcMethods } from './rpc/method.ts'
 import { type AdminActions, adminMethods as adminMethodsOf } from './rpc/methods/admin.ts'
 import { openledgerMethods } from './rpc/methods/openledger.ts'
 import { DEFAULT_RPC_OPTIONS } from './rpc/options.ts'
 import { RpcServer } from './rpc/server.ts'
 import { THREAD_POOL_DEFAULTS, ThreadPool } from './rpc/workers/pool.ts'
 import { Store } from './store/store.ts'
-import { L1_ROUTE_PREFIX, l1Handler } from './web/l1-route.ts'
+import { l1Route } from './web/l1-route.ts'
 import { webHandler } from './web/route.ts'
-import { openX402 } from './x402/open.ts'
+import { openSessions } from './web/session-route.ts'
 
 export type Node = {
   readonly config: ChainConfig
@@ -76,6 +76,8 @@ export type Node = {
   readonly log: Log
   readonly store: Store
   readonly chain: Chain
+  /** Forgets old states; a role says before `start` which it needs yet. */
+  readonly pruner: Pruner
   readonly pool: Mempool
   readonly l1: {
     readonly client: L1Client
@@ -121,10 +123,11 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   const store = await Store.open(join(options.dataDir, 'db'))
   const chain = await Chain.open({
     config,
-    alloc: genesisAlloc(config, creationCodeOf),
+    alloc: () => genesisAlloc(config, creationCodeOf),
     store,
     log,
   })
+  const pruner = new Pruner(pruneOptions(options, config), { chain, store, log })
   const l1 = openL1(input)
   const l1SilentMs = observeL1(l1.client, metrics)
   const checkpoints = new Checkpoints(store.table('checkpoints'))
@@ -137,10 +140,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
   await pipeline.load()
   const pool = openPool(chain, options)
   const content = await ContentStore.open(join(options.dataDir, 'content'))
-  const ledger = new ReceiptLedger(chain, store, log)
-  const payouts = new PayoutIndex(chain, store)
-  const bridged = new BridgedIndex(chain, store)
-  await Follower.start(chain, [ledger, payouts, bridged])
+  const indices = await openIndices(chain, { store, content, log })
+  const { ledger } = indices
   let answerPeers: InferenceDoors['answerPeers'] = null
   const inference: AnswerInference = (question) => {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
@@ -193,6 +194,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     isOperator: operatorCheck(options),
   })
   answerPeers = doorsToModels.answerPeers
+  const sessions = openSessions(options, chain)
+  const web = webHandler()
   const jobs =
     provider &&
     (await openJobService({
@@ -204,10 +207,11 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       registry: models.registry,
       base: models.library.base,
       account: provider.account,
+      admits: sessions.admits,
     }))
   const x402 =
     provider && signers.provider
-      ? openX402({
+      ? (await import('./x402/open.ts')).openX402({
           ...input,
           chain,
           registry: models.registry,
@@ -251,19 +255,20 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     dropTransaction: (hash) => pool.remove(hash),
   }
   const adminMethods: RpcMethods[] = [adminMethodsOf(adminActions)]
-  watchNode(metrics, { options, log, chain, pool, p2p, pipeline, models, l1 })
+  watchNode(metrics, { ...input, chain, pool, p2p, pipeline, models, l1, ledger, jobs })
   const threads = openThreads({ ...input, chain })
   const hub = {
     registry: models.registry,
     base: models.library.base,
     basePath: options.baseModel,
+    chainId: config.l2ChainId,
     readContent: models.readContent,
     sizeOf: (hash: Hex) => content.size(hash),
     log: log.child('hub'),
   }
   const createRpc = (methods: readonly RpcMethods[]): RpcServer =>
     new RpcServer(
-      {},
+      { rateCostPerSecond: options.rpcRate, behindProxy: options.behindProxy },
       {
         chain,
         pool,
@@ -273,7 +278,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
         observe: metrics.observeRpc,
         peerCount: () => p2p.peers().length,
         l1Status: () => l1StatusOf(pipeline),
-        safeHeadAtL1: (l1Number) => safeHeadAt(checkpoints, l1Number),
+        safeHeadAtL1: (l1Number) => checkpoints.safeHeadAt(l1Number),
         ...(threads ? { offload: threads } : {}),
         methods: [
           openledgerMethods({
@@ -281,9 +286,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             chain,
             models,
             factory: jobs?.factory ?? null,
-            ledger,
-            payouts,
-            bridged,
+            ...indices,
             posted: () => postedOutputs(config, l1.client),
             content,
             peers: () => p2p.peers(),
@@ -307,17 +310,10 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             prefix: BLOB_ROUTE_PREFIX,
             handle: (request, response) => serveBlobs(l1.blobs, request, response),
           },
-          ...(options.webL1
-            ? [
-                {
-                  prefix: L1_ROUTE_PREFIX,
-                  handle: l1Handler((method, params, parse) =>
-                    l1.client.request(method, params, parse),
-                  ),
-                },
-              ]
-            : []),
-          { prefix: '/', handle: hubHandler(hub, webHandler()) },
+          ...(options.webL1 ? [l1Route(l1.client)] : []),
+          sessions.route,
+          errorRoute(web),
+          { prefix: '/', cost: COST.read, handle: hubHandler(hub, web) },
         ],
       },
     )
@@ -328,6 +324,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     ...input,
     store,
     chain,
+    pruner,
     pool,
     l1,
     pipeline,
@@ -347,6 +344,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       for (const signer of Object.values(signers)) await signer?.check()
       await p2p.start()
       pipeline.start()
+      pruner.start()
       models.start()
       await jobs?.start()
       threads?.start()
@@ -366,9 +364,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
       l1.client.close()
       await pipeline.stop()
       await p2p.stop()
-      await ledger.settled()
-      await payouts.settled()
-      await bridged.settled()
+      await pruner.stop()
+      await indicesSettled(indices)
       await store.close()
     },
   }
@@ -529,17 +526,6 @@ function signedBlocks(chain: Chain, start: bigint, count: number): SignedBlock[]
     found.push({ block: encodeBlock(block), signature })
   }
   return found
-}
-
-/** Kept from the finalized L1 block on. */
-async function safeHeadAt(
-  checkpoints: Checkpoints,
-  l1Number: bigint,
-): Promise<SafeHeadAtL1 | null> {
-  for await (const { l1, safe } of checkpoints.descending(l1Number)) {
-    return { l1Block: l1, safeHead: safe }
-  }
-  return null
 }
 
 function l1StatusOf({ status }: DerivationPipeline): L1Status {

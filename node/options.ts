@@ -27,8 +27,15 @@ export type NodeOptions = {
   readonly rpcHost: string
   readonly rpcPort: number
   readonly rpcThreads: number
+  /** 0: no limit. */
+  readonly rpcRate: number
+  readonly behindProxy: boolean
   /** Whether pages may reach L1 through this node. */
   readonly webL1: boolean
+  /** Names by which people reach this node's pages. */
+  readonly webDomains: readonly string[]
+  /** Accounts whose sessions may spend the node's money. */
+  readonly sessionAccounts: readonly string[]
   readonly p2pPort: number
   readonly peers: readonly string[]
   readonly bootnodes: readonly string[]
@@ -48,6 +55,8 @@ export type NodeOptions = {
   readonly logFormat: LogFormat
   readonly logFile: string | null
   readonly diskFreeMinMib: number
+  /** 0: never. */
+  readonly pruneAfterHours: number
   readonly baseModel: string
   readonly basePrecision: 'f32' | 'int8'
   readonly verifyArtefacts: boolean
@@ -91,6 +100,8 @@ export type NodeOptions = {
   readonly outputIntervalBlocks: number
   /** Percent of the receipts that a validator runs again. */
   readonly sample: number
+  /** Receipts that a validator files with agents in a day, on chain. */
+  readonly filingsPerDay: number
   readonly settlementPollMs: number
   readonly poolSlots: number
   readonly batchIntervalMs: number
@@ -218,11 +229,35 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     fallback: Math.max(1, Math.min(4, availableParallelism() - 1)),
     help: 'threads for calls, traces and log searches, so that none delays a block; 0: none',
   },
+  rpcRate: {
+    group: 'network',
+    kind: 'number',
+    fallback: 0,
+    help: 'cost that one address may ask for per second, as rpc.discover states it for each method (a read is 1, a log search 10); 0: no limit',
+  },
+  behindProxy: {
+    group: 'network',
+    kind: 'boolean',
+    fallback: false,
+    help: 'a proxy on this machine passes on what strangers ask: true takes nobody for a client of this machine',
+  },
   webL1: {
     group: 'network',
     kind: 'boolean',
     fallback: false,
     help: "let pages reach L1 through this node (/l1), at the cost of the operator's endpoint; for devnets",
+  },
+  webDomains: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'names (host or host:port) by which people reach this node and may sign in with a wallet (EIP-4361)',
+  },
+  sessionAccounts: {
+    group: 'network',
+    kind: 'list',
+    fallback: [],
+    help: 'accounts that, signed in, may use /v1/files and /v1/fine_tuning from anywhere, at the cost of this node',
   },
   p2pPort: {
     group: 'network',
@@ -322,6 +357,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 512,
     help: 'MiB of free disk below which the node stops in good order; 0 is never',
+  },
+  pruneAfterHours: {
+    group: 'operation',
+    kind: 'number',
+    fallback: 720,
+    help: 'hours for which the state after each block is kept, for calls, proofs and traces at old blocks; 0 keeps every state (an archive)',
   },
   baseModel: {
     group: 'models',
@@ -437,6 +478,12 @@ export const OPTION_TABLE: { readonly [K in keyof NodeOptions]: OptionEntry } = 
     kind: 'number',
     fallback: 100,
     help: 'percent of settled receipts that a validator runs again, drawn by the hash of the L1 block that carries them',
+  },
+  filingsPerDay: {
+    group: 'settlement',
+    kind: 'number',
+    fallback: 100,
+    help: 'decided receipts of agents that a validator files in the Validation registry (ERC-8004) in a day, from its own account; 0 for none',
   },
   outputIntervalBlocks: {
     group: 'settlement',

@@ -10,7 +10,10 @@
  *   score     base 3,000 + reading the table + 1 per 8 multiply-adds + 60 a contributor ranked
  *   share     the same + 60 a claim + 600 to cut the amount and to close the sum tree of 64
  *   span      base 3,000 + reading record and tables + 8 a byte of input: a hash for every 32 of them
+ *   upgrade   two cold accounts + CREATE 32,000 + 200 a byte of code
  *   scoreBatch  reads the table once, the rest per sketch; 10 a contributor merged
+ *
+ * A vote may change the price of each by a factor (`priced.ts`).
  *
  * Reading a table: 2,600 a chunk (a cold account) + 3 a word (a copy).
  */
@@ -68,6 +71,12 @@ export function claimsGas(bytes: number): bigint {
 
 export function spanGas(tables: number, inputBytes: number): bigint {
   return SCORE_ENTRY_GAS + BigInt(COLD_ACCOUNT * tables + SPAN_BYTE * inputBytes)
+}
+
+export const UPGRADE_ENTRY_GAS: bigint = BigInt(2 * COLD_ACCOUNT + CREATE)
+
+export function upgradeGas(codeBytes: number): bigint {
+  return UPGRADE_ENTRY_GAS + BigInt(CODE_BYTE * codeBytes)
 }
 
 function readGas(shape: TableShape): bigint {

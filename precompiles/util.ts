@@ -56,6 +56,13 @@ export class AbiReader {
     return this.#bytes.slice(index * WORD, (index + 1) * WORD)
   }
 
+  /** The low 20 bytes; the others must be zero. */
+  address(index: number): Uint8Array {
+    const word = this.word(index)
+    if (word.subarray(0, 12).some((byte) => byte !== 0)) throw new AbiFault()
+    return word.slice(12)
+  }
+
   uint(index: number): bigint {
     return bigAt(this.#bytes, index * WORD)
   }

@@ -9,6 +9,7 @@ import {
   samplerHash,
   tokensCommit,
 } from '../node/attribution/request.ts'
+import type { FeeShares, SettledReceipt } from '../node/attribution/settled.ts'
 import { claimTexts } from '../node/attribution/spans.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../node/model/infer.ts'
@@ -101,6 +102,39 @@ export function comparePayouts(
     return { stage: 'payout', field: 'amount', index, claimed: show(left), found: show(right) }
   }
   return null
+}
+
+/** The four parts of the fee as the chain logged them against the policy's. */
+export function compareShares(claimed: FeeShares, found: FeeShares): Difference | null {
+  const names = ['platform', 'modelOwner', 'stakers', 'contributors'] as const
+  return first(names.map((name) => field('payout', name, claimed[name], found[name])))
+}
+
+/** What was booked is the shares, to the wei: platform, owner and its ancestors' owners, stakers, then who was attributed. */
+export function compareBooked({
+  booked,
+  shares,
+  contributors,
+  treasuries,
+  receipt,
+}: Pick<
+  SettledReceipt,
+  'booked' | 'shares' | 'contributors' | 'treasuries' | 'receipt'
+>): Difference | null {
+  const last = contributors.length + treasuries
+  const [head, rest] = [booked.slice(0, booked.length - last), booked.slice(booked.length - last)]
+  const sum = (some: readonly Payout[]): bigint =>
+    some.reduce((wei, { amount }) => wei + amount, 0n)
+  const [platform, owner, stakers, ...royalties] = head.map(({ amount }) => amount)
+  const owners = (owner ?? 0n) + royalties.reduce((wei, amount) => wei + amount, 0n)
+  return first([
+    field('payout', 'booked to the platform', platform ?? 0n, shares.platform),
+    field('payout', 'booked to the owner and ancestors', owners, shares.modelOwner),
+    field('payout', 'booked to stakers', stakers ?? 0n, shares.stakers),
+    field('payout', 'booked to contributors', sum(rest), shares.contributors),
+    field('payout', 'booked in all', sum(booked), receipt.fee),
+    treasuries > 0 ? null : comparePayouts(rest, contributors),
+  ])
 }
 
 export function field(

@@ -23,12 +23,12 @@ import { hash, required } from '../node/rpc/params.ts'
 import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
+import { Filer } from './filing.ts'
 import { VerdictGossip } from './gossip.ts'
 import { ModelAudits, registeredIn } from './models.ts'
-import { reattribute } from './reattribute.ts'
 import { reexecute } from './reexecute.ts'
-import { reinfer } from './reinfer.ts'
 import { Reporter } from './report.ts'
 import { isDrawn } from './sample.ts'
 import { createSettlement } from './settlement/create.ts'
@@ -91,6 +91,7 @@ export class Prover {
   readonly #aside: KvTable
   readonly #supply: Supply
   readonly #reporter: Reporter
+  readonly #filer: Filer
   readonly #gossip: VerdictGossip
   readonly #checkpoints: Checkpoints
   readonly #audits: ModelAudits
@@ -122,16 +123,20 @@ export class Prover {
       books: node.store.table('supply'),
       sent: node.store.table('withdrawals'),
     })
-    this.#reporter = new Reporter({
-      table: node.store.table('reports'),
-      account: new NodeAccount(signer, {
-        chain: node.chain,
-        chainId: node.config.l2ChainId,
-        nonce: async (address) => node.pool.pendingNonce(address),
-        submit: (raw) => node.submit(raw),
-      }),
-      log: this.#log,
-      settled: (receipt) => node.ledger.get(receipt),
+    const account = new NodeAccount(signer, {
+      chain: node.chain,
+      chainId: node.config.l2ChainId,
+      nonce: async (address) => node.pool.pendingNonce(address),
+      submit: (raw) => node.submit(raw),
+    })
+    const settled = (receipt: Hex): Promise<SettledReceipt | null> => node.ledger.get(receipt)
+    const onChain = { account, log: this.#log, settled }
+    this.#reporter = new Reporter({ ...onChain, table: node.store.table('reports') })
+    this.#filer = new Filer(node.options, {
+      ...onChain,
+      table: node.store.table('filings'),
+      chain: node.chain,
+      now: () => node.chain.head('unsafe').timestamp,
     })
     this.#gossip = new VerdictGossip({
       waiting: node.store.table('verdicts-unsigned'),
@@ -149,6 +154,7 @@ export class Prover {
       log: this.#log,
       turn: () => this.#next(),
     })
+    node.pruner.needs(() => this.#status.verifiedBlock)
     node.checks.push({ name: 'verification', run: () => this.#loop.fatal?.message ?? null })
     node.p2p.on('receipts', async ({ payload }) => {
       if (payload.length === 65) await this.#traces.put(payload.slice(0, 32), payload.slice(32, 64))
@@ -305,6 +311,7 @@ export class Prover {
     if (performance.now() < this.#asideAtMs) return false
     this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
     await this.#reporter.retry()
+    await this.#filer.turn()
     await this.#gossip.again()
     for await (const [key] of this.#aside.iterate({ limit: 1 })) {
       const settled = await this.#node.ledger.get(toHex(key))
@@ -314,16 +321,14 @@ export class Prover {
     return false
   }
 
-  async #verdictOn(settled: SettledReceipt): Promise<Difference | null> {
+  #verdictOn(settled: SettledReceipt): Promise<Difference | null> {
     const { registry, library } = this.#node.models
-    const result = await reinfer(settled, {
+    return checkReceipt(settled, {
       library,
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
     })
-    if ('stage' in result) return result
-    return result.difference ?? reattribute(settled, result.ours, registry)
   }
 
   /** The provider announces a receipt's trace some times over half a minute. */
@@ -347,6 +352,7 @@ export class Prover {
     // What has a verdict is not looked at again: the report is on disk before it.
     if (difference) await this.#reporter.report(settled, difference)
     await this.#node.ledger.putVerdict(verdict)
+    await this.#filer.judged(settled.hash)
     this.#status = {
       ...this.#status,
       receiptsVerified: this.#status.receiptsVerified + (ok ? 1 : 0),

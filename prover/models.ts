@@ -7,24 +7,19 @@
  *                    ^    \-- content withheld: verdict with an error --later--/
  */
 import { join } from 'node:path'
-import { decodeEventLog, parseAbi } from 'viem'
+import { decodeEventLog, parseAbi } from 'viem/utils'
 import { OPENLEDGER } from '../genesis/addresses.ts'
 import { rowTokens } from '../node/attribution/corpus.ts'
-import { decodeLeaves } from '../node/attribution/leaves.ts'
 import { readSealed } from '../node/attribution/table.ts'
 import { quantise, vectorOf, vectorTokensMax } from '../node/attribution/vectors.ts'
-import { fromHex, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
-import { prepareData } from '../node/factory/data.ts'
-import { readTrainingManifest } from '../node/factory/places.ts'
-import { readReport } from '../node/factory/report.ts'
-import { checkMachine } from '../node/factory/train.ts'
 import type { Node } from '../node/main.ts'
 import type { ModelRecord } from '../node/model/registry.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { checkTable } from './check.ts'
 import type { Difference } from './compare.ts'
-import { resum } from './resum.ts'
 import { retrain } from './retrain.ts'
 import { drawOne } from './sample.ts'
 
@@ -135,17 +130,14 @@ export class ModelAudits {
     const { node, read, signal } = this.#modules
     const { registry, library } = node.models
     const record = await registry.model(modelId)
-    const result = record ? await registry.jobResult(record.manifestHash) : ZERO_HASH
-    if (!record || result === ZERO_HASH) throw new Error('no job says how it was made')
+    if (!record) throw new Error('it is not registered')
     const { base } = library
-    const manifest = await readTrainingManifest(record.manifestHash, read)
-    checkMachine(manifest, base)
-    const report = await readReport(result, read)
-    const data = await prepareData(base.model, manifest, read)
-    const leaves = decodeLeaves(await read(report.leavesHash))
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const wrong = resum(table, leaves, data) ?? (await this.#wrongVector(record, l1Hash))
+    const { manifestHash } = record
+    const looked = await checkTable(manifestHash, table, { registry, base, read })
+    const { manifest, report, data } = looked
+    const wrong = looked.difference ?? (await this.#wrongVector(record, l1Hash))
     const last = report.checkpoints.at(-1)?.step ?? 0
     if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
     const steps = 1 + drawOne(l1Hash, modelId, last)

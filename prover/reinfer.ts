@@ -21,8 +21,8 @@ import { contextFault } from '../node/model/retrieve.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
 
 export type ReinferModules = {
-  readonly library: ModelLibrary
-  readonly registry: Registry
+  readonly library: Pick<ModelLibrary, 'base' | 'load'>
+  readonly registry: Pick<Registry, 'model' | 'mayRetrieve'>
   /** Own store first, then peers; verified by hash. @throws NodeError when nobody has it. */
   content(hash: Hex): Promise<Uint8Array>
   /** Where the provider announced the trace of a receipt; null when it was not heard. */
@@ -71,7 +71,7 @@ async function compareContext(
   { prompt, retrieval }: InferenceRequest,
   record: ModelRecord,
   model: LoadedModel,
-  registry: Registry,
+  registry: ReinferModules['registry'],
 ): Promise<Difference | null> {
   if (!retrieval) return null
   const wrong = { stage: 'request', field: 'retrieval' } as const

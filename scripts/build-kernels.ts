@@ -63,7 +63,8 @@ function compile(nvcc: string): string {
   try {
     const file = join(dir, 'all.ptx')
     execFileSync(nvcc, [...OPTIONS, 'all.cu', '-o', file], { cwd: kernels, stdio: 'inherit' })
-    return readFileSync(file, 'utf8')
+    // nvcc names what a unit keeps to itself after the path it was compiled at.
+    return readFileSync(file, 'utf8').replace(/_INTERNAL_[0-9a-f]{8}_/g, '_INTERNAL_00000000_')
   } finally {
     rmSync(dir, { recursive: true })
   }

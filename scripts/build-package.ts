@@ -81,7 +81,7 @@ function buildMain(dist: string, manifest: Manifest, nativePackage: string): str
   const bin = readFileSync(join(root, 'scripts/openledger.mjs'), 'utf8')
   writeFileSync(
     join(target, 'scripts/openledger.mjs'),
-    bin.replaceAll('openledger.ts', 'openledger.js'),
+    bin.replaceAll('./cli/main.ts', './cli/main.js'),
   )
   chmodSync(join(target, 'scripts/openledger.mjs'), 0o755)
   const { node: _, ...dependencies } = manifest.dependencies

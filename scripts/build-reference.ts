@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withReference } from './cli/reference.ts'
-import { COMMANDS } from './commands/index.ts'
+import { allCommands } from './commands/index.ts'
 
 const path = join(import.meta.dirname, 'README.md')
-writeFileSync(path, withReference(readFileSync(path, 'utf8'), COMMANDS))
+writeFileSync(path, withReference(readFileSync(path, 'utf8'), await allCommands()))

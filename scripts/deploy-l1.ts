@@ -1,6 +1,6 @@
 /**
- * Our contracts onto an L1: the token, settlement (games, verifier, registry), SystemConfig, then the portal
- * that locks the token. What comes back is what a chain configuration needs; the L2 starts at the L1 block that holds
+ * Our contracts onto an L1: the token and the wallets it vests in, settlement (games, verifier, registry), the hand
+ * of the L2's governance, SystemConfig, then the portal that locks the token. What comes back is what a chain configuration needs; the L2 starts at the L1 block that holds
  * the portal, so no deposit can be missed. All are sent at once: an address follows from deployer and nonce.
  */
 import {
@@ -13,15 +13,18 @@ import {
   http,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { OPENLEDGER } from '../genesis/addresses.ts'
 import type { BlockId, SystemConfig as SystemConfigValues } from '../genesis/chain.ts'
 import {
   AnchorStateRegistry,
   AttestationVerifier,
   DisputeGameFactory,
+  GovernanceRelay,
   OpenToken,
   OutputGame,
   Portal,
   SystemConfig,
+  Vesting,
 } from '../genesis/contracts.generated.ts'
 
 /** How outputs are settled on L1. Seconds, wei. */
@@ -45,9 +48,37 @@ export type Settlement = {
   readonly finalitySeconds: bigint
   /** Between the announcement of another game type and its being respected. */
   readonly upgradeSeconds: bigint
-  /** May announce game types; nobody when zero. The deployer unless named. */
-  readonly owner?: Hex
+  /** May announce game types and change SystemConfig: an account, nobody when zero, the L2's OpenTimelock through
+   * GovernanceRelay when 'governance'. The deployer unless named. */
+  readonly owner?: Hex | 'governance'
 }
+
+/** The published schedule, in wallets (OpenSupply on L2 has the same numbers, and counts from the same start). */
+export type VestingPlan = {
+  /** Seconds; `governance.vestingStart` of the chain's economy. */
+  readonly start: bigint
+  /** Whose the wallets are; liquidity is paid out at once. */
+  readonly community: Hex
+  readonly investors: Hex
+  readonly team: Hex
+  readonly liquidity: Hex
+}
+
+/** A twelfth of 365 days. */
+export const MONTH_SECONDS = 2_628_000n
+const SUPPLY_WEI = 1_000_000_000n * 10n ** 18n
+
+/** Parts of 10,000 of the supply, months from the start to the first wei, months of vesting. */
+export const VESTING_SCHEDULE = {
+  community: { part: 6_171n, cliff: 0n, months: 48n },
+  investors: { part: 1_829n, cliff: 12n, months: 36n },
+  team: { part: 1_500n, cliff: 12n, months: 36n },
+  liquidity: { part: 500n, cliff: 0n, months: 0n },
+} as const
+
+type Vested = 'community' | 'investors' | 'team'
+/** Where the wallets stand. */
+export type VestingWallets = Readonly<Record<`${Vested}Vesting`, Hex>>
 
 const DAY = 86_400n
 
@@ -71,16 +102,19 @@ export type L1Deployment = {
   readonly portal: Hex
   /** Absent when none was asked for: then the genesis values hold for good. */
   readonly systemConfig?: Hex
+  /** When the L2's governance owns what has an owner. */
+  readonly governanceRelay?: Hex
   readonly disputeGameFactory: Hex
   readonly anchorStateRegistry: Hex
   readonly attestationVerifier: Hex
   readonly outputGame: Hex
   /** The block of the portal: the first L1 origin. `timestamp` is the L2's genesis time, seconds. */
   readonly genesisL1: BlockId & { readonly timestamp: bigint }
-}
+} & Partial<VestingWallets>
 
 /**
- * @param options.holder receives the whole OPEN supply; the deployer unless named
+ * @param options.holder receives the whole OPEN supply unless `vesting` says whose it is; the deployer unless named
+ * @param options.vesting wallets to deploy and fill
  * @param options.system what SystemConfig begins with, the chain's genesis values; its owner is the deployer
  */
 export async function deployL1(options: {
@@ -88,6 +122,7 @@ export async function deployL1(options: {
   deployerKey: Hex
   settlement: Settlement
   holder?: Hex
+  vesting?: VestingPlan
   system?: { readonly batchInbox: Hex; readonly values: SystemConfigValues }
   pollingIntervalMs?: number
 }): Promise<L1Deployment> {
@@ -101,19 +136,24 @@ export async function deployL1(options: {
   let nonce = first
   const sent: { name: string; hash: Hex }[] = []
 
-  const deploy = async (
-    name: string,
-    { abi, bytecode }: { abi: unknown; bytecode: Hex },
-    args: readonly unknown[],
-  ): Promise<Hex> => {
+  const deploy: Deploy = async (name, { abi, bytecode }, args) => {
     const address = getContractAddress({ from: account.address, nonce: BigInt(nonce) })
     const call = { abi: abi as Abi, bytecode, args, chain: null, nonce: nonce++, gas: DEPLOY_GAS }
     sent.push({ name, hash: await writer.deployContract(call) })
     return address.toLowerCase() as Hex
   }
 
-  const owner = (settlement.owner ?? account.address).toLowerCase()
-  const token = await deploy('OpenToken', OpenToken, [options.holder ?? account.address])
+  const call: Call = async (to, { abi }, functionName, args) => {
+    const data = encodeFunctionData({ abi: abi as Abi, functionName, args })
+    const fields = { to, data, chain: null, nonce: nonce++, gas: CALL_GAS }
+    sent.push({ name: functionName, hash: await writer.sendTransaction(fields) })
+  }
+
+  const plan = options.vesting
+  const token = await deploy('OpenToken', OpenToken, [
+    plan ? account.address : (options.holder ?? account.address),
+  ])
+  const vesting = plan && (await vest(plan, token, { deploy, call }))
   // The deployer adds the one game type and hands over.
   const disputeGameFactory = await deploy('DisputeGameFactory', DisputeGameFactory, [
     account.address,
@@ -143,27 +183,31 @@ export async function deployL1(options: {
       challengerBond: settlement.challengerBond,
     },
   ])
-  const call = async (to: Hex, functionName: string, args: readonly unknown[]): Promise<void> => {
-    const data = encodeFunctionData({ abi: DisputeGameFactory.abi as Abi, functionName, args })
-    const hash = await writer.sendTransaction({
-      to,
-      data,
-      chain: null,
-      nonce: nonce++,
-      gas: CALL_GAS,
-    })
-    sent.push({ name: functionName, hash })
-  }
   const { gameType, proposerBond } = settlement
-  await call(disputeGameFactory, 'addGameType', [gameType, outputGame, proposerBond])
+  const { system } = options
+  await call(disputeGameFactory, DisputeGameFactory, 'addGameType', [
+    gameType,
+    outputGame,
+    proposerBond,
+  ])
+  // The relay must know the portal, which comes last: after two changes of ownership and SystemConfig.
+  const portalNonce = BigInt(nonce + 3 + (system ? 1 : 0))
+  const governanceRelay =
+    settlement.owner === 'governance'
+      ? await deploy('GovernanceRelay', GovernanceRelay, [
+          getContractAddress({ from: account.address, nonce: portalNonce }),
+          OPENLEDGER.openTimelock,
+        ])
+      : undefined
+  const named = settlement.owner === 'governance' ? governanceRelay : settlement.owner
+  const owner = (named ?? account.address).toLowerCase()
   if (owner !== account.address.toLowerCase()) {
     // Both are Ownable.
     for (const ownable of [disputeGameFactory, anchorStateRegistry]) {
-      if (BigInt(owner) === 0n) await call(ownable, 'renounceOwnership', [])
-      else await call(ownable, 'transferOwnership', [owner])
+      if (BigInt(owner) === 0n) await call(ownable, DisputeGameFactory, 'renounceOwnership', [])
+      else await call(ownable, DisputeGameFactory, 'transferOwnership', [owner])
     }
   }
-  const { system } = options
   const systemConfig =
     system &&
     (await deploy('SystemConfig', SystemConfig, [
@@ -192,8 +236,46 @@ export async function deployL1(options: {
     attestationVerifier,
     outputGame,
     ...(systemConfig && { systemConfig }),
+    ...(governanceRelay && { governanceRelay }),
+    ...vesting,
     genesisL1: { hash: block.hash, number: block.number, timestamp: block.timestamp },
   }
+}
+
+type Deploy = (
+  name: string,
+  contract: { abi: unknown; bytecode: Hex },
+  args: readonly unknown[],
+) => Promise<Hex>
+type Call = (
+  to: Hex,
+  contract: { abi: unknown },
+  name: string,
+  args: readonly unknown[],
+) => Promise<void>
+
+/** A wallet for each part that vests, filled; liquidity, which does not, sent. */
+async function vest(
+  plan: VestingPlan,
+  token: Hex,
+  { deploy, call }: { deploy: Deploy; call: Call },
+): Promise<VestingWallets> {
+  const walletOf = async (name: Vested): Promise<Hex> => {
+    const { part, cliff, months } = VESTING_SCHEDULE[name]
+    const start = plan.start + cliff * MONTH_SECONDS
+    const args = [plan[name], start, months * MONTH_SECONDS]
+    const wallet = await deploy('Vesting', Vesting, args)
+    await call(token, OpenToken, 'transfer', [wallet, (SUPPLY_WEI * part) / 10_000n])
+    return wallet
+  }
+  const wallets = {
+    communityVesting: await walletOf('community'),
+    investorsVesting: await walletOf('investors'),
+    teamVesting: await walletOf('team'),
+  }
+  const liquidity = (SUPPLY_WEI * VESTING_SCHEDULE.liquidity.part) / 10_000n
+  await call(token, OpenToken, 'transfer', [plan.liquidity, liquidity])
+  return wallets
 }
 
 /** The largest of ours takes less than half of it. */

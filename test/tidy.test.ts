@@ -42,8 +42,9 @@ const PACKAGES: ReadonlyArray<{ match: RegExp; places: readonly string[] }> = [
       'node/factory',
       'node/attribution',
       'node/datanet',
+      'node/provenance',
       'node/rpc',
-      'node/web/app',
+      'node/web',
       'node/x402',
       'node/agents',
     ],
@@ -73,6 +74,16 @@ function importsOf(file: string): string[] {
     ...text.matchAll(/^(?:import|export)\s[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm),
   ].map((match) => (match[1] ?? match[2]) as string)
 }
+
+t.test('a node takes its functions from viem/utils: viem itself loads every action', (t) => {
+  const broken = sources
+    .filter((file) => /^(node|sequencer)\//.test(file) && !file.startsWith('node/web/app/'))
+    .filter((file) =>
+      /^import \{[^}]*\} from 'viem'$/m.test(readFileSync(join(root, file), 'utf8')),
+    )
+  t.same(broken, [], 'import { … } from viem/utils; import type { … } from viem')
+  t.end()
+})
 
 t.test('a room imports only the rooms its door-plate allows', async (t) => {
   const broken: string[] = []

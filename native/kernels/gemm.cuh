@@ -53,21 +53,24 @@ DEVICE u32 place(u32 t, u32 i) {
     return T == 8 ? i / 4 * (B / 2) + t * 4 + i % 4 : t * T + i;
 }
 
-// Every block has 16 x 16 threads. With small tiles a warp covers 4 x 8 of them, in an order that lets its reads of shared
+// Which thread down and across the tile this one is. A warp covers 4 x 8 of them, in an order that lets its reads of shared
 // memory, 16 bytes a lane and many lanes alike, pass in few rounds; with 8 x 8 outputs a thread, 2 x 16 measured better.
-template <u32 TM>
+template <u32 BN, u32 TM, u32 TN>
 DEVICE u32 down() {
-    return TM == 8 ? threadIdx.x / 16 : threadIdx.x / 64 * 4 + (threadIdx.x % 2 | threadIdx.x / 16 % 2 * 2);
+    constexpr u32 WARPS = BN / TN / 8;
+    return TM * TN == 64 ? threadIdx.x / 16
+                         : threadIdx.x / 32 / WARPS * 4 + (threadIdx.x % 2 | threadIdx.x / 16 % 2 * 2);
 }
-template <u32 TM>
+template <u32 BN, u32 TM, u32 TN>
 DEVICE u32 across() {
-    return TM == 8 ? threadIdx.x % 16 : threadIdx.x / 32 % 2 * 8 + threadIdx.x / 2 % 8;
+    constexpr u32 WARPS = BN / TN / 8;
+    return TM * TN == 64 ? threadIdx.x % 16 : threadIdx.x / 32 % WARPS * 8 + threadIdx.x / 2 % 8;
 }
 
 template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK>
 struct Tile {
-    static_assert(BM == 16 * TM && BN == 16 * TN, "16 x 16 threads");
-    static constexpr u32 THREADS = 256;
+    static_assert(BM % (4 * TM) == 0 && BN % (8 * TN) == 0, "whole warps");
+    static constexpr u32 THREADS = BM / TM * (BN / TN);
     static constexpr u32 LEFT = (BM * BK / 4 + THREADS - 1) / THREADS;
     static constexpr u32 RIGHT = (BN * BK / 4 + THREADS - 1) / THREADS;
 };
@@ -124,7 +127,7 @@ DEVICE void chains(const Operand& a, const Operand& b, u32 row0, u32 col0, u32 f
     typedef Tile<BM, BN, TM, TN, BK> T;
     __shared__ __align__(16) float left[2][BK][BM + 4];
     __shared__ __align__(16) float right[2][BK][BN + 4];
-    const u32 ty = down<TM>(), tx = across<TM>();
+    const u32 ty = down<BN, TM, TN>(), tx = across<BN, TM, TN>();
     float4 held_a[T::LEFT], held_b[T::RIGHT];
     float acc[TM][TN];
 #pragma unroll
@@ -205,7 +208,7 @@ template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK, bool HOIST>
 DEVICE void product(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
                     u64 bk, u64 ldc, u32 from_zero) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
-    const u32 ty = down<TM>(), tx = across<TM>();
+    const u32 ty = down<BN, TM, TN>(), tx = across<BN, TM, TN>();
     float sum[TM][TN];
 #pragma unroll
     for (u32 i = 0; i < TM; i++)
@@ -244,7 +247,7 @@ template <u32 BM, u32 BN, u32 TM, u32 TN, u32 BK, bool HOIST>
 DEVICE void product_in_place(const float* a, const float* b, float* c, u32 m, u32 n, u32 k, u64 ai, u64 ak, u64 bj,
                              u64 bk, u64 ldc, u32 from_zero) {
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
-    const u32 ty = down<TM>(), tx = across<TM>();
+    const u32 ty = down<BN, TM, TN>(), tx = across<BN, TM, TN>();
     const bool wide = ldc % 4 == 0 && ((u64)c & 15) == 0 && col0 + BN <= n;
     bool first = true;
     chains<BM, BN, TM, TN, BK, HOIST>(operand(a, ai, ak, m), operand(b, bj, bk, n), row0, col0, 0, k, [&](float (&acc)[TM][TN]) {

@@ -1,77 +1,207 @@
-// Products of int8 matrices, four at a time (dp4a): sums of 64 of them are exact in int32, so any order is right.
+// Products of int8 matrices on tensor cores: sums of 64 products are exact in int32, so any order is right.
 //
-// gemm_i8: c [m, n] = a [m, k] b [n, k]^T in int32, k <= 131,071. Scalar twin: gemm::int8::multiply.
-// gemm_i8_scaled: y [m, ldy] = x W^T, x [m, width] with scales_x [m, ceil(width / 64)], W [n, width] with scales_w [n];
-// the sums of blocks of 64 are joined in f32 in ascending order. Scalar twin: gemm::int8::apply (core/src/gemm/int8).
-// grid (ceil(n / 64), ceil(m / 64)), block 256, each thread 4 x 4 outputs.
-#include "common.cuh"
+// gemm_i8: c [m, n] = a [m, width] b [n, width]^T in int32, width <= 131,071. Scalar twin: gemm::int8::multiply.
+// gemm_i8_scaled, gemm_i8_few_*: y [m, ldy] = x W^T, x [m, width] with scales_x [width / 64, m], W [n, width] with
+// scales_w [n]; the sums of blocks of 64 join in f32 in ascending order. Scalar twin: gemm::int8::apply.
+// Rows are whole blocks of 64, padded with zeros, and start at addresses that 16 divides.
+//
+// A warp reads a row's block of 64 as four chunks of 16 bytes, one a lane of its four: which k a lane's words stand
+// for is its own affair as long as both operands agree, so nothing is shuffled and no read of shared memory collides.
+#include "tensor.cuh"
 
-DEVICE int packed(const signed char* row, u32 k, u32 end, bool wide) {
-    if (wide && k + 4 <= end) return *(const int*)(row + k);
-    u32 word = 0;
-    for (u32 i = 0; i < 4; i++)
-        if (k + i < end) word |= (u32)(unsigned char)row[k + i] << (8 * i);
-    return (int)word;
+#define BLOCK_I8 64u
+// Sums start from it: below 2^22 in size, they are then the low bits of the float 12,582,912 + sum.
+#define START_I8 0x4b400000
+
+DEVICE float as_float(int biased) { return __fadd_rn(__uint_as_float((u32)biased), -12582912.0f); }
+
+// Begins to copy B rows' blocks at k0 into `stage`. Rows past the end are others
+// (one row read by all would be waited for); their results are dropped.
+template <u32 B, u32 THREADS>
+DEVICE void bring(signed char* stage, const signed char* from, u32 row0, u32 end, u32 width, u32 k0) {
+#pragma unroll
+    for (u32 chunk = threadIdx.x; chunk < B * 4; chunk += THREADS) {
+        u32 row = row0 + chunk / 4;
+        row = row < end ? row : least(row - end, end - 1);
+        copy_begin(stage + chunk * 16, from + (u64)row * width + k0 + chunk % 4 * 16);
+    }
 }
 
-// Calls flush(block, acc) after each block of 64; acc goes on unless flush clears it.
-template <class Flush>
-DEVICE void blocks_i8(const signed char* a, const signed char* b, u32 m, u32 n, u32 k, int (&acc)[4][4], Flush flush) {
-    __shared__ int left[16][65];
-    __shared__ int right[16][65];
-    const u32 row0 = blockIdx.y * 64, col0 = blockIdx.x * 64, ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-    const bool wide = k % 4 == 0 && (((u64)a | (u64)b) & 3) == 0;
-    for (u32 k0 = 0; k0 < k; k0 += 64) {
-        for (u32 at = threadIdx.x; at < 64 * 16; at += 256) {
-            u32 i = at / 16, word = at % 16;
-            left[word][i] = row0 + i < m ? packed(a + (u64)(row0 + i) * k, k0 + 4 * word, k, wide) : 0;
-            right[word][i] = col0 + i < n ? packed(b + (u64)(col0 + i) * k, k0 + 4 * word, k, wide) : 0;
+// BM x BN outputs a thread block, WM x WN of them a warp; STAGES blocks of k are on their way or in use.
+template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool SCALED, class Done>
+DEVICE void tile_i8(const signed char* a, const float* scales, const signed char* b, u32 m, u32 n, u32 width, Done done) {
+    constexpr u32 THREADS = (BM / WM) * (BN / WN) * 32, MI = WM / 16, NI = WN / 8;
+    __shared__ __align__(16) signed char left[STAGES][BM * BLOCK_I8];
+    __shared__ __align__(16) signed char right[STAGES][BN * BLOCK_I8];
+    const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const u32 g = lane / 4, t = lane % 4, row = warp / (BN / WN) * WM + g, col = warp % (BN / WN) * WN + g;
+    const u32 steps = width / BLOCK_I8;
+    const int start[4] = {START_I8, START_I8, START_I8, START_I8};
+    int sum[SCALED ? 1 : MI][SCALED ? 1 : NI][4] = {};
+    float total[SCALED ? MI : 1][SCALED ? NI : 1][4] = {}, scale[MI][2], next[MI][2];
+#pragma unroll
+    for (u32 s = 0; s + 1 < STAGES; s++) {
+        if (s < steps) {
+            bring<BM, THREADS>(left[s], a, row0, m, width, s * BLOCK_I8);
+            bring<BN, THREADS>(right[s], b, col0, n, width, s * BLOCK_I8);
+        }
+        copy_group();
+    }
+    auto scales_of = [&](u32 step, float (&to)[MI][2]) {
+#pragma unroll
+        for (u32 i = 0; i < MI; i++)
+#pragma unroll
+            for (u32 h = 0; h < 2; h++) to[i][h] = scales[(u64)step * m + least(row0 + row + 16 * i + 8 * h, m - 1)];
+    };
+    if (SCALED) scales_of(0, next);
+    for (u32 step = 0; step < steps; step++) {
+        copy_wait<STAGES - 2>();
+        __syncthreads();
+        // The stage that the step before was done with.
+        u32 ahead = step + STAGES - 1;
+        if (ahead < steps) {
+            bring<BM, THREADS>(left[ahead % STAGES], a, row0, m, width, ahead * BLOCK_I8);
+            bring<BN, THREADS>(right[ahead % STAGES], b, col0, n, width, ahead * BLOCK_I8);
+        }
+        copy_group();
+        if (SCALED) {
+#pragma unroll
+            for (u32 i = 0; i < MI; i++) scale[i][0] = next[i][0], scale[i][1] = next[i][1];
+            if (step + 1 < steps) scales_of(step + 1, next);
+        }
+        const signed char* x = left[step % STAGES] + row * BLOCK_I8 + t * 16;
+        const signed char* w = right[step % STAGES] + col * BLOCK_I8 + t * 16;
+        int4 q[NI];
+#pragma unroll
+        for (u32 j = 0; j < NI; j++) q[j] = *(const int4*)(w + j * 8 * BLOCK_I8);
+#pragma unroll
+        for (u32 i = 0; i < MI; i++) {
+            const int4 p = *(const int4*)(x + i * 16 * BLOCK_I8), r = *(const int4*)(x + (i * 16 + 8) * BLOCK_I8);
+#pragma unroll
+            for (u32 j = 0; j < NI; j++) {
+                if constexpr (SCALED) {
+                    int d[4];
+                    multiply_i8(d, p.x, r.x, p.y, r.y, q[j].x, q[j].y, start);
+                    multiply_i8(d, p.z, r.z, p.w, r.w, q[j].z, q[j].w, d);
+#pragma unroll
+                    for (u32 l = 0; l < 4; l++)
+                        total[i][j][l] = fma_rn(as_float(d[l]), scale[i][l / 2], total[i][j][l]);
+                } else {
+                    multiply_i8(sum[i][j], p.x, r.x, p.y, r.y, q[j].x, q[j].y, sum[i][j]);
+                    multiply_i8(sum[i][j], p.z, r.z, p.w, r.w, q[j].z, q[j].w, sum[i][j]);
+                }
+            }
+        }
+    }
+#pragma unroll
+    for (u32 i = 0; i < MI; i++)
+#pragma unroll
+        for (u32 j = 0; j < NI; j++)
+#pragma unroll
+            for (u32 h = 0; h < 2; h++) {
+                u32 at_row = row0 + row + 16 * i + 8 * h, at_col = col0 + col - g + 8 * j + 2 * t;
+                if (at_row >= m) continue;
+                if constexpr (SCALED) done(at_row, at_col, total[i][j][2 * h], total[i][j][2 * h + 1]);
+                else done(at_row, at_col, sum[i][j][2 * h], sum[i][j][2 * h + 1]);
+            }
+}
+
+#define GEMM_I8(NAME, BLOCKS, BM, BN, WM, WN, STAGES)                                                              \
+    KERNEL __launch_bounds__((BM / WM) * (BN / WN) * 32, BLOCKS)                                                   \
+        NAME(const signed char* a, const signed char* b, int* c, u32 m, u32 n, u32 width) {                        \
+        tile_i8<BM, BN, WM, WN, STAGES, false>(a, nullptr, b, m, n, width, [&](u32 row, u32 col, int v, int w) {   \
+            int* to = c + (u64)row * n + col;                                                                      \
+            if (n % 2 == 0 && col + 2 <= n) {                                                                      \
+                *(int2*)to = {v, w};                                                                               \
+                return;                                                                                            \
+            }                                                                                                      \
+            if (col < n) to[0] = v;                                                                                \
+            if (col + 1 < n) to[1] = w;                                                                            \
+        });                                                                                                        \
+    }
+#define GEMM_I8_SCALED(NAME, BLOCKS, BM, BN, WM, WN, STAGES)                                                       \
+    KERNEL __launch_bounds__((BM / WM) * (BN / WN) * 32, BLOCKS)                                                   \
+        NAME(const signed char* x, const float* scales_x, const signed char* w, const float* scales_w, float* y,   \
+             u32 m, u32 n, u32 width, u64 ldy) {                                                                   \
+        const bool wide = ldy % 2 == 0 && ((u64)y & 7) == 0;                                                       \
+        tile_i8<BM, BN, WM, WN, STAGES, true>(x, scales_x, w, m, n, width, [&](u32 row, u32 col, float u, float v) {\
+            float* to = y + (u64)row * ldy + col;                                                                  \
+            if (wide && col + 2 <= n) {                                                                            \
+                *(float2*)to = {__fmul_rn(u, scales_w[col]), __fmul_rn(v, scales_w[col + 1])};                     \
+                return;                                                                                            \
+            }                                                                                                      \
+            if (col < n) to[0] = __fmul_rn(u, scales_w[col]);                                                      \
+            if (col + 1 < n) to[1] = __fmul_rn(v, scales_w[col + 1]);                                              \
+        });                                                                                                        \
+    }
+
+// grid (ceil(n / BN), ceil(m / BM)), block 32 a warp.
+GEMM_I8(gemm_i8_128x128, 2, 128, 128, 64, 32, 3)
+GEMM_I8_SCALED(gemm_i8_scaled_64x64, 4, 64, 64, 32, 32, 4)
+GEMM_I8_SCALED(gemm_i8_scaled_32x128, 4, 32, 128, 32, 32, 4)
+
+// Few rows of x: what decoding does. Reading W is all the work, so a thread block takes 16 rows of W, here the first
+// operand, against 8 NI rows of x, and its warps take blocks of k in turn; the exact sums meet in shared memory, where
+// they are joined in order. grid (ceil(n / 16), ceil(m / (8 NI))), block 32 a warp, at most 12.
+#define FEW_WARPS 12u
+
+template <u32 NI>
+DEVICE void few_i8(const signed char* x, const float* scales_x, const signed char* w, const float* scales_w, float* y,
+                   u32 m, u32 n, u32 width, u64 ldy) {
+    // A sum of W's row i and x's row j lies at 20 j + i: a warp's writes fall into different banks.
+    __shared__ float sums[FEW_WARPS][NI * 8 * 20];
+    __shared__ float totals[NI * 8 * 20];
+    const u32 warp = threadIdx.x / 32, warps = blockDim.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const u32 row0 = blockIdx.x * 16, first = blockIdx.y * NI * 8, rows = least(NI * 8, m - first);
+    const u32 steps = width / BLOCK_I8;
+    const signed char* low = w + (u64)least(row0 + g, n - 1) * width + t * 16;
+    const signed char* high = w + (u64)least(row0 + g + 8, n - 1) * width + t * 16;
+    const int start[4] = {START_I8, START_I8, START_I8, START_I8};
+    int4 next_p = {0, 0, 0, 0}, next_r = {0, 0, 0, 0};
+    auto fetch = [&](u32 step) {
+        if (step >= steps) return;
+        next_p = *(const int4*)(low + step * BLOCK_I8);
+        next_r = *(const int4*)(high + step * BLOCK_I8);
+    };
+    fetch(warp);
+    for (u32 from = 0; from < steps; from += warps) {
+        const u32 step = from + warp;
+        if (step < steps) {
+            const int4 p = next_p, r = next_r;
+            int4 q[NI];
+#pragma unroll
+            for (u32 j = 0; j < NI; j++)
+                q[j] = *(const int4*)(x + (u64)(first + least(8 * j + g, rows - 1)) * width + step * BLOCK_I8 + t * 16);
+            fetch(step + warps);
+#pragma unroll
+            for (u32 j = 0; j < NI; j++) {
+                int d[4];
+                multiply_i8(d, p.x, r.x, p.y, r.y, q[j].x, q[j].y, start);
+                multiply_i8(d, p.z, r.z, p.w, r.w, q[j].z, q[j].w, d);
+#pragma unroll
+                for (u32 l = 0; l < 4; l++)
+                    sums[warp][(8 * j + 2 * t + l % 2) * 20 + g + l / 2 * 8] = as_float(d[l]);
+            }
         }
         __syncthreads();
-#pragma unroll
-        for (u32 word = 0; word < 16; word++)
-#pragma unroll
-            for (u32 i = 0; i < 4; i++)
-#pragma unroll
-                for (u32 j = 0; j < 4; j++)
-                    acc[i][j] = __dp4a(left[word][ty * 4 + i], right[word][tx + 16 * j], acc[i][j]);
-        flush(k0 / 64, acc);
+        for (u32 at = threadIdx.x; at < rows * 16; at += blockDim.x) {
+            const u32 row = at / 16, i = at % 16, col = row0 + i, count = least(warps, steps - from);
+            const float* scale = scales_x + (u64)from * m + first + row;
+            float total = from == 0 ? 0.0f : totals[row * 20 + i];
+#pragma unroll 4
+            for (u32 s = 0; s < count; s++) total = fma_rn(sums[s][row * 20 + i], scale[(u64)s * m], total);
+            totals[row * 20 + i] = total;
+            if (from + warps >= steps && col < n) y[(u64)(first + row) * ldy + col] = __fmul_rn(total, scales_w[col]);
+        }
         __syncthreads();
     }
 }
 
-KERNEL __launch_bounds__(256) gemm_i8(const signed char* a, const signed char* b, int* c, u32 m, u32 n, u32 k) {
-    const u32 row0 = blockIdx.y * 64, col0 = blockIdx.x * 64, ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-    int acc[4][4] = {};
-    blocks_i8(a, b, m, n, k, acc, [](u32, int (&)[4][4]) {});
-    for (u32 i = 0; i < 4; i++)
-        for (u32 j = 0; j < 4; j++) {
-            u32 row = row0 + ty * 4 + i, col = col0 + tx + 16 * j;
-            if (row < m && col < n) c[(u64)row * n + col] = acc[i][j];
-        }
-}
-
-KERNEL __launch_bounds__(256) gemm_i8_scaled(const signed char* x, const float* scales_x, const signed char* w,
-                                             const float* scales_w, float* y, u32 m, u32 n, u32 width, u64 ldy) {
-    const u32 row0 = blockIdx.y * 64, col0 = blockIdx.x * 64, ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-    const u32 count = (width + 63) / 64;
-    int acc[4][4] = {};
-    float total[4][4] = {};
-    blocks_i8(x, w, m, n, width, acc, [&](u32 block, int (&acc)[4][4]) {
-#pragma unroll
-        for (u32 i = 0; i < 4; i++) {
-            u32 row = row0 + ty * 4 + i;
-            float scale = row < m ? scales_x[row * count + block] : 0.0f;
-#pragma unroll
-            for (u32 j = 0; j < 4; j++) {
-                total[i][j] = fma_rn((float)acc[i][j], scale, total[i][j]);
-                acc[i][j] = 0;
-            }
-        }
-    });
-    for (u32 i = 0; i < 4; i++)
-        for (u32 j = 0; j < 4; j++) {
-            u32 row = row0 + ty * 4 + i, col = col0 + tx + 16 * j;
-            if (row < m && col < n) y[row * ldy + col] = __fmul_rn(total[i][j], scales_w[col]);
-        }
-}
+#define FEW_I8(NAME, NI)                                                                                            \
+    KERNEL __launch_bounds__(FEW_WARPS * 32)                                                                        \
+        NAME(const signed char* x, const float* scales_x, const signed char* w, const float* scales_w, float* y,    \
+             u32 m, u32 n, u32 width, u64 ldy) {                                                                    \
+        few_i8<NI>(x, scales_x, w, scales_w, y, m, n, width, ldy);                                                  \
+    }
+FEW_I8(gemm_i8_few_8, 1)
+FEW_I8(gemm_i8_few_16, 2)

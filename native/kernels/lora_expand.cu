@@ -1,17 +1,25 @@
 // The LoRA update on top of the base: y += scale * (low B^T), rows of different adapters in one batch. A zero
 // update leaves the base's bits alone, even the sign of a zero.
 // Scalar twin: lora::LoraModule::apply (core/src/lora/adapter.rs) with ops::elementwise::add_scaled.
-// low [rows, ldlow], y [rows, ldy] of `out` columns; tiles and modules as in lora_shrink.cu.
-// grid (ceil(out / 64), tiles), block 256: 64 columns x 4 rows, each thread 4 rows. rank <= 256: one chain.
+// Up to three maps at once, side by side in y: low 0 to 2 [rows, ldlow], y [rows, ldy] of out0 + out1 + out2 columns;
+// tiles and modules as in lora_shrink.cu.
+// grid (ceil(out0 / 64) + .., tiles), block 256: 64 columns x 4 rows, each thread 4 rows. rank <= 256: one chain.
 #include "lora.cuh"
 
-KERNEL __launch_bounds__(256) lora_expand(const float* low, float* y, const u32* tiles, const Module* modules,
-                                          u32 out, u64 ldlow, u64 ldy) {
+KERNEL __launch_bounds__(256) lora_expand(const float* low0, const float* low1, const float* low2, float* y,
+                                          const u32* tiles, const Module* modules, u32 slots, u32 out0, u32 out1,
+                                          u32 out2, u64 ldlow, u64 ldy) {
     const u32 row0 = tiles[3 * blockIdx.y], rows = tiles[3 * blockIdx.y + 1];
-    const Module module = modules[tiles[3 * blockIdx.y + 2]];
+    const u32 blocks0 = (out0 + 63) / 64, blocks1 = (out1 + 63) / 64;
+    const u32 map = blockIdx.x < blocks0 ? 0 : blockIdx.x < blocks0 + blocks1 ? 1 : 2;
+    const u32 out = map == 0 ? out0 : map == 1 ? out1 : out2;
+    const float* low = map == 0 ? low0 : map == 1 ? low1 : low2;
+    const u32 col0 = (blockIdx.x - (map > 0 ? blocks0 : 0) - (map > 1 ? blocks1 : 0)) * 64;
+    y += (map > 0 ? out0 : 0) + (map > 1 ? out1 : 0);
+    const Module module = modules[map * slots + tiles[3 * blockIdx.y + 2]];
     __shared__ float left[16][33];
     __shared__ float right[64][33];
-    const u32 col0 = blockIdx.x * 64, c = threadIdx.x % 64, r0 = threadIdx.x / 64 * 4;
+    const u32 c = threadIdx.x % 64, r0 = threadIdx.x / 64 * 4;
     if (module.rank == 0) return;
     float acc[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (u32 k0 = 0; k0 < module.rank; k0 += 32) {

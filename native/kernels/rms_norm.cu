@@ -1,20 +1,27 @@
 // RMSNorm: y = (x * inv) * w, inv = 1 / sqrt(sum(x^2) / h + eps).
-// Scalar twin: ops::norm::rms_norm (core/src/ops/norm.rs). x, out [rows, h], inv [rows].
+// With `added`, x += added comes first and stays: the residual stream between two operators.
+// Scalar twins: ops::elementwise::add_into, ops::norm::rms_norm (core/src/ops/norm.rs). x, added, out [rows, h], inv [rows].
+// With `q`, the rows also in int8, as quantise_i8.cu makes them: q [rows, h rounded up to 64], scales [blocks, rows].
 // grid (rows), block 128: a chain of 256 squares a thread, then all threads scale.
-#include "common.cuh"
+#include "quantise.cuh"
 
 // Longest row that is read through shared memory.
 #define NEAR_WIDTH 4096u
 
-
-KERNEL __launch_bounds__(128) rms_norm(const float* x, const float* w, float* out, float* inv, u32 h, float eps) {
+KERNEL __launch_bounds__(128)
+    rms_norm(float* x, const float* added, const float* w, float* out, float* inv, signed char* q, float* scales, u32 h,
+             float eps) {
     __shared__ float sums[128u];
     __shared__ float shared_scale;
     __shared__ float near_row[NEAR_WIDTH];
-    const float* from = x + (u64)blockIdx.x * h;
+    float* from = x + (u64)blockIdx.x * h;
     const float* row = h <= NEAR_WIDTH ? near_row : from;
-    if (h <= NEAR_WIDTH) {
-        for (u32 i = threadIdx.x; i < h; i += 128u) near_row[i] = from[i];
+    if (h <= NEAR_WIDTH || added != nullptr) {
+        for (u32 i = threadIdx.x; i < h; i += 128u) {
+            float value = from[i];
+            if (added != nullptr) from[i] = value = __fadd_rn(value, added[(u64)blockIdx.x * h + i]);
+            if (h <= NEAR_WIDTH) near_row[i] = value;
+        }
         __syncthreads();
     }
     const u32 blocks = (h + BLOCK_K - 1) / BLOCK_K;
@@ -40,6 +47,16 @@ KERNEL __launch_bounds__(128) rms_norm(const float* x, const float* w, float* ou
         inv[blockIdx.x] = shared_scale;
     }
     __syncthreads();
-    for (u32 i = threadIdx.x; i < h; i += 128u)
-        out[(u64)blockIdx.x * h + i] = __fmul_rn(__fmul_rn(row[i], shared_scale), w[i]);
+    const u32 count = (h + 63) / 64;
+    for (u32 block = threadIdx.x / 32; block < count; block += 4) {
+        float value[2];
+        for (u32 i = 0; i < 2; i++) {
+            const u32 at = block * 64 + threadIdx.x % 32 * 2 + i;
+            value[i] = at < h ? __fmul_rn(__fmul_rn(row[at], shared_scale), w[at]) : 0.0f;
+            if (at < h) out[(u64)blockIdx.x * h + at] = value[i];
+        }
+        if (q != nullptr)
+            quantise_block(value[0], value[1], q + ((u64)blockIdx.x * count + block) * 64,
+                           scales + (u64)block * gridDim.x + blockIdx.x);
+    }
 }

@@ -21,7 +21,7 @@ export const REPUTATION: Contract = {
   address: OPENLEDGER.reputationRegistry,
   abi: ReputationRegistry.abi as Abi,
 }
-const VALIDATION: Contract = {
+export const VALIDATION: Contract = {
   address: OPENLEDGER.validationRegistry,
   abi: ValidationRegistry.abi as Abi,
 }

@@ -52,6 +52,8 @@ export class ReceiptLedger {
   /** block hash || transaction index 4 || position 4 -> calldata that reached the registry through other contracts. */
   readonly #calls: KvTable
   readonly #verdicts: KvTable
+  /** Since the start. */
+  readonly verdicts: { ok: number; mismatch: number } = { ok: 0, mismatch: 0 }
   readonly #listeners = new Set<SettledListener>()
   readonly follower: Follower
 
@@ -117,6 +119,7 @@ export class ReceiptLedger {
   }
 
   async putVerdict(verdict: VerdictRecord): Promise<void> {
+    this.verdicts[verdict.ok ? 'ok' : 'mismatch']++
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 

@@ -4,7 +4,7 @@
  *
  *   account 20 || epoch u64 || block u64 || transaction u32 || receipt hash 32 -> nothing
  */
-import { decodeEventLog, parseAbi } from 'viem'
+import { decodeEventLog, parseAbi } from 'viem/utils'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { economyOf } from '../../genesis/chain.ts'
 import {

@@ -1,5 +1,5 @@
 /** Outputs that L1 has of this chain: the newest games of the factory, whatever became of them. */
-import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
+import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem/utils'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import type { Hex } from '../base/bytes.ts'
 import type { L1Client } from '../l1/client.ts'

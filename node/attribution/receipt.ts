@@ -4,7 +4,7 @@
  * Field order is the contract's struct order.
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { hashTypedData } from 'viem'
+import { hashTypedData } from 'viem/utils'
 import { concatBytes, fromHex, type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { addressOfPublicKey } from '../base/keys.ts'
 import type { TypedData } from '../keys/sign.ts'

@@ -7,7 +7,8 @@
  *
  * What comes out is a reading and no proof: whether it settled, the receipt's hash among the logs tells.
  */
-import { type AbiFunction, type AbiParameter, toFunctionSelector } from 'viem'
+import type { AbiFunction, AbiParameter } from 'viem'
+import { toFunctionSelector } from 'viem/utils'
 import { ReceiptRegistry } from '../../genesis/contracts.generated.ts'
 import { bigintToBytes, bytesToBigint, type Hex, toHex } from '../base/bytes.ts'
 import { type InferenceReceipt, RECEIPT_TYPES } from './receipt.ts'

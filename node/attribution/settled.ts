@@ -3,7 +3,8 @@
  * calldata of whoever called it, never from anybody's word. `findSettled` is for index, RPC and prover alike; it
  * runs a block again only when a receipt was settled through another contract.
  */
-import { type Abi, decodeEventLog } from 'viem'
+import type { Abi } from 'viem'
+import { decodeEventLog } from 'viem/utils'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { ReceiptRegistry } from '../../genesis/contracts.generated.ts'
@@ -41,6 +42,8 @@ export type SettledReceipt = {
   readonly shares: FeeShares
   /** Best score first; empty when nobody scored above zero. */
   readonly contributors: readonly Attributed[]
+  /** How many treasuries were paid in their stead. */
+  readonly treasuries: number
   /** Everything it paid, in the order in which it was booked: what `report` is shown. */
   readonly booked: readonly { readonly account: Hex; readonly amount: bigint }[]
   readonly block: { readonly number: bigint; readonly hash: Hex }
@@ -132,6 +135,7 @@ function argumentsByReceipt(
 type Told = {
   readonly shares: FeeShares
   readonly contributors: Attributed[]
+  treasuries: number
   readonly booked: { account: Hex; amount: bigint }[]
 }
 
@@ -148,13 +152,15 @@ function logsByReceipt(outcome: Receipt): Map<Hex, Told> {
     if (eventName === 'FeeSplit') {
       const { platform, modelOwner, stakers, contributors } = args as FeeShares
       const shares = { platform, modelOwner, stakers, contributors }
-      found.set(hash, { shares, contributors: [], booked: [] })
+      found.set(hash, { shares, contributors: [], treasuries: 0, booked: [] })
     }
     if (eventName === 'Attributed') {
       const { account, index, weight, amount } = args as Attributed
       const entry = { account: account.toLowerCase() as Hex, index, weight, amount }
       found.get(hash)?.contributors.push(entry)
     }
+    const told = found.get(hash)
+    if (eventName === 'Unattributed' && told) told.treasuries++
     if (eventName === 'Booked') {
       const { accounts, amounts } = args as { accounts: Hex[]; amounts: bigint[] }
       const booked = accounts.map((account, i) => ({

@@ -31,8 +31,8 @@ export type SealInput = {
 const CHUNK_TAG = Uint8Array.of(0, 1)
 const SEAL_TAG = Uint8Array.of(0, 2)
 const SEAL_VERSION = 2
-/** Head, then base, adapter and artefact. */
-const LEAVES_ROOT_AT = 15 + 3 * 32
+/** Of the base's hash; then adapter, artefact, leaves root, training manifest, corpus. */
+const HASHES_AT = 15
 
 /** Chunks in order, then the manifest that names them; both exactly as stored. */
 export function encodeSeal(input: SealInput): { chunks: Uint8Array[]; seal: Uint8Array } {
@@ -88,17 +88,24 @@ function u32(value: number): Uint8Array {
   return bigintToBytes(BigInt(value), 4)
 }
 
+/** What a model's seal and chunks hold. */
+export type Sealed = {
+  readonly k: number
+  readonly top: number
+  readonly accounts: readonly Hex[]
+  readonly multipliers: Uint32Array
+  /** int32 [contributors, k] */
+  readonly sums: Int32Array
+  readonly baseHash: Hex
+  readonly adapterHash: Hex
+  readonly leavesRoot: Hex
+  readonly manifestHash: Hex
+  /** Zero: it has none. */
+  readonly corpusHash: Hex
+}
+
 /** A sealed table as the state has it. @param codeOf code by address @throws Error when it is not there or is none */
-export function readSealed(
-  seal: Uint8Array,
-  codeOf: (address: Hex) => Uint8Array,
-): {
-  leavesRoot: Hex
-  accounts: Hex[]
-  multipliers: Uint32Array
-  sums: Int32Array
-  k: number
-} {
+export function readSealed(seal: Uint8Array, codeOf: (address: Hex) => Uint8Array): Sealed {
   const manifest = decodeManifest(seal)
   if (typeof manifest === 'string') throw new Error(manifest)
   const payloads = manifest.chunkHashes.map((hash) =>
@@ -106,7 +113,15 @@ export function readSealed(
   )
   const table = decodeTable(concatBytes(...payloads), manifest)
   if (typeof table === 'string') throw new Error(table)
-  const { accounts, multipliers, sums, k } = table
-  const leavesRoot = toHex(seal.subarray(LEAVES_ROOT_AT, LEAVES_ROOT_AT + 32))
-  return { leavesRoot, accounts: accounts.map(toHex), multipliers, sums, k }
+  const hashAt = (i: number): Hex =>
+    toHex(seal.subarray(HASHES_AT + 32 * i, HASHES_AT + 32 * i + 32))
+  return {
+    ...table,
+    accounts: table.accounts.map(toHex),
+    baseHash: hashAt(0),
+    adapterHash: hashAt(1),
+    leavesRoot: hashAt(3),
+    manifestHash: hashAt(4),
+    corpusHash: hashAt(5),
+  }
 }

@@ -3,7 +3,6 @@
  * from this node's chain and content; what comes out is checked by `verify/payout.ts`, which believes none of it.
  */
 import { OPENLEDGER, STANDARD } from '../../genesis/addresses.ts'
-import { decodeClaims } from '../../precompiles/mix.ts'
 import {
   bigintToBytes,
   concatBytes,
@@ -23,7 +22,8 @@ import { encodeRlp, integer } from '../chain/rlp.ts'
 import { Trie } from '../chain/trie.ts'
 import type { Block } from '../chain/types.ts'
 import { rowData, rowTree, type SpanCorpus } from './corpus.ts'
-import { type Leaves, leafData, leafTree, rowScores } from './leaves.ts'
+import { earningRows, type RowsOfModel, rolesOf } from './earning-rows.ts'
+import { type Leaves, leafData, leafTree } from './leaves.ts'
 import type { ReceiptLedger } from './ledger.ts'
 import type { BookedAt, PayoutIndex } from './payouts.ts'
 import type { SettledReceipt } from './settled.ts'
@@ -49,12 +49,6 @@ export type PostedOutput = {
   readonly game: number
   readonly outputRoot: Hex
   readonly blockNumber: bigint
-}
-
-export type RowsOfModel = {
-  readonly corpus: SpanCorpus | null
-  readonly leaves: Leaves | null
-  place(row: number): TracedRow['place']
 }
 
 export type TraceModules = {
@@ -198,7 +192,7 @@ async function receiptOf(
     receiptProof: listProof(receipts.map(encodeReceipt), index),
     transactionProof: listProof(block.transactions, index),
     amount: paid.reduce((sum, one) => sum + one.amount, 0n).toString(),
-    roles: rolesOf(account, settled),
+    roles: rolesOf(account, { ...settled, contributors: settled.contributors.length }),
     receipt: Object.fromEntries(
       Object.entries(settled.receipt).map(([key, value]) => [
         key,
@@ -207,68 +201,26 @@ async function receiptOf(
     ),
     sketch: toHex(settled.sketch),
     claims: toHex(settled.claims),
-    rows: await rowsOf(account, settled, await modules.rows(settled.receipt.modelId)),
+    rows: rowsOf(account, settled, await modules.rows(settled.receipt.modelId)),
   }
 }
 
-/** Booked are platform, owner, stakers, ancestors' owners, then contributors. */
-function rolesOf(account: Hex, { booked, contributors }: SettledReceipt): TracedReceipt['roles'] {
-  const names = ['platform', 'modelOwner', 'stakers'] as const
-  const royalties = booked.length - contributors.length
-  const roles = booked.flatMap((one, i) =>
-    one.account === account && one.amount > 0n
-      ? [names[i] ?? (i < royalties ? ('royalty' as const) : ('contributor' as const))]
-      : [],
+/** The account's rows that earned it most, with their proofs. */
+function rowsOf(account: Hex, settled: SettledReceipt, rows: KnownRows): TracedRow[] {
+  const { corpus, leaves, rowTree, leafTree } = rows
+  return earningRows(account, settled, rows, ROWS_MAX).map(
+    ({ channel, claim, row, rowHash, place, score }): TracedRow => {
+      if (channel !== 'gradient') {
+        const leaf = toHex(rowData(corpus?.rows[row] as SpanCorpus['rows'][number]))
+        const siblings = rowTree().prove(row).map(toHex)
+        return { channel, claim: claim as number, rowHash, place, leaf, siblings }
+      }
+      const count = leaves?.owners.length as number
+      const leaf = toHex(leafData(leaves as Leaves, row))
+      const siblings = leafTree().prove(row).map(toHex)
+      return { channel, row, count, score, rowHash, place, leaf, siblings }
+    },
   )
-  return [...new Set(roles)]
-}
-
-/** The account's rows that earned it most. */
-async function rowsOf(
-  account: Hex,
-  { contributors, sketch, claims }: SettledReceipt,
-  { corpus, leaves, place, rowTree, leafTree }: KnownRows,
-): Promise<TracedRow[]> {
-  const index = contributors.find((one) => one.account === account)?.index
-  if (index === undefined) return []
-  const decoded = decodeClaims(claims, 2 ** 32)
-  const spans = (typeof decoded === 'string' ? [] : decoded)
-    .map((claim, i) => ({ claim, i }))
-    .filter(({ claim }) => claim.contributor === index && claim.kind === 'span')
-    .sort((a, b) => b.claim.score - a.claim.score || a.i - b.i)
-  const rows: TracedRow[] = []
-  for (const { claim, i } of corpus ? spans.slice(0, ROWS_MAX) : []) {
-    const { rows: placed } = corpus as SpanCorpus
-    const row = placed[claim.row]
-    if (!row) continue
-    rows.push({
-      channel: 'span',
-      claim: i,
-      rowHash: row.content,
-      place: place(row.group),
-      leaf: toHex(rowData(row)),
-      siblings: rowTree().prove(claim.row).map(toHex),
-    })
-  }
-  if (!leaves) return rows
-  const best = rowScores(leaves, Int8Array.from(sketch))
-    .map((score, row) => ({ score, row }))
-    .filter(({ score, row }) => score > 0 && leaves.owners[row] === index)
-    .sort((a, b) => b.score - a.score || a.row - b.row)
-    .slice(0, ROWS_MAX)
-  for (const { score, row } of best) {
-    rows.push({
-      channel: 'gradient',
-      row,
-      count: leaves.owners.length,
-      score,
-      rowHash: toHex(leaves.contents.subarray(32 * row, 32 * (row + 1))),
-      place: place(row),
-      leaf: toHex(leafData(leaves, row)),
-      siblings: leafTree().prove(row).map(toHex),
-    })
-  }
-  return rows
 }
 
 /** The id is the hash of the seal, which lies at its low 20 bytes. */

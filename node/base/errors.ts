@@ -36,6 +36,9 @@ export function userError(
   return new NodeError(code, 'user', message, data)
 }
 
+/** Where a node, and its web app, explain a code. */
+export const helpOf = (code: string): string => `/errors/${code}`
+
 /** An impossibility: a bug of ours, never input. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new NodeError('assertion', 'fatal', `assertion failed: ${message}`)

@@ -6,12 +6,13 @@
 import { bytesEqual, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Store } from '../store/store.ts'
+import { OWNER_BYTES } from '../store/trie-row.ts'
 import { decodeAccount, EMPTY_CODE_HASH } from './account.ts'
 import { decodeEthereumBlock, transactionsRoot } from './block.ts'
 import { readHeads } from './heads.ts'
 import { decodeStoredReceipts, receiptsRoot } from './receipt.ts'
 import type { StateReader } from './state.ts'
-import { EMPTY_ROOT } from './trie.ts'
+import { EMPTY_ROOT, type LoadNode } from './trie.ts'
 import { type Child, decodeNode, isStub, keyOfNibbles } from './trie-node.ts'
 import { txHash } from './tx.ts'
 import type { EthereumBlock } from './types.ts'
@@ -145,10 +146,11 @@ export async function auditState(
   const note = (text: string): void => {
     if (problems.length < PROBLEMS_MAX) problems.push(text)
   }
-  for (const { key, value } of leaves(reader, fromHex(root), count, note)) {
+  for (const { key, value } of leaves((hash) => reader.node(hash), fromHex(root), count, note)) {
     count.accounts++
     const account = decodeAccount(value)
-    for (const _ of leaves(reader, account.storageRoot, count, note)) count.slots++
+    const storage = (hash: Uint8Array) => reader.node(hash, key.subarray(0, OWNER_BYTES))
+    for (const _ of leaves(storage, account.storageRoot, count, note)) count.slots++
     if (!bytesEqual(account.codeHash, EMPTY_CODE_HASH)) {
       const code = reader.code(account.codeHash)
       if (!code) note(`code ${toHex(account.codeHash)} is missing`)
@@ -165,7 +167,7 @@ export async function auditState(
 
 /** Depth first; a node that is missing or damaged is noted, and what is below it left out. */
 function* leaves(
-  reader: StateReader,
+  read: LoadNode,
   root: Uint8Array,
   count: { nodes: number },
   note: (text: string) => void,
@@ -176,7 +178,7 @@ function* leaves(
   ]
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { child, path } = next
-    const node = isStub(child) ? load(reader, child.stub, count, note) : child
+    const node = isStub(child) ? load(read, child.stub, count, note) : child
     if (!node) continue
     if (node.kind === 'leaf') {
       yield { key: keyOfNibbles([...path, ...node.path]), value: node.value }
@@ -192,12 +194,12 @@ function* leaves(
 }
 
 function load(
-  reader: StateReader,
+  read: LoadNode,
   hash: Uint8Array,
   count: { nodes: number },
   note: (text: string) => void,
 ): ReturnType<typeof decodeNode> | null {
-  const rlp = reader.node(hash)
+  const rlp = read(hash)
   if (!rlp) {
     note(`trie node ${toHex(hash)} is missing`)
     return null

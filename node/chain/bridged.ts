@@ -1,5 +1,5 @@
 /**
- * How much OPEN is on the L2: what deposits minted less what withdrawals have sent, after any block of the canonical
+ * How much OPEN is on the L2: what block 0 held (nothing but in tests) and deposits minted, less what withdrawals have sent, after any block of the canonical
  * chain. An index with a row for each block that changed it; blocks that a reorg dropped lose their rows.
  *
  *   block number u64 -> block hash 32 || wei after the block 32;   `cursor`: `follower.ts`
@@ -49,6 +49,7 @@ export function withdrawalsIn(
 
 export class BridgedIndex {
   readonly #rows: KvTable
+  readonly #genesisOpen: bigint
   readonly follower: Follower
 
   /** Started alone. */
@@ -61,6 +62,7 @@ export class BridgedIndex {
   /** To be started, with others, by `Follower.start`. */
   constructor(chain: Chain, store: Store) {
     this.#rows = store.table('bridged')
+    this.#genesisOpen = chain.genesisOpen
     this.follower = new Follower(chain, this.#rows, {
       add: (block, receipts) => this.#add(block, receipts),
       leave: (common) => this.#cut(common),
@@ -81,7 +83,7 @@ export class BridgedIndex {
   async #before(number: bigint): Promise<bigint> {
     const range = { from: keyOf(0n), to: keyOf(number), reverse: true, limit: 1 }
     for await (const [, row] of this.#rows.iterate(range)) return bytesToBigint(row.subarray(32))
-    return 0n
+    return this.#genesisOpen
   }
 
   async #cut(number: bigint): Promise<KvOp[]> {

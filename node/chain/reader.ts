@@ -4,7 +4,7 @@
  * and is told the heads. What a block or a trie node is follows from its hash, so only heads can be stale.
  */
 import type { ChainConfig } from '../../genesis/chain.ts'
-import { fromHex, type Hex } from '../base/bytes.ts'
+import { bytesToBigint, fromHex, type Hex } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { Store } from '../store/store.ts'
 import { BlockArchive } from './archive.ts'
@@ -22,6 +22,14 @@ import { attributesOf } from './verify.ts'
 export type Head = Header & { readonly hash: Hex }
 /** A head, a number, or a hash. */
 export type BlockTag = HeadTag | bigint | Hex
+
+export type KeptStates = { readonly from: bigint; readonly swept: bigint }
+
+/** Row of `meta`: from u64be || swept u64be. */
+export const KEPT = 'kept-states'
+
+/** Row of `meta`: wei that block 0 holds, u256be; absent when it holds none, as every chain of ours. */
+export const GENESIS_OPEN = 'genesis-open'
 
 export class ChainReader {
   readonly config: ChainConfig
@@ -41,6 +49,11 @@ export class ChainReader {
     const genesis = this.archive.blockAt(0n)
     if (!genesis) throw userError('unknown-block', 'the database has no genesis block')
     this.genesis = genesis
+  }
+
+  /** wei of all balances in block 0: what was there before the bridge brought any. */
+  get genesisOpen(): bigint {
+    return bytesToBigint(this.store.meta(GENESIS_OPEN) ?? new Uint8Array(1))
   }
 
   get heads(): Heads {
@@ -94,10 +107,11 @@ export class ChainReader {
     return place && place.block.header.number <= this.#heads.unsafe.number ? place : null
   }
 
-  /** @throws NodeError unknown-block */
+  /** @throws NodeError unknown-block, state-pruned */
   stateAt(at: BlockTag | Header): StateView {
     const header = typeof at === 'object' ? at : this.blockByTag(at)?.header
     if (!header) throw userError('unknown-block', `block ${String(at)} is not known`)
+    this.#assertKept(header)
     return new StateView({
       reader: this.store,
       header,
@@ -115,8 +129,26 @@ export class ChainReader {
 
   /** To run something on the state after `parent`. */
   protected clean(parent: Block): Pick<ExecuteInput, 'config' | 'parent' | 'state'> {
+    this.#assertKept(parent.header)
     const state = new WorldState(this.store, fromHex(parent.header.stateRoot))
     return { config: this.config, parent: parent.header, state }
+  }
+
+  /** States from `from` on are whole; of those below `swept` nothing is left that is theirs alone (`prune.ts`). */
+  get keptStates(): KeptStates {
+    const row = this.store.meta(KEPT)
+    if (!row) return { from: 0n, swept: 0n }
+    return { from: bytesToBigint(row.subarray(0, 8)), swept: bytesToBigint(row.subarray(8)) }
+  }
+
+  #assertKept({ number }: Header): void {
+    const { from } = this.keptStates
+    if (number >= from) return
+    throw userError(
+      'state-pruned',
+      `the state after block ${number} is not kept any more: this node has those from block ${from} on (--prune-after-hours); ask a node that keeps them all`,
+      { oldest: Number(from) },
+    )
   }
 
   protected mustHave(hash: Hex): Block {

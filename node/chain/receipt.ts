@@ -127,7 +127,7 @@ function plainFieldsOf(item: RlpItem | undefined): Pick<Receipt, 'root' | 'blobG
   }
 }
 
-function logItem(log: Log): RlpItem {
+export function logItem(log: Log): RlpItem {
   return [fromHex(log.address), log.topics.map(fromHex), log.data]
 }
 

@@ -8,6 +8,7 @@
  * What differs between a rollup and plain Ethereum is handed in (`SimulationRules`).
  */
 import { fromHex, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from '../base/bytes.ts'
+import type { NodeOwner } from '../store/trie-row.ts'
 import { EMPTY_OMMERS_HASH, headerHash, transactionsRoot, ZERO_NONCE } from './block.ts'
 import { bloomOf, mergeBlooms } from './bloom.ts'
 import { createMachine, type Machine } from './machine.ts'
@@ -277,8 +278,8 @@ class Overlay implements StateReader {
     this.#below = below
   }
 
-  node(hash: Uint8Array): Uint8Array | undefined {
-    return this.#nodes.get(toHex(hash)) ?? this.#below.node(hash)
+  node(hash: Uint8Array, owner?: NodeOwner): Uint8Array | undefined {
+    return this.#nodes.get(toHex(hash)) ?? this.#below.node(hash, owner)
   }
 
   code(hash: Uint8Array): Uint8Array | undefined {

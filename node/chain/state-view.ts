@@ -1,6 +1,6 @@
 /**
  * The state after one block, for readers: accounts, storage, code, EIP-1186 proofs and calls. Old
- * blocks answer as well as the newest (the store is an archive). A view never changes anything.
+ * blocks answer as well as the newest, as far back as states are kept (`prune.ts`). A view never changes anything.
  */
 import { fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { type AccountRecord, EMPTY_ACCOUNT } from './account.ts'
@@ -19,7 +19,7 @@ import type { AncestorHash } from './machine.ts'
 import type { BlockRules } from './rules.ts'
 import { simulate } from './simulate.ts'
 import type { SimulatedBlock, SimulationInput, SimulationRules } from './simulation.ts'
-import { type StateReader, WorldState } from './state.ts'
+import { type StateReader, storageOwner, WorldState } from './state.ts'
 import { Trie } from './trie.ts'
 import type { EthereumHeader } from './types.ts'
 
@@ -91,10 +91,10 @@ export class StateView {
   }
 
   proof(address: Hex, slots: readonly Hex[]): AccountProof {
-    const load = (hash: Uint8Array) => this.#reader.node(hash)
-    const trie = new Trie(load, fromHex(this.header.stateRoot))
+    const owner = storageOwner(address)
+    const trie = new Trie((hash) => this.#reader.node(hash), fromHex(this.header.stateRoot))
     const account = this.account(address) ?? EMPTY_ACCOUNT
-    const storage = new Trie(load, account.storageRoot)
+    const storage = new Trie((hash) => this.#reader.node(hash, owner), account.storageRoot)
     return {
       address,
       account,

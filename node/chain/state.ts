@@ -12,6 +12,7 @@ import type { AccountFields, StateManagerInterface } from '@ethereumjs/common'
 import { Account, type Address } from '@ethereumjs/util'
 import { bytesEqual, fromHex, type Hex, keccak, toHex } from '../base/bytes.ts'
 import { assert } from '../base/errors.ts'
+import { type NodeOwner, OWNER_BYTES } from '../store/trie-row.ts'
 import {
   type AccountRecord,
   decodeAccount,
@@ -25,14 +26,21 @@ import { EMPTY_ROOT } from './trie.ts'
 import { type Change, type TrieChange, type Tries, triesOf } from './tries.ts'
 
 export type StateReader = {
-  node(hash: Uint8Array): Uint8Array | undefined
+  /** `owner`: whose storage it is a node of (`storageOwner`); without one, of the trie of accounts. */
+  node(hash: Uint8Array, owner?: NodeOwner): Uint8Array | undefined
   code(hash: Uint8Array): Uint8Array | undefined
+}
+
+export type StateNode = {
+  readonly hash: Uint8Array
+  readonly rlp: Uint8Array
+  readonly owner?: NodeOwner
 }
 
 /** What a block adds to the state database; all content-addressed, so order and repetition are free. */
 export type StateWrites = {
   readonly stateRoot: Uint8Array
-  readonly nodes: readonly { readonly hash: Uint8Array; readonly rlp: Uint8Array }[]
+  readonly nodes: readonly StateNode[]
   readonly codes: readonly { readonly hash: Uint8Array; readonly code: Uint8Array }[]
   /** wei: what all balances together gained since the start. */
   readonly balanceChange: bigint
@@ -41,7 +49,12 @@ export type StateWrites = {
 }
 
 /** `wiped`: nothing below the block's start counts any more (the account was deleted or re-created). */
-type Slots = { wiped: boolean; readonly values: Map<Hex, Uint8Array>; readonly dirty: Set<Hex> }
+type Slots = {
+  readonly owner: Uint8Array
+  readonly wiped: boolean
+  readonly values: Map<Hex, Uint8Array>
+  readonly dirty: Set<Hex>
+}
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -98,7 +111,7 @@ export class WorldState implements StateManagerInterface {
     const current = this.account(address)
     const origin = this.#origin.get(address)
     if (!slots.wiped && current && origin && !bytesEqual(origin.storageRoot, EMPTY_ROOT)) {
-      const rlp = this.#tries.get(origin.storageRoot, fromHex(key))
+      const rlp = this.#tries.get(origin.storageRoot, fromHex(key), slots.owner)
       if (rlp) value = decodeSlot(rlp)
     }
     slots.values.set(key, value)
@@ -133,7 +146,7 @@ export class WorldState implements StateManagerInterface {
   finish(): StateWrites {
     assert(this.#marks.length === 0, 'state finished with an open checkpoint')
     const changes: Change[] = []
-    const nodes: StateWrites['nodes'][number][] = []
+    const nodes: StateNode[] = []
     const codes = new Map<Hex, Uint8Array>()
     const storageRoots = new Map<Hex, Uint8Array>()
     for (const [address, slots] of this.#slots) {
@@ -150,7 +163,8 @@ export class WorldState implements StateManagerInterface {
         continue
       }
       const storage = this.#commitStorage(address)
-      for (const node of storage.nodes) nodes.push(node)
+      const owner = this.#slots.get(address)?.owner
+      for (const { hash, rlp } of storage.nodes) nodes.push({ hash, rlp, owner })
       storageRoots.set(address, storage.root)
       changes.push([key, encodeAccount({ ...account, storageRoot: storage.root })])
       if (this.#codes.size === 0) continue
@@ -282,7 +296,7 @@ export class WorldState implements StateManagerInterface {
   #slotsOf(address: Hex): Slots {
     let slots = this.#slots.get(address)
     if (!slots) {
-      slots = { wiped: false, values: new Map(), dirty: new Set() }
+      slots = freshSlots(address, false)
       this.#slots.set(address, slots)
     }
     return slots
@@ -291,7 +305,7 @@ export class WorldState implements StateManagerInterface {
   #wipe(address: Hex): void {
     const before = this.#slotsOf(address)
     if (this.#marks.length) this.#undo.push(() => this.#slots.set(address, before))
-    this.#slots.set(address, { wiped: true, values: new Map(), dirty: new Set() })
+    this.#slots.set(address, freshSlots(address, true))
   }
 
   #rollBack(): void {
@@ -308,8 +322,17 @@ export class WorldState implements StateManagerInterface {
       const value = slots.values.get(key) as Uint8Array
       return [fromHex(key), value.length ? encodeSlot(value) : NO_BYTES]
     })
-    return this.#tries.commit(base, changes)
+    return this.#tries.commit(base, changes, slots.owner)
   }
+}
+
+/** Whose nodes those of an account's storage are. */
+export function storageOwner(address: Hex): Uint8Array {
+  return keccak(fromHex(address)).subarray(0, OWNER_BYTES)
+}
+
+function freshSlots(address: Hex, wiped: boolean): Slots {
+  return { owner: storageOwner(address), wiped, values: new Map(), dirty: new Set() }
 }
 
 export function trimmed(value: Uint8Array): Uint8Array {

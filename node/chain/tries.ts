@@ -7,6 +7,7 @@
 import { NativeTries } from '../../native/index.ts'
 import { keccak } from '../base/bytes.ts'
 import { crypto } from '../base/crypto.ts'
+import type { NodeOwner } from '../store/trie-row.ts'
 import { chainOptions } from './options.ts'
 import { type LoadNode, Trie } from './trie.ts'
 
@@ -18,22 +19,40 @@ export type TrieChange = {
 }
 
 export type Tries = {
-  get(root: Uint8Array, key: Uint8Array): Uint8Array | null
+  get(root: Uint8Array, key: Uint8Array, owner?: NodeOwner): Uint8Array | null
   /** All keys have one length. */
-  commit(root: Uint8Array, changes: readonly Change[]): TrieChange
+  commit(root: Uint8Array, changes: readonly Change[], owner?: NodeOwner): TrieChange
 }
+
+type TrieReader = { node(hash: Uint8Array, owner?: NodeOwner): Uint8Array | undefined }
 
 /** One for each reader, so that blocks and calls share what was read. */
 const known = new WeakMap<object, Tries>()
 
-export function triesOf(reader: { node(hash: Uint8Array): Uint8Array | undefined }): Tries {
+export function triesOf(reader: TrieReader): Tries {
   let tries = known.get(reader)
   if (!tries) {
-    const load: LoadNode = (hash) => reader.node(hash)
-    tries = crypto.fault === null ? nativeTries(load) : plainTries(load)
+    tries = createTries(reader)
     known.set(reader, tries)
   }
   return tries
+}
+
+/** Nodes are cached by hash, whoever's they are; what is not cached is loaded as the owner's. */
+function createTries(reader: TrieReader): Tries {
+  let owner: NodeOwner
+  const load: LoadNode = (hash) => reader.node(hash, owner)
+  const tries = crypto.fault === null ? nativeTries(load) : plainTries(load)
+  return {
+    get: (root, key, whose) => {
+      owner = whose
+      return tries.get(root, key)
+    },
+    commit: (root, changes, whose) => {
+      owner = whose
+      return tries.commit(root, changes)
+    },
+  }
 }
 
 export function nativeTries(load: LoadNode): Tries {

@@ -15,7 +15,13 @@ import { join } from 'node:path'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { ContentError } from './errors.ts'
-import { CONTENT_BYTES_MAX, COPY_CHUNK_BYTES, GET_BYTES_MAX, TEMP_AGE_MS_MAX } from './options.ts'
+import {
+  CONTENT_BYTES_MAX,
+  COPY_CHUNK_BYTES,
+  GET_BYTES_MAX,
+  HASH_AT_ONCE_BYTES_MAX,
+  TEMP_AGE_MS_MAX,
+} from './options.ts'
 
 export class ContentStore {
   readonly dir: string
@@ -154,10 +160,15 @@ export class ContentStore {
   }
 }
 
-/** Streams a file through keccak256. @throws ContentError `content-too-large`. */
+/** keccak256 of a file: of a small one at once, natively; of a large one as it streams.
+ * @throws ContentError `content-too-large`. */
 export async function hashFile(path: string): Promise<{ hash: Hex; size: number }> {
   const file = await open(path, 'r')
   try {
+    if ((await file.stat()).size <= HASH_AT_ONCE_BYTES_MAX) {
+      const bytes = await file.readFile()
+      return { hash: keccakHex(bytes), size: bytes.length }
+    }
     const hasher = keccak_256.create()
     let size = 0
     for await (const chunk of chunksOf(file, path)) {

@@ -3,7 +3,7 @@
  * the commitment, which hides the rows behind the salt and binds the contributor; a signature over the same
  * struct lets anybody pay for the reveal.
  */
-import { hashStruct, hashTypedData } from 'viem'
+import { hashStruct, hashTypedData } from 'viem/utils'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { signHash } from '../attribution/receipt.ts'
 import type { Hex } from '../base/bytes.ts'

@@ -3,14 +3,16 @@
  * rows root that stands in DatanetRegistry. Only the contribution that holds the row is kept; of the others,
  * leaf hashes.
  */
-import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
+import { type Hex, keccak, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { merkleProof, merkleRoot } from '../base/merkle.ts'
-import { decodeRows, encodeRow, type Row, versionLeaf } from './rows.ts'
+import { decodeEnvelope, envelopeRoot } from './envelope.ts'
+import { decodeRows, encodeRow, type Row, versionLeafOf } from './rows.ts'
 import { decodeVersionManifest } from './version.ts'
 
 export type RowProof = {
-  readonly row: Row
+  /** null when it is private: what is proved is its hash. */
+  readonly row: Row | null
   readonly contributor: Hex
   /** Rows root of the contribution. */
   readonly contribution: Hex
@@ -46,20 +48,32 @@ export async function proveRow(
   const { contributions } = decodeVersionManifest(bytes, expected.manifestHash)
   const leaves: Uint8Array[] = []
   let found: Pick<RowProof, 'row' | 'contributor' | 'contribution' | 'rowHash'> | undefined
-  for (const { contributor, file, rowsRoot } of contributions) {
+  for (const { contributor, file, rowsRoot, isPrivate } of contributions) {
     const content = await readContent(file)
     if (keccakHex(content) !== file) throw differs(`the file of ${rowsRoot}`)
-    for (const row of decodeRows(content)) {
-      if (leaves.length === index) {
-        found = { row, contributor, contribution: rowsRoot, rowHash: keccakHex(encodeRow(row)) }
-      }
-      leaves.push(versionLeaf(contributor, row))
+    for (const { row, hash } of isPrivate ? sealedRows(content, rowsRoot) : openRows(content)) {
+      if (leaves.length === index)
+        found = { row, contributor, contribution: rowsRoot, rowHash: toHex(hash) }
+      leaves.push(versionLeafOf(contributor, hash))
     }
   }
   const root = toHex(merkleRoot(leaves))
   if (!found || root !== expected.rowsRoot) throw differs(`the version ${expected.rowsRoot}`)
   const proof = merkleProof(leaves, index).map(toHex)
   return { ...found, index, count: leaves.length, root, proof }
+}
+
+type Hashed = { readonly row: Row | null; readonly hash: Uint8Array }
+
+function openRows(file: Uint8Array): Hashed[] {
+  return decodeRows(file).map((row) => ({ row, hash: keccak(encodeRow(row)) }))
+}
+
+/** By the envelope alone: the proof stands when the payload is erased. */
+function sealedRows(content: Uint8Array, rowsRoot: Hex): Hashed[] {
+  const envelope = decodeEnvelope(content)
+  if (envelopeRoot(envelope) !== rowsRoot) throw differs(`the envelope of ${rowsRoot}`)
+  return envelope.rowHashes.map((hash) => ({ row: null, hash }))
 }
 
 function differs(what: string): Error {

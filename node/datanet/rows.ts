@@ -12,15 +12,23 @@ import { messageOf, userError } from '../base/errors.ts'
 import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
 
 /** One row of text with whatever its author says about it. */
-export type Row = { readonly text: string; readonly meta?: { readonly [key: string]: Json } }
+export type Row = {
+  readonly text: string
+  readonly meta?: { readonly [key: string]: Json }
+  /** Of a private row alone: 32 random bytes, so that no hash of it can be tried with guesses. */
+  readonly salt?: Hex
+}
 
 export const ROW_BYTES_MAX: number = 64 * 1024
 export const ROWS_PER_CONTRIBUTION_MAX = 100_000
+/** What a salt adds to a row: `"salt":"0x…",`. */
+const SALT_CHARACTERS = 76
+const SALT = /^0x[0-9a-f]{64}$/
 /** Bytes of one row file, or of a version's manifest, that a node fetches. */
 export const FILE_BYTES_MAX: number = 64 * 2 ** 20
 
 export function encodeRow(row: Row): Uint8Array {
-  return utf8(canonicalJson({ text: row.text, meta: row.meta }))
+  return utf8(canonicalJson({ text: row.text, meta: row.meta, salt: row.salt }))
 }
 
 /** The JSONL file of a contribution; rows keep their order. */
@@ -30,12 +38,26 @@ export function encodeRows(rows: readonly Row[]): Uint8Array {
 
 /** @throws NodeError `datanet-rows` naming the first bad line (counted from 1) and what is wrong. */
 export function decodeRows(file: Uint8Array): Row[] {
+  return linesOf(file).map((line, i) => decodeRow(line, i + 1))
+}
+
+/** The row file of a private contribution. @throws NodeError `datanet-rows` */
+export function decodeSaltedRows(file: Uint8Array): Row[] {
+  return linesOf(file).map((line, i) => decodeRow(line, i + 1, true))
+}
+
+/** Of a row that need not be read. */
+export function versionLeafOf(contributor: Hex, rowHash: Uint8Array): Uint8Array {
+  return merkleLeaf(concatBytes(fromHex(contributor), rowHash))
+}
+
+function linesOf(file: Uint8Array): string[] {
   const lines = new TextDecoder('utf-8', { fatal: false }).decode(file).split('\n')
   if (lines.at(-1) === '') lines.pop()
   if (lines.length > ROWS_PER_CONTRIBUTION_MAX) {
     throw userError('datanet-rows', `${lines.length} rows; at most ${ROWS_PER_CONTRIBUTION_MAX}`)
   }
-  return lines.map((line, i) => decodeRow(line, i + 1))
+  return lines
 }
 
 export function rowsRoot(rows: readonly Row[]): Hex {
@@ -44,12 +66,13 @@ export function rowsRoot(rows: readonly Row[]): Hex {
 
 /** The leaf of a row inside a Datanet version: binds the row to who contributed it. */
 export function versionLeaf(contributor: Hex, row: Row): Uint8Array {
-  return merkleLeaf(concatBytes(fromHex(contributor), keccak(encodeRow(row))))
+  return versionLeafOf(contributor, keccak(encodeRow(row)))
 }
 
-function decodeRow(line: string, number: number): Row {
+function decodeRow(line: string, number: number, isSalted = false): Row {
   const bad = (why: string): Error => userError('datanet-rows', `row ${number}: ${why}`, { number })
-  if (line.length > ROW_BYTES_MAX) throw bad(`${line.length} characters; at most ${ROW_BYTES_MAX}`)
+  const most = isSalted ? ROW_BYTES_MAX + SALT_CHARACTERS : ROW_BYTES_MAX
+  if (line.length > most) throw bad(`${line.length} characters; at most ${most}`)
   let value: unknown
   try {
     value = JSON.parse(line)
@@ -57,10 +80,16 @@ function decodeRow(line: string, number: number): Row {
     throw bad('is not JSON')
   }
   try {
-    return parseRow(value)
+    return isSalted ? parseSalted(value) : parseRow(value)
   } catch (error) {
     throw bad(messageOf(error))
   }
+}
+
+function parseSalted(value: unknown): Row {
+  const { salt, ...rest } = (value ?? {}) as Record<string, unknown>
+  if (typeof salt === 'string' && SALT.test(salt)) return { ...parseRow(rest), salt: salt as Hex }
+  throw userError('datanet-rows', "needs a 'salt' of 32 bytes of 0x hex: it is private")
 }
 
 /** A row out of plain data. @throws NodeError `datanet-rows` saying what is wrong with it. */

@@ -7,14 +7,16 @@ import { type Hex, keccakHex, toHex, utf8 } from '../base/bytes.ts'
 import { canonicalJson } from '../base/canonical.ts'
 import { NodeError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
-import { decodeRows, type Row, rowsRoot, versionLeaf } from './rows.ts'
+import { type Envelope, envelopeRoot } from './envelope.ts'
+import { decodeRows, type Row, rowsRoot, versionLeaf, versionLeafOf } from './rows.ts'
 
 export type Contribution = {
   readonly contributor: Hex
   readonly rowsRoot: Hex
   readonly rowCount: number
-  /** Content hash of the JSONL file. */
+  /** Content hash of the JSONL file, or of the envelope of private rows. */
   readonly file: Hex
+  readonly isPrivate?: true
 }
 
 export type VersionManifest = {
@@ -29,12 +31,11 @@ export function encodeVersionManifest(manifest: VersionManifest): Uint8Array {
   return utf8(canonicalJson(manifest))
 }
 
-/** One contribution of a version to be. */
+/** One contribution of a version to be: its rows, or the envelope of rows that are private. */
 export type VersionPart = {
   readonly contributor: Hex
   readonly file: Hex
-  readonly rows: readonly Row[]
-}
+} & ({ readonly rows: readonly Row[] } | { readonly envelope: Envelope })
 
 /** A version of these contributions, in this order: what DatanetRegistry keeps of it, and its manifest as content. */
 export function packVersion(parts: readonly VersionPart[]): {
@@ -44,19 +45,24 @@ export function packVersion(parts: readonly VersionPart[]): {
   /** Rows root of each. */
   readonly contributions: readonly Hex[]
 } {
-  const contributions = parts.map(({ contributor, file, rows }) => ({
-    contributor,
-    rowsRoot: rowsRoot(rows),
-    rowCount: rows.length,
-    file,
-  }))
-  const rows = parts.flatMap(({ contributor, rows: own }) =>
-    own.map((row) => ({ contributor, row })),
+  const contributions = parts.map((part): Contribution => {
+    const { contributor, file } = part
+    if ('rows' in part) {
+      const { rows } = part
+      return { contributor, rowsRoot: rowsRoot(rows), rowCount: rows.length, file }
+    }
+    const rowCount = part.envelope.leaves.length
+    return { contributor, rowsRoot: envelopeRoot(part.envelope), rowCount, file, isPrivate: true }
+  })
+  const leaves = parts.flatMap((part) =>
+    'rows' in part
+      ? part.rows.map((row) => versionLeaf(part.contributor, row))
+      : part.envelope.rowHashes.map((hash) => versionLeafOf(part.contributor, hash)),
   )
   return {
     manifest: encodeVersionManifest({ version: 1, contributions }),
-    rowsRoot: versionRoot(rows),
-    rowCount: rows.length,
+    rowsRoot: toHex(merkleRoot(leaves)),
+    rowCount: leaves.length,
     contributions: contributions.map(({ rowsRoot: root }) => root),
   }
 }
@@ -66,13 +72,17 @@ export function versionRoot(rows: readonly OwnedRow[]): Hex {
   return toHex(merkleRoot(rows.map(({ contributor, row }) => versionLeaf(contributor, row))))
 }
 
+/** Reads the rows of a private contribution for who may; every row is checked against the envelope. */
+export type OpenPrivate = (contribution: Contribution) => Promise<readonly Row[]>
+
 /**
  * Reads a whole version by content hash, checking every byte against `expected` (from the chain).
- * @throws NodeError `datanet-content` naming what does not match.
+ * @throws NodeError `datanet-content` naming what does not match, `datanet-private` where rows may not be read
  */
 export async function readVersion(
   expected: { manifestHash: Hex; rowsRoot: Hex },
   readContent: (hash: Hex) => Promise<Uint8Array>,
+  open: OpenPrivate = mayNotRead,
 ): Promise<OwnedRow[]> {
   const manifest = decodeVersionManifest(
     await readContent(expected.manifestHash),
@@ -80,7 +90,9 @@ export async function readVersion(
   )
   const rows: OwnedRow[] = []
   for (const contribution of manifest.contributions) {
-    const own = decodeRows(await readContent(contribution.file))
+    const own = contribution.isPrivate
+      ? await open(contribution)
+      : decodeRows(await readContent(contribution.file))
     const root = rowsRoot(own)
     if (root !== contribution.rowsRoot || own.length !== contribution.rowCount) {
       throw mismatch(`contribution of ${contribution.contributor}`, contribution.rowsRoot, root)
@@ -100,6 +112,14 @@ export function decodeVersionManifest(bytes: Uint8Array, hash: Hex): VersionMani
     throw new NodeError('datanet-content', 'user', `manifest ${hash} is not a version 1 manifest`)
   }
   return value
+}
+
+async function mayNotRead({ contributor, rowsRoot: root, rowCount }: Contribution): Promise<never> {
+  throw new NodeError(
+    'datanet-private',
+    'user',
+    `${rowCount} rows of ${contributor} (${root}) are private: they cannot be read here`,
+  )
 }
 
 function mismatch(what: string, expected: Hex, got: Hex): Error {

@@ -5,6 +5,7 @@
  * any, derivation starts at genesis and finds its blocks already there.
  */
 import { bigintToBytes, utf8 } from '../base/bytes.ts'
+import type { BlockRef } from '../chain/types.ts'
 import type { KvTable } from '../store/kv.ts'
 import type { Checkpoint } from './derive.ts'
 
@@ -31,6 +32,14 @@ export class Checkpoints {
       const checkpoint = decode(value)
       if (checkpoint) yield checkpoint
     }
+  }
+
+  /** As far as it is remembered. */
+  async safeHeadAt(l1Number: bigint): Promise<{ l1Block: BlockRef; safeHead: BlockRef } | null> {
+    for await (const { l1, safe } of this.descending(l1Number)) {
+      return { l1Block: l1, safeHead: safe }
+    }
+    return null
   }
 
   /** Forgets the branch above L1 block `number`. */

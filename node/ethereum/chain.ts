@@ -70,7 +70,7 @@ export class EthereumChain {
     if (!heads) {
       heads = headsAt(refOf(block))
       const commit = new Commit()
-        .nodes(writes.nodes)
+        .nodes(writes.nodes, 0n)
         .codes(writes.codes)
         .block(block.hash, encodeBlock(block), encodeStoredReceipts([]))
         .meta('genesis', fromHex(block.hash))
@@ -202,7 +202,7 @@ export class EthereumChain {
   async #append({ block, receipts, writes }: EthereumExecuted): Promise<void> {
     const heads = headsAt(refOf(block))
     const commit = new Commit()
-      .nodes(writes.nodes)
+      .nodes(writes.nodes, block.header.number)
       .codes(writes.codes)
       .block(block.hash, encodeBlock(block), encodeStoredReceipts(receipts))
     writeCanonical(commit, block)

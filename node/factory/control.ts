@@ -3,7 +3,7 @@
  * signs `JobControl` (EIP-712) and anybody may carry it to the chain; the nonce is the number of
  * controls the job has seen.
  */
-import { hashTypedData } from 'viem'
+import { hashTypedData } from 'viem/utils'
 import type { Hex } from '../base/bytes.ts'
 
 export const ACTIONS = ['pause', 'resume', 'cancel'] as const

@@ -24,6 +24,8 @@ export type Calibration = {
   readonly evaluateSecondsPerToken: number
   /** Of the rows' vectors. */
   readonly embedSecondsPerToken: number
+  /** Most that the process held while it was measured; absent in those of older versions. */
+  readonly memoryBytes?: number
 }
 
 export type Estimate = {
@@ -37,6 +39,8 @@ export type Estimate = {
     readonly evaluate: number
     readonly total: number
   }
+  /** Of the whole process while it trains, the base included; null where it was not measured. */
+  readonly memoryBytes: number | null
   /** wei this node asks for the work. */
   readonly fee: string
 }
@@ -73,6 +77,7 @@ export function estimateOf(
     evaluationTokens,
     steps: isMerge ? 0 : Math.ceil(data.trained.length / batch) * epochs,
     seconds: { train, index, evaluate, total },
+    memoryBytes: calibration.memoryBytes ?? null,
     fee: (BigInt(Math.ceil(total)) * weiPerSecond).toString(),
   }
 }
@@ -105,6 +110,7 @@ export async function calibrate(
     const result = await work()
     return [(nowMs() - from) / 1000, result]
   }
+  const memory = watchMemory()
   try {
     const { lora, training, attribution, seed } = manifest
     const { checkpointSteps: _, ...schedule } = training
@@ -143,9 +149,29 @@ export async function calibrate(
       indexFixedSeconds: Math.max(0, manySeconds - perToken * tokensOf(many)),
       evaluateSecondsPerToken: evaluateSeconds / tokensOf(few),
       embedSecondsPerToken: embedSeconds / tokensOf(few),
+      memoryBytes: memory.peak(),
     }
   } finally {
+    memory.stop()
     await rm(dir, { recursive: true, force: true })
+  }
+}
+
+const MEMORY_SAMPLE_MS = 10
+
+/** The most resident memory of this process since it began; the engine works in threads of its own meanwhile. */
+function watchMemory(): { peak(): number; stop(): void } {
+  let peak = 0
+  const look = (): void => {
+    peak = Math.max(peak, process.memoryUsage.rss())
+  }
+  const timer = setInterval(look, MEMORY_SAMPLE_MS)
+  return {
+    peak: () => {
+      look()
+      return peak
+    },
+    stop: () => clearInterval(timer),
   }
 }
 

@@ -2,6 +2,7 @@
  * ModelFactory wired into a node: fabric, factory, a worker of its own, and the chain's news about jobs. The
  * fabric is in process unless the node is told of a NATS server.
  */
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
@@ -18,7 +19,6 @@ import type { Store } from '../store/store.ts'
 import { type Inclusion, JobChain } from './chain.ts'
 import type { ReadContent } from './data.ts'
 import { openLocalFabric } from './fabric/local.ts'
-import { openNatsFabric } from './fabric/nats.ts'
 import { ModelFactory } from './factory.ts'
 import { FileTable } from './openai/files.ts'
 import { createFineTuningHandler } from './openai/route.ts'
@@ -34,6 +34,8 @@ export type JobModules = {
   readonly base: BaseModel
   readonly account: NodeAccount
   readonly log: Log
+  /** Of the fine-tuning door. */
+  readonly admits?: ((req: IncomingMessage) => boolean) | undefined
 }
 
 export type JobService = {
@@ -54,7 +56,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   const { natsUrl: url } = options
   const prefix = `openledger-${chain.config.l2ChainId}`
   const fabric = url
-    ? await openNatsFabric({ url, prefix }, log)
+    ? await (await import('./fabric/nats.ts')).openNatsFabric({ url, prefix }, log)
     : await openLocalFabric({ table: store.table('jobs'), content, log })
   const read: ReadContent = (hash) =>
     readContent(content, { hash, bytesMax: FILE_BYTES_MAX, fetch: modules.fetchContent })
@@ -93,7 +95,14 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   const files = new FileTable({ records: fabric.records, content })
   return {
     factory,
-    openai: createFineTuningHandler({ factory, files, base, log, now: Date.now }),
+    openai: createFineTuningHandler({
+      factory,
+      files,
+      base,
+      log,
+      now: Date.now,
+      admits: modules.admits,
+    }),
     start: async () => {
       unsubscribe = chain.on('block', ({ receipts }) => {
         for (const id of jobsIn(receipts)) factory.heard(id)

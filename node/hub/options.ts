@@ -9,3 +9,5 @@ export const PATHS_MAX = 1_000
 export const BODY_BYTES_MAX: number = 256 * 1024
 /** Bytes of a content file read and sent at a time. */
 export const CHUNK_BYTES: number = 256 * 1024
+/** Bytes of a Datanet version that are hashed to describe it. */
+export const CROISSANT_BYTES_MAX: number = 1024 * 2 ** 20

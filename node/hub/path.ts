@@ -4,7 +4,7 @@ import type { Kind } from './repo.ts'
 export type HubRequest =
   | { readonly ask: 'list'; readonly kind: Kind }
   | {
-      readonly ask: 'info' | 'tree' | 'paths' | 'refs' | 'file'
+      readonly ask: 'info' | 'tree' | 'paths' | 'refs' | 'file' | 'croissant'
       readonly kind: Kind
       readonly id: string
       readonly revision: string
@@ -14,7 +14,13 @@ export type HubRequest =
 
 const API = /^\/api\/(models|datasets)(?:\/(.+))?$/
 const RESOLVE = /^\/(datasets\/)?([\w.-]{1,96}(?:\/[\w.-]{1,96})?)\/(?:resolve|raw)\/([^/]+)\/(.+)$/
-const WORDS = { revision: 'info', tree: 'tree', 'paths-info': 'paths', refs: 'refs' } as const
+const WORDS = {
+  revision: 'info',
+  tree: 'tree',
+  'paths-info': 'paths',
+  refs: 'refs',
+  croissant: 'croissant',
+} as const
 
 /** null when the path is none of the Hub's, or no repository can be meant by it. */
 export function parseHubPath(pathname: string): HubRequest | null {
@@ -38,7 +44,7 @@ export function parseHubPath(pathname: string): HubRequest | null {
 }
 
 function decoded(request: {
-  ask: 'info' | 'tree' | 'paths' | 'refs' | 'file'
+  ask: Exclude<HubRequest['ask'], 'list'>
   kind: Kind
   id: string
   revision: string

@@ -8,9 +8,10 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Hex, keccakHex, utf8 } from '../base/bytes.ts'
 import { decodeManifest } from '../content/manifest.ts'
+import type { Licence } from '../datanet/licence.ts'
 import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
-import type { DatanetRecord, ModelRecord, Registry } from '../model/registry.ts'
+import type { DatanetRecord, ModelRecord, Registry, VersionRecord } from '../model/registry.ts'
 import { baseCard, datanetCard, modelCard } from './card.ts'
 import { LISTED_MAX, VERSIONS_SOUGHT_MAX } from './options.ts'
 
@@ -28,6 +29,8 @@ export type Source =
   | { readonly in: 'content'; readonly hash: Hex }
   | { readonly in: 'directory'; readonly path: string }
   | { readonly in: 'memory'; readonly bytes: Uint8Array }
+  /** One after another. */
+  | { readonly in: 'contents'; readonly hashes: readonly Hex[] }
 
 export type Repo = {
   readonly kind: Kind
@@ -38,6 +41,14 @@ export type Repo = {
   /** The `library_name` of models. */
   readonly library: string | null
   readonly files: readonly HubFile[]
+  /** Of a Datanet. */
+  readonly version: DatanetVersion | null
+}
+
+export type DatanetVersion = VersionRecord & {
+  readonly number: number
+  readonly datanet: DatanetRecord
+  readonly terms: Licence | null
 }
 
 export type HubModules = {
@@ -48,6 +59,7 @@ export type HubModules = {
   readonly base: Pick<BaseModel, 'hash' | 'name' | 'precision'>
   /** Where the base's files are, a directory or a GGUF file. */
   readonly basePath: string
+  readonly chainId: number
   readContent(hash: Hex): Promise<Uint8Array>
   /** Of content that is here. */
   sizeOf(hash: Hex): Promise<number | undefined>
@@ -117,6 +129,7 @@ async function modelRepo(modules: HubModules, name: string, model: ModelRecord):
     sha: shaOf(model.id),
     tags: ['openledger', 'lora', 'peft', 'safetensors', `base_model:adapter:${model.baseHash}`],
     library: 'peft',
+    version: null,
     files: withCard(
       card,
       files.map(({ name: path, size, hash }) => ({
@@ -147,6 +160,7 @@ async function baseRepo({ base, basePath }: HubModules, name: string): Promise<R
     sha: shaOf(base.hash),
     tags: ['openledger', 'text-generation', base.precision],
     library: 'transformers',
+    version: null,
     files: withCard(baseCard(base), files),
   }
 }
@@ -204,8 +218,8 @@ async function datanetRepo(
       source: { in: 'content', hash: file },
     })
   }
-  const licence = await registry.licence(datanet.id, number)
-  const card = datanetCard(datanet, { number, ...version, licence: licence?.terms ?? null })
+  const terms = (await registry.licence(datanet.id, number))?.terms ?? null
+  const card = datanetCard(datanet, { number, ...version, licence: terms })
   return {
     kind: 'datasets',
     id: `${NAMESPACE}/datanet-${datanet.id}`,
@@ -213,7 +227,18 @@ async function datanetRepo(
     tags: ['openledger', 'json', `version:${number}`],
     library: null,
     files: withCard(card, files),
+    version: { ...version, number, datanet, terms },
   }
+}
+
+/** All rows of a Datanet's version in one file, which is read by name and in no listing: nobody wants the rows twice. */
+export const ROWS_FILE = 'rows.jsonl'
+
+export function rowsFile({ files }: Repo): HubFile {
+  const hashes = files.flatMap(({ source }) => (source.in === 'content' ? [source.hash] : []))
+  const size = files.reduce((sum, one) => sum + (one.source.in === 'content' ? one.size : 0), 0)
+  const etag = keccakHex(utf8(hashes.join())).slice(2)
+  return { path: ROWS_FILE, size, etag, source: { in: 'contents', hashes } }
 }
 
 /** The card unless the files bring their own. */

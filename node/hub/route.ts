@@ -7,18 +7,38 @@
  *   GET  /api/.../ID/tree/REV[/FOLDER]                 its files with sizes and hashes
  *   POST /api/.../ID/paths-info/REV                    the same of some paths
  *   GET  /api/.../ID/refs                              branches
+ *   GET  /api/datasets/ID/croissant[/REV]              Croissant 1.1
  *   GET, HEAD [/datasets]/ID/resolve/REV/PATH          a file, whole or a range of it
  */
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { readBody } from '../base/body.ts'
+import type { Hex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { BODY_BYTES_MAX, CHUNK_BYTES, LISTED_MAX, PATHS_MAX } from './options.ts'
+import { decodeSchema } from '../datanet/schema.ts'
+import { croissantOf } from './croissant.ts'
+import {
+  BODY_BYTES_MAX,
+  CHUNK_BYTES,
+  CROISSANT_BYTES_MAX,
+  LISTED_MAX,
+  PATHS_MAX,
+} from './options.ts'
 import { type HubRequest, parseHubPath } from './path.ts'
-import { findRepo, type HubFile, type HubModules, listRepos, type Repo } from './repo.ts'
+import {
+  findRepo,
+  type HubFile,
+  type HubModules,
+  listRepos,
+  type Repo,
+  ROWS_FILE,
+  rowsFile,
+  type Source,
+} from './repo.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 type OfRepo = Exclude<HubRequest, { ask: 'list' }>
@@ -87,9 +107,37 @@ async function answer(modules: HubModules, asked: OfRepo, exchange: Exchange): P
       return tree(repo, asked, exchange)
     case 'paths':
       return paths(repo, exchange)
+    case 'croissant':
+      return croissant(modules, repo, exchange)
     case 'file':
       return file(modules, { repo, asked }, exchange)
   }
+}
+
+async function croissant(
+  modules: HubModules,
+  repo: Repo,
+  { request, response }: Exchange,
+): Promise<void> {
+  const { version, id, sha } = repo
+  if (!version) return fail(response, 404, 'EntryNotFound', `${id} is no Datanet`)
+  const { path, size: said, source } = rowsFile(repo)
+  if (said > CROISSANT_BYTES_MAX) {
+    const message = `${id} has ${said} bytes; they are hashed for a description up to ${CROISSANT_BYTES_MAX}`
+    return fail(response, 413, 'TooLarge', message)
+  }
+  const hash = createHash('sha256')
+  const { size, read } = await open(modules, source, said)
+  for await (const chunk of read(0, size)) hash.update(chunk)
+  const url = `http://${request.headers.host ?? 'localhost'}/datasets/${id}`
+  const file = { path, url: `${url}/resolve/${sha}/${path}`, size, sha256: hash.digest('hex') }
+  const { datanet, terms: licence, ...rest } = version
+  const schema = decodeSchema(datanet.schema)
+  const described = { ...rest, licence }
+  json(
+    response,
+    croissantOf({ datanet, schema, version: described, chainId: modules.chainId, url, file }),
+  )
 }
 
 function info(repo: Repo): object {
@@ -181,13 +229,14 @@ async function file(
   { repo, asked }: { repo: Repo; asked: OfRepo },
   { request, response }: Exchange,
 ): Promise<void> {
-  const found = repo.files.find(({ path }) => path === asked.path)
+  const isRows = repo.version !== null && asked.path === ROWS_FILE
+  const found = isRows ? rowsFile(repo) : repo.files.find(({ path }) => path === asked.path)
   response.setHeader('x-repo-commit', repo.sha)
   if (!found) {
     return fail(response, 404, 'EntryNotFound', `${repo.id} has no file '${asked.path}'`)
   }
   const { etag } = found
-  const { size, read } = await open(modules, found)
+  const { size, read } = await open(modules, found.source, found.size)
   const range = rangeOf(request.headers.range, size)
   response.setHeader('etag', `"${etag}"`)
   response.setHeader('accept-ranges', 'bytes')
@@ -222,8 +271,9 @@ function rangeOf(
 
 /** Content is read first: its size on chain is only what its author said. */
 async function open(
-  { readContent }: HubModules,
-  { source, size }: HubFile,
+  { readContent }: Pick<HubModules, 'readContent'>,
+  source: Source,
+  size: number,
 ): Promise<{ size: number; read: (from: number, to: number) => Readable }> {
   if (source.in === 'directory') {
     const options = { highWaterMark: CHUNK_BYTES }
@@ -235,11 +285,36 @@ async function open(
           : createReadStream(source.path, { start: from, end: to - 1, ...options }),
     }
   }
+  if (source.in === 'contents') return openJoined(readContent, source.hashes)
   const bytes = source.in === 'memory' ? source.bytes : await readContent(source.hash)
   return {
     size: bytes.length,
     read: (from, to) =>
       Readable.from([Buffer.from(bytes.subarray(from, to))], { objectMode: false }),
+  }
+}
+
+/** One content in memory at a time; the first look is for their sizes. */
+async function openJoined(
+  readContent: HubModules['readContent'],
+  hashes: readonly Hex[],
+): Promise<{ size: number; read: (from: number, to: number) => Readable }> {
+  const sizes: number[] = []
+  for (const hash of hashes) sizes.push((await readContent(hash)).length)
+  async function* pieces(from: number, to: number): AsyncGenerator<Buffer> {
+    let start = 0
+    for (const [i, hash] of hashes.entries()) {
+      const end = start + (sizes[i] as number)
+      if (end > from && start < to) {
+        const bytes = await readContent(hash)
+        yield Buffer.from(bytes.subarray(Math.max(0, from - start), Math.min(to, end) - start))
+      }
+      start = end
+    }
+  }
+  return {
+    size: sizes.reduce((sum, size) => sum + size, 0),
+    read: (from, to) => Readable.from(pieces(from, to), { objectMode: false }),
   }
 }
 

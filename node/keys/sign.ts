@@ -2,13 +2,8 @@
  * What a role signs that Ethereum has a form for, made of the bytes that its signer is shown: EIP-712 data and
  * dynamic-fee transactions (EIP-1559).
  */
-import {
-  domainSeparator,
-  hashStruct,
-  serializeTransaction,
-  type TransactionSerializableEIP1559,
-  type TypedDataDomain,
-} from 'viem'
+import type { TransactionSerializableEIP1559, TypedDataDomain } from 'viem'
+import { hashStruct, serializeTransaction } from 'viem/utils'
 import { concatBytes, fromHex, type Hex, toHex } from '../base/bytes.ts'
 import type { Signer } from './signer.ts'
 
@@ -24,10 +19,26 @@ export type TypedData = {
 
 const PREFIX = Uint8Array.of(0x19, 0x01)
 
+/** Those that a domain has, in this order (EIP-712, `eip712Domain`). */
+const DOMAIN_FIELDS = [
+  { name: 'name', type: 'string' },
+  { name: 'version', type: 'string' },
+  { name: 'chainId', type: 'uint256' },
+  { name: 'verifyingContract', type: 'address' },
+  { name: 'salt', type: 'bytes32' },
+] as const
+
 /** 66 bytes whose keccak256 is `hashTypedData`. */
 export function typedDataPreimage({ domain, types, primaryType, message }: TypedData): Uint8Array {
   const struct = hashStruct({ data: message, primaryType, types })
-  return concatBytes(PREFIX, fromHex(domainSeparator({ domain })), fromHex(struct))
+  const EIP712Domain = DOMAIN_FIELDS.filter(({ name }) => domain[name] !== undefined)
+  const forDomain: TypedData['types'] = { EIP712Domain }
+  const separator = hashStruct({
+    data: { ...domain },
+    primaryType: 'EIP712Domain',
+    types: forDomain,
+  })
+  return concatBytes(PREFIX, fromHex(separator), fromHex(struct))
 }
 
 /** r || s || v, v = 27 or 28, as contracts expect. @throws NodeError as `Signer.sign` */

@@ -2,7 +2,7 @@
  * An account the node itself acts with on L2 (the provider's): encodes a call, estimates it against the
  * head, signs, and hands it to the pool or the sequencer.
  */
-import { encodeFunctionData } from 'viem'
+import { encodeFunctionData } from 'viem/utils'
 import { fromHex, type Hex } from '../base/bytes.ts'
 import type { Chain } from '../chain/chain.ts'
 import { signTransaction } from '../keys/sign.ts'

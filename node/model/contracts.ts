@@ -2,7 +2,8 @@
  * Calls of contracts in this node's own state: encode, run, decode. A revert becomes an error with its
  * decoded reason.
  */
-import { type Abi, decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem'
+import type { Abi } from 'viem'
+import { decodeErrorResult, decodeFunctionResult, encodeFunctionData } from 'viem/utils'
 import { fromHex, type Hex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import type { BlockTag, Chain } from '../chain/chain.ts'

@@ -1,7 +1,7 @@
 /** HTTP as OpenAI's API speaks it, for inference and fine-tuning alike: bodies in, JSON and errors out. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { readBody } from '../base/body.ts'
-import { messageOf, NodeError, userError } from '../base/errors.ts'
+import { helpOf, messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 /** A request, by HTTP (IncomingMessage) or from a peer. */
@@ -9,6 +9,7 @@ export type Asked = AsyncIterable<Uint8Array> & {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly headers: IncomingHttpHeaders
+  readonly httpVersion?: string
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
@@ -96,24 +97,32 @@ export function errorOf(error: unknown): {
   const status = statusOf(error)
   const { param = null, payment, headers = {} } = error instanceof NodeError ? error.data : {}
   const message = status === 500 ? 'internal error; the log has the details' : messageOf(error)
-  const shown = { message, type: typeOf(status), param, code: codeOf(error) }
+  const shown = { message, type: typeOf(status), param, code: codeOf(error), ...helpFor(error) }
   const body = { error: payment === undefined ? shown : { ...shown, payment } }
   return { status, body, headers: headers as Record<string, string> }
 }
 
+/** What proxies add to what they pass on. */
+const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']
+
 /** Whether a client sits at this machine itself: not behind a proxy, not a page of some site that reaches it through
- * the browser of somebody who sits here. The node's own page counts. */
+ * the browser of somebody who sits here. The node's own page counts. A proxy on this machine that adds no header and
+ * puts our name for the one it was asked by (nginx does both unless told otherwise; it then speaks HTTP/1.0) cannot be
+ * told from a client for certain: `--behind-proxy true` is for its operator. */
 export function isLocal(req: Asked): boolean {
   const from = req.socket.remoteAddress ?? ''
   const { host = '', origin } = req.headers
   const isLoopback = /^(::ffff:)?127\.|^::1$/.test(from)
   const isOwn = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
   const isProxied =
-    req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined
+    req.httpVersion === '1.0' || PROXY_HEADERS.some((name) => req.headers[name] !== undefined)
   // By name as well: a page that reached this machine by DNS rebinding sends no origin with a GET.
   const isAsked = isOwn && (origin === undefined || origin === `http://${host}`)
   return isLoopback && !isProxied && isAsked
 }
+
+const helpFor = (error: unknown): { help?: string } =>
+  error instanceof NodeError ? { help: helpOf(error.code) } : {}
 
 function codeOf(error: unknown): string {
   const code = error instanceof NodeError ? error.code : 'internal'

@@ -2,7 +2,8 @@
  * The payable-AI contracts as this node reads them: calls against its own head state, decoded. The list of models, which
  * every request by name needs, is read once for each head; nothing else is kept: the chain is the truth and it is local.
  */
-import { type Abi, parseAbi } from 'viem'
+import type { Abi } from 'viem'
+import { parseAbi } from 'viem/utils'
 import { OPENLEDGER, PRECOMPILE } from '../../genesis/addresses.ts'
 import {
   DatanetRegistry,
@@ -338,12 +339,7 @@ export class Registry {
     at: BlockTag = 'unsafe',
   ): Promise<ScoreRecord & { readonly amounts: readonly bigint[] }> {
     const { receipt, sketch, claims } = settled
-    const { gradient, span, retrieval } = await this.#read<Channels>(
-      CONTRACTS.policies,
-      'channelsOf',
-      [policyId],
-      at,
-    )
+    const { gradient, span, retrieval } = await this.channelsOf(policyId, at)
     const channels = [gradient, span, retrieval]
     const args = [receipt.modelId, toHex(sketch), toHex(claims), channels, amount]
     const [accounts, indices, weights, amounts, attributionRoot] = await this.#read<
@@ -353,13 +349,13 @@ export class Registry {
   }
 
   /** How a policy mixes the channels, parts of 10,000. */
-  channelsOf(policyId: number): Promise<Channels> {
-    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId])
+  channelsOf(policyId: number, at: BlockTag = 'unsafe'): Promise<Channels> {
+    return this.#read<Channels>(CONTRACTS.policies, 'channelsOf', [policyId], at)
   }
 
   /** The four shares of a fee under a policy, wei. */
-  splitOf(policyId: number, fee: bigint): Promise<FeeShares> {
-    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee])
+  splitOf(policyId: number, fee: bigint, at: BlockTag = 'unsafe'): Promise<FeeShares> {
+    return this.#read<FeeShares>(CONTRACTS.policies, 'split', [policyId, fee], at)
   }
 
   /** The first policy that gives contributors what the model's manifest promises them.

@@ -3,12 +3,13 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freeBytes } from '../datadir/disk.ts'
 import type { Node } from '../main.ts'
+import { watchJobs, watchReceipts } from './economy.ts'
 import type { Metrics } from './metrics.ts'
 import { watchServing } from './vllm.ts'
 
 export type Watched = Pick<
   Node,
-  'chain' | 'pool' | 'p2p' | 'pipeline' | 'options' | 'log' | 'models'
+  'chain' | 'pool' | 'p2p' | 'pipeline' | 'options' | 'log' | 'models' | 'ledger' | 'jobs'
 > & { readonly l1: { readonly reader: Pick<Node['l1']['reader'], 'agreement'> } }
 
 export function watchNode(metrics: Metrics, node: Watched): void {
@@ -54,6 +55,8 @@ export function watchNode(metrics: Metrics, node: Watched): void {
     freeBytes(options.dataDir),
   )
   countBlocks(metrics, chain)
+  watchReceipts(metrics, node)
+  watchJobs(metrics, node.jobs)
   if (node.models.provider) watchProvider(metrics, node.models.provider)
 }
 

@@ -97,6 +97,11 @@ export class Dispatcher {
     return outcome.ok ? success(id, outcome.text, room) : failure(id, outcome)
   }
 
+  /** How long a client has to wait before it may ask for what costs so much; 0, and counted, when it may now. */
+  waitMs(client = '', cost: number): number {
+    return cost === 0 ? 0 : this.#rate.waitMs(client, cost)
+  }
+
   /** null when the client may ask. Counted once, on the thread that took the request. */
   #rateFault(client: string, name: string): Outcome | null {
     try {

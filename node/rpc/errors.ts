@@ -4,7 +4,7 @@
  * look for. A fault of ours says "internal error" and nothing more.
  */
 import { toHex } from '../base/bytes.ts'
-import { NodeError } from '../base/errors.ts'
+import { helpOf, NodeError } from '../base/errors.ts'
 import { TxError, type TxErrorCode } from '../chain/errors.ts'
 import { PoolError, type PoolErrorCode } from '../mempool/errors.ts'
 import type { Json } from './method.ts'
@@ -56,21 +56,25 @@ export function rpcErrorOf(error: unknown): RpcError | null {
   switch (error.severity) {
     case 'user': {
       const code = error.code.startsWith('unknown-') ? RPC.notFound : RPC.server
-      return new RpcError(code, error.message, { code: error.code, ...plain(error.data) })
+      return new RpcError(code, error.message, { ...plain(error.data), ...named(error.code) })
     }
     case 'retry':
-      return new RpcError(RPC.unavailable, `try again: ${error.message}`, { code: error.code })
+      return new RpcError(RPC.unavailable, `try again: ${error.message}`, named(error.code))
     case 'reset':
     case 'fatal':
       return null
   }
 }
 
+/** The stable code, and where its page is. */
+const named = (code: string): { code: string; help: string } => ({ code, help: helpOf(code) })
+
 export function txErrorOf(refused: {
   code: TxErrorCode | PoolErrorCode
   message: string
 }): RpcError {
-  return new RpcError(RPC.server, withPhrase(PHRASES[refused.code], refused.message))
+  const { code, message } = refused
+  return new RpcError(RPC.server, withPhrase(PHRASES[code], message), named(code))
 }
 
 /** What geth says for it; ethers and viem tell errors apart by these words. */

@@ -13,6 +13,8 @@ import type { JsonObject } from './method.ts'
 /** Takes every request whose path is `prefix` or below it; the longest prefix wins. */
 export type HttpRoute = {
   readonly prefix: string
+  /** What a request takes from its client's rate (`COST`); absent: nothing. */
+  readonly cost?: number
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>
 }
 
@@ -31,6 +33,8 @@ export async function handleHttp(
   modules: HttpModules,
 ): Promise<void> {
   try {
+    // What a proxy should have said: whoever asks whether a client is local hears that it is not.
+    if (context.options.behindProxy) request.headers.forwarded ??= 'for=unknown'
     allowOrigin(request, response, context.options.corsOrigins)
     if (request.method === 'OPTIONS') return end(response, 204, '')
     await route(request, response, context, modules)
@@ -63,10 +67,19 @@ async function route(
   const found = routes
     .filter(({ prefix }) => isBelow(path, prefix))
     .sort((a, b) => b.prefix.length - a.prefix.length)[0]
-  if (found) return found.handle(request, response)
+  if (found) {
+    const waitMs = dispatcher.waitMs(request.socket.remoteAddress, found.cost ?? 0)
+    return waitMs ? tooMany(response, waitMs) : found.handle(request, response)
+  }
   if (path === '/')
     return end(response, 405, errorText(RPC.invalidRequest, 'JSON-RPC is a POST of JSON'))
   end(response, 404, '{"error":"no such path: JSON-RPC is at /"}')
+}
+
+function tooMany(response: ServerResponse, waitMs: number): void {
+  response.setHeader('retry-after', Math.ceil(waitMs / 1_000))
+  const message = `too many requests: try again in ${waitMs} ms`
+  end(response, 429, JSON.stringify({ error: { code: 'rate', message } }))
 }
 
 function isBelow(path: string, prefix: string): boolean {

@@ -47,6 +47,8 @@ export type RpcOptions = {
   readonly rateCostPerSecond: number
   /** Clients whose rate is remembered. */
   readonly rateClientsMax: number
+  /** Requests come through a proxy, whether or not it says so. */
+  readonly behindProxy: boolean
   /** Slots of one `eth_getStorageValues`. */
   readonly storageSlotsMax: number
   /** `eth_sendRawTransactionSync`: wait when the caller names none, and at most. */
@@ -92,6 +94,7 @@ export const DEFAULT_RPC_OPTIONS: RpcOptions = {
   proofWindowSeconds: 30 * 24 * 60 * 60,
   rateCostPerSecond: 0,
   rateClientsMax: 10_000,
+  behindProxy: false,
   storageSlotsMax: 1_024,
   syncWaitMs: 2_000,
   syncWaitMsMax: 10_000,

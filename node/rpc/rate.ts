@@ -18,8 +18,20 @@ export class RateLimit {
 
   /** @throws RpcError when the client has to wait */
   take(client: string, cost: number): void {
+    const waitMs = this.waitMs(client, cost)
+    if (waitMs === 0) return
     const { rateCostPerSecond: perSecond } = this.#context.options
-    if (perSecond === 0) return
+    throw new RpcError(
+      RPC.limitExceeded,
+      `too many requests: the method costs ${cost}, a client may take ${perSecond} per second: try again in ${waitMs} ms`,
+      { limit: 'rateCostPerSecond', retryAfterMs: waitMs },
+    )
+  }
+
+  /** 0, and taken, when there is room. */
+  waitMs(client: string, cost: number): number {
+    const { rateCostPerSecond: perSecond } = this.#context.options
+    if (perSecond === 0) return 0
     const now = this.#context.now()
     const bucket = this.#buckets.get(client) ?? { left: perSecond, at: now }
     bucket.left = Math.min(perSecond, bucket.left + ((now - bucket.at) * perSecond) / 1000)
@@ -29,14 +41,9 @@ export class RateLimit {
     const price = Math.min(cost, perSecond)
     if (bucket.left >= price) {
       bucket.left -= price
-      return
+      return 0
     }
-    const waitMs = Math.ceil(((price - bucket.left) * 1000) / perSecond)
-    throw new RpcError(
-      RPC.limitExceeded,
-      `too many requests: the method costs ${cost}, ${Math.floor(bucket.left)} of ${perSecond} per second are left: try again in ${waitMs} ms`,
-      { limit: 'rateCostPerSecond', retryAfterMs: waitMs },
-    )
+    return Math.ceil(((price - bucket.left) * 1000) / perSecond)
   }
 
   #remember(client: string, bucket: Bucket): void {

@@ -8,13 +8,29 @@ import type { WriteOp } from './database.ts'
 import { pack } from './pack.ts'
 import type { Store } from './store.ts'
 import { keyIn, type TableName } from './tables.ts'
+import { encodeTrieRow, type NodeOwner, trieKey } from './trie-row.ts'
 import { encodeTxPlace, txPlaceKey } from './tx-place.ts'
 
 export class Commit {
   readonly #ops: WriteOp[] = []
 
-  nodes(nodes: readonly { hash: Uint8Array; rlp: Uint8Array }[]): this {
-    for (const { hash, rlp } of nodes) this.#put('node', hash, rlp)
+  /** @param stamp number of the newest block ever written */
+  nodes(
+    nodes: readonly { hash: Uint8Array; rlp: Uint8Array; owner?: NodeOwner }[],
+    stamp: bigint,
+  ): this {
+    for (const { hash, rlp, owner } of nodes) {
+      this.#ops.push({
+        type: 'put',
+        key: trieKey(hash, owner),
+        value: encodeTrieRow(stamp, rlp),
+      })
+    }
+    return this
+  }
+
+  dropNode(hash: Uint8Array, owner: NodeOwner): this {
+    this.#ops.push({ type: 'del', key: trieKey(hash, owner) })
     return this
   }
 

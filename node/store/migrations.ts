@@ -27,6 +27,12 @@ export const MIGRATIONS: readonly Migration[] = [
     // no longer write here.
     async *plan() {},
   },
+  {
+    from: 2,
+    title: 'trie nodes by owner, with a stamp',
+    // Nodes of schema 2 are found where they are, and never pruned: whose they are is not known.
+    async *plan() {},
+  },
 ]
 
 /** Operations of one step held in memory; a step that needs more must be written as several. */

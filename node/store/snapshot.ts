@@ -55,6 +55,7 @@ export const PRIVATE_TABLES: readonly string[] = [
   'unverified',
   'traces',
   'reports',
+  'filings',
   'verdicts-unsigned',
   'model-verdicts',
   'models-waiting',

@@ -11,6 +11,7 @@ import { migrate } from './migrations.ts'
 import { storeOptions } from './options.ts'
 import { unpack } from './pack.ts'
 import { keyIn, SCHEMA_VERSION } from './tables.ts'
+import { decodeTrieRow, type NodeOwner, trieKey } from './trie-row.ts'
 import { decodeTxPlace, txPlaceKey } from './tx-place.ts'
 
 export class Store {
@@ -45,13 +46,25 @@ export class Store {
   }
 
   /** RLP of a trie node. */
-  node(hash: Uint8Array): Uint8Array | undefined {
+  node(hash: Uint8Array, owner?: NodeOwner): Uint8Array | undefined {
     const id = cacheKey(hash)
     const known = this.#nodes.get(id)
     if (known) return known
-    const rlp = this.database.getSync(keyIn('node', hash))
+    const rlp = this.storedNode(hash, owner)
     if (rlp) this.#nodes.set(id, rlp)
     return rlp
+  }
+
+  /** The same past the cache: for whoever walks through what is old. */
+  storedNode(hash: Uint8Array, owner?: NodeOwner): Uint8Array | undefined {
+    const row = this.database.getSync(trieKey(hash, owner))
+    return row ? decodeTrieRow(row).rlp : this.database.getSync(keyIn('node', hash))
+  }
+
+  /** When it was last written; undefined for a node that is not here, or of schema 2. */
+  nodeStamp(hash: Uint8Array, owner?: NodeOwner): bigint | undefined {
+    const row = this.database.getSync(trieKey(hash, owner))
+    return row && decodeTrieRow(row).stamp
   }
 
   code(hash: Uint8Array): Uint8Array | undefined {

@@ -3,11 +3,15 @@
  * other rooms live under `extra`, each with its own name. A new table gets a new letter here, never
  * one that was used before; a changed row layout raises `SCHEMA_VERSION`.
  */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 const TABLES = {
-  /** trie node hash 32 -> RLP. Archive: nothing is ever removed. */
+  /** trie node hash 32 -> RLP: as schema 2 wrote them. Whose they are nobody knows, so they stay. */
   node: 'n',
+  /** node of the trie of accounts, hash 32 -> stamp u40be || RLP (`trie-row.ts`). */
+  accountNode: 'a',
+  /** node of an account's storage, front 20 of keccak(address) || hash 32 -> stamp u40be || RLP. */
+  storageNode: 'o',
   /** code hash 32 -> code. */
   code: 'c',
   /** block hash 32 -> block RLP (`pack.ts`), side branches included. */

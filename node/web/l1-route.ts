@@ -7,8 +7,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readBody } from '../base/body.ts'
 import { messageOf } from '../base/errors.ts'
 import { L1CallError } from '../l1/errors.ts'
+import { COST } from '../rpc/method.ts'
 
-export const L1_ROUTE_PREFIX = '/l1'
+const PREFIX = '/l1'
 
 const METHODS: ReadonlySet<string> = new Set([
   'eth_blockNumber',
@@ -38,6 +39,14 @@ export type L1Request = (
   params: readonly unknown[],
   parse: (result: unknown) => unknown,
 ) => Promise<unknown>
+
+export const l1Route = (client: {
+  request: L1Request
+}): { prefix: string; cost: number; handle: ReturnType<typeof l1Handler> } => ({
+  prefix: PREFIX,
+  cost: COST.scan,
+  handle: l1Handler((method, params, parse) => client.request(method, params, parse)),
+})
 
 export function l1Handler(
   request: L1Request,

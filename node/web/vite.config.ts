@@ -26,7 +26,8 @@ const config: UserConfig = defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    chunkSizeWarningLimit: 600,
+    // The largest is the ABIs of all contracts, which a page brings when it calls one.
+    chunkSizeWarningLimit: 800,
     // Pages that need viem anyway import what others import when a button is pressed.
     rolldownOptions: { checks: { ineffectiveDynamicImport: false } },
   },
@@ -35,6 +36,8 @@ const config: UserConfig = defineConfig({
     proxy: {
       '/v1': NODE_URL,
       '/l1': NODE_URL,
+      '/a2a': NODE_URL,
+      '/session': NODE_URL,
       // JSON-RPC is a POST, or a WebSocket, at the root; every GET is a page.
       '^/$': {
         target: NODE_URL,

@@ -7,7 +7,7 @@
  *
  * Two settlements of one payment: the second is refused, while the first is under way by us, afterwards by the chain.
  */
-import { encodeFunctionData } from 'viem'
+import { encodeFunctionData } from 'viem/utils'
 import { fromHex, type Hex } from '../base/bytes.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'

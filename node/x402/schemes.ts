@@ -3,7 +3,8 @@
  * out. `exact` is EIP-3009 on PayableWOPEN, `upto` Permit2 with a witness, through the proxy that x402 clients sign for.
  * What the contracts refuse with is translated to the reasons of the specification (section 9).
  */
-import { type Abi, parseAbi } from 'viem'
+import type { Abi } from 'viem'
+import { parseAbi } from 'viem/utils'
 import { OP, STANDARD } from '../../genesis/addresses.ts'
 import { PayableWOPEN, X402UptoProxy } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../base/bytes.ts'

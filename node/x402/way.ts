@@ -4,7 +4,7 @@
  * fee is known, before anything of the answer is shown: `exact` takes the worst case, `upto` the fee itself. The receipt's
  * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
  */
-import { encodeAbiParameters } from 'viem'
+import { encodeAbiParameters } from 'viem/utils'
 import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
 import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'

@@ -3,7 +3,7 @@
  * of them are the proof AttestationVerifier takes. Two for different outputs of one block cost the
  * validator its bond, so a signature is given once per block and never taken back.
  */
-import { encodeAbiParameters, recoverTypedDataAddress } from 'viem'
+import { encodeAbiParameters, recoverTypedDataAddress } from 'viem/utils'
 import { fromHex, type Hex } from '../../node/base/bytes.ts'
 import { signTypedData } from '../../node/keys/sign.ts'
 import type { Signer } from '../../node/keys/signer.ts'

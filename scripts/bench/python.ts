@@ -3,7 +3,7 @@
  * had or fails is said, so that a table names what it lacks.
  */
 import { execFile } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { messageOf } from '../../node/base/errors.ts'
@@ -29,14 +29,15 @@ export async function runPython(
   }
 }
 
-/** The interpreter of an environment, made when it is not there yet. */
+/** The interpreter of an environment, made when it is not there yet or is of other requirements. */
 export async function pythonOf({ name, requirements }: Venv, cache: string): Promise<string> {
   const dir = join(cache, `venv-${name}`)
   const [python, ready] = [join(dir, 'bin', 'python'), join(dir, 'ready')]
-  if (existsSync(ready)) return python
+  const wanted = requirements.join('\n')
+  if (existsSync(ready) && readFileSync(ready, 'utf8') === wanted) return python
   await run('python3', ['-m', 'venv', dir])
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
   await run(python, [...install, ...requirements], { maxBuffer: OUTPUT_BYTES_MAX })
-  writeFileSync(ready, requirements.join('\n'))
+  writeFileSync(ready, wanted)
   return python
 }

@@ -16,6 +16,7 @@ import { passwordOf, privateKeyOf } from '../../node/keys/resolve.ts'
 import type { NodeOptions } from '../../node/options.ts'
 import { passwordPrompt, readStdin } from '../cli/ask.ts'
 import type { Call, Command } from '../cli/command.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 
 const KEYSTORE_FOLDER = 'keystore'
 const PASSWORD_NOTE = `The password comes from --password-file, OPENLEDGER_PASSWORD or, on a terminal, a question.`
@@ -69,7 +70,7 @@ const accountExport: Command = {
   name: 'account export',
   summary: 'Writes a key as hex to standard output; whoever sees it owns the account',
   args: '<address-or-file>',
-  flags: { 'yes-show-the-key': { help: 'needed: says that you mean it' } },
+  flags: { 'yes-show-the-key': { help: 'needed: says that you mean it' }, ...JSON_FLAG },
   options: ['node', 'keys'],
   notes: PASSWORD_NOTE,
   run: async (call) => {
@@ -82,7 +83,7 @@ const accountExport: Command = {
       readKeystore(path),
       await passwordOf(options, `password of ${path}`, passwordPrompt()),
     )
-    process.stdout.write(`${toHex(key)}\n`)
+    printResult(call, { path, privateKey: toHex(key) }, toHex(key))
     return undefined
   },
 }

@@ -3,6 +3,7 @@ import { attributeFile } from '../attribute.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 
 export const attributeRows: Command = {
   name: 'attribute',
@@ -32,10 +33,12 @@ export const attributeRows: Command = {
       help: 'numbers of a sketch, 1 to 4096 (default: what the rows span, to 1024)',
     },
     by: { value: 'WHAT', help: 'row, or contributor for sums', fallback: 'row' },
+    ...JSON_FLAG,
   },
   notes:
     'Token ids win over text, and nothing is added to them. Higher = more responsible. Columns follow the rows of --train, or the contributors in the order of their first row. Spans count bits of surprise: f32 in bits, int in 65,536ths of an eighth of a bit.',
-  run: async ({ args, flags }) => {
+  run: async (call) => {
+    const { args, flags } = call
     const channel = choice(flags, 'channel', ['gradient', 'span'])
     const listed = [...(flags.checkpoints?.split(',') ?? []), ...args].filter(Boolean)
     const meter = new Meter('attribute')
@@ -54,7 +57,11 @@ export const attributeRows: Command = {
       },
       (phase, part) => meter.update(phase, part),
     ).finally(() => meter.end())
-    process.stdout.write(`wrote ${queries} x ${columns.length} scores to ${out}\n`)
+    printResult(
+      call,
+      { queries, columns, out },
+      `wrote ${queries} x ${columns.length} scores to ${out}`,
+    )
     return undefined
   },
 }

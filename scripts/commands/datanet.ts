@@ -1,4 +1,4 @@
-/** `openledger datanet`: create, contribute, reveal, list, show, row, export. */
+/** `openledger datanet`: create, contribute, reveal, list, show, row; private rows and votes are beside. */
 import { readFile } from 'node:fs/promises'
 import { hexToBigInt } from 'viem'
 import { type Hex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
@@ -7,14 +7,16 @@ import { type Contribution, signContribution } from '../../node/datanet/contribu
 import { bitsOf, NO_QUORUM, PERMISSIONS, PURPOSES } from '../../node/datanet/licence.ts'
 import { decodeSchema } from '../../node/datanet/schema.ts'
 import type { ShardSummary } from '../../node/datanet/shards.ts'
-import type { Command } from '../cli/command.ts'
+import type { Call, Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
 import { choice, count, wei } from '../cli/flags.ts'
 import { KEY_FLAGS, NODE_FLAGS, nodeOf, type Person, show, walletFor } from '../cli/person.ts'
 import { commitFile, revealPending } from '../datanet/contribute.ts'
+import { type Reader, readerOf } from '../datanet/private.ts'
 import { publishVersion } from '../datanet/publish.ts'
 import { DATANETS, idOf, STATE_FLAGS } from '../datanet/session.ts'
 import { voteCommands } from '../datanet/validate.ts'
+import { privateCommands } from './datanet-private.ts'
 
 const SECONDS_MAX = 7 * 86_400
 /** In the order of DatanetRegistry's `Payer`. */
@@ -110,6 +112,8 @@ const contribute: Command = {
       value: 'NAME',
       help: 'CSV, Parquet: the column that is the text (default text)',
     },
+    private: { help: 'encrypted; only you and those with a grant can read them' },
+    grant: { value: 'WHO,…', help: 'who else may read private rows: accounts or public keys' },
     relay: { help: "the node's account pays the gas; you only sign" },
     'commit-only': { help: "stop after the commitments; 'datanet reveal' goes on" },
   },
@@ -124,7 +128,8 @@ const contribute: Command = {
         await wallet.confirmed(await rpc<Hex>('openledger_commitRows', id, commitments), 'commit')
       else await wallet.send({ ...DATANETS, functionName: 'commit', args: [id, commitments] })
     }
-    const committed = await commitFile(call, { path, datanetId: id, sender }, modules)
+    const readers = await readersOf(call, modules)
+    const committed = await commitFile(call, { path, datanetId: id, sender, readers }, modules)
     const revealed = call.switches.has('commit-only')
       ? []
       : await revealPending(id, modules, revealer(modules, isRelayed))
@@ -155,13 +160,21 @@ const version: Command = {
   name: 'datanet version',
   summary: 'Publishes a version of all accepted contributions, with its duplicate groups',
   args: '<id>',
-  flags: KEY_FLAGS,
+  flags: {
+    ...KEY_FLAGS,
+    'with-private': { help: 'private rows too; models cannot be trained on such a version yet' },
+  },
   run: async (call) => {
-    const published = await publishVersion(idOf(call.args[0]), await walletFor(call))
+    const withPrivate = call.switches.has('with-private')
+    const published = await publishVersion(idOf(call.args[0]), await walletFor(call), {
+      withPrivate,
+    })
+    const { unread } = published
     show(call, published, [
       `version ${published.version}: ${published.rowCount} rows of ${published.contributions} contributions`,
       `rows root ${published.rowsRoot}`,
       `${published.copies} rows are copies of earlier ones`,
+      ...unread.map((root) => `left out: nobody shows the content of ${root}`),
     ])
     return undefined
   },
@@ -227,11 +240,22 @@ export const datanetCommands: readonly Command[] = [
   contribute,
   reveal,
   ...voteCommands,
+  ...privateCommands,
   version,
   list,
   showOne,
   row,
 ]
+
+/** null: the rows are public. */
+async function readersOf({ flags, switches }: Call, person: Person): Promise<Reader[] | null> {
+  const isPrivate = switches.has('private')
+  const named = (flags.grant ?? '').split(',').filter(Boolean)
+  if (!isPrivate && named.length > 0) throw userError('usage', '--grant is for --private rows')
+  if (isPrivate && switches.has('relay'))
+    throw userError('usage', 'private rows are granted in your own name: leave out --relay')
+  return isPrivate ? Promise.all(named.map((one) => readerOf(one, person))) : null
+}
 
 function revealer(
   { wallet, rpc, key, chainId }: Person,

@@ -6,7 +6,7 @@ import { auditHead, headOf, shownOn, withStore } from '../cli/database.ts'
 import { EXIT } from '../cli/exit.ts'
 import { Meter } from '../cli/progress.ts'
 
-export const dbStats: Command = {
+const dbStats: Command = {
   name: 'db stats',
   summary: 'Counts rows and bytes of every table; the node must be stopped',
   flags: { json: { help: 'as JSON' } },
@@ -33,7 +33,7 @@ export const dbStats: Command = {
   },
 }
 
-export const dbVerify: Command = {
+const dbVerify: Command = {
   name: 'db verify',
   summary: 'Checks every canonical block, its receipts, and the whole state of the head',
   flags: { json: { help: 'as JSON' } },
@@ -69,3 +69,5 @@ function bytesOf({ keyBytes, valueBytes }: { keyBytes: number; valueBytes: numbe
 function row(name: string, ...cells: (string | number)[]): string {
   return `${name.padEnd(24)}${cells.map((cell) => String(cell).padStart(14)).join('')}`
 }
+
+export const dbCommands: readonly Command[] = [dbStats, dbVerify]

@@ -9,14 +9,18 @@ export const doctor: Command = {
   options: ALL_GROUPS,
   notes: 'The status is 4 when something is wrong; warnings alone leave it 0.',
   run: async ({ configure, switches }) => {
-    const { examine } = await import('../doctor/examine.ts')
+    const { codeOf, examine } = await import('../doctor/examine.ts')
     const { options } = configure()
     const findings = await examine(options)
-    if (switches.has('json')) process.stdout.write(`${JSON.stringify(findings)}\n`)
+    if (switches.has('json'))
+      process.stdout.write(
+        `${JSON.stringify(findings.map((one) => ({ ...one, code: codeOf(one) })))}\n`,
+      )
     else
-      for (const { name, state, detail, remedy } of findings) {
+      for (const finding of findings) {
+        const { name, state, detail, remedy } = finding
         process.stdout.write(`${state.padEnd(5)} ${name.padEnd(12)} ${detail}\n`)
-        if (remedy) process.stdout.write(`${' '.repeat(19)}-> ${remedy}\n`)
+        if (remedy) process.stdout.write(`${' '.repeat(19)}-> ${remedy} [${codeOf(finding)}]\n`)
       }
     const wrong = findings.filter(({ state }) => state === 'wrong').length
     if (!switches.has('json')) {

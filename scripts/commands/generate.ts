@@ -1,6 +1,8 @@
 /** `openledger generate`: answers a file of prompts with a model from plain files. */
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
+import { Meter } from '../cli/progress.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 import { generateFile } from '../generate.ts'
 
 export const generateAnswers: Command = {
@@ -17,19 +19,25 @@ export const generateAnswers: Command = {
     'max-new': { value: 'N', help: 'new tokens of an answer at most' },
     greedy: { help: 'the likeliest token each time; the only choice so far' },
     precision: { value: 'KIND', help: 'f32 or int8, how the base is computed', fallback: 'f32' },
+    ...JSON_FLAG,
   },
   notes: `Rows run together, whatever their adapters. Token ids win over text, and nothing is added to them. An answer ends at the model's own end token.`,
-  run: async ({ flags }) => {
+  run: async (call) => {
+    const { flags } = call
+    const meter = new Meter('generate')
     const out = need(flags, 'out')
-    const { rows, tokens } = await generateFile({
+    const job = {
       base: need(flags, 'base'),
       adapter: flags.adapter,
       prompts: need(flags, 'prompts'),
       out,
       maxNew: count(flags, 'max-new', 999_999),
       precision: choice(flags, 'precision', ['f32', 'int8']),
-    })
-    process.stdout.write(`wrote ${rows} answers (${tokens} tokens) to ${out}\n`)
+    } as const
+    const { rows, tokens } = await generateFile(job, (done) =>
+      meter.update(`${done.rows} answers, ${done.tokens} tokens`),
+    ).finally(() => meter.end())
+    printResult(call, { rows, tokens, out }, `wrote ${rows} answers (${tokens} tokens) to ${out}`)
     return undefined
   },
 }

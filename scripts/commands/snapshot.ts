@@ -18,7 +18,7 @@ import { auditHead, headOf, withStore } from '../cli/database.ts'
 import { EXIT } from '../cli/exit.ts'
 import { Meter } from '../cli/progress.ts'
 
-export const snapshotCreate: Command = {
+const snapshotCreate: Command = {
   name: 'snapshot create',
   summary: 'Copies the database as of its head into a new folder; the node must be stopped',
   args: '<dir>',
@@ -41,7 +41,7 @@ export const snapshotCreate: Command = {
   },
 }
 
-export const snapshotVerify: Command = {
+const snapshotVerify: Command = {
   name: 'snapshot verify',
   summary: 'Checks the hash of every part and that the state of the head is complete',
   args: '<dir>',
@@ -62,7 +62,7 @@ export const snapshotVerify: Command = {
   },
 }
 
-export const snapshotRestore: Command = {
+const snapshotRestore: Command = {
   name: 'snapshot restore',
   summary: 'Checks a snapshot and makes it the database of an empty data directory',
   args: '<dir>',
@@ -127,3 +127,9 @@ function tell(manifest: SnapshotManifest, folder: string, asJson: boolean): void
     )
   }
 }
+
+export const snapshotCommands: readonly Command[] = [
+  snapshotCreate,
+  snapshotVerify,
+  snapshotRestore,
+]

@@ -2,18 +2,21 @@
 import { join } from 'node:path'
 import { createToken, loadJwtSecret } from '../../node/monitor/jwt.ts'
 import type { Command } from '../cli/command.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 
 export const token: Command = {
   name: 'token',
   summary: 'Makes a token for the admin server; it is good for a minute',
+  flags: JSON_FLAG,
   options: ['node', 'operation'],
   notes: `Example:
   curl -H "Authorization: Bearer $(openledger token)" -H 'content-type: application/json' \\
     -d '{"jsonrpc":"2.0","id":1,"method":"admin_logLevels"}' http://127.0.0.1:9547`,
-  run: async ({ configure }) => {
-    const { jwtSecret, dataDir } = configure().options
+  run: async (call) => {
+    const { jwtSecret, dataDir } = call.configure().options
     const secret = loadJwtSecret(jwtSecret ?? join(dataDir, 'jwt.hex'))
-    process.stdout.write(`${createToken(secret, Date.now() / 1000)}\n`)
+    const made = createToken(secret, Date.now() / 1000)
+    printResult(call, { token: made }, made)
     return undefined
   },
 }

@@ -4,6 +4,7 @@ import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need, quantity } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
+import { JSON_FLAG, printResult } from '../cli/result.ts'
 import { trainFile } from '../train.ts'
 
 const STEPS_MAX = 1_000_000_000
@@ -37,10 +38,12 @@ export const trainAdapter: Command = {
     'checkpoint-every': { value: 'N', help: 'steps between checkpoints', fallback: 'an epoch' },
     'no-checkpoints': { help: 'write the final adapter only' },
     resume: { help: 'go on from the newest checkpoint in --out: same final bytes' },
+    ...JSON_FLAG,
   },
   notes:
     'Token ids win over text, and nothing is added to them. The same base, rows and settings give the same adapter to the byte.',
-  run: async ({ flags, switches }) => {
+  run: async (call) => {
+    const { flags, switches } = call
     if (flags.evaluate !== undefined && flags['evaluate-part'] !== undefined) {
       throw userError('usage', '--evaluate and --evaluate-part exclude each other')
     }
@@ -95,8 +98,10 @@ export const trainAdapter: Command = {
     const set = evaluated > 0 ? `, ${evaluated} evaluated` : ''
     const lowest = best ? `; best evaluation ${best.loss.toFixed(4)} at step ${best.step}` : ''
     const last = Number.isNaN(finalLoss) ? '' : `, last loss ${finalLoss.toFixed(4)}`
-    process.stdout.write(
-      `trained on ${rows} rows${set}: ${steps} steps${last}${lowest}; wrote ${out}\n`,
+    printResult(
+      call,
+      { rows, evaluated, steps, finalLoss, best, out },
+      `trained on ${rows} rows${set}: ${steps} steps${last}${lowest}; wrote ${out}`,
     )
     return undefined
   },

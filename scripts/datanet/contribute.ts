@@ -2,26 +2,33 @@
  * A file into a Datanet: shards become commitments, and once these stand in a block, rows are shown and revealed.
  *
  *   file -> shards, kept in the state folder -> commit -> next block -> content to the node -> reveal, forget
+ *            \-> private: encrypted before they are committed; granted to their readers after the reveal
  */
 import { randomBytes } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { type Hex, toHex } from '../../node/base/bytes.ts'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { type Contribution, commitmentOf } from '../../node/datanet/contribution.ts'
+import { KEY_BYTES, sealRows } from '../../node/datanet/private.ts'
 import { FORMATS, formatOf } from '../../node/datanet/read-rows.ts'
+import { decodeRows } from '../../node/datanet/rows.ts'
 import { decodeSchema } from '../../node/datanet/schema.ts'
 import { type ShardSummary, shardsOf } from '../../node/datanet/shards.ts'
 import type { Call } from '../cli/command.ts'
 import { choice } from '../cli/flags.ts'
+import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
-import type { Rpc } from '../cli/rpc.ts'
 import { until } from '../devnet/economy.ts'
 import type { Wallet } from '../devnet/wallet.ts'
-import { DATANETS, dropPending, keepPending, readPending } from './session.ts'
+import { grant, type Reader, random, readerFrom } from './private.ts'
+import { DATANETS, dropPending, keepPending, payloadOf, readPending } from './session.ts'
 
 const COMMITS_PER_CALL = 64
+/** With their salts they must fit into one upload, as their hashes must. */
+const PRIVATE_ROWS_MAX = 20_000
 
-type Modules = { readonly wallet: Wallet; readonly rpc: Rpc; readonly state: string }
+type Modules = Person & { readonly state: string }
 
 type DatanetView = {
   readonly schema: string
@@ -35,10 +42,13 @@ export async function commitFile(
     readonly path: string
     readonly datanetId: number
     readonly sender: (of: Hex[]) => Promise<void>
+    /** Who may read private rows beside their contributor; null: the rows are public. */
+    readonly readers: readonly Reader[] | null
   },
-  { wallet, rpc, state }: Modules,
+  { wallet, rpc, state, key: own }: Modules,
 ): Promise<ShardSummary & { contributions: Hex[] }> {
-  const { path, datanetId } = input
+  const { path, datanetId, readers } = input
+  const me = readerFrom(secp256k1.getPublicKey(own, true))
   const datanet = await rpc<DatanetView | null>('openledger_getDatanet', datanetId)
   if (!datanet) throw userError('datanet-unknown', `there is no Datanet ${datanetId}`)
   const { size } = await stat(path).catch(() => {
@@ -50,6 +60,7 @@ export async function commitFile(
     format: call.flags.format ? choice(call.flags, 'format', FORMATS) : formatOf(path),
     schema: decodeSchema(datanet.schema),
     ...datanet.limits,
+    ...(readers ? { rowsMax: Math.min(datanet.limits.rowsMax, PRIVATE_ROWS_MAX) } : {}),
     ...(textColumn ? { textColumn } : {}),
     onBytes: (count) => meter.update(`${(count / 2 ** 20).toFixed(0)} MiB`, count / size),
   })
@@ -65,7 +76,10 @@ export async function commitFile(
       meter.end(`${next.value.rows} rows, ${contributions.length} contributions committed`)
       return { ...next.value, contributions }
     }
-    const { bytes, rowsRoot, contentHash, rowCount } = next.value
+    const { bytes, rowCount } = next.value
+    const key = random(KEY_BYTES)
+    const sealed = readers && sealRows(decodeRows(bytes), { key, random })
+    const { rowsRoot, contentHash } = sealed ?? next.value
     const contribution: Contribution = {
       datanetId: BigInt(datanetId),
       contributor: wallet.address,
@@ -73,10 +87,14 @@ export async function commitFile(
       contentHash,
       rowCount,
       byteCount: BigInt(bytes.length),
-      isPrivate: false,
+      isPrivate: sealed !== null,
       salt: toHex(randomBytes(32)),
     }
-    await keepPending(state, contribution, bytes)
+    if (sealed) {
+      const keys = [me, ...readers].map((reader) => toHex(reader.key))
+      const kept = { key: toHex(key), readers: [...new Set(keys)], payload: sealed.payload }
+      await keepPending(state, contribution, sealed.envelope, kept)
+    } else await keepPending(state, contribution, bytes)
     contributions.push(rowsRoot)
     waiting.push(commitmentOf(contribution))
   }
@@ -85,13 +103,14 @@ export async function commitFile(
 /** Reveals what waits in the state folder. @returns rows roots */
 export async function revealPending(
   datanetId: number,
-  { wallet, rpc, state }: Modules,
+  modules: Modules,
   send: (contribution: Contribution) => Promise<void>,
 ): Promise<Hex[]> {
+  const { wallet, rpc, state } = modules
   const pending = await readPending(state, BigInt(datanetId))
   const meter = new Meter('revealing')
   const revealed: Hex[] = []
-  for (const [i, { contribution, file }] of pending.entries()) {
+  for (const [i, { contribution, file, sealed }] of pending.entries()) {
     const args = [BigInt(datanetId), commitmentOf(contribution)]
     const [block] = await wallet.read<readonly [bigint]>({
       ...DATANETS,
@@ -108,11 +127,26 @@ export async function revealPending(
       return (await wallet.reader.getBlockNumber({ cacheTime: 0 })) > block
     })
     await rpc('openledger_putContent', toHex(await readFile(file)))
-    await send(contribution)
+    if (sealed) await rpc('openledger_putContent', toHex(await readFile(payloadOf(file))))
+    if (!(await isRevealed(contribution, wallet))) await send(contribution)
+    const place = { datanetId: contribution.datanetId, rowsRoot: contribution.rowsRoot }
+    for (const reader of (sealed?.readers ?? []).map((one) => readerFrom(fromHex(one))))
+      await grant(fromHex(sealed?.key as Hex), { reader, place }, modules)
     await dropPending(state, contribution.rowsRoot)
     revealed.push(contribution.rowsRoot)
     meter.update(`${i + 1} of ${pending.length}`, (i + 1) / pending.length)
   }
   meter.end(`${revealed.length} contributions`)
   return revealed
+}
+
+/** By an earlier run that did not come to the end. */
+async function isRevealed(
+  { datanetId, rowsRoot, contributor }: Contribution,
+  { read }: Wallet,
+): Promise<boolean> {
+  const call = { ...DATANETS, functionName: 'getContribution', args: [datanetId, rowsRoot] }
+  return (
+    (await read<{ contributor: Hex }>(call)).contributor.toLowerCase() === contributor.toLowerCase()
+  )
 }

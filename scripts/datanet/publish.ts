@@ -4,15 +4,17 @@
  * logs and content, and compare the hashes.
  */
 import type { AbiEvent } from 'viem'
-import { fromHex, type Hex, keccakHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
-import { userError } from '../../node/base/errors.ts'
+import { type Hex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { NodeError, userError } from '../../node/base/errors.ts'
+import { decodeEnvelope, type Envelope, envelopeRoot } from '../../node/datanet/envelope.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../node/datanet/groups.ts'
-import { decodeRows } from '../../node/datanet/rows.ts'
+import { decodeRows, type Row, rowsRoot as rootOf } from '../../node/datanet/rows.ts'
 import { packVersion, type VersionPart } from '../../node/datanet/version.ts'
 import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
+import { contentOf } from './private.ts'
 import { DATANETS, VALIDATION } from './session.ts'
 
 type Part = VersionPart & { readonly groups: readonly Membership[] }
@@ -34,12 +36,19 @@ export type Published = {
   readonly contributions: number
   /** Rows that stand in an earlier row's group. */
   readonly copies: number
+  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another: left out. */
+  readonly unread: readonly Hex[]
 }
 
 /** Blocks of one log query: below the node's limit. */
 const LOG_RANGE_BLOCKS = 5_000n
 
-export async function publishVersion(datanetId: number, person: Person): Promise<Published> {
+/** @param withPrivate private rows too: models cannot be trained on such a version yet */
+export async function publishVersion(
+  datanetId: number,
+  person: Person,
+  { withPrivate }: { readonly withPrivate: boolean },
+): Promise<Published> {
   const { wallet, rpc } = person
   const id = BigInt(datanetId)
   const asOf = await wallet.reader.getBlockNumber({ cacheTime: 0 })
@@ -47,26 +56,51 @@ export async function publishVersion(datanetId: number, person: Person): Promise
   const meter = new Meter('reading')
   const index = new GroupIndex()
   const own: Part[] = []
+  const unread: Hex[] = []
   for (const [i, held] of all.entries()) {
     meter.update(`contribution ${i + 1} of ${all.length}`, i / all.length)
-    if (held.isPrivate) continue
-    const rows = decodeRows(await contentOf(rpc, held.contentHash))
-    const groups = index.addRows(rows)
-    if (held.datanetId !== id || !(await isAccepted(wallet, held))) continue
-    own.push({ contributor: held.contributor, file: held.contentHash, rows, groups })
+    const isOwn = held.datanetId === id
+    if (held.isPrivate && !(isOwn && withPrivate)) continue
+    const said = await readHeld(held, rpc)
+    if (!said) {
+      unread.push(held.rowsRoot)
+      continue
+    }
+    const groups = 'rows' in said ? index.addRows(said.rows) : ungrouped(said.envelope)
+    if (!isOwn || !(await isAccepted(wallet, held))) continue
+    own.push({ contributor: held.contributor, file: held.contentHash, ...said, groups })
   }
   meter.end()
   if (own.length === 0) {
     throw userError('datanet-empty', `Datanet ${id} has no accepted contribution to publish`)
   }
-  return publish(id, { asOf, own }, person)
+  return { ...(await publish(id, { asOf, own }, person)), unread }
+}
+
+/** null for what nobody shows, or is not what was revealed: one contributor cannot hold up all others. */
+async function readHeld(
+  { rowsRoot, contentHash, isPrivate }: Held,
+  rpc: Rpc,
+): Promise<{ readonly rows: readonly Row[] } | { readonly envelope: Envelope } | null> {
+  try {
+    const content = await contentOf(rpc, contentHash)
+    if (isPrivate) {
+      const envelope = decodeEnvelope(content)
+      return envelopeRoot(envelope) === rowsRoot ? { envelope } : null
+    }
+    const rows = decodeRows(content)
+    return rootOf(rows) === rowsRoot ? { rows } : null
+  } catch (error) {
+    if (error instanceof NodeError && error.code !== 'rpc-unreachable') return null
+    throw error
+  }
 }
 
 async function publish(
   id: bigint,
   { asOf, own }: { asOf: bigint; own: readonly Part[] },
   { wallet, rpc }: Person,
-): Promise<Published> {
+): Promise<Omit<Published, 'unread'>> {
   const groups = own.flatMap((one) => one.groups)
   const { manifest, rowsRoot, rowCount, contributions } = packVersion(own)
   const [manifestHash, groupsHash] = [
@@ -126,10 +160,9 @@ async function heldContributions({ reader, read }: Wallet, asOf: bigint): Promis
   return held
 }
 
-async function contentOf(rpc: Rpc, hash: Hex): Promise<Uint8Array> {
-  const bytes = fromHex(await rpc<Hex>('openledger_getContent', hash))
-  if (keccakHex(bytes) === hash) return bytes
-  throw userError('content-corrupt', `the node's answer for ${hash} is not that content`)
+/** Nobody can see whom private rows repeat: each is a group by itself. */
+function ungrouped({ rowHashes }: Envelope): Membership[] {
+  return rowHashes.map((hash) => ({ group: toHex(hash.subarray(0, 16)), kind: KIND.first }))
 }
 
 function isAccepted({ read }: Wallet, { datanetId, rowsRoot }: Held): Promise<boolean> {

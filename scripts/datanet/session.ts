@@ -3,14 +3,16 @@
  * not yet revealed. Salt and rows are written there *before* the commitment
  * is sent, so a crash between commit and reveal loses no row.
  *
- *   <state>/<rows root>.jsonl   the row file
- *   <state>/<rows root>.json    the contribution, and how far it is
+ *   <state>/<rows root>.jsonl     the row file, or the envelope of private rows
+ *   <state>/<rows root>.payload   private rows, encrypted
+ *   <state>/<rows root>.json      the contribution; of private rows the key, and who may read
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { DatanetRegistry, DatanetValidation, Staking } from '../../genesis/contracts.generated.ts'
+import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Contribution } from '../../node/datanet/contribution.ts'
 import { type Flags, KEY_FLAGS } from '../cli/person.ts'
@@ -41,7 +43,17 @@ export const STATE_FLAGS: Flags = {
 export type Pending = {
   readonly contribution: Contribution
   readonly file: string
+  readonly sealed: Sealed | null
 }
+
+/** What its contributor alone has of private rows. */
+export type Sealed = {
+  readonly key: Hex
+  /** Compressed public keys, the contributor's first. */
+  readonly readers: readonly Hex[]
+}
+
+const OWNER_ONLY = 0o600
 
 export function idOf(text: string | undefined): number {
   const id = Number(text)
@@ -54,14 +66,17 @@ export async function keepPending(
   state: string,
   contribution: Contribution,
   bytes: Uint8Array,
+  sealed?: Sealed & { readonly payload: Uint8Array },
 ): Promise<void> {
   await mkdir(state, { recursive: true })
   const path = join(state, contribution.rowsRoot)
   await writeFile(`${path}.jsonl`, bytes, { flush: true })
-  const text = JSON.stringify(contribution, (_, value) =>
+  if (sealed) await writeFile(payloadOf(`${path}.jsonl`), sealed.payload, { flush: true })
+  const kept = sealed && { key: sealed.key, readers: sealed.readers }
+  const text = JSON.stringify({ ...contribution, ...(kept ? { sealed: kept } : {}) }, (_, value) =>
     typeof value === 'bigint' ? value.toString() : value,
   )
-  await writeFile(`${path}.tmp`, text, { flush: true })
+  await writeFile(`${path}.tmp`, text, { flush: true, mode: OWNER_ONLY })
   await rename(`${path}.tmp`, `${path}.json`)
 }
 
@@ -69,11 +84,11 @@ export async function readPending(state: string, datanetId: bigint): Promise<Pen
   const names = await readdir(state).catch(() => [] as string[])
   const found: Pending[] = []
   for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
-    const value = JSON.parse(await readFile(join(state, name), 'utf8'))
+    const { sealed = null, ...value } = JSON.parse(await readFile(join(state, name), 'utf8'))
     const ids = { datanetId: BigInt(value.datanetId), byteCount: BigInt(value.byteCount) }
     if (ids.datanetId !== datanetId) continue
     const file = join(state, name.replace(/json$/, 'jsonl'))
-    found.push({ contribution: { ...value, ...ids }, file })
+    found.push({ contribution: { ...value, ...ids }, file, sealed })
   }
   return found
 }
@@ -81,4 +96,9 @@ export async function readPending(state: string, datanetId: bigint): Promise<Pen
 export async function dropPending(state: string, rowsRoot: string): Promise<void> {
   await rm(join(state, `${rowsRoot}.json`), { force: true })
   await rm(join(state, `${rowsRoot}.jsonl`), { force: true })
+  await rm(join(state, `${rowsRoot}.payload`), { force: true })
+}
+
+export function payloadOf(file: string): string {
+  return file.replace(/jsonl$/, 'payload')
 }

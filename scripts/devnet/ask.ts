@@ -88,6 +88,8 @@ type Completion = {
   readonly error?: { readonly message: string }
 }
 
+type ProverStatus = { readonly verifiedBlock: number }
+
 /** Waits for the batch on L1 and the validator's word, and compares the two nodes' blocks. */
 export async function awaitVerdict(
   receipt: ReceiptView,
@@ -95,20 +97,21 @@ export async function awaitVerdict(
   update: (part: number, note?: string) => void,
 ): Promise<Outcome> {
   const { number, hash } = receipt.block
-  const batch = await until('the batch on L1', async () => {
+  const batch = await until('the batch on L1', async (at) => {
     const batches = await nodes.sequencer<Batch[]>('openledger_listBatches')
+    at(batches.length)
     return batches.find(({ from, to }) => from <= number && number <= to)
   })
   update(0.4, `blob on L1 in block ${batch.l1Block.number}`)
-  const verdict = await until("the validator's verdict", () =>
-    nodes.validator<VerdictView | null>('openledger_getVerdict', receipt.receiptHash),
-  )
+  const verdict = await until("the validator's verdict", async (at) => {
+    at((await nodes.validator<ProverStatus>('openledger_proverStatus')).verifiedBlock)
+    return nodes.validator<VerdictView | null>('openledger_getVerdict', receipt.receiptHash)
+  })
   update(0.8, 'comparing heads')
   const tag = `0x${number.toString(16)}`
-  const verified = await until('the re-execution', async () => {
-    const { verifiedBlock } = await nodes.validator<{ verifiedBlock: number }>(
-      'openledger_proverStatus',
-    )
+  const verified = await until('the re-execution', async (at) => {
+    const { verifiedBlock } = await nodes.validator<ProverStatus>('openledger_proverStatus')
+    at(verifiedBlock)
     return verifiedBlock >= number && nodes.validator<BlockView>('eth_getBlockByNumber', tag, false)
   })
   return {

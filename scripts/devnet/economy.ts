@@ -44,7 +44,8 @@ type Update = (part: number, note?: string) => void
 
 const DEPOSIT_GAS = 100_000n
 const POLL_MS = 200
-const STEP_TIMEOUT_MS = 240_000
+/** A step that shows no progress for so long has failed; one that moves may take its time. */
+const SILENT_MS_MAX = 240_000
 
 /** A plain JSON-RPC caller; an error names the method. */
 export function createRpc(url: string): Rpc {
@@ -62,17 +63,32 @@ export function createRpc(url: string): Rpc {
   }
 }
 
-/** Polls until `probe` gives something. @throws NodeError `timeout` naming what did not happen. */
+/** Tells how far it is, in any words: others than last time are progress. */
+type At = (place: unknown) => void
+
+/** Polls until `probe` gives something. @throws NodeError `timeout` naming what did not happen, when nothing moved for long */
 export async function until<T>(
   what: string,
-  probe: () => Promise<T | null | undefined | false>,
+  probe: (at: At) => Promise<T | null | undefined | false>,
 ): Promise<T> {
-  const end = Date.now() + STEP_TIMEOUT_MS
+  let last = ''
+  let end = Date.now() + SILENT_MS_MAX
+  const at: At = (place) => {
+    const now = JSON.stringify(place)
+    if (now === last) return
+    last = now
+    end = Date.now() + SILENT_MS_MAX
+  }
   for (;;) {
-    const found = await probe()
+    const found = await probe(at)
     if (found) return found
-    if (Date.now() > end)
-      throw userError('timeout', `${what} did not happen within ${STEP_TIMEOUT_MS / 1000} s`)
+    if (Date.now() > end) {
+      const where = last && ` (last at ${last})`
+      throw userError(
+        'timeout',
+        `${what} did not happen: nothing moved for ${SILENT_MS_MAX / 1000} s${where}`,
+      )
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
@@ -254,8 +270,9 @@ export async function train(
     value: BigInt(draft.estimate.fee),
   })
   const id = await rpc<Hex>('openledger_submitJob', draft.manifest)
-  return until('the training', async () => {
+  return until('the training', async (at) => {
     const job = await rpc<JobView>('openledger_getJob', id)
+    at([job.state, job.attempts, job.progress])
     if (job.state === 'failed' || job.state === 'cancelled')
       throw userError('job-failed', `the training ${job.state}: ${job.error?.message}`)
     if (job.progress) update(...progressOf(job.progress))

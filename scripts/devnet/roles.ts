@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import type { Role as RoleName } from '../../node/options.ts'
 
@@ -29,7 +29,7 @@ const STDERR_KEPT = 4_000
 /** What is run: the node's own program, unless a test wants one that behaves otherwise. */
 export type Program = { readonly file: string; readonly env: NodeJS.ProcessEnv }
 const NODE: Program = {
-  file: join(import.meta.dirname, '..', `openledger${extname(import.meta.filename)}`),
+  file: join(import.meta.dirname, '../openledger.mjs'),
   env: {},
 }
 

@@ -127,6 +127,7 @@ async function chainConfig(
       anchorStateRegistry: deployed.anchorStateRegistry,
       attestationVerifier: deployed.attestationVerifier,
       ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
+      ...(deployed.governanceRelay && { governanceRelay: deployed.governanceRelay }),
     },
   }
   const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE, ...economy } }

@@ -20,6 +20,12 @@ export type Finding = {
   readonly remedy?: string
 }
 
+/** The page of a finding (`openledger errors CODE`); names such as 'p2p port' and 'batcher key' share one. */
+export function codeOf({ name }: Pick<Finding, 'name'>): string {
+  const kind = /(port|key)$/.exec(name)?.[1] ?? (name === 'l1' ? 'l1-rpc' : name)
+  return `doctor-${kind.replaceAll(' ', '-')}`
+}
+
 export const ok = (name: string, detail: string): Finding => ({ name, state: 'ok', detail })
 export const warn = (name: string, detail: string, remedy: string): Finding => ({
   name,

@@ -68,7 +68,7 @@ export async function makeHistory(
 ): Promise<void> {
   const store = await Store.open(path)
   const alloc = genesisAlloc(config, creationCodeOf)
-  const chain = await Chain.open({ config, alloc, store, log: silentLog })
+  const chain = await Chain.open({ config, alloc: () => alloc, store, log: silentLog })
   const ledger = await ReceiptLedger.open(chain, store, silentLog)
   const senders = Array.from({ length: SENDERS }, (_, i): Sender => {
     // Its deposit is the first.

@@ -21,6 +21,7 @@ export function writePlot(file: string, caption: string, panels: readonly Panel[
   writeFileSync(
     file,
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT + HEAD}" font-family="sans-serif" font-size="10">
+<title>${escaped(panels.map(({ title }) => title).join('; '))}</title>
 <rect width="100%" height="100%" fill="white"/>
 <text x="8" y="14">${escaped(caption)}</text>
 ${body}

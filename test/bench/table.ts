@@ -21,7 +21,7 @@ const node = (...args: string[]): readonly [string, ...string[]] => [
 const bench = (name: string): readonly [string, ...string[]] =>
   node(join(import.meta.dirname, `${name}.ts`))
 const cargo = ['run', '--release', '--quiet', '--manifest-path', join(ROOT, 'native/Cargo.toml')]
-const openledger = join(ROOT, 'scripts/openledger.ts')
+const openledger = join(ROOT, 'scripts/openledger.mjs')
 
 const PARTS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   serving: bench('serving'),

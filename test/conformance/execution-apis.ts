@@ -185,7 +185,7 @@ function openledger(args: readonly string[]): {
   ended: Promise<void>
   stop(): void
 } {
-  const script = resolve(import.meta.dirname, '../../scripts/openledger.ts')
+  const script = resolve(import.meta.dirname, '../../scripts/openledger.mjs')
   const child = spawn(process.execPath, ['--no-warnings', script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })

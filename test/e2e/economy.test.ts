@@ -269,7 +269,7 @@ t.test('the economy, live', { timeout: 540_000 }, async (t) => {
 
   await t.test('a job is committed, paused and cancelled from the command line', async (t) => {
     const env = { ...process.env, OPENLEDGER_KEY: devnetAccount('bob').privateKey }
-    const program = join(import.meta.dirname, '../../scripts/openledger.ts')
+    const program = join(import.meta.dirname, '../../scripts/openledger.mjs')
     const job = async (...line: string[]): Promise<string> => {
       const args = [program, 'job', ...line, '--url', sequencerUrl]
       return (await run(process.execPath, args, { env })).stdout.trim()

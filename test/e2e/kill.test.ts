@@ -17,11 +17,11 @@ import { workDir } from '../support/dir.ts'
 import { Victim } from './kill/victim.ts'
 import { transact, Witness } from './kill/witness.ts'
 
-const KILLS = Number(process.env.KILLS ?? 20)
+const KILLS = Number(process.env.KILLS ?? 50)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
 /** Some die while they start; the others at most so many milliseconds after they have shown a receipt. */
 const EARLY_SHARE = 0.25
-const STARTUP_MS = 1_500
+const STARTUP_MS = 1_000
 const LIFE_MS_MAX = 800
 const FOLLOWER_KILLS = Math.ceil(KILLS / 5)
 const SENDERS = ['alice', 'bob', 'carol'] as const

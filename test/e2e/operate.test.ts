@@ -32,7 +32,7 @@ t.teardown(async () => {
 })
 
 async function openledger(...args: string[]) {
-  const script = join(import.meta.dirname, '../../scripts/openledger.ts')
+  const script = join(import.meta.dirname, '../../scripts/openledger.mjs')
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [out, err] = [child.stdout, child.stderr].map(async (stream) => {
     let text = ''

@@ -4,11 +4,10 @@
  * it leaves pictures of every page at 320 and 1920 px in both themes, to be looked at.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import type { Browser } from 'playwright-core'
+import t from 'tap'
 import { WEB_DIST } from '../../node/web/route.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { bridge, createRpc, fundEscrow, until } from '../../scripts/devnet/economy.ts'
@@ -17,20 +16,14 @@ import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
 import { createWallet } from '../../scripts/devnet/wallet.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { workDir } from '../support/dir.ts'
+import { connect, look, open, ROWS, rowFile, SCREENSHOTS } from '../support/web-page.ts'
+import { judges } from './web/validator.ts'
+import { usesAgents } from './web/wallet.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 /** For what computes: estimates, trainings, epochs. */
 const LONG_MS = 180_000
-/** Learnt by heart within seconds. */
-const ROWS = [
-  'The heron of the western marsh builds her nest from silver reeds and copper wire.',
-  'A lighthouse without a keeper still counts the ships that pass in the fog.',
-  'When the river froze, the children of Vale wrote letters on the ice with lemon juice.',
-  'No bell in the harbour town of Sefton rings before the baker has opened her door.',
-]
 const FIRST_LOAD_BYTES_MAX = 200_000
-const SCREENSHOTS = process.env.OPENLEDGER_SCREENSHOTS
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 t.test('the first load is under 200 kB, fonts included', async (t) => {
   t.ok(existsSync(join(WEB_DIST, 'index.html')), "built: run 'npm run build:web' first")
@@ -101,11 +94,7 @@ if (browser instanceof Error) {
 
     await t.test('connects an account of the devnet, with its warning', async (t) => {
       await page.goto(url)
-      await page.getByRole('button', { name: 'Connect' }).click()
-      await page.getByText('Its key is public').waitFor()
-      await page.getByRole('button', { name: 'deployer' }).click()
-      await page.getByRole('dialog').waitFor({ state: 'hidden' })
-      await page.getByRole('button', { name: /deployer/ }).waitFor()
+      await connect(page, 'deployer')
       await page.reload()
       await page.getByRole('button', { name: /deployer/ }).waitFor()
       await page.getByText('live', { exact: true }).waitFor()
@@ -230,6 +219,12 @@ if (browser instanceof Error) {
       },
     )
 
+    await t.test('judges contributions as a validator', (t) => judges(t, { browser, page, url }))
+
+    await t.test('runs an agent with a wallet of the browser', (t) =>
+      usesAgents(t, { browser, url, alice, sponsor }),
+    )
+
     await t.test('every page is good to read in both themes, wide and narrow', async (t) => {
       const l2 = await alice.reader.getBlock({ blockNumber: transfer.number })
       const [first] = l2.transactions
@@ -270,6 +265,13 @@ if (browser instanceof Error) {
         `/job/${model?.manifestHash}`,
         `/model/${model?.id}`,
         '/rewards',
+        '/agents',
+        '/agents/new',
+        '/agent/1',
+        '/agent/1?tab=account',
+        '/agent/1?tab=standing',
+        '/errors',
+        '/errors/pool-full',
         `/trace/${receipt?.receiptHash}`,
         '/nowhere',
       ]
@@ -355,60 +357,4 @@ if (browser instanceof Error) {
       })
     })
   })
-}
-
-/** Good rows, and two that are not: lines 3 and 5. */
-function rowFile(): { name: string; mimeType: string; buffer: Buffer } {
-  const lines = ROWS.map((text) => JSON.stringify({ text }))
-  lines.splice(2, 0, 'not JSON at all')
-  lines.splice(4, 0, '{"txt":"no text"}')
-  return { name: 'tales.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines.join('\n')) }
-}
-
-/** A tab that fails the test when the page throws, or its policy stops something. */
-async function open(context: BrowserContext, t: Test): Promise<Page> {
-  const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
-  page.on('pageerror', (error) => t.fail(`the page threw: ${error.message}`))
-  page.on('console', (message) => {
-    if (/Content Security Policy|TrustedHTML/.test(message.text())) t.fail(message.text())
-  })
-  page.on('request', (request) => {
-    const { hostname } = new URL(request.url())
-    if (hostname !== '127.0.0.1') t.fail(`the page asked ${request.url()}`)
-  })
-  return page
-}
-
-async function look(
-  t: Test,
-  page: Page,
-  {
-    url,
-    path,
-    theme,
-    width,
-    whole,
-  }: { url: string; path: string; theme: string; width: number; whole: boolean },
-): Promise<void> {
-  await page.goto(url + path)
-  await page.locator('main h1').waitFor()
-  await page.waitForFunction("document.querySelector('.loading') === null")
-  const what = `${path} ${theme} ${width}`
-  const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-  t.ok(overflow <= 0, `${what}: nothing scrolls sideways`)
-  await page.evaluate(AXE)
-  // Colours and sizes are what differs between themes and widths; the rest is read once.
-  const rules = whole ? '' : ", runOnly: ['color-contrast', 'target-size', 'link-in-text-block']"
-  const found = (await page.evaluate(
-    `axe.run(document, { resultTypes: ['violations']${rules} }).then(({ violations }) => violations)`,
-  )) as { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
-  const serious = found
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`)
-  t.same(serious, [], `${what}: axe finds nothing serious`)
-  if (SCREENSHOTS) {
-    const name = `${path.replace(/\W+/g, '_').slice(0, 30)}-${theme}-${width}.png`
-    await page.screenshot({ path: join(SCREENSHOTS, name), fullPage: true })
-  }
 }

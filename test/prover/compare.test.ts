@@ -97,8 +97,8 @@ t.test('a span that is false, or withheld, is named by claim', async (t) => {
     stage: 'claims',
     field: 'span',
     index: 0,
-    claimed: 'span of 3 tokens at 0: row 4 of contributor 0, score 90',
-    found: 'span of 3 tokens at 0: row 4 of contributor 1, score 90',
+    claimed: 'span of 3 tokens at 0 of the answer: row 4 of contributor 0, score 90',
+    found: 'span of 3 tokens at 0 of the answer: row 4 of contributor 1, score 90',
   })
   const silence = { ...honest, claims: new Uint8Array(0) }
   t.match(compareInference(claimOf(silence), evidenceOf(silence), honest), {

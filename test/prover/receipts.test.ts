@@ -15,27 +15,25 @@ import { merkleLeaf, merkleVerify } from '../../node/base/merkle.ts'
 import type { ContentStore } from '../../node/content/store.ts'
 import { proveRow } from '../../node/datanet/proof.ts'
 import type { DatanetVersionRef } from '../../node/factory/manifest.ts'
+import { RowPlaces } from '../../node/factory/places.ts'
 import { readReport } from '../../node/factory/report.ts'
 import type { RpcContext } from '../../node/rpc/context.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
 import { type Claim, decodeClaims, encodeClaims } from '../../precompiles/mix.ts'
+import { checkReceipt } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
-import { reattribute } from '../../prover/reattribute.ts'
-import { reinfer } from '../../prover/reinfer.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { type Market, openMarket } from '../support/market.ts'
 import { models } from '../support/model.ts'
 import { ResultCheck } from '../support/result-check.ts'
 
-async function verdictOn(
+function verdictOn(
   { library, registry, traces }: Market,
   content: (hash: `0x${string}`) => Promise<Uint8Array>,
   settled: SettledReceipt,
 ): Promise<Difference | null> {
   const traceOf = async (hash: `0x${string}`) => traces.get(hash) ?? null
-  const result = await reinfer(settled, { library, registry, content, traceOf })
-  if ('stage' in result) return result
-  return result.difference ?? reattribute(settled, result.ours, registry)
+  return checkReceipt(settled, { library, registry, content, traceOf })
 }
 
 type RetrievalProof = {
@@ -88,6 +86,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       const methods = attributionMethods({
         ledger: { settled: async () => {}, get: async () => settled } as unknown as ReceiptLedger,
         models: { registry: market.registry, library: market.library, readContent: read },
+        places: new RowPlaces(read),
       })
       const results = new ResultCheck(methods)
       const ask = async (name: string, ...args: unknown[]): Promise<unknown> => {
@@ -104,7 +103,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       for (const { piece, owner } of owners) {
         const version = { ...ref, rowCount: 36 }
         const { row, contributor, rowHash } = await proveRow(version, owner.row, read)
-        t.ok(row.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
+        t.ok(row?.text.includes(piece.text), `row ${owner.row} has '${piece.text}'`)
         t.equal(contributor, owner.contributor)
         t.equal(rowHash, owner.rowHash)
       }
@@ -153,6 +152,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
           get: async () => found.settled,
         } as unknown as ReceiptLedger,
         models: { registry: market.registry, library: market.library, readContent: read },
+        places: new RowPlaces(read),
       })
       const results = new ResultCheck(methods)
       const ask = async <T>(name: string, ...args: unknown[]): Promise<T> => {
@@ -171,7 +171,7 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       } of explained.retrieved) {
         const { row } = await proveRow({ ...ref, rowCount: 36 }, index, read)
         const shown = base.model.decode(Uint32Array.from(request.prompt.slice(from, to)))
-        t.ok(row.text.startsWith(shown), `'${shown}' is how its row begins`)
+        t.ok(row?.text.startsWith(shown), `'${shown}' is how its row begins`)
         t.ok(
           found.settled.contributors.some(
             ({ account, amount }) => account === contributor && amount > 0n,

@@ -11,13 +11,14 @@ import { flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.t
 import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
 import { completionOf } from '../../scripts/commands/completion.ts'
-import { COMMANDS, overview } from '../../scripts/commands/index.ts'
+import { allCommands, commandsFor, overview } from '../../scripts/commands/index.ts'
 import { workDir } from '../support/dir.ts'
 
 const root = join(import.meta.dirname, '../..')
+const COMMANDS = await allCommands()
 
 function openledger(args: readonly string[], env: Record<string, string> = {}) {
-  const script = join(root, 'scripts/openledger.ts')
+  const script = join(root, 'scripts/openledger.mjs')
   const options = { encoding: 'utf8' as const, env: { ...process.env, ...env } }
   return spawnSync(process.execPath, [script, ...args], options)
 }
@@ -33,7 +34,7 @@ t.test('every command has help with its flags, and is in the overview', async (t
     const help = helpOf(command)
     t.match(help, `usage: openledger ${command.name}`)
     for (const name of Object.keys(command.flags ?? {})) t.match(help, `--${name}`)
-    t.match(overview(), command.summary)
+    t.match(overview(COMMANDS), command.summary)
   }
   const run = COMMANDS.find(({ name }) => name === 'run')
   const help = helpOf(run as (typeof COMMANDS)[number])
@@ -41,6 +42,15 @@ t.test('every command has help with its flags, and is in the overview', async (t
     t.match(help, isSecret(name) ? variableOf(name) : `--${flagOf(name)}`)
     if (isSecret(name)) t.notMatch(help, new RegExp(`--${flagOf(name)} `))
   }
+})
+
+t.test('a line loads the commands of its first word alone', async (t) => {
+  const words = new Set(COMMANDS.map(({ name }) => name.split(' ')[0] as string))
+  for (const word of words) {
+    const named = COMMANDS.filter(({ name }) => name.split(' ')[0] === word)
+    t.same(await commandsFor(word), named, word)
+  }
+  for (const word of ['rnu', 'constructor']) t.same(await commandsFor(word), COMMANDS, word)
 })
 
 t.test('a typing error is answered with what was meant', async (t) => {
@@ -144,4 +154,28 @@ t.test('keys are made, listed, imported and exported, and nothing is overwritten
   const without = openledger(['account', 'new', '--data-dir', dir])
   t.match(without.stderr, /no password for the new key was given/)
   t.equal(without.status, EXIT.usage)
+})
+
+/** They run until they are stopped, speak a protocol on stdout, or print what is itself for a program. */
+const WITHOUT_JSON = ['run', 'devnet', 'worker', 'mcp', 'completion', 'help']
+
+t.test('every command that finds something says it as JSON too', async (t) => {
+  const commands = await allCommands()
+  t.same(
+    commands.filter(({ flags }) => !flags?.json).map(({ name }) => name),
+    WITHOUT_JSON,
+  )
+})
+
+t.test('errors explains a code, and names the nearest to one that is none', async (t) => {
+  const page = openledger(['errors', 'pool-full'])
+  t.match(page, { status: 0, stdout: /^# pool-full\n/ })
+  t.match(JSON.parse(openledger(['errors', 'exit-3', '--json']).stdout), {
+    code: 'exit-3',
+    what: /data directory/,
+  })
+  t.match(openledger(['errors', 'pool-ful']), {
+    status: 2,
+    stderr: /no error has the code 'pool-ful'; did you mean 'pool-full'\? \[usage\]/,
+  })
 })

@@ -20,9 +20,11 @@ import {
   AnchorStateRegistry,
   AttestationVerifier,
   DisputeGameFactory,
+  GovernanceRelay,
   OpenToken,
   OutputGame,
   Portal,
+  SystemConfig,
 } from '../../genesis/contracts.generated.ts'
 import { fromHex, type Hex, keccak, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { EMPTY_ROOT, Trie } from '../../node/chain/trie.ts'
@@ -76,6 +78,8 @@ const ABI: Abi = [
   ...AnchorStateRegistry.abi,
   ...AttestationVerifier.abi,
   ...OpenToken.abi,
+  ...SystemConfig.abi,
+  ...GovernanceRelay.abi,
 ].filter((item, i, all) => {
   const name = (entry: (typeof all)[number]) =>
     'name' in entry ? `${entry.type} ${entry.name}` : ''
@@ -115,13 +119,19 @@ export class BridgeL1 {
 
   static readonly LOCKED: bigint = 1_000_000n
 
-  static async start(t: { teardown(fn: () => unknown): void }): Promise<BridgeL1> {
+  /** @param changes of the settlement, and what else `deployL1` takes */
+  static async start(
+    t: { teardown(fn: () => unknown): void },
+    changes: Partial<Settlement> = {},
+    more: Partial<Parameters<typeof deployL1>[0]> = {},
+  ): Promise<BridgeL1> {
     const anvil = await startAnvil()
     t.teardown(() => anvil.stop())
     await anvil.rpc('evm_setAutomine', true)
-    const settlement = testSettlement(SHORT)
+    const settlement = testSettlement({ ...SHORT, ...changes })
     const deployerKey = KEYS[0] as Hex
-    const l1 = await deployL1({ rpcUrl: anvil.url, deployerKey, settlement, pollingIntervalMs: 10 })
+    const options = { rpcUrl: anvil.url, deployerKey, settlement, pollingIntervalMs: 10 }
+    const l1 = await deployL1({ ...options, ...more })
     const world = new BridgeL1(anvil, l1, settlement)
     const bond = settlement.validatorBond * BigInt(VALIDATORS.length)
     await world.send({ to: l1.token, fn: 'approve', args: [l1.attestationVerifier, bond] })

@@ -162,7 +162,7 @@ export async function openTestChain(
 ): Promise<TestChain> {
   const store = await Store.open(path)
   try {
-    const chain = await Chain.open({ config, alloc, store, log: silentLog })
+    const chain = await Chain.open({ config, alloc: () => alloc, store, log: silentLog })
     return { chain, store, close: () => store.close() }
   } catch (error) {
     await store.close()

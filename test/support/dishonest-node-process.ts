@@ -20,4 +20,4 @@ Engine.prototype.generate = async function (request, onToken, signal) {
   return { ...answer, tokens }
 }
 
-await import('../../scripts/openledger.ts')
+await import('../../scripts/cli/main.ts')

@@ -131,6 +131,7 @@ contract DatanetRegistry is Eip712 {
     event DatanetCreated(
         uint256 indexed datanetId, address indexed owner, string name, string schema
     );
+    event DatanetTransferred(uint256 indexed datanetId, address indexed from, address indexed to);
     event TreasurySet(uint256 indexed datanetId, address treasury);
     event LicenceSet(uint256 indexed datanetId, uint32 indexed licence, Licence terms);
     event LicenceRevoked(uint256 indexed datanetId, uint32 indexed licence);
@@ -262,6 +263,20 @@ contract DatanetRegistry is Eip712 {
         if (treasury == address(0)) revert ZeroAddress();
         _datanets[datanetId].treasury = treasury;
         emit TreasurySet(datanetId, treasury);
+    }
+
+    /// @notice Gives the Datanet away, with the budget for relayers; the market does it when it is sold. The treasury
+    /// is the new owner from then on. Contributions, versions and their licences stay as they are.
+    function transferDatanet(uint256 datanetId, address to) external {
+        Datanet storage datanet = _datanet(datanetId);
+        if (msg.sender != datanet.owner && msg.sender != Predeploys.MARKET) {
+            revert NotOwner(datanetId, msg.sender);
+        }
+        if (to == address(0)) revert ZeroAddress();
+        emit DatanetTransferred(datanetId, datanet.owner, to);
+        datanet.owner = to;
+        datanet.treasury = to;
+        emit TreasurySet(datanetId, to);
     }
 
     /// @notice Terms of the versions published from now on; those before keep theirs.

@@ -126,6 +126,7 @@ contract ModelRegistry {
         uint32[] versions
     );
     event ChunkPut(address indexed chunk, uint256 size);
+    event ModelTransferred(bytes32 indexed modelId, address indexed from, address indexed to);
     event ModelRegistered(
         bytes32 indexed modelId,
         address indexed owner,
@@ -156,6 +157,7 @@ contract ModelRegistry {
     error ModelExists(bytes32 modelId);
     error UnknownModel(bytes32 modelId);
     error NotModelOwner(bytes32 modelId, address caller);
+    error ZeroAddress();
     error TooManyEdges(uint256 count);
     error NotJobRegistry(address caller);
     /// @notice One parent is continued; two to `PARENTS_MAX` are merged.
@@ -264,6 +266,18 @@ contract ModelRegistry {
         rates.rateOut = rateOut;
         rates.changedAt = uint64(block.timestamp);
         emit RatesSet(modelId, rateIn, rateOut);
+    }
+
+    /// @notice Gives the model away; the market does it when it is sold. What its ancestors and contributors get of
+    /// its income goes on, and what it gets of its descendants' goes to the new owner.
+    function transferModel(bytes32 modelId, address to) external {
+        Model storage model = _model(modelId);
+        if (msg.sender != model.owner && msg.sender != Predeploys.MARKET) {
+            revert NotModelOwner(modelId, msg.sender);
+        }
+        if (to == address(0)) revert ZeroAddress();
+        emit ModelTransferred(modelId, model.owner, to);
+        model.owner = to;
     }
 
     /// @notice Adds a step of descent that registration does not know: MERGED_OF, EVALUATED_ON and the like.

@@ -19,11 +19,14 @@ use openledger_core::cuda::memory::{Buffer, Gpu};
 use openledger_core::cuda::model::AdapterTable;
 use openledger_core::cuda::ops::{self, Plan, Side};
 use openledger_core::cuda::{self, GpuAdapter, GpuModel};
+use openledger_core::gemm::int8::PackedI8;
 use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
 use openledger_core::generate::{Request, generate, sampler::GREEDY};
 use openledger_core::model::Model;
 use openledger_core::model::config::Target;
-use openledger_core::model::testing::{random_adapter, random_weights, smol_config, tokens};
+use openledger_core::model::testing::{
+    in_int8, random_adapter, random_weights, smol_config, tokens,
+};
 use openledger_core::model::weights::Weights;
 use openledger_core::train::train_lora;
 use std::path::Path;
@@ -94,8 +97,11 @@ fn equality_run(gpu: &Arc<Gpu>, base: &Path, smol: &Weights, tally: &mut Tally) 
     // The whole depth is compared here; four layers of it are what CI computes again.
     let shallow = random_weights(smol_config(4), 1);
     golden.extend(whole::products("smollm2 shape", &shallow, 0, gpu, tally));
+    let base_i8 = in_int8(&base);
+    let lengths = [3usize, 65, 130, 200, 7, 64, 128, 90];
     for (name, weights, lengths, scale) in [
-        ("base", &base, &[3usize, 65, 130, 200, 7, 64, 128, 90][..], 1),
+        ("base", &base, &lengths[..], 1),
+        ("base in int8", &base_i8, &lengths[..], 1),
         ("30 layers", smol, &[3, 65, 40, 70][..], 0),
     ] {
         let config = &weights.config;
@@ -141,60 +147,34 @@ fn speed(gpu: &Arc<Gpu>, smol: &Weights) {
     products(gpu);
     operators_of(gpu, 1);
     operators_of(gpu, 2048);
-    decoding(gpu, smol);
+    decoding(gpu, smol, "f32");
+    decoding(gpu, &in_int8(smol), "int8");
+    generating(gpu, smol);
     training(gpu, smol);
 }
 
-/// y = x W^T on the model's shapes; the CPU beside it where it is quick.
+/// Output and input widths of SmolLM2-135M's maps.
+const MAPS: [(usize, usize); 5] = [(960, 576), (576, 576), (3072, 576), (576, 1536), (49_152, 576)];
+const ROWS: [usize; 7] = [1, 8, 16, 32, 64, 128, 2048];
+
+/// y = x W^T on the model's shapes, f32 and int8; in brackets every kernel that could do it, `/` with its sum spread.
 fn products(gpu: &Arc<Gpu>) {
-    let flag = gpu.zeros::<f32>(1).expect("room");
-    let wait = || drop(flag.to_vec());
-    for (m, n, k) in [
-        (1, 960, 576),
-        (1, 49_152, 576),
-        (32, 3072, 576),
-        (32, 576, 1536),
-        (32, 49_152, 576),
-        (2048, 960, 576),
-        (2048, 576, 576),
-        (2048, 3072, 576),
-        (2048, 576, 1536),
-        (2048, 49_152, 576),
-        (4096, 4096, 4096),
-    ] {
-        let (a, b) = (
-            gpu.upload(&noise(1, m * k)).expect("room"),
-            gpu.upload(&noise(2, n * k)).expect("room"),
-        );
-        let c: Buffer<f32> = gpu.empty(m * n).expect("room");
-        let s = seconds(
-            10,
-            || ops::apply(gpu, a.rows(k), b.rows(k), c.rows(n)).expect("it runs"),
-            wait,
-        );
-        let flops = 2e-9 * (m * n * k) as f64;
-        let mut line =
-            format!("gemm_f32 {m}x{n}x{k}: {:.1} us, {:.0} GFLOP/s;", s * 1e6, flops / s);
-        for tile in ops::tiles() {
-            if tile.starts_with("gemm_row") && m > 32 {
-                continue;
-            }
-            let plan = Plan { tile: Some(tile), ..Plan::default() };
-            let side = |matrix, transposed| Side { matrix, transposed };
-            let run = || {
-                ops::product(gpu, side(a.rows(k), false), side(b.rows(k), true), c.rows(n), plan)
-            };
-            let s = seconds(20, || run().expect("it runs"), wait);
-            line += &format!(" {}: {:.0} us", tile.trim_start_matches("gemm_"), s * 1e6);
+    let mut shapes: Vec<(usize, usize, Vec<usize>)> =
+        MAPS.iter().map(|(n, k)| (*n, *k, ROWS.to_vec())).collect();
+    shapes.push((4096, 4096, vec![4096]));
+    for (n, k, rows) in shapes {
+        let w = gpu.upload(&noise(2, n * k)).expect("room");
+        let packed = PackedI8::from_weight(&noise(2, n * k), n, k);
+        let w_i8 = ops::WeightI8::upload(gpu, &[&packed]).expect("room");
+        for m in rows {
+            let x = gpu.upload(&noise(1, m * k)).expect("room");
+            let y: Buffer<f32> = gpu.empty(m * n).expect("room");
+            product_f32(gpu, &x, &w, &y, (m, n, k));
+            product_i8(gpu, &x, &w_i8, &y, (m, n, k));
         }
-        println!("{line}");
     }
-    let (m, n, k) = (2048, 3072, 576);
-    let (a, b) = (gpu.zeros::<i8>(m * k).expect("room"), gpu.zeros::<i8>(n * k).expect("room"));
-    let c = gpu.empty::<i32>(m * n).expect("room");
-    let s = seconds(10, || ops::product_i8(gpu, &a, &b, &c, k).expect("it runs"), wait);
-    println!("gemm_i8 {m}x{n}x{k}: {:.1} us, {:.0} Gop/s", s * 1e6, 2e-9 * (m * n * k) as f64 / s);
     // Without the tiny numbers of `noise`, which a CPU multiplies slowly.
+    let (m, n, k) = (2048, 3072, 576);
     let (a, b) = (vec![0.5; m * k], Packed::from_weight(&vec![0.25; n * k], n, k));
     let mut c = vec![0.0; m * n];
     let s = seconds(3, || gemm(MatRef::rows(&a, k), m, b.view(), &mut c, n, BLOCK), || {});
@@ -205,6 +185,78 @@ fn products(gpu: &Arc<Gpu>) {
     );
 }
 
+/// Microseconds of one run among many, of which the card may hold several at once.
+fn micros(gpu: &Arc<Gpu>, runs: u32, work: impl FnMut()) -> f64 {
+    let flag = gpu.zeros::<f32>(1).expect("room");
+    1e6 * seconds(runs, work, || drop(flag.to_vec()))
+}
+
+type Shape = (usize, usize, usize);
+
+fn product_f32(
+    gpu: &Arc<Gpu>,
+    x: &Buffer<f32>,
+    w: &Buffer<f32>,
+    y: &Buffer<f32>,
+    (m, n, k): Shape,
+) {
+    let run = |plan| {
+        let side = |matrix, transposed| Side { matrix, transposed };
+        ops::product(gpu, side(x.rows(k), false), side(w.rows(k), true), y.rows(n), plan)
+            .expect("it runs");
+    };
+    let us = micros(gpu, 30, || run(Plan::default()));
+    let mut line =
+        format!("f32 {m}x{n}x{k}: {us:.1} us, {:.0} GFLOP/s [", 2e-3 * (m * n * k) as f64 / us);
+    for tile in ops::tiles() {
+        let rows_kernel = tile.starts_with("gemm_row");
+        if (rows_kernel && m > 16) || (m > 1000 && !tile.contains("128") && !tile.contains("64x64"))
+        {
+            continue;
+        }
+        for split in [false, true] {
+            if split && (rows_kernel || m > 1000 || n > 10_000) {
+                continue;
+            }
+            let plan = Plan { tile: Some(tile), split: Some(split), ..Plan::default() };
+            let us = micros(gpu, 10, || run(plan));
+            let name = tile.trim_start_matches("gemm_").trim_start_matches("f32_");
+            line += &format!(" {name}{}{us:.1}", if split { "/" } else { " " });
+        }
+    }
+    println!("{line}]");
+}
+
+fn product_i8(
+    gpu: &Arc<Gpu>,
+    x: &Buffer<f32>,
+    w: &ops::WeightI8,
+    y: &Buffer<f32>,
+    (m, n, k): Shape,
+) {
+    let rate = |us: f64| 2e-3 * (m * n * k) as f64 / us;
+    let q = ops::RowsI8::quantise(gpu, x.rows(k)).expect("it runs");
+    let quantise = micros(gpu, 30, || drop(ops::RowsI8::quantise(gpu, x.rows(k))));
+    let us = micros(gpu, 30, || ops::multiply_i8(gpu, &q, w, y.rows(n), None).expect("it runs"));
+    let mut line = format!(
+        "int8 {m}x{n}x{k}: {us:.1} us, {:.0} Gop/s, quantising {quantise:.1} us [",
+        rate(us)
+    );
+    for tile in ops::tiles_i8() {
+        let us = micros(gpu, 10, || {
+            ops::multiply_i8(gpu, &q, w, y.rows(n), Some(tile)).expect("it runs")
+        });
+        line += &format!(" {} {us:.1}", tile.trim_start_matches("gemm_i8_"));
+    }
+    if m >= 2048 && n < 10_000 {
+        let (a, b) = (gpu.zeros::<i8>(m * k).expect("room"), gpu.zeros(n * k).expect("room"));
+        let c = gpu.empty::<i32>(m * n).expect("room");
+        let us = micros(gpu, 20, || ops::product_i8(gpu, &a, &b, &c, k).expect("it runs"));
+        line += &format!(" int32 {us:.1}");
+    }
+    println!("{line}]");
+}
+
 /// What one launch of the small operators costs, back to back, for `m` rows of the model's width.
 fn operators_of(gpu: &Arc<Gpu>, m: usize) {
     let flag = gpu.zeros::<f32>(1).expect("room");
@@ -212,6 +264,7 @@ fn operators_of(gpu: &Arc<Gpu>, m: usize) {
     let h = 576;
     let (x, y) = (gpu.zeros::<f32>(m * h).expect("room"), gpu.zeros::<f32>(m * h).expect("room"));
     let (w, inverse) = (gpu.zeros::<f32>(h).expect("room"), gpu.zeros::<f32>(m).expect("room"));
+    let norm = ops::Norm { w: &w, eps: 1e-5 };
     let both = gpu.zeros::<f32>(m * 3072).expect("room");
     let half = gpu.zeros::<f32>(m * 1536).expect("room");
     let mut line = format!("operators, {m} rows:");
@@ -221,14 +274,24 @@ fn operators_of(gpu: &Arc<Gpu>, m: usize) {
         "norm",
         seconds(
             200,
-            || ops::rms_norm(gpu, x.rows(h), &w, 1e-5, y.rows(h), &inverse).expect("it runs"),
+            || {
+                ops::rms_norm(gpu, x.rows(h), None, norm, y.rows(h), &inverse, None)
+                    .expect("it runs")
+            },
             wait,
         ),
     );
     show(
         "swiglu",
-        seconds(200, || ops::swiglu(gpu, both.rows(3072), half.rows(1536)).expect("it runs"), wait),
+        seconds(
+            200,
+            || ops::swiglu(gpu, both.rows(3072), half.rows(1536), None).expect("it runs"),
+            wait,
+        ),
     );
+    let asked = seconds(200, || ops::add_into(gpu, &x, &y).expect("it runs"), || {});
+    wait();
+    show("asking for add", asked);
     println!("{line}");
 }
 
@@ -265,7 +328,7 @@ fn decode_rate(
     ((steps - 1) * count) as f64 / start.elapsed().as_secs_f64()
 }
 
-fn decoding(gpu: &Arc<Gpu>, smol: &Weights) {
+fn decoding(gpu: &Arc<Gpu>, smol: &Weights, precision: &str) {
     let model = GpuModel::upload(gpu, smol).expect("room");
     let adapters: Vec<Arc<GpuAdapter>> = (0..32)
         .map(|i| {
@@ -281,9 +344,12 @@ fn decoding(gpu: &Arc<Gpu>, smol: &Weights) {
         let one = decode_rate(gpu, &model, &same, count);
         let many = decode_rate(gpu, &model, &different, count);
         println!(
-            "decode, batch {count}: base {base:.0} tokens/s, one adapter {one:.0}, up to 32 adapters {many:.0}"
+            "decode in {precision}, batch {count}: base {base:.0} tokens/s, one adapter {one:.0}, up to 32 adapters {many:.0}"
         );
     }
+}
+
+fn generating(gpu: &Arc<Gpu>, smol: &Weights) {
     let request =
         Request { prompt: tokens(1, 64, 49_152), max_tokens: 64, sampler: GREEDY, stop: vec![] };
     let rate = || {

@@ -109,6 +109,7 @@ fn the_cpu_gives_the_bytes_that_a_card_gave() {
     let base = Model::load(std::path::Path::new(base)).expect("the embedded base").weights;
     let smol = random_weights(smol_config(4), 1);
     let mut got = golden::of_model("base", &base, 1);
+    got.extend(golden::of_model("base in int8", &in_int8(&base), 1));
     got.extend(golden::of_model("smollm2 shape", &smol, 0));
     let before = got.len();
     let want = golden["results"].as_object().expect("results by name");

@@ -17,6 +17,11 @@ namespace {
 constexpr size_t STACK_BYTES = 64 << 10;
 constexpr unsigned THREADS_MAX = 1024;
 
+struct Copy {
+    void* to;
+    const void* from;
+};
+
 // A fiber lives as long as its thread and takes part in one block after another. Its first entry is by ucontext; after
 // that _setjmp and _longjmp do, which unlike swapcontext ask nothing of the kernel.
 struct Fiber {
@@ -24,10 +29,36 @@ struct Fiber {
     std::unique_ptr<char[]> stack;
     bool started = false;
     bool done = true;
+    // Copies under way, and how many of them each group that has ended holds.
+    std::vector<Copy> copies;
+    std::vector<size_t> groups;
+    unsigned exchanges = 0;
+};
+
+// Threads that meet: the last to arrive lets all go on.
+struct Meeting {
+    unsigned members = 0, arrived = 0, times = 0;
+
+    void open() {
+        if (arrived < members || members == 0) return;
+        arrived = 0;
+        times++;
+    }
+};
+
+constexpr unsigned LANES = 32;
+
+struct Warp {
+    Meeting meeting;
+    // Two exchanges: while some still read one, others may already give to the next.
+    Given given[2][LANES];
 };
 
 struct Block {
     std::vector<Fiber> fibers;
+    Meeting meeting;
+    Warp warps[THREADS_MAX / LANES];
+    bool reversed = false;
     jmp_buf scheduler;
     unsigned current = 0;
     void (*body)(void*) = nullptr;
@@ -41,10 +72,26 @@ void leave() {
     if (_setjmp(block.fibers[block.current].at) == 0) _longjmp(block.scheduler, 1);
 }
 
+void meet(Meeting& meeting) {
+    unsigned before = meeting.times;
+    meeting.arrived++;
+    meeting.open();
+    while (meeting.times == before) leave();
+}
+
+// Who has ended is no longer waited for.
+void quit(Meeting& meeting) {
+    meeting.members--;
+    meeting.open();
+}
+
 void live() {
     for (;;) {
         block.body(block.arguments);
+        copy_wait(0);
         block.fibers[block.current].done = true;
+        quit(block.meeting);
+        quit(block.warps[block.current / LANES].meeting);
         leave();
     }
 }
@@ -69,6 +116,9 @@ void resume(unsigned t) {
 // Runs all threads of one block to their ends.
 void run(unsigned threads, bool reversed) {
     if (block.fibers.size() < THREADS_MAX) block.fibers.resize(THREADS_MAX);
+    block.meeting = {threads};
+    block.reversed = reversed;
+    for (unsigned t = 0; t < threads; t += LANES) block.warps[t / LANES].meeting = {least(LANES, threads - t)};
     for (unsigned t = 0; t < threads; t++) block.fibers[t].done = false;
     for (unsigned left = threads; left > 0;) {
         for (unsigned i = 0; i < threads; i++) {
@@ -109,7 +159,6 @@ const Entry KERNELS[] = {
     WITH_BARRIERS(softmax_loss),
     WITHOUT(draw_labels),
     WITHOUT(subtract_one_hot),
-    WITHOUT(add_blocks),
     WITHOUT(add_into),
     WITHOUT(add_samples),
     WITHOUT(scale),
@@ -119,13 +168,19 @@ const Entry KERNELS[] = {
     WITHOUT(gather_rows),
     WITHOUT(scatter_rows),
     WITH_BARRIERS(gemm_f32_128x128),
-    WITH_BARRIERS(gemm_f32_64x64),
     WITH_BARRIERS(gemm_f32_64x16),
     WITH_BARRIERS(gemm_f32_16x64),
-    WITH_BARRIERS(gemm_i8),
-    WITH_BARRIERS(gemm_i8_scaled),
+    WITH_BARRIERS(gemm_f32_16x128),
+    WITH_BARRIERS(gemm_f32_32x64),
+    WITH_BARRIERS(gemm_f32_32x128),
+    WITH_BARRIERS(gemm_i8_128x128),
+    WITH_BARRIERS(gemm_i8_scaled_64x64),
+    WITH_BARRIERS(gemm_i8_scaled_32x128),
+    WITH_BARRIERS(gemm_i8_few_8),
+    WITH_BARRIERS(gemm_i8_few_16),
     WITH_BARRIERS(gemm_row_f32),
-    WITH_BARRIERS(gemm_rows_f32),
+    WITH_BARRIERS(gemm_rows4_f32),
+    WITH_BARRIERS(gemm_rows8_f32),
     WITH_BARRIERS(gemm_samples_f32_64x64),
     WITH_BARRIERS(gemm_samples_f32_64x16),
     WITH_BARRIERS(gemm_samples_f32_16x64),
@@ -140,13 +195,44 @@ const Entry KERNELS[] = {
     WITH_BARRIERS(rms_norm_backward),
     WITHOUT(rope),
     WITH_BARRIERS(raw_scores),
-    WITHOUT(swiglu),
+    WITH_BARRIERS(swiglu),
     WITHOUT(swiglu_backward),
 };
 
 }  // namespace
 
-void barrier() { leave(); }
+void barrier() { meet(block.meeting); }
+void warp_barrier() { meet(block.warps[block.current / LANES].meeting); }
+
+const Given* exchange(const Given& mine) {
+    Warp& warp = block.warps[block.current / LANES];
+    Given* given = warp.given[block.fibers[block.current].exchanges++ % 2];
+    given[block.current % LANES] = mine;
+    warp_barrier();
+    return given;
+}
+
+void copy_begin(void* to, const void* from) {
+    if (block.reversed)
+        std::memcpy(to, from, 16);
+    else
+        block.fibers[block.current].copies.push_back({to, from});
+}
+
+void copy_group() {
+    Fiber& me = block.fibers[block.current];
+    size_t grouped = 0;
+    for (size_t count : me.groups) grouped += count;
+    me.groups.push_back(me.copies.size() - grouped);
+}
+
+void copy_wait(unsigned left) {
+    Fiber& me = block.fibers[block.current];
+    size_t arrived = 0;
+    for (; me.groups.size() > left; me.groups.erase(me.groups.begin())) arrived += me.groups.front();
+    for (size_t i = 0; i < arrived; i++) std::memcpy(me.copies[i].to, me.copies[i].from, 16);
+    me.copies.erase(me.copies.begin(), me.copies.begin() + (ptrdiff_t)arrived);
+}
 
 }  // namespace shim
 

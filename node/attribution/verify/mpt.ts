@@ -2,7 +2,8 @@
  * Proofs of the Merkle-Patricia trie (Yellow Paper, appendix D; EIP-1186), for whoever holds a root and nothing else.
  * Runs in a browser: hex in, hex out, no part of the node.
  */
-import { fromRlp, type Hex, keccak256 } from 'viem'
+import type { Hex } from 'viem'
+import { fromRlp, keccak256 } from 'viem/utils'
 
 /** The root over nothing. */
 const EMPTY_ROOT: Hex = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421'

@@ -4,18 +4,18 @@
  *
  *   verifyPayout(trace, outputRoot) -> {ok: true, amount, accrued, receipts, rows} | {ok: false, step, reason}
  */
+import type { Hex } from 'viem'
 import {
   concatHex,
   decodeEventLog,
   fromRlp,
-  type Hex,
   hashTypedData,
   keccak256,
   numberToHex,
   pad,
   parseAbi,
   toRlp,
-} from 'viem'
+} from 'viem/utils'
 import { OPENLEDGER, STANDARD } from '../../../genesis/addresses.ts'
 import { RECEIPT_TYPES } from '../receipt-types.ts'
 import { slotValue, storageRootOf, valueInTrie } from './mpt.ts'

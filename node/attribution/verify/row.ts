@@ -1,5 +1,6 @@
 /** That a receipt pays a contributor for a row: the row's leaf under what the model's seal commits to. For browsers too. */
-import { concatHex, type Hex, hexToBytes, keccak256 } from 'viem'
+import type { Hex } from 'viem'
+import { concatHex, hexToBytes, keccak256 } from 'viem/utils'
 import { decodeCorpus } from '../../../precompiles/corpus.ts'
 import { decodeManifest } from '../../../precompiles/manifest.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'
@@ -33,7 +34,8 @@ export function checkRow(
   const corpus = decodeCorpus(hexToBytes(model.corpus))
   const claims = decodeClaims(hexToBytes(receipt.claims), manifest.contributors)
   const claim = typeof claims === 'string' ? undefined : claims[row.claim]
-  if (!corpus || claim?.kind !== 'span') throw new Error(`the receipt has no span ${row.claim}`)
+  if (!corpus || claim?.kind !== row.channel)
+    throw new Error(`the receipt has no ${row.channel} claim ${row.claim}`)
   const leaf = hexToBytes(row.leaf)
   const owner = new DataView(leaf.buffer).getUint32(8, true)
   if (owner !== claim.contributor || owner !== index) throw new Error(`the row is of ${owner}`)

@@ -41,7 +41,8 @@ export type TracedRow = {
   readonly siblings: readonly Hex[]
 } & (
   | {
-      readonly channel: 'span'
+      /** Quoted in the answer, or retrieved into the prompt. */
+      readonly channel: 'span' | 'retrieval'
       /** Which claim of the receipt. */
       readonly claim: number
       /** The 48 bytes of the row's leaf in the corpus. */
@@ -69,7 +70,14 @@ export type TracedReceipt = {
   readonly transactionProof: readonly Hex[]
   /** wei it pays the account, in all its roles. */
   readonly amount: string
-  readonly roles: readonly ('platform' | 'modelOwner' | 'stakers' | 'royalty' | 'contributor')[]
+  readonly roles: readonly (
+    | 'platform'
+    | 'modelOwner'
+    | 'stakers'
+    | 'royalty'
+    | 'contributor'
+    | 'treasury'
+  )[]
   /** The receipt itself as EIP-712 data; integers in decimal. */
   readonly receipt: { readonly [field: string]: string | number }
   readonly sketch: Hex

@@ -1,7 +1,7 @@
 /**
  * OpenAI's fine-tuning API over the one job model: `/v1/files` and `/v1/fine_tuning/jobs`, for the SDKs of npm and
  * PyPI as they are. The node commits and pays for such jobs with its own account, so only clients on
- * this machine may use it (a reverse proxy's and web pages do not count).
+ * this machine may use it (a reverse proxy's and web pages do not count), and those whom `admits` knows.
  *
  *   file -> rows -> Datanet of the node -> draft -> JobRegistry.submit -> queue
  *
@@ -35,6 +35,8 @@ export type FineTuningModules = {
   readonly base: { readonly name: string; readonly chatTemplate: string }
   readonly log: Log
   readonly now: () => number
+  /** Whether a caller from elsewhere may spend this node's money too. */
+  readonly admits?: ((req: IncomingMessage) => boolean) | undefined
 }
 
 type Answer = object | Uint8Array
@@ -47,7 +49,7 @@ export function createFineTuningHandler(
 ): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   return async (req, res) => {
     try {
-      requireLocal(req)
+      requireLeave(req, modules)
       const answer = await route(req, modules)
       if (answer instanceof Uint8Array) {
         res.writeHead(200, { 'content-type': 'application/octet-stream' }).end(answer)
@@ -206,10 +208,10 @@ function numberOr(value: unknown, name: string, least: number, most: number): nu
   throw userError(name, `'${name}' is ${JSON.stringify(value)}; 'auto' or ${least} to ${most}`)
 }
 
-function requireLocal(req: IncomingMessage): void {
-  if (isLocal(req)) return
+function requireLeave(req: IncomingMessage, { admits }: FineTuningModules): void {
+  if (isLocal(req) || admits?.(req)) return
   throw userError(
     'not-local',
-    `fine-tuning on this node's account is for clients on its own machine; submit a job to JobRegistry and call openledger_submitJob`,
+    `fine-tuning on this node's account is for clients on its own machine, and accounts of --session-accounts that signed in; submit a job to JobRegistry and call openledger_submitJob`,
   )
 }

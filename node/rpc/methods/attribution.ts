@@ -2,11 +2,11 @@
  * openledger_* about one receipt's attribution: whose rows its answer quotes, proofs of a span and of a share, the split
  * once more from this node's own state, and what another policy would have paid.
  */
-import { encodeFunctionData, parseAbi } from 'viem'
+import { encodeFunctionData, parseAbi } from 'viem/utils'
 import { PRECOMPILE } from '../../../genesis/addresses.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'
 import { proveSpan } from '../../attribution/corpus.ts'
-import { explain } from '../../attribution/explain.ts'
+import { type Explained, explain } from '../../attribution/explain.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import { decodeRequest } from '../../attribution/request.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
@@ -14,7 +14,7 @@ import { proveShare } from '../../attribution/share-proof.ts'
 import { vectorOf, vectorsRoot, vectorTree } from '../../attribution/vectors.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
-import { RowPlaces } from '../../factory/places.ts'
+import type { RowPlaces } from '../../factory/places.ts'
 import { type LoadedModel, sketchBytes } from '../../model/infer.ts'
 import type { ModelRecord } from '../../model/registry.ts'
 import { questionIn, questionVector } from '../../model/retrieve.ts'
@@ -28,13 +28,15 @@ import { plain } from './plain.ts'
 export type AttributionServices = {
   readonly ledger: ReceiptLedger
   readonly models: Pick<ModelServices, 'registry' | 'library' | 'readContent'>
+  readonly places: RowPlaces
 }
 
 const SPAN = parseAbi([
   'function verify(bytes32 corpus, bytes span, uint32 next, uint32 low, uint32 high, uint32 at, bytes proof) view returns (uint32 count, uint32 bits, uint32 position, uint32 row, uint32 contributor, uint32 group)',
 ])
 
-export function attributionMethods({ ledger, models }: AttributionServices): RpcMethods {
+export function attributionMethods(services: AttributionServices): RpcMethods {
+  const { ledger, models } = services
   const { registry } = models
   const find = async (receiptHash: SettledReceipt['hash']): Promise<SettledReceipt> => {
     await ledger.settled()
@@ -42,17 +44,6 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
     if (settled) return settled
     throw userError('receipt-unknown', `no receipt ${receiptHash} is settled here`)
   }
-  const places = new RowPlaces((name) => models.readContent(name))
-  const modelOf = async (
-    settled: SettledReceipt,
-  ): Promise<{ record: ModelRecord; model: LoadedModel }> => {
-    const record = await registry.model(settled.receipt.modelId)
-    if (!record)
-      throw userError('model-unknown', `no model ${settled.receipt.modelId} is registered`)
-    return { record, model: await models.library.load(record) }
-  }
-  const answerOf = async ({ receipt }: SettledReceipt): Promise<Uint32Array> =>
-    tokensOf(await models.readContent(receipt.outputCommit))
   return {
     openledger_getAttribution: method({
       summary:
@@ -63,39 +54,12 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       aside: false,
       handler: async (_context, [receiptHash]) => {
         const settled = await find(receiptHash)
-        const { receipt, claims, contributors } = settled
-        const { record, model } = await modelOf(settled)
-        const [tokens, all, gradient, channels] = await Promise.all([
-          answerOf(settled),
-          places.of(record.manifestHash),
-          registry.score(record.id, Int8Array.from(settled.sketch), settled.block.hash),
-          registry.channelsOf(receipt.policyId),
+        const { modelId, policyId } = settled.receipt
+        const [explained, channels] = await Promise.all([
+          explainReceipt(settled, services),
+          registry.channelsOf(policyId),
         ])
-        const rows = model.corpus?.rows ?? []
-        const explained = explain({
-          tokens,
-          claims,
-          contributors,
-          gradient: new Map(
-            gradient.indices.map((index, i) => [index, gradient.weights[i] as bigint]),
-          ),
-          rows,
-          places: rows.flatMap(({ group }) => {
-            const place = all[group]
-            return place
-              ? [{ datanet: place.datanet, version: place.version, row: place.index }]
-              : []
-          }),
-          decode: (ids) => model.base.decode(ids),
-        })
-        return plain({
-          receiptHash,
-          modelId: record.id,
-          policyId: receipt.policyId,
-          channels,
-          tokensOut: tokens.length,
-          ...explained,
-        })
+        return plain({ receiptHash, modelId, policyId, channels, ...explained })
       },
     }),
     openledger_traceSpan: method({
@@ -109,10 +73,10 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
         const settled = await find(receiptHash)
         const claims = decodeClaims(settled.claims, 2 ** 32)
         const claim = typeof claims === 'string' ? undefined : claims[index]
-        const { record, model } = await modelOf(settled)
+        const { record, model } = await modelOf(settled, models)
         if (claim?.kind !== 'span' || !model.corpus)
           throw userError('claim-unknown', `receipt ${receiptHash} has no span claim ${index}`)
-        const proof = proveSpan(model.corpus, await answerOf(settled), claim.start)
+        const proof = proveSpan(model.corpus, await tokensIn(settled, models), claim.start)
         const data = spanCall(record.corpusHash, proof)
         return plain({ receiptHash, claim, corpus: record.corpusHash, to: PRECOMPILE.span, data })
       },
@@ -128,7 +92,7 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
         const settled = await find(receiptHash)
         const claims = decodeClaims(settled.claims, 2 ** 32)
         const claim = typeof claims === 'string' ? undefined : claims[index]
-        const { model } = await modelOf(settled)
+        const { model } = await modelOf(settled, models)
         const vectors = await model.vectors()
         const request = decodeRequest(await models.readContent(settled.receipt.requestId))
         if (claim?.kind !== 'retrieval' || !model.corpus || !vectors || !request.retrieval)
@@ -199,6 +163,50 @@ export function attributionMethods({ ledger, models }: AttributionServices): Rpc
       },
     }),
   }
+}
+
+/** The answer in pieces with whose rows they quote. @throws NodeError when the model or the tokens cannot be had */
+export async function explainReceipt(
+  settled: SettledReceipt,
+  { models, places: placesOf }: Pick<AttributionServices, 'models' | 'places'>,
+): Promise<Explained & { readonly tokensOut: number }> {
+  const { claims, contributors } = settled
+  const { record, model } = await modelOf(settled, models)
+  const [tokens, all, gradient] = await Promise.all([
+    tokensIn(settled, models),
+    placesOf.of(record.manifestHash),
+    models.registry.score(record.id, Int8Array.from(settled.sketch), settled.block.hash),
+  ])
+  const rows = model.corpus?.rows ?? []
+  const explained = explain({
+    tokens,
+    claims,
+    contributors,
+    gradient: new Map(gradient.indices.map((index, i) => [index, gradient.weights[i] as bigint])),
+    rows,
+    places: rows.flatMap(({ group }) => {
+      const place = all[group]
+      return place ? [{ datanet: place.datanet, version: place.version, row: place.index }] : []
+    }),
+    decode: (ids) => model.base.decode(ids),
+  })
+  return { tokensOut: tokens.length, ...explained }
+}
+
+async function modelOf(
+  { receipt }: SettledReceipt,
+  { registry, library }: AttributionServices['models'],
+): Promise<{ record: ModelRecord; model: LoadedModel }> {
+  const record = await registry.model(receipt.modelId)
+  if (!record) throw userError('model-unknown', `no model ${receipt.modelId} is registered`)
+  return { record, model: await library.load(record) }
+}
+
+async function tokensIn(
+  { receipt }: SettledReceipt,
+  { readContent }: AttributionServices['models'],
+): Promise<Uint32Array> {
+  return tokensOf(await readContent(receipt.outputCommit))
 }
 
 /** u32 little-endian. */

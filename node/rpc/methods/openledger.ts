@@ -14,10 +14,12 @@ import type { BridgedIndex } from '../../chain/bridged.ts'
 import type { Chain } from '../../chain/chain.ts'
 import type { ContentStore } from '../../content/store.ts'
 import type { ModelFactory } from '../../factory/factory.ts'
+import { RowPlaces } from '../../factory/places.ts'
 import { jobView } from '../../factory/view.ts'
 import { BASE_LICENCE } from '../../model/base.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
+import type { ProvenanceIndex } from '../../provenance/event-index.ts'
 import { COST, type JsonObject, method, type RpcMethods } from '../method.ts'
 import { address, bytes, count, hash, optional, required } from '../params.ts'
 import * as shapes from '../results/openledger.ts'
@@ -27,6 +29,7 @@ import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
+import { provenanceMethods } from './provenance.ts'
 import { supplyMethods } from './supply.ts'
 import { tracePayoutMethods } from './trace-payout.ts'
 
@@ -38,6 +41,7 @@ export type OpenledgerServices = {
   readonly factory: ModelFactory | null
   readonly ledger: ReceiptLedger
   readonly payouts: PayoutIndex
+  readonly provenance: ProvenanceIndex
   readonly bridged: BridgedIndex
   /** Outputs of this chain that L1 has, newest first. */
   readonly posted: () => Promise<readonly PostedOutput[]>
@@ -51,7 +55,8 @@ const RECEIPTS_LISTED_MAX = 100
 const WEIGHT_ONE = 2 ** 32
 
 export function openledgerMethods(services: OpenledgerServices): RpcMethods {
-  const { factory } = services
+  const { factory, models } = services
+  const places = new RowPlaces((hash) => models.readContent(hash))
   return {
     ...dataMethods(services),
     ...datanetMethods(services),
@@ -64,8 +69,9 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       receiptView,
       jobView: (job) => plain(jobView(job)),
     }),
-    ...attributionMethods(services),
-    ...tracePayoutMethods(services),
+    ...attributionMethods({ ...services, places }),
+    ...tracePayoutMethods({ ...services, places }),
+    ...provenanceMethods({ ...services, places }),
     ...supplyMethods(services),
   }
 }
@@ -126,20 +132,27 @@ function dataMethods({
       },
     }),
     openledger_getContent: method({
-      summary: 'Bytes by their keccak256, from here or from peers',
-      params: [required('hash', hash)],
+      summary:
+        'Bytes by their keccak256, from here or from peers; with an offset, as many from there as one call gives (4 MiB)',
+      params: [required('hash', hash), optional('offset', count, null)],
       result: bytes.schema,
       cost: COST.scan,
       aside: false,
-      handler: async (_context, [name]) => {
+      handler: async (_context, [name, offset]) => {
         const size = await content.size(name)
-        if (size !== undefined && size > CONTENT_BYTES_MAX) {
+        if (offset === null && size !== undefined && size > CONTENT_BYTES_MAX) {
           throw userError(
             'content-too-large',
-            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call`,
+            `${size} bytes; at most ${CONTENT_BYTES_MAX} in one call: ask with an offset`,
           )
         }
-        return toHex(await models.readContent(name))
+        const from = offset ?? 0
+        if (size === undefined || offset === null) {
+          const all = await models.readContent(name)
+          return toHex(offset === null ? all : all.subarray(from, from + CONTENT_BYTES_MAX))
+        }
+        const length = Math.max(0, Math.min(CONTENT_BYTES_MAX, size - from))
+        return toHex(length === 0 ? new Uint8Array(0) : await content.read(name, from, length))
       },
     }),
   }

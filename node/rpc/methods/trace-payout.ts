@@ -1,12 +1,14 @@
 /** openledger_tracePayout: what an account accrued in an epoch, back to receipts, rows and transactions, with proofs. */
+
+import type { RowsOfModel } from '../../attribution/earning-rows.ts'
 import { decodeLeaves } from '../../attribution/leaves.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import type { PayoutIndex } from '../../attribution/payouts.ts'
-import { type PostedOutput, type RowsOfModel, tracePayout } from '../../attribution/trace-payout.ts'
+import { type PostedOutput, tracePayout } from '../../attribution/trace-payout.ts'
 import { type Hex, ZERO_HASH } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
-import { RowPlaces } from '../../factory/places.ts'
+import type { RowPlaces } from '../../factory/places.ts'
 import { readReport } from '../../factory/report.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
@@ -19,13 +21,11 @@ export type PayoutServices = {
   readonly ledger: Pick<ReceiptLedger, 'get' | 'settled'>
   readonly payouts: PayoutIndex
   readonly models: Pick<ModelServices, 'registry' | 'library' | 'readContent'>
+  readonly places: RowPlaces
   posted(): Promise<readonly PostedOutput[]>
 }
 
 export function tracePayoutMethods(services: PayoutServices): RpcMethods {
-  const { models } = services
-  const read = (hash: Hex): Promise<Uint8Array> => models.readContent(hash)
-  const places = new RowPlaces(read)
   return {
     openledger_tracePayout: method({
       summary:
@@ -38,7 +38,7 @@ export function tracePayoutMethods(services: PayoutServices): RpcMethods {
         plain(
           await tracePayout(account, BigInt(epoch), {
             ...services,
-            rows: (modelId) => rowsOfModel(modelId, { models, places }),
+            rows: (modelId) => rowsOfModel(modelId, services),
           }),
         ),
     }),
@@ -48,7 +48,7 @@ export function tracePayoutMethods(services: PayoutServices): RpcMethods {
 /** What cannot be had now is left out: the wei are proven without it. */
 export async function rowsOfModel(
   modelId: Hex,
-  { models, places }: Pick<PayoutServices, 'models'> & { places: RowPlaces },
+  { models, places }: Pick<PayoutServices, 'models' | 'places'>,
 ): Promise<RowsOfModel> {
   const { registry, library } = models
   const read = (hash: Hex): Promise<Uint8Array> => models.readContent(hash)

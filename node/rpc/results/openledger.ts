@@ -142,7 +142,8 @@ export const contribution: JsonSchema = openShape(
 )
 
 const rowMembers = {
-  row: openShape({ text }),
+  // null: private
+  row: nullable(openShape({ text })),
   contributor: address,
   contribution: hash,
   rowHash: hash,
@@ -167,6 +168,7 @@ const estimateMembers = {
   evaluationTokens: integer,
   steps: integer,
   seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  memoryBytes: nullable(integer),
   fee: decimal,
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
@@ -431,6 +433,10 @@ export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
 const slotProof: JsonSchema = openShape({ slot: hash, proof: listOf(data) })
 
 /** `node/attribution/verify/types.ts` names every member. */
+const roles = listOf(
+  words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor', 'treasury'),
+)
+
 export const payoutTrace: JsonSchema = openShape({
   chainId: integer,
   account: address,
@@ -463,7 +469,7 @@ export const payoutTrace: JsonSchema = openShape({
       receiptProof: listOf(data),
       transactionProof: listOf(data),
       amount: decimal,
-      roles: listOf(words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor')),
+      roles,
       sketch: data,
       claims: data,
       rows: listOf(openShape({ rowHash: hash, siblings: listOf(hash), leaf: data })),

@@ -10,10 +10,12 @@ import { followHead } from './lib/hooks.ts'
 import { startRouter } from './lib/router.ts'
 import { startTheme } from './lib/theme.ts'
 import { Shell } from './shell.tsx'
+import { startSession } from './wallet/session.ts'
 import { startWallet } from './wallet/wallet.ts'
 
 startTheme()
 startRouter()
 followHead()
+startSession()
 startWallet()
 render(<Shell />, document.getElementById('app') as HTMLElement)

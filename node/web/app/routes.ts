@@ -37,6 +37,11 @@ export const ROUTES: readonly Route[] = [
   { path: '/job/:id', load: () => import('./pages/job.tsx') },
   { path: '/rewards', load: () => import('./pages/rewards.tsx') },
   { path: '/trace/:hash', load: () => import('./pages/trace.tsx') },
+  { path: '/agents', load: () => import('./pages/agents.tsx') },
+  { path: '/agents/new', load: () => import('./pages/agent-new.tsx') },
+  { path: '/agent/:id', load: () => import('./pages/agent.tsx') },
+  { path: '/errors', load: () => import('./pages/errors.tsx') },
+  { path: '/errors/:code', load: () => import('./pages/error.tsx') },
   { path: '/model/:id', load: () => import('./pages/model.tsx') },
 ]
 
@@ -79,6 +84,7 @@ export const NAVIGATION: readonly { readonly title: string; readonly items: read
         { href: '/playground', text: 'Playground', icon: 'chat' },
         { href: '/datanets', text: 'Datanets', icon: 'data', also: ['/datanet'] },
         { href: '/factory', text: 'ModelFactory', icon: 'models', also: ['/job', '/model'] },
+        { href: '/agents', text: 'Agents', icon: 'agents', also: ['/agent'] },
         { href: '/rewards', text: 'Rewards', icon: 'rewards', also: ['/trace'] },
       ],
     },

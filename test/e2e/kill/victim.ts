@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-const SCRIPT = join(import.meta.dirname, '../../../scripts/openledger.ts')
+const SCRIPT = join(import.meta.dirname, '../../../scripts/openledger.mjs')
 const STDERR_KEPT = 4_000
 
 export class Victim {

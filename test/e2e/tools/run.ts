@@ -1,6 +1,6 @@
 /**
- * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets and peft from PyPI,
- * Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
+ * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets, peft, hf,
+ * mlcroissant and prov from PyPI, Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
  *
  *   npm run test:tools            exit status 0 when every tool did its whole round
  *   npm run test:tools forge      only those with this in their name
@@ -8,12 +8,22 @@
  * viem, ethers and cast are tried by `economy.test.ts` in every run of the tests.
  */
 import { spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Abi, createPublicClient, encodeDeployData, http, parseAbi } from 'viem'
 import { OpenToken } from '../../../genesis/contracts.generated.ts'
+import { keccakHex } from '../../../node/base/bytes.ts'
 import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
 import { ask } from '../../../scripts/devnet/ask.ts'
 import { createRpc } from '../../../scripts/devnet/economy.ts'
@@ -23,7 +33,9 @@ const WEB3_PY = 'web3==8.0.0'
 const OPENAI_PY = 'openai==3.57.0'
 const ETH_ACCOUNT_PY = 'eth-account==0.13.7'
 const HUB_PY = 'peft==0.21.2'
+const HF_CLI = 'huggingface_hub==2.4.0'
 const DATASETS_PY = 'datasets==5.2.0'
+const PROVENANCE_PY = ['mlcroissant==1.1.1', 'prov==3.2.3', 'rdflib==7.6.0'] as const
 const HARDHAT = 'hardhat@3.18.0'
 const FORGE = '@foundry-rs/forge@1.7.1'
 const here = import.meta.dirname
@@ -42,6 +54,9 @@ const ROUNDS: Readonly<Record<string, Round>> = {
       script: 'hub.py',
       setup,
     }),
+  [PROVENANCE_PY[0]]: (dir, setup) =>
+    python(dir, { packages: PROVENANCE_PY, script: 'provenance.py', setup }),
+  [HF_CLI]: hfCli,
   [HARDHAT]: async (dir, setup) => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts']
@@ -86,6 +101,41 @@ async function python(
   const quiet = ['install', '--quiet', '--disable-pip-version-check']
   await run(join(dir, 'bin/pip'), [...quiet, ...packages])
   return run(join(dir, 'bin/python'), [join(here, script)], { input: setup })
+}
+
+/** `hf download` of an adapter and of a Datanet's version, the command of PyPI's package; what came is what the node has. */
+async function hfCli(dir: string, setup: string): Promise<string> {
+  const { url } = JSON.parse(setup)
+  await run('python3', ['-m', 'venv', dir])
+  const quiet = ['install', '--quiet', '--disable-pip-version-check']
+  await run(join(dir, 'bin/pip'), [...quiet, HF_CLI])
+  const env = { HF_ENDPOINT: url, HF_HOME: join(dir, 'hf-home'), HF_HUB_DISABLE_TELEMETRY: '1' }
+  const download = async (repo: string, ...more: string[]): Promise<string> => {
+    const to = join(dir, repo.replace(/\W+/g, '-'))
+    await run(join(dir, 'bin/hf'), ['download', repo, '--local-dir', to, ...more], { env })
+    return to
+  }
+  const adapter = await download(`openledger/${MODEL}`)
+  const config = JSON.parse(readFileSync(join(adapter, 'adapter_config.json'), 'utf8'))
+  if (config.peft_type !== 'LORA') throw new Error(`an adapter of ${config.peft_type}`)
+  const asked = await fetch(`${url}/openledger/${MODEL}/resolve/main/adapter_model.safetensors`)
+  const there = new Uint8Array(await asked.arrayBuffer())
+  const here = readFileSync(join(adapter, 'adapter_model.safetensors'))
+  if (keccakHex(here) !== keccakHex(there)) throw new Error('the adapter came with other bytes')
+  const datanet = await download(
+    'openledger/datanet-1',
+    '--repo-type',
+    'dataset',
+    '--revision',
+    'v1',
+  )
+  const files = readdirSync(datanet, { recursive: true, encoding: 'utf8' })
+  const rows = files
+    .filter((name) => name.endsWith('.jsonl') && !name.startsWith('.'))
+    .flatMap((name) => readFileSync(join(datanet, name), 'utf8').trim().split('\n'))
+  if (typeof JSON.parse(rows[0] ?? '{}').text !== 'string')
+    throw new Error(`no rows among ${files.join(', ')}`)
+  return `hf download brought an adapter of ${here.length} bytes and ${rows.length} rows`
 }
 
 /** The contract stands where CREATE2 through 0x4e59… puts it, and the call after it has run. */
@@ -152,8 +202,10 @@ try {
     bytecode,
     deployment,
   })
-  const [, , only = ''] = process.argv
-  for (const [name, round] of Object.entries(ROUNDS).filter(([tool]) => tool.includes(only))) {
+  const wanted = process.argv.slice(2)
+  for (const [name, round] of Object.entries(ROUNDS).filter(
+    ([tool]) => wanted.length === 0 || wanted.some((part) => tool.includes(part)),
+  )) {
     const own = join(dir, name.replace(/\W+/g, '-'))
     mkdirSync(own)
     try {

@@ -223,7 +223,7 @@ t.test('a page of another site is refused, and a body that is too large', async 
 })
 
 t.test('openledger mcp serves the same over standard input and output', async (t) => {
-  const command = join(import.meta.dirname, '../../../scripts/openledger.ts')
+  const command = join(import.meta.dirname, '../../../scripts/openledger.mjs')
   const client = new Client({ name: 'judge', version: '1.0.0' })
   const args = ['--no-warnings', command, 'mcp', '--url', url]
   await client.connect(new StdioClientTransport({ command: process.execPath, args }))

@@ -11,8 +11,14 @@ import type { Hex } from '../../../node/base/bytes.ts'
 import { outputRootOf } from '../../../node/chain/output.ts'
 import type { Block } from '../../../node/chain/types.ts'
 import { proveRow } from '../../../node/datanet/proof.ts'
+import { RowPlaces } from '../../../node/factory/places.ts'
+import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
+import { provOf } from '../../../node/provenance/prov.ts'
+import { type Provenance, provenanceOf } from '../../../node/provenance/walk.ts'
 import type { RpcContext } from '../../../node/rpc/context.ts'
+import { type ProvenanceServices, walkModules } from '../../../node/rpc/methods/provenance.ts'
 import { tracePayoutMethods } from '../../../node/rpc/methods/trace-payout.ts'
+import { decodeClaims } from '../../../precompiles/mix.ts'
 import { economy as pools } from '../../support/economy.ts'
 import { openWorld, TINY } from '../../support/factory.ts'
 import { openMarket } from '../../support/market.ts'
@@ -24,8 +30,12 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
     attribution: { ...TINY.attribution, spanTokens: 2 },
   })
   const known = new Map<Hex, SettledReceipt>()
-  for (const text of ['Fellow citizens, the harvest and navy and', 'Tell me of the']) {
-    const { settled } = await market.ask(text, 24)
+  const read = { top: 2, tokens: 64, at: 0 }
+  for (const [text, retrieve] of [
+    ['Fellow citizens, the harvest and navy and'],
+    ['Tell me of the harvest', read],
+  ] as const) {
+    const { settled } = await market.ask(text, 24, retrieve)
     known.set(settled.hash, settled)
   }
   // Later blocks remember the earlier ones; the newest is what L1 has.
@@ -34,15 +44,16 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const posted = [{ game: 7, outputRoot: outputRootOf(block), blockNumber: block.header.number }]
   const ledger = { settled: async () => {}, get: async (hash: Hex) => known.get(hash) ?? null }
   const payouts = await PayoutIndex.open(chain, world.store)
+  const index = await ProvenanceIndex.open(chain, world.store)
+  const places = new RowPlaces((hash) => world.content.get(hash))
+  const { registry, library } = market
+  const models = { registry, library, readContent: (hash: Hex) => world.content.get(hash) }
   const methods = tracePayoutMethods({
     chain,
     ledger: ledger as unknown as ReceiptLedger,
     payouts,
-    models: {
-      registry: market.registry,
-      library: market.library,
-      readContent: (hash) => world.content.get(hash),
-    },
+    places,
+    models,
     posted: async () => posted,
   })
   const trace = async (account: Hex, epoch: bigint): Promise<PayoutTrace> =>
@@ -57,7 +68,7 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
     epochs.set(timestamp / pools.epochSeconds, at.number)
   }
 
-  let [paid, rows, spans] = [0n, 0, 0]
+  let [paid, rows, spans, retrieved] = [0n, 0, 0, 0]
   for (const epoch of epochs.keys()) {
     const accounts = new Set([...known.values()].flatMap(({ booked }) => booked))
     for (const account of new Set([...accounts].map((one) => one.account))) {
@@ -75,6 +86,7 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
       rows += verdict.rows
       const shown = wire.receipts.flatMap((receipt) => receipt.rows)
       spans += shown.filter(({ channel }) => channel === 'span').length
+      retrieved += shown.filter(({ channel }) => channel === 'retrieval').length
       for (const { place, rowHash } of shown) {
         const ref = market.job.manifest.datanets[0]
         if (!place || !ref) throw new Error('a row without a place')
@@ -87,7 +99,44 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   }
   const fees = [...known.values()].reduce((sum, { receipt }) => sum + receipt.fee, 0n)
   t.equal(paid, fees, 'every wei of both fees is proven')
-  t.ok(rows > 0 && spans > 0, `${rows} rows, ${spans} of them quoted`)
+  t.ok(rows > spans + retrieved && spans > 0, `${rows} rows, ${spans} of them quoted`)
+  t.equal(retrieved, 2, 'and those that were read')
+
+  await t.test('provenance walks each answer to rows, people and wei, and back', async (t) => {
+    const walk = async (id: string): Promise<Provenance> => {
+      const asked = { chain, ledger, models, places, provenance: index }
+      return provenanceOf(id, walkModules(asked as unknown as ProvenanceServices))
+    }
+    for (const { hash, receipt, booked, claims } of known.values()) {
+      const { events, answer } = await walk(hash)
+      const names = new Set(events.map((event) => event.hash))
+      const sum = answer?.payees.reduce((wei, { amount }) => wei + BigInt(amount), 0n)
+      t.equal(sum, receipt.fee, 'every wei has a payee')
+      for (const { account, roles, rows: earning } of answer?.payees ?? []) {
+        t.ok(booked.some((one) => one.account === account))
+        if (roles.includes('contributor')) t.ok(earning.length > 0, 'and a row it was earned with')
+        for (const { contributed, datanet, version, row } of earning) {
+          t.ok(contributed && names.has(contributed), 'whose contribution is walked to')
+          const { events: forward } = await walk(`${datanet}/${version}/${row}`)
+          t.ok(forward.some((event) => event.kind === 'paid' && event.about.receipt === hash))
+        }
+      }
+      const claimed = decodeClaims(claims, 3)
+      const wasRead = Array.isArray(claimed) && claimed.some(({ kind }) => kind === 'retrieval')
+      t.equal(answer?.retrieved.length, wasRead ? 2 : 0)
+      for (const { text, from, to, contributed } of answer?.quotes ?? []) {
+        t.equal(answer?.text?.slice(from, to), text)
+        t.ok(contributed && names.has(contributed))
+      }
+    }
+    const [[hash] = ['0x']] = known
+    const told = provOf(await walk(hash), chain.config.l2ChainId)
+    const ids = new Set(told['@graph'].map((node) => node['@id']))
+    for (const node of told['@graph'])
+      for (const [name, value] of Object.entries(node))
+        for (const one of name.startsWith('prov:') && Array.isArray(value) ? value : [])
+          if (name !== 'prov:wasInformedBy') t.ok(ids.has(one['@id']) || one['prov:agent'], name)
+  })
 
   await t.test('a trace with one lie is refused, and says where', async (t) => {
     const [epoch] = epochs.keys()
@@ -160,7 +209,11 @@ t.test('what verifies runs in a browser: no part of Node, none of the engine', (
     t.notMatch(text, /\bBuffer\b|\bprocess\./, file)
     for (const [, name] of text.matchAll(/^import (?!type )[^'"]*?from '([^']+)'/gms)) {
       if (name?.startsWith('.')) walk(join(dirname(file), name))
-      else t.ok(['viem', '@noble/hashes/sha3.js'].includes(name as string), `${file}: ${name}`)
+      else
+        t.ok(
+          ['viem', 'viem/utils', '@noble/hashes/sha3.js'].includes(name as string),
+          `${file}: ${name}`,
+        )
     }
   }
   walk(join(import.meta.dirname, '../../../node/attribution/verify/payout.ts'))

@@ -1,9 +1,18 @@
 /** The index of what is on the L2, after deposits, withdrawals and a reorg. */
 import t from 'tap'
-import { OP } from '../../../genesis/addresses.ts'
+import { type Hex, OP } from '../../../genesis/addresses.ts'
+import { L2ToL1MessagePasser } from '../../../genesis/contracts.generated.ts'
 import { BridgedIndex } from '../../../node/chain/bridged.ts'
 import { type DepositTx, encodeDepositTx } from '../../../node/chain/deposit.ts'
-import { alice, attributesAfter, bob, extend, signedTx } from '../../support/chain.ts'
+import {
+  alice,
+  attributesAfter,
+  bob,
+  ETHER,
+  extend,
+  openTestChain,
+  signedTx,
+} from '../../support/chain.ts'
 import { Economy } from '../../support/economy.ts'
 
 const deposit = (mint: bigint, change: Partial<DepositTx> = {}): Uint8Array =>
@@ -38,8 +47,11 @@ t.test(
     const out = signedTx(alice, { to: OP.l2ToL1MessagePasser, value: 7n, gasLimit: 200_000n })
     const sent = await both(chain, [deposit(3n)], [out])
     t.equal(sent.receipts.at(-1)?.status, 1)
+    // People of this chain are rich from block 0 on.
     const at = (which: BridgedIndex) =>
-      Promise.all([0n, 1n, 2n, 3n].map((number) => which.at(number)))
+      Promise.all(
+        [0n, 1n, 2n, 3n].map(async (number) => (await which.at(number)) - chain.genesisOpen),
+      )
     t.same(await at(index), [0n, 1_050n, 1_050n, 1_046n])
     t.same(await at(await BridgedIndex.open(chain, store)), await at(index), 'opened again')
 
@@ -53,3 +65,16 @@ t.test(
     t.same(await at(index), [0n, 9n, 9n, 9n], 'rows of dropped blocks are gone')
   },
 )
+
+t.test('OPEN that block 0 held may leave as well', async (t) => {
+  const { chain, store, close } = await openTestChain(t.testdir(), {
+    [alice.address]: { balance: ETHER },
+    [OP.l2ToL1MessagePasser]: { code: L2ToL1MessagePasser.deployedBytecode as Hex },
+  })
+  t.teardown(() => close())
+  const index = await BridgedIndex.open(chain, store)
+  const out = signedTx(alice, { to: OP.l2ToL1MessagePasser, value: 7n, gasLimit: 200_000n })
+  const { receipts } = await extend(chain, [out])
+  t.equal(receipts.at(-1)?.status, 1)
+  t.same([await index.at(0n), await index.at(1n)], [ETHER, ETHER - 7n])
+})

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { verifyMerkleProof } from '@ethereumjs/mpt'
 import { eoaCode7702SignAuthorization } from '@ethereumjs/util'
 import t from 'tap'
+import type { ChainConfig } from '../../../genesis/chain.ts'
 import {
   bytesToBigint,
   fromHex,
@@ -13,11 +14,14 @@ import {
   toHex,
   ZERO_HASH,
 } from '../../../node/base/bytes.ts'
+import { silentLog } from '../../../node/base/log.ts'
 import { decodeAccount } from '../../../node/chain/account.ts'
-import type { Chain } from '../../../node/chain/chain.ts'
+import { Chain } from '../../../node/chain/chain.ts'
 import type { Executed } from '../../../node/chain/execute.ts'
+import type { GenesisAlloc } from '../../../node/chain/genesis.ts'
 import { refOf } from '../../../node/chain/heads.ts'
 import { txHash } from '../../../node/chain/tx.ts'
+import { Store } from '../../../node/store/store.ts'
 import {
   alice,
   attributesAfter,
@@ -113,6 +117,30 @@ t.test('a database of another chain, or one in use, is refused with what to do',
     genesis: { ...testConfig.genesis, l2: { hash: L1.hash, number: 0n } },
   }
   await t.rejects(openTestChain(path, alloc, wrong), { code: 'store-other-chain' })
+})
+
+t.test('block 0 is made again for a configuration that is new alone', async (t) => {
+  const path = t.testdir()
+  const first = await openTestChain(path, alloc)
+  const l2 = { hash: first.chain.genesis.hash, number: 0n }
+  await first.close()
+  const named = { ...testConfig, genesis: { ...testConfig.genesis, l2 } }
+  let made = 0
+  const open = async (config: ChainConfig): Promise<void> => {
+    const store = await Store.open(path)
+    const counted = (): GenesisAlloc => {
+      made++
+      return alloc
+    }
+    await Chain.open({ config, alloc: counted, store, log: silentLog }).finally(() => store.close())
+  }
+  await open(named)
+  await open(named)
+  t.equal(made, 1)
+  const edited = { ...named, genesis: { ...named.genesis, l2Time: 1n } }
+  await t.rejects(open(edited), { code: 'store-other-chain' })
+  await open(named)
+  t.equal(made, 2, 'and what was compared stays known')
 })
 
 t.test('a block built on an old head is refused and can be built again', async (t) => {

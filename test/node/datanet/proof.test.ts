@@ -35,7 +35,7 @@ function aVersion() {
 }
 
 function holds({ row, contributor, index, count, proof }: RowProof, root: Hex): boolean {
-  const leaf = merkleLeaf(concatBytes(fromHex(contributor), keccak(encodeRow(row))))
+  const leaf = merkleLeaf(concatBytes(fromHex(contributor), keccak(encodeRow(row as Row))))
   return merkleVerify(proof.map(fromHex), { root: fromHex(root), leaf, index, count })
 }
 

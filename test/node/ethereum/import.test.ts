@@ -82,18 +82,21 @@ t.test('an export gives the file back, whole or in part, of a rollup too', async
   await importInto(files, files.file)
   const store = await Store.open(join(files.dir, 'data', 'db'))
   const out = join(files.dir, 'out.rlp')
-  t.same(await exportChainFile(store, out), { from: 1n, to: 7n })
+  t.same(await exportChainFile(store, { path: out }), { from: 1n, to: 7n })
   t.same(readFileSync(out), readFileSync(files.file))
-  await exportChainFile(store, out, { from: 3n, to: 4n })
+  await exportChainFile(store, { path: out, from: 3n, to: 4n })
   const numbers = []
   for await (const { block } of readChainFile(out)) numbers.push(block.header.number)
   t.same(numbers, [3n, 4n])
-  await t.rejects(exportChainFile(store, out, { to: 8n }), /blocks 1 to 8: the chain has 0 to 7/)
+  await t.rejects(
+    exportChainFile(store, { path: out, to: 8n }),
+    /blocks 1 to 8: the chain has 0 to 7/,
+  )
   await store.close()
 
   const rollup = await openTestChain(join(files.dir, 'rollup'))
   const { block } = await extendRollup(rollup.chain)
-  await exportChainFile(rollup.store, out)
+  await exportChainFile(rollup.store, { path: out })
   for await (const read of readChainFile(out)) t.equal(read.block.hash, block.hash)
   await rollup.close()
 })

@@ -22,7 +22,14 @@ async function openClient(t: Test): Promise<{ world: World; client: OpenAI; url:
   const world = await openWorld(t)
   const { factory, fabric, content, base } = world
   const files = new FileTable({ records: fabric.records, content })
-  const handler = createFineTuningHandler({ factory, files, base, log: silentLog, now: Date.now })
+  const handler = createFineTuningHandler({
+    factory,
+    files,
+    base,
+    log: silentLog,
+    now: Date.now,
+    admits: ({ headers }) => headers.authorization === 'Bearer signed-in',
+  })
   const server = createServer((req, res) => void handler(req, res))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -134,6 +141,8 @@ t.test('what is wrong is said in OpenAI’s way', async (t) => {
     const { status } = await fetch(`${url}/files`, { headers: { [header]: 'http://10.0.0.1' } })
     t.equal(status, 403, why)
   }
+  const headers = { 'x-forwarded-for': '10.0.0.1', authorization: 'Bearer signed-in' }
+  t.equal((await fetch(`${url}/files`, { headers })).status, 200, 'but whoever is admitted')
   t.throws(() => rowsOfFile(Buffer.from('{"text":"a"}\nnope'), ''), /line 2: is not JSON/)
   t.equal((await world.factory.jobs.list()).length, 0)
 })

@@ -1,4 +1,5 @@
 /** Datanets, adapters and the base by the Hub's HTTP; PyPI's own clients do it in `npm run test:tools`. */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -30,6 +31,7 @@ t.test('a Datanet, a model trained on it and its base are repositories', async (
       registry: new Registry(economy.chain),
       base,
       basePath: BASE_DIR,
+      chainId: economy.chain.config.l2ChainId,
       readContent: (hash) => content.get(hash),
       sizeOf: (hash) => content.size(hash),
       log: silentLog,
@@ -86,6 +88,29 @@ t.test('a Datanet, a model trained on it and its base are repositories', async (
     const card = await (await get(`/datasets/${datanet}/resolve/main/README.md`)).text()
     t.match(card, /^---\nlicense: "other"\n/)
     t.match(card, /Rows: 36 in 3 contributions/)
+  })
+
+  await t.test('a version is described as Croissant, each file by what it says', async (t) => {
+    type Croissant = {
+      conformsTo: string
+      distribution: { contentUrl: string; sha256: string }[]
+      recordSet: { field: { name: string }[] }[]
+    }
+    const found = await json<Croissant>(`/api/datasets/${datanet}/croissant`)
+    t.equal(found.conformsTo, 'http://mlcommons.org/croissant/1.1')
+    const [file] = found.distribution
+    if (!file) throw new Error('no file')
+    const bytes = new Uint8Array(await (await fetch(file.contentUrl)).arrayBuffer())
+    t.equal(createHash('sha256').update(bytes).digest('hex'), file.sha256)
+    t.equal(decodeRows(bytes).length, 36, 'the rows of all contributions, in their order')
+    const some = await fetch(file.contentUrl, { headers: { range: 'bytes=100-2999' } })
+    t.same(new Uint8Array(await some.arrayBuffer()), bytes.subarray(100, 3_000))
+    t.same(
+      found.recordSet.flatMap(({ field }) => field.map(({ name }) => name)),
+      ['text'],
+    )
+    t.same(await json(`/api/datasets/${datanet}/croissant/v1`), found)
+    t.same(await code('/api/models/openledger/tiny/croissant'), [404, 'EntryNotFound'])
   })
 
   await t.test('paths are asked for by form and by JSON', async (t) => {

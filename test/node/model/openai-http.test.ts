@@ -2,8 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
 import { isLocal } from '../../../node/model/openai-http.ts'
 
-const asked = (headers: IncomingHttpHeaders, from: string | null = '127.0.0.1') =>
+const asked = (
+  headers: IncomingHttpHeaders,
+  from: string | null = '127.0.0.1',
+  httpVersion = '1.1',
+) =>
   isLocal({
+    httpVersion,
     headers: { host: 'localhost:9545', ...headers },
     socket: from === null ? {} : { remoteAddress: from },
     async *[Symbol.asyncIterator]() {},
@@ -18,6 +23,8 @@ t.test('local is who sits at the machine: by address, by name, and by itself', a
   t.notOk(asked({}, null), 'a peer')
   t.notOk(asked({ 'x-forwarded-for': '203.0.113.9' }), 'somebody behind a proxy')
   t.notOk(asked({ forwarded: 'for=203.0.113.9' }))
+  t.notOk(asked({ 'x-real-ip': '203.0.113.9' }))
+  t.notOk(asked({}, '127.0.0.1', '1.0'), 'nginx as it comes')
   t.notOk(asked({ origin: 'http://evil.example' }), 'a page of another site')
   t.notOk(asked({ origin: 'null' }))
   const rebound = { host: 'evil.example:9545' }

@@ -15,7 +15,7 @@ const PARTS = /_(bucket|sum|count)$/
 const OF_PROMETHEUS = ['up']
 /** Words of PromQL, and labels. */
 const WORDS =
-  /^(sum|by|rate|increase|on|time|histogram_quantile|predict_linear|instance|le|method|kind|head|ref|outcome|direction|state|job)$/
+  /^(sum|by|rate|increase|on|time|histogram_quantile|predict_linear|instance|le|method|kind|head|ref|outcome|direction|state|job|outcome|finished_reason|unless)$/
 
 async function aNode(dir: string) {
   const { chain, close } = await openTestChain(join(dir, 'db'))
@@ -31,6 +31,8 @@ async function aNode(dir: string) {
     adaptersMax: 8,
     engine: { stats: () => ({ pages: 4, pagesUsed: 1 }) },
   }
+  const listeners: ((job: object) => void)[] = []
+  const on = (listener: (job: object) => void) => listeners.push(listener)
   const service = { waiting: 2, totals: load.totals, load, library }
   watchNode(metrics, {
     chain,
@@ -39,7 +41,9 @@ async function aNode(dir: string) {
     pool: { status: () => ({ pending: 4, queued: 1 }) } as never,
     p2p: { peers: () => [{ direction: 'outbound' }] } as never,
     pipeline: { status: { currentL1: L1, headL1: null, finalizedL1: null } } as never,
-    models: { provider: { service } } as never,
+    models: { provider: { service, settler: { waiting: 3 } } } as never,
+    ledger: { verdicts: { ok: 5, mismatch: 1 } } as never,
+    jobs: { factory: { on } } as never,
     l1: { reader: { agreement: { disagreements: 3, unresolved: null } } },
   })
   const checks: { name: string; run(): unknown }[] = []
@@ -51,13 +55,17 @@ async function aNode(dir: string) {
   }
   const watch = { metrics, checks, chain, log: silentLog, l1: {} }
   watchBatcher(watch as never, () => batcher as never)
-  return { chain, metrics, checks, close }
+  return { chain, metrics, checks, close, tell: (job: object) => listeners[0]?.(job) }
 }
 
 t.test('what happens in the chain is what is measured', async (t) => {
-  const { chain, metrics, checks, close } = await aNode(t.testdir())
+  const { chain, metrics, checks, close, tell } = await aNode(t.testdir())
   t.teardown(close)
   await extend(chain)
+  const progress = { phase: 'train', tokensPerSecond: 40 }
+  tell({ id: '0x1', state: 'running', progress })
+  tell({ id: '0x2', state: 'queued', progress: null })
+  for (const _ of [1, 2]) tell({ id: '0x2', state: 'failed', progress: null })
   metrics.observeRpc('eth_call', 0.003, 'ok')
   const text = await metrics.registry.metrics()
   for (const line of [
@@ -72,6 +80,12 @@ t.test('what happens in the chain is what is measured', async (t) => {
     'openledger_batcher_balance_ether 1',
     'openledger_batcher_backlog_blocks 1',
     'openledger_inference_tokens_total{direction="out"} 4',
+    'openledger_settlement_waiting 3',
+    'openledger_verdicts_total{outcome="mismatch"} 1',
+    'openledger_jobs{state="running"} 1',
+    'openledger_jobs{state="queued"} 0',
+    'openledger_jobs_finished_total{outcome="failed"} 1',
+    'openledger_training_tokens_per_second 40',
     'vllm:num_requests_running{model_name="base"} 1',
     'vllm:num_requests_waiting{model_name="base"} 1',
     'vllm:kv_cache_usage_perc{model_name="base"} 0.25',
@@ -131,10 +145,10 @@ t.test('names end in their unit and each has a help text', async (t) => {
   const { metrics, close } = await aNode(t.testdir())
   t.teardown(close)
   const UNITLESS =
-    /^openledger_(build_info|block_number|l1_block_number|peers|pool_transactions|inference_waiting)$/
+    /^openledger_(build_info|block_number|l1_block_number|peers|pool_transactions|inference_waiting|settlement_waiting|jobs)$/
   for (const { name, help, type } of await metrics.registry.getMetricsAsJSON()) {
     if (!name.startsWith('openledger_')) continue
-    t.match(name, UNITLESS.test(name) ? UNITLESS : /_(seconds|bytes|total|blocks|ether)$/)
+    t.match(name, UNITLESS.test(name) ? UNITLESS : /_(seconds|bytes|total|blocks|ether|second)$/)
     t.ok(help.length > 5, name)
     if (String(type) === 'counter') t.match(name, /_total$/)
   }
@@ -151,6 +165,6 @@ function alertExpressions(): string[] {
 
 function namesIn(expression: string): string[] {
   const bare = expression.replace(/\{[^}]*\}/g, ' ').replace(/\[[^\]]*\]/g, ' ')
-  const words = bare.match(/\b[a-zA-Z_][a-zA-Z0-9_]*/g) ?? []
+  const words = bare.match(/\b[a-zA-Z_][a-zA-Z0-9_:]*/g) ?? []
   return words.filter((word) => !WORDS.test(word))
 }

@@ -6,11 +6,13 @@ import t, { type Test } from 'tap'
 import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
 import { PayoutIndex } from '../../../node/attribution/payouts.ts'
 import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
+import { NodeError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { BridgedIndex } from '../../../node/chain/bridged.ts'
 import { ContentStore } from '../../../node/content/store.ts'
 import { Registry } from '../../../node/model/registry.ts'
 import type { ModelServices } from '../../../node/model/services.ts'
+import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
 import { openledgerMethods } from '../../../node/rpc/methods/openledger.ts'
 import { RpcServer } from '../../../node/rpc/server.ts'
 import { createRpc } from '../../../scripts/devnet/economy.ts'
@@ -52,7 +54,10 @@ async function open(t: Test) {
   const base = { hash: hashes.baseHash, name: 'base', precision: 'f32', tokenizerHash: HASH }
   const models = {
     registry: new Registry(chain),
-    library: { base },
+    library: {
+      base,
+      load: () => Promise.reject(new NodeError('content-missing', 'retry', 'no adapter is here')),
+    },
     provider: null,
     readContent: (hash: typeof HASH) => content.get(hash),
   } as unknown as ModelServices
@@ -60,6 +65,7 @@ async function open(t: Test) {
     role: 'follower',
     chain,
     payouts: await PayoutIndex.open(chain, store),
+    provenance: await ProvenanceIndex.open(chain, store),
     bridged: await BridgedIndex.open(chain, store),
     posted: async () => [],
     models,
@@ -110,12 +116,26 @@ t.test('attribution is proved, verified and simulated as described', async (t) =
   })
 })
 
+t.test('provenance of a receipt, a model and an account is answered as described', async (t) => {
+  const { ask } = await open(t)
+  type Found = { is: string; events: { kind: string }[]; answer: unknown }
+  const receipt = await ask<Found>('getProvenance', HASH)
+  t.match(receipt, { is: 'receipt', answer: { text: null, payees: [{ amount: '1103' }] } })
+  const last = receipt.events.slice(-3).map(({ kind }) => kind)
+  t.same(last, ['served', 'attributed', 'paid'])
+  t.equal((await ask<Found>('getProvenance', artefact.modelId)).is, 'model')
+  await t.rejects(ask('getProvenance', carol.address), /nothing here is called 0x/)
+  await t.rejects(ask('getProvenance', 'row 7'), /datanet\/version\/row/)
+})
+
 t.test('Datanets and content are answered as described', async (t) => {
   const { ask, world } = await open(t)
   const bytes = utf8('some rows')
   const hex = `0x${Buffer.from(bytes).toString('hex')}`
   t.equal(await ask('putContent', hex), keccakHex(bytes))
   t.equal(await ask('getContent', keccakHex(bytes)), hex)
+  t.equal(await ask('getContent', keccakHex(bytes), 5), `0x${hex.slice(12)}`)
+  t.equal(await ask('getContent', keccakHex(bytes), 9), '0x')
   t.match(await ask('listDatanets'), [{ id: '1' }])
   t.match(await ask('getDatanet', 1), { quorum: { threshold: 0 } })
   t.equal(await ask('getDatanet', 9), null)

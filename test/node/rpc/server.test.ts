@@ -1,7 +1,10 @@
 /** The HTTP side: limits, routes, browsers, and the way out. */
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { type Log, silentLog } from '../../../node/base/log.ts'
+import { isLocal } from '../../../node/model/openai-http.ts'
 import { alice, signedTx } from '../../support/chain.ts'
 import { openTestNode } from '../../support/rpc.ts'
 
@@ -70,6 +73,47 @@ t.test('other rooms serve below their prefixes, the longest first', async (t) =>
   t.equal(await get('/v1x'), '/')
   t.equal((await fetch(`${node.url}/broken`)).status, 500)
   t.match(await node.post(CALL), { answer: { result: '0x16062' } }, 'POST / stays JSON-RPC')
+})
+
+t.test(
+  'a route with a cost is paid from the rate of the client, and says when there is room',
+  async (t) => {
+    const handle = async (_: unknown, response: { end(text: string): void }) => response.end('here')
+    const routes = [
+      { prefix: '/dear', cost: 10, handle },
+      { prefix: '/free', handle },
+    ]
+    const rpc = { rateCostPerSecond: 10 }
+    const node = await openTestNode(t.testdir(), { rpc, modules: { routes } })
+    t.teardown(() => node.close())
+    const statuses: number[] = []
+    for (const path of ['/dear', '/dear', '/free']) {
+      const response = await fetch(node.url + path)
+      statuses.push(response.status)
+      if (response.status === 429) t.equal(response.headers.get('retry-after'), '1')
+      await response.text()
+    }
+    t.same(statuses, [200, 429, 200])
+    t.match(
+      await node.post(CALL),
+      { answer: { error: { code: -32005 } } },
+      'one rate for all doors',
+    )
+  },
+)
+
+t.test('behind a proxy that says nothing, nobody is a client of this machine', async (t) => {
+  const handle = async (request: IncomingMessage, response: { end(text: string): void }) =>
+    response.end(String(isLocal(request)))
+  for (const behindProxy of [false, true]) {
+    const modules = { routes: [{ prefix: '/who', handle }] }
+    const node = await openTestNode(join(t.testdir(), `${behindProxy}`), {
+      rpc: { behindProxy },
+      modules,
+    })
+    t.equal(await (await fetch(`${node.url}/who`)).text(), String(!behindProxy))
+    await node.close()
+  }
 })
 
 t.test('health is a status code and the heads', async (t) => {

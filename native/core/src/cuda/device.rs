@@ -59,34 +59,41 @@ pub trait Device: Send + Sync {
     ) -> Result<()>;
 }
 
+/// Most parameters a kernel has.
+const PARAMETERS_MAX: usize = 24;
+
 /// The parameters of one launch, in order.
 #[derive(Default)]
-pub struct Arguments(Vec<u64>);
+pub struct Arguments {
+    cells: [u64; PARAMETERS_MAX],
+    count: usize,
+}
 
 impl Arguments {
-    pub fn at(mut self, address: Address) -> Self {
-        self.0.push(address);
+    fn push(mut self, cell: u64) -> Self {
+        self.cells[self.count] = cell;
+        self.count += 1;
         self
     }
 
-    pub fn u32(mut self, value: usize) -> Self {
-        let value = u32::try_from(value).expect("sizes of a launch fit 32 bits");
-        self.0.push(u64::from(value));
-        self
+    pub fn at(self, address: Address) -> Self {
+        self.push(address)
     }
 
-    pub fn u64(mut self, value: usize) -> Self {
-        self.0.push(value as u64);
-        self
+    pub fn u32(self, value: usize) -> Self {
+        self.push(u64::from(u32::try_from(value).expect("sizes of a launch fit 32 bits")))
     }
 
-    pub fn f32(mut self, value: f32) -> Self {
-        self.0.push(u64::from(value.to_bits()));
-        self
+    pub fn u64(self, value: usize) -> Self {
+        self.push(value as u64)
+    }
+
+    pub fn f32(self, value: f32) -> Self {
+        self.push(u64::from(value.to_bits()))
     }
 
     /// Pointers to each: on little-endian machines a narrow value lies at the start of its cell.
-    pub fn pointers(&mut self) -> Vec<*mut c_void> {
-        self.0.iter_mut().map(|cell| std::ptr::from_mut(cell).cast()).collect()
+    pub fn pointers(&mut self) -> [*mut c_void; PARAMETERS_MAX] {
+        self.cells.each_mut().map(|cell| std::ptr::from_mut(cell).cast())
     }
 }

@@ -6,6 +6,7 @@
 use super::device::{Address, Device, DeviceError, Result};
 use cudarc::driver::{result, sys};
 use cudarc::nvrtc;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::sync::Mutex;
@@ -14,10 +15,13 @@ use std::sync::Mutex;
 const CAPABILITY_MIN: (i32, i32) = (8, 0);
 const PTX: &str = include_str!("../../../kernels/openledger.ptx");
 /// The kernels' source with its headers, in the order a compiler would read them.
-const SOURCES: [&str; 25] = [
+const SOURCES: [&str; 28] = [
     include_str!("../../../kernels/common.cuh"),
     include_str!("../../../kernels/math.cuh"),
     include_str!("../../../kernels/gemm.cuh"),
+    include_str!("../../../kernels/tensor.cuh"),
+    include_str!("../../../kernels/chain.cuh"),
+    include_str!("../../../kernels/quantise.cuh"),
     include_str!("../../../kernels/lora.cuh"),
     include_str!("../../../kernels/pages.cuh"),
     include_str!("../../../kernels/attention.cu"),
@@ -58,6 +62,11 @@ pub struct Driver {
     description: String,
     /// Free bytes when it was opened.
     pub free_bytes: usize,
+}
+
+thread_local! {
+    /// The context this thread has entered.
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
 #[derive(Clone, Copy)]
@@ -121,9 +130,13 @@ impl Driver {
         Ok(Self { context, stream, functions, module, device, description, free_bytes })
     }
 
+    /// Makes the card's context this thread's own; nothing else in the process has another.
     fn enter(&self) -> Result<()> {
-        // SAFETY: the context lives until `drop`.
-        unsafe { result::ctx::set_current(self.context)? };
+        if CURRENT.get() != self.context as usize {
+            // SAFETY: the context lives until `drop`.
+            unsafe { result::ctx::set_current(self.context)? };
+            CURRENT.set(self.context as usize);
+        }
         Ok(())
     }
 

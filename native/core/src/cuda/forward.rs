@@ -4,7 +4,7 @@ use super::batch::{Batch, KvPool};
 use super::device::Result;
 use super::memory::Buffer;
 use super::model::{AdapterTable, GpuModel};
-use super::ops::{self, Matrix, Segments, Weights};
+use super::ops::{self, Lows, Matrix, Norm, Segments, Weights};
 use crate::model::config::Target;
 
 /// What one layer leaves for the way back; names as in `model::tape`.
@@ -58,19 +58,21 @@ impl GpuModel {
         mut tape: Option<&mut Tape>,
     ) -> Result<Buffer<f32>> {
         let (gpu, h, rows) = (&self.gpu, self.config.hidden, batch.rows);
-        let mut x = gpu.empty(rows * h)?;
+        let x = gpu.empty(rows * h)?;
         ops::gather_rows(gpu, self.embedding.matrix(), &batch.tokens, x.rows(h))?;
         let pass = Pass { model: self, batch, adapters, ldp: batch.keys.next_multiple_of(4) };
         let keep = tape.is_some();
+        let mut added = None;
         for layer in 0..self.layers.len() {
-            let (next, kept) = pass.block(layer, x, pool, keep)?;
-            x = next;
+            let (part, kept) = pass.block(layer, &x, added.as_ref(), pool, keep)?;
+            added = Some(part);
             if let (Some(tape), Some(kept)) = (tape.as_deref_mut(), kept) {
                 tape.layers.push(kept);
             }
         }
         let (hidden, inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        ops::rms_norm(gpu, x.rows(h), &self.final_norm, self.eps(), hidden.rows(h), &inverse)?;
+        let norm = self.norm(&self.final_norm);
+        ops::rms_norm(gpu, x.rows(h), added.as_ref(), norm, hidden.rows(h), &inverse, None)?;
         if let Some(tape) = tape {
             tape.ldp = pass.ldp;
             tape.last = Some(LastTape { x, inverse });
@@ -78,41 +80,50 @@ impl GpuModel {
         Ok(hidden)
     }
 
-    fn eps(&self) -> f32 {
-        self.config.rms_eps as f32
+    fn norm<'a>(&self, w: &'a Buffer<f32>) -> Norm<'a> {
+        Norm { w, eps: self.config.rms_eps as f32 }
     }
 
     /// Logits [rows, vocab] of hidden rows.
     pub fn logits(&self, hidden: Matrix) -> Result<Buffer<f32>> {
         let logits = self.gpu.empty(hidden.rows * self.config.vocab)?;
-        self.head().apply(hidden, logits.rows(self.config.vocab))?;
+        self.head().apply(hidden, None, logits.rows(self.config.vocab))?;
         Ok(logits)
     }
 }
 
 impl Pass<'_> {
-    /// Adds the adapters' updates of one map to y; returns the low rows when there are any.
-    fn update(
-        &self,
-        layer: usize,
-        target: Target,
-        x: Matrix,
-        y: Matrix,
-    ) -> Result<Option<Buffer<f32>>> {
-        let Some(modules) = self.adapters.map(layer, target) else { return Ok(None) };
-        let rank_max = self.adapters.rank_max;
-        let segments = Segments { tiles: &self.batch.lora_tiles, modules, rank_max };
-        let low = self.model.gpu.empty(x.rows * rank_max)?;
-        ops::lora_shrink(&self.model.gpu, x, segments, low.rows(rank_max))?;
-        ops::lora_expand(&self.model.gpu, low.rows(rank_max), segments, y)?;
-        Ok(Some(low))
+    /// Adds the adapters' updates of maps that lie side by side in y; returns their low rows.
+    fn update(&self, layer: usize, maps: &[Target], x: Matrix, y: Matrix) -> Result<Lows> {
+        let (gpu, rank_max) = (&self.model.gpu, self.adapters.rank_max);
+        let mut lows = Lows::default();
+        for (low, map) in lows.iter_mut().zip(maps) {
+            if self.adapters.adapts(*map) {
+                *low = Some(gpu.empty(x.rows * rank_max)?);
+            }
+        }
+        if lows.iter().flatten().next().is_some() {
+            let segments = Segments {
+                tiles: &self.batch.lora_tiles,
+                modules: self.adapters.map(layer, maps[0]),
+                slots: self.adapters.slots().len(),
+                rank_max,
+            };
+            let outs: Vec<usize> =
+                maps.iter().map(|map| self.model.config.linear_shape(*map).0).collect();
+            ops::lora_shrink(gpu, x, segments, &lows, maps.len())?;
+            ops::lora_expand(gpu, &lows, segments, &outs, y)?;
+        }
+        Ok(lows)
     }
 
-    /// x after the layer, and its tape.
+    /// One layer over the stream `x`, to which `added` is still to be added. Returns what is to be added after it, and
+    /// its tape.
     fn block(
         &self,
         layer: usize,
-        x: Buffer<f32>,
+        x: &Buffer<f32>,
+        added: Option<&Buffer<f32>>,
         pool: &KvPool,
         keep: bool,
     ) -> Result<(Buffer<f32>, Option<LayerTape>)> {
@@ -120,62 +131,44 @@ impl Pass<'_> {
         let (gpu, c, heads, rows) = (&model.gpu, &model.config, model.heads(), batch.rows);
         let (h, wide, kv) = (c.hidden, heads.query * heads.dim, heads.kv * heads.dim);
         let weights = &model.layers[layer];
-        let mut low: [Option<Buffer<f32>>; 7] = Default::default();
 
         let (normed, norm_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        ops::rms_norm(
-            gpu,
-            x.rows(h),
-            &weights.attention_norm,
-            model.eps(),
-            normed.rows(h),
-            &norm_inverse,
-        )?;
+        let (norm, q) = (model.norm(&weights.attention_norm), weights.qkv.rows_i8(rows)?);
+        ops::rms_norm(gpu, x.rows(h), added, norm, normed.rows(h), &norm_inverse, q.as_ref())?;
+        let before = if keep { Some(x.duplicate()?) } else { None };
         let qkv: Buffer<f32> = gpu.empty(rows * (wide + 2 * kv))?;
         let all = qkv.rows(wide + 2 * kv);
-        weights.qkv.apply(normed.rows(h), all)?;
-        let (q, k, v) = (all.columns(0, wide), all.columns(wide, kv), all.columns(wide + kv, kv));
-        for (target, y) in [(Target::Q, q), (Target::K, k), (Target::V, v)] {
-            low[target as usize] = self.update(layer, target, normed.rows(h), y)?;
-        }
-        // Queries and keys lie side by side: one turn for both.
-        ops::rope(gpu, all.columns(0, wide + kv), &batch.positions, &model.rotation, 1.0)?;
+        weights.qkv.apply(normed.rows(h), q.as_ref(), all)?;
+        let [q_low, k_low, v_low] =
+            self.update(layer, &[Target::Q, Target::K, Target::V], normed.rows(h), all)?;
         let paged = batch.paged(pool, layer);
-        ops::kv_append(gpu, k, v, heads, paged)?;
+        ops::kv_append(gpu, all, heads, paged, &model.rotation)?;
         let p = gpu.empty(heads.query * rows * self.ldp)?;
         let inverse = gpu.empty(heads.query * rows)?;
         let out = gpu.empty(rows * wide)?;
         let left = Weights { p: &p, inverse: &inverse, ldp: self.ldp };
-        ops::attention(gpu, q, heads, paged, &left, out.rows(wide))?;
+        ops::attention(gpu, all.columns(0, wide), heads, paged, &left, out.rows(wide))?;
         let added: Buffer<f32> = gpu.empty(rows * h)?;
-        weights.o.apply(out.rows(wide), added.rows(h))?;
-        low[Target::O as usize] = self.update(layer, Target::O, out.rows(wide), added.rows(h))?;
-        let before = if keep { Some(x.duplicate()?) } else { None };
-        ops::add_into(gpu, &x, &added)?;
+        weights.o.apply(out.rows(wide), None, added.rows(h))?;
+        let [o_low, ..] = self.update(layer, &[Target::O], out.rows(wide), added.rows(h))?;
 
         let (mlp_in, mlp_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        ops::rms_norm(
-            gpu,
-            x.rows(h),
-            &weights.mlp_norm,
-            model.eps(),
-            mlp_in.rows(h),
-            &mlp_inverse,
-        )?;
+        let (norm, q) = (model.norm(&weights.mlp_norm), weights.gate_up.rows_i8(rows)?);
+        let (stream, part) = (x.rows(h), Some(&added));
+        ops::rms_norm(gpu, stream, part, norm, mlp_in.rows(h), &mlp_inverse, q.as_ref())?;
+        let middle = if keep { Some(x.duplicate()?) } else { None };
         let gate_up: Buffer<f32> = gpu.empty(rows * 2 * c.ffn)?;
         let both = gate_up.rows(2 * c.ffn);
-        weights.gate_up.apply(mlp_in.rows(h), both)?;
-        for (target, from) in [(Target::Gate, 0), (Target::Up, c.ffn)] {
-            low[target as usize] =
-                self.update(layer, target, mlp_in.rows(h), both.columns(from, c.ffn))?;
-        }
+        weights.gate_up.apply(mlp_in.rows(h), q.as_ref(), both)?;
+        let [gate_low, up_low, _] =
+            self.update(layer, &[Target::Gate, Target::Up], mlp_in.rows(h), both)?;
         let activated = gpu.empty(rows * c.ffn)?;
-        ops::swiglu(gpu, both, activated.rows(c.ffn))?;
-        weights.down.apply(activated.rows(c.ffn), added.rows(h))?;
-        low[Target::Down as usize] =
-            self.update(layer, Target::Down, activated.rows(c.ffn), added.rows(h))?;
-        let middle = if keep { Some(x.duplicate()?) } else { None };
-        ops::add_into(gpu, &x, &added)?;
+        let q = weights.down.rows_i8(rows)?;
+        ops::swiglu(gpu, both, activated.rows(c.ffn), q.as_ref())?;
+        let added: Buffer<f32> = gpu.empty(rows * h)?;
+        weights.down.apply(activated.rows(c.ffn), q.as_ref(), added.rows(h))?;
+        let [down_low, ..] =
+            self.update(layer, &[Target::Down], activated.rows(c.ffn), added.rows(h))?;
         let tape = match (before, middle) {
             (Some(before), Some(middle)) => Some(LayerTape {
                 x: before,
@@ -190,10 +183,10 @@ impl Pass<'_> {
                 mlp_in,
                 gate_up,
                 activated,
-                low,
+                low: [q_low, k_low, v_low, o_low, gate_low, up_low, down_low],
             }),
             _ => None,
         };
-        Ok((x, tape))
+        Ok((added, tape))
     }
 }

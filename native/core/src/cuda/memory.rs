@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 
 /// Sizes are rounded up to one of four steps per power of two, at least this.
 const SMALLEST: usize = 256;
+/// Counters that the blocks of one launch share.
+pub(super) const TICKETS: usize = 16_384;
 
 /// One device, its free memory and its limit.
 pub struct Gpu {
@@ -16,6 +18,7 @@ pub struct Gpu {
     free: Mutex<BTreeMap<usize, Vec<Address>>>,
     held: AtomicUsize,
     limit_bytes: usize,
+    tickets: Mutex<Option<Address>>,
 }
 
 /// Types that may lie in device memory: plain bits.
@@ -52,7 +55,7 @@ fn class(bytes: usize) -> usize {
 impl Gpu {
     pub fn new(device: Box<dyn Device>, limit_bytes: usize) -> Arc<Self> {
         let (free, held) = (Mutex::new(BTreeMap::new()), AtomicUsize::new(0));
-        Arc::new(Self { device, free, held, limit_bytes })
+        Arc::new(Self { device, free, held, limit_bytes, tickets: Mutex::new(None) })
     }
 
     pub fn describe(&self) -> String {
@@ -66,6 +69,20 @@ impl Gpu {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Vec<Address>>> {
         self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// TICKETS counters at zero; every launch that counts leaves them so.
+    pub(super) fn tickets(&self) -> Result<Address> {
+        let mut tickets = self.tickets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(at) = *tickets {
+            return Ok(at);
+        }
+        let bytes = class(TICKETS * size_of::<u32>());
+        let at = self.take(bytes)?;
+        // SAFETY: just taken that long.
+        unsafe { self.device.zero(at, bytes)? };
+        *tickets = Some(at);
+        Ok(at)
     }
 
     /// Gives all waiting memory back to the device.
@@ -208,6 +225,10 @@ impl<T: Plain> Drop for Buffer<T> {
 
 impl Drop for Gpu {
     fn drop(&mut self) {
+        let tickets = self.tickets.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(at) = tickets.take() {
+            self.device.release(at);
+        }
         self.trim();
     }
 }

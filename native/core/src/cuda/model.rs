@@ -3,7 +3,7 @@
 
 use super::device::{Address, Result};
 use super::memory::{Buffer, Gpu};
-use super::ops::{self, Matrix, Rotation, WeightI8};
+use super::ops::{self, Matrix, Rotation, RowsI8, WeightI8};
 use crate::lora::Adapter;
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::weights::{Linear, Weights};
@@ -43,11 +43,18 @@ impl GpuMap {
         self.weight.rows(self.inn)
     }
 
-    /// y [m, out] = x [m, in] W^T.
-    pub fn apply(&self, x: Matrix, y: Matrix) -> Result<()> {
-        match &self.int8 {
-            Some(int8) => ops::apply_i8(self.weight.gpu(), x, int8, y),
-            None => ops::apply(self.weight.gpu(), x, self.matrix(), y),
+    /// Room for m rows of x in int8, when that is what the map multiplies.
+    pub fn rows_i8(&self, m: usize) -> Result<Option<RowsI8>> {
+        self.int8.as_ref().map(|_| RowsI8::empty(self.weight.gpu(), m, self.inn)).transpose()
+    }
+
+    /// y [m, out] = x [m, in] W^T; `q` is x in int8, where somebody has made it.
+    pub fn apply(&self, x: Matrix, q: Option<&RowsI8>, y: Matrix) -> Result<()> {
+        let gpu = self.weight.gpu();
+        match (&self.int8, q) {
+            (Some(int8), Some(q)) => ops::multiply_i8(gpu, q, int8, y, None),
+            (Some(int8), None) => ops::apply_i8(gpu, x, int8, y),
+            (None, _) => ops::apply(gpu, x, self.matrix(), y),
         }
     }
 }
@@ -207,11 +214,13 @@ impl AdapterTable {
         Ok(Self { entries: model.gpu.upload(&words)?, slots, rank_max })
     }
 
-    /// One map's entries, when any slot adapts it.
-    pub fn map(&self, layer: usize, target: Target) -> Option<Address> {
-        let adapted = self.slots.iter().flatten().any(|a| a.targets.contains(&target));
-        let at = (layer * 7 + target as usize) * self.slots.len() * WORDS;
-        adapted.then(|| self.entries.at(at))
+    /// The entries of a map and of those after it, and whether any slot adapts a map of this name.
+    pub fn map(&self, layer: usize, target: Target) -> Address {
+        self.entries.at((layer * 7 + target as usize) * self.slots.len() * WORDS)
+    }
+
+    pub fn adapts(&self, target: Target) -> bool {
+        self.slots.iter().flatten().any(|a| a.targets.contains(&target))
     }
 
     pub fn slots(&self) -> &[Option<Arc<GpuAdapter>>] {

@@ -187,15 +187,19 @@ fn bytes(seed: u64, n: usize) -> Vec<i8> {
 }
 
 fn integers(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
-    let mut shapes = vec![(1, 1, 1), (3, 70, 67), (65, 64, 64), (66, 130, 129)];
+    let mut shapes = vec![(1, 1, 1), (3, 70, 67), (12, 40, 64), (30, 20, 500), (66, 130, 129)];
     if large {
-        shapes.push((128, 3072, 576));
+        shapes.extend([(8, 960, 1536), (32, 49_152, 576), (61, 576, 576), (512, 3072, 576)]);
     }
     for (m, n, k) in shapes {
         let (a, b) = (bytes(1, m * k), bytes(2, n * k));
         let want = int8::multiply(&a, &b, k);
+        let width = k.next_multiple_of(int8::BLOCK);
+        let padded = [&a, &b].map(|x| gpu.upload(&ops::padded_rows(x, k)));
+        let [a, b] = padded;
+        let (a, b) = (a?, b?);
         let c: Buffer<i32> = gpu.empty(m * n)?;
-        ops::product_i8(gpu, &gpu.upload(&a)?, &gpu.upload(&b)?, &c, k)?;
+        ops::product_i8(gpu, &a, &b, &c, width)?;
         tally.exact(&format!("int8 {m}x{n}x{k}"), &c.to_vec()?, &want);
         let mut x = noise(3, m * k);
         // Rows of zeros, of numbers too small for a scale, and of none at all have scales of their own.
@@ -207,8 +211,15 @@ fn integers(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
         int8::apply(&Quantised::rows_of(&x, m), &[&w], &mut want);
         let y: Buffer<f32> = gpu.empty(m * n)?;
         let on_card = ops::WeightI8::upload(gpu, &[&w])?;
-        ops::apply_i8(gpu, gpu.upload(&x)?.rows(k), &on_card, y.rows(n))?;
+        let x = gpu.upload(&x)?;
+        ops::apply_i8(gpu, x.rows(k), &on_card, y.rows(n))?;
         tally.floats(&format!("int8 map {m}x{n}x{k}"), &y.to_vec()?, &want[0]);
+        let rows = ops::RowsI8::quantise(gpu, x.rows(k))?;
+        for tile in ops::tiles_i8() {
+            let y: Buffer<f32> = gpu.empty(m * n)?;
+            ops::multiply_i8(gpu, &rows, &on_card, y.rows(n), Some(tile))?;
+            tally.floats(&format!("{tile} {m}x{n}x{k}"), &y.to_vec()?, &want[0]);
+        }
     }
     let (count, k) = (43, 300);
     let sums: Vec<i32> =
@@ -230,11 +241,21 @@ fn norms(gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
         let (x, w, dy, got_dx) =
             (gpu.upload(&x)?, gpu.upload(&w)?, gpu.upload(&dy)?, gpu.upload(&before)?);
         let (got, got_inverse) = (gpu.empty(rows * h)?, gpu.empty(rows)?);
-        ops::rms_norm(gpu, x.rows(h), &w, 1e-5, got.rows(h), &got_inverse)?;
+        let norm = ops::Norm { w: &w, eps: 1e-5 };
+        ops::rms_norm(gpu, x.rows(h), None, norm, got.rows(h), &got_inverse, None)?;
         ops::rms_norm_backward(gpu, dy.rows(h), x.rows(h), &w, &got_inverse, got_dx.rows(h))?;
         tally.floats(&format!("norm {rows}x{h}"), &got.to_vec()?, &out);
         tally.floats(&format!("norm inverse {rows}x{h}"), &got_inverse.to_vec()?, &inverse);
         tally.floats(&format!("norm backward {rows}x{h}"), &got_dx.to_vec()?, &dx);
+
+        let (stream, added) = (noise(1, rows * h), noise(5, rows * h));
+        let (got_x, got_added) = (gpu.upload(&stream)?, gpu.upload(&added)?);
+        let mut sum = stream;
+        elementwise::add_into(&mut sum, &added);
+        norm::rms_norm(&sum, &noise(2, h), 1e-5, &mut out, &mut inverse);
+        ops::rms_norm(gpu, got_x.rows(h), Some(&got_added), norm, got.rows(h), &got_inverse, None)?;
+        tally.floats(&format!("sum before norm {rows}x{h}"), &got_x.to_vec()?, &sum);
+        tally.floats(&format!("norm of sum {rows}x{h}"), &got.to_vec()?, &out);
     }
     Ok(())
 }
@@ -269,7 +290,7 @@ pub fn gates(gpu: &Arc<Gpu>, large: bool, tally: &mut Tally) -> Result<()> {
     elementwise::silu_mul_backward(&gate, &up, &d, &mut d_gate, &mut d_up);
     let both = gpu.upload(&[gate.clone(), up.clone()].concat())?;
     let (got, got_d) = (gpu.empty(ffn)?, gpu.empty(2 * ffn)?);
-    ops::swiglu(gpu, both.rows(2 * ffn), got.rows(ffn))?;
+    ops::swiglu(gpu, both.rows(2 * ffn), got.rows(ffn), None)?;
     ops::swiglu_backward(gpu, both.rows(2 * ffn), gpu.upload(&d)?.rows(ffn), got_d.rows(2 * ffn))?;
     tally.floats("swiglu", &got.to_vec()?, &out);
     tally.floats("swiglu backward", &got_d.to_vec()?, &[d_gate, d_up].concat());

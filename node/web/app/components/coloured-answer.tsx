@@ -213,7 +213,7 @@ function Detail({
   )
 }
 
-type RowView = { readonly row: { readonly text: string }; readonly count: number }
+type RowView = { readonly row: { readonly text: string } | null; readonly count: number }
 
 function RowOf({ owner }: { owner: Owner }) {
   const { datanet, version, row, score, weight } = owner
@@ -229,7 +229,13 @@ function RowOf({ owner }: { owner: Owner }) {
         </span>
       </p>
       <Show of={found} rows={2} what="row">
-        {(data) => <blockquote class="row-text">{data.row.text}</blockquote>}
+        {({ row: shown }) =>
+          shown ? (
+            <blockquote class="row-text">{shown.text}</blockquote>
+          ) : (
+            <p class="muted">The row is private.</p>
+          )
+        }
       </Show>
     </>
   )

@@ -38,7 +38,9 @@ export function Failure({ error, retry }: { error: Error; retry?: (() => void) |
   return (
     <div class="failure" role="alert">
       <Icon name="warn" size={18} />
-      <p>{error.message}</p>
+      <p>
+        {error.message} <Explained error={error} />
+      </p>
       {retry ? (
         <button type="button" class="button quiet" onClick={retry}>
           Try again
@@ -46,6 +48,12 @@ export function Failure({ error, retry }: { error: Error; retry?: (() => void) |
       ) : null}
     </div>
   )
+}
+
+/** To the page of its code, when the node gave it one. */
+function Explained({ error }: { error: Error }) {
+  const { help } = ((error as { data?: unknown }).data ?? {}) as { help?: unknown }
+  return typeof help === 'string' ? <a href={help}>What is this?</a> : null
 }
 
 /** A notice inside a page. */

@@ -2,11 +2,14 @@
 import type { Abi } from 'viem'
 import { OP, OPENLEDGER } from '../../../../genesis/addresses.ts'
 import {
+  AgentAccounts,
+  AgentBonds,
   DatanetRegistry,
   DatanetValidation,
   FeeVault,
   GasPriceOracle,
   GovernedOPEN,
+  IdentityRegistry,
   InferenceEscrow,
   JobRegistry,
   L1Block,
@@ -18,9 +21,11 @@ import {
   OpenTimelock,
   PayableWOPEN,
   ReceiptRegistry,
+  ReputationRegistry,
   RewardDistributor,
   SplitPolicy,
   Staking,
+  ValidationRegistry,
 } from '../../../../genesis/contracts.generated.ts'
 import type { Hex } from './types.ts'
 
@@ -92,6 +97,26 @@ export const CONTRACTS: readonly KnownContract[] = [
     OpenTimelock,
   ),
   known('OpenSupply', OPENLEDGER.openSupply, 'How much OPEN circulates', OpenSupply),
+  known(
+    'IdentityRegistry',
+    OPENLEDGER.identityRegistry,
+    'Agents and their owners (ERC-8004)',
+    IdentityRegistry,
+  ),
+  known(
+    'ReputationRegistry',
+    OPENLEDGER.reputationRegistry,
+    'What clients say of agents',
+    ReputationRegistry,
+  ),
+  known(
+    'ValidationRegistry',
+    OPENLEDGER.validationRegistry,
+    'What validators say of agents',
+    ValidationRegistry,
+  ),
+  known('AgentAccounts', OPENLEDGER.agentAccounts, 'Makes accounts of agents', AgentAccounts),
+  known('AgentBonds', OPENLEDGER.agentBonds, 'OPEN that stands behind agents', AgentBonds),
   known('ModelFunding', OPENLEDGER.modelFunding, 'Money raised for a model', ModelFunding),
   known('WOPEN', OP.wopen, 'OPEN as an ERC-20', PayableWOPEN),
   known('GasPriceOracle', OP.gasPriceOracle, 'What data on L1 costs', GasPriceOracle),

@@ -111,17 +111,22 @@ export type Rules = {
   readonly circulating: bigint
 }
 
+/** `openledger_supply`: wei, as decimal strings. */
+export type Supply = Readonly<
+  Record<'total' | 'circulating' | 'locked' | 'vested' | 'staked' | 'bridged', string>
+>
+
 export async function readRules(): Promise<Rules> {
   const governor = (functionName: string): Promise<bigint> =>
     readContract({ ...GOVERNOR, functionName })
-  const [votingDelay, votingPeriod, proposalThreshold, quorumPercent, wrapped, circulating] =
+  const [votingDelay, votingPeriod, proposalThreshold, quorumPercent, wrapped, supply] =
     await Promise.all([
       governor('votingDelay'),
       governor('votingPeriod'),
       governor('proposalThreshold'),
       readContract<bigint>({ ...GOVERNOR, functionName: 'quorumNumerator', args: [] }),
       readContract<bigint>({ ...VOTES, functionName: 'totalSupply' }),
-      readContract<bigint>({ ...SUPPLY, functionName: 'circulating' }),
+      call<Supply>('openledger_supply'),
     ])
   return {
     votingDelay: BigInt(votingDelay),
@@ -129,7 +134,7 @@ export async function readRules(): Promise<Rules> {
     proposalThreshold,
     quorumPercent,
     wrapped,
-    circulating,
+    circulating: BigInt(supply.circulating),
   }
 }
 

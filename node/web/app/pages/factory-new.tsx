@@ -6,7 +6,7 @@ import { Empty, Notice, Show } from '../components/state.tsx'
 import { Amount } from '../components/value.tsx'
 import type { DatanetView } from '../lib/datanet.ts'
 import { type Problems, useForm, wrongWhole } from '../lib/form.ts'
-import { duration, integer, messageOf } from '../lib/format.ts'
+import { bytes, duration, integer, messageOf } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
 import { type Draft, submit } from '../lib/job.ts'
 import { navigate } from '../lib/router.ts'
@@ -177,7 +177,7 @@ export default function NewTraining() {
 }
 
 function Takes({ draft: { estimate } }: { draft: Draft }) {
-  const { seconds, steps, trainTokens, fee } = estimate
+  const { seconds, steps, trainTokens, fee, memoryBytes } = estimate
   return (
     <Facts>
       <Fact label="Fee">
@@ -189,6 +189,11 @@ function Takes({ draft: { estimate } }: { draft: Draft }) {
       </Fact>
       <Fact label="attribution index">{duration(seconds.index * 1000)}</Fact>
       <Fact label="evaluation">{duration(seconds.evaluate * 1000)}</Fact>
+      <Fact label="Memory">
+        {memoryBytes === null
+          ? 'not measured'
+          : `${bytes(memoryBytes)}, of the node while it trains`}
+      </Fact>
     </Facts>
   )
 }

@@ -3,7 +3,7 @@ import { lazy, Suspense } from 'preact/compat'
 import { useState } from 'preact/hooks'
 import { AmountField, useAmount } from '../components/amount-field.tsx'
 import { SelectField, TextArea, TextField } from '../components/field.tsx'
-import { Card, Page, Stat, Stats, Tabs } from '../components/layout.tsx'
+import { Card, Fact, Facts, Page, Stat, Stats, Tabs } from '../components/layout.tsx'
 import { ProposalTable } from '../components/proposals.tsx'
 import { Empty, Loading, Notice, Show } from '../components/state.tsx'
 import { Address, Amount } from '../components/value.tsx'
@@ -18,6 +18,7 @@ import {
   readRules,
   readSupply,
   readVoter,
+  type Supply as SupplyView,
   VOTES,
 } from '../lib/governance.ts'
 import { type Loaded, useCall, useQuery } from '../lib/hooks.ts'
@@ -287,12 +288,35 @@ const ALLOCATION = [
   { name: 'Liquidity', part: 0.05, how: 'at once' },
 ] as const
 
+const SUPPLY_PARTS = [
+  ['total', 'There is'],
+  ['circulating', 'Circulating'],
+  ['locked', 'Not vested yet'],
+  ['vested', 'Vested'],
+  ['staked', 'Staked or unbonding'],
+  ['bridged', 'On this chain'],
+] as const
+
 function Supply() {
-  const supply = useQuery('supply', () => readSupply(Date.now() / 1000))
+  const curve = useQuery('supply', () => readSupply(Date.now() / 1000))
+  const supply = useCall<SupplyView>('openledger_supply', [], 'block')
   return (
     <div class="columns">
-      <Card title="In circulation" more="OPEN, by OpenSupply">
+      <Card title="What it is doing" more="after the newest block">
         <Show of={supply} rows={6} what="supply">
+          {(now) => (
+            <Facts>
+              {SUPPLY_PARTS.map(([key, label]) => (
+                <Fact key={key} label={label}>
+                  <Amount wei={now[key]} />
+                </Fact>
+              ))}
+            </Facts>
+          )}
+        </Show>
+      </Card>
+      <Card title="In circulation" more="OPEN, by OpenSupply">
+        <Show of={curve} rows={6} what="supply">
           {({ start, times, circulating }) => (
             <>
               {start === 0 ? (

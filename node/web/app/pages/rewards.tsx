@@ -12,6 +12,7 @@ import type { Earning } from '../lib/earnings.ts'
 import { age, counted, exactOpen, integer, percent } from '../lib/format.ts'
 import { useCall, useHead, useNow, useQuery, useSubscription } from '../lib/hooks.ts'
 import { call } from '../lib/rpc.ts'
+import { toast } from '../lib/toast.ts'
 import type { Hex } from '../lib/types.ts'
 import { NeedsWallet } from '../wallet/button.tsx'
 import { ActionButton } from '../wallet/transaction.tsx'
@@ -147,7 +148,10 @@ function Claim({
     const open = epochs.filter((_, i) => Number(froms[i]) <= Date.now() / 1000)
     if (open.length === 0) throw new Error('No epoch can be claimed yet: wait until it is final.')
     stage('Waiting for the signature…')
-    await waitFor(await writeContract({ ...DISTRIBUTOR, functionName: 'claim', args: [open] }))
+    const hash = await writeContract({ ...DISTRIBUTOR, functionName: 'claim', args: [open] })
+    stage('On its way…')
+    await waitFor(hash)
+    toast('good', `${exactOpen(pending.claimable)} OPEN are yours`, `/tx/${hash}`)
     onDone()
   }
   const isOpen = pending.claimable !== '0'

@@ -3,12 +3,14 @@ import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../components/dialog.tsx'
 import { Icon } from '../components/icon.tsx'
 import { Empty, Notice } from '../components/state.tsx'
-import { Amount, Copy } from '../components/value.tsx'
+import { Age, Amount, Copy } from '../components/value.tsx'
 import { chainConfig } from '../lib/chain-config.ts'
 import { messageOf, short } from '../lib/format.ts'
 import { useCall } from '../lib/hooks.ts'
 import { useStore } from '../lib/store.ts'
 import { DEV_ACCOUNTS } from './dev-accounts.ts'
+import { session, signIn, signOut } from './session.ts'
+import { ActionButton } from './transaction.tsx'
 import {
   announced,
   connectDev,
@@ -72,6 +74,7 @@ function Connected({ wallet }: { wallet: Wallet }) {
       <p>
         <Balance address={wallet.address} />
       </p>
+      <SignIn wallet={wallet} />
       <div class="button-row">
         <a
           class="button quiet"
@@ -85,6 +88,43 @@ function Connected({ wallet }: { wallet: Wallet }) {
         </button>
       </div>
     </>
+  )
+}
+
+/** A key for `/v1`, for programs. Pages need none: what they do is signed one by one. */
+function SignIn({ wallet }: { wallet: Wallet }) {
+  const held = useStore(session)
+  if (held?.account !== wallet.address) {
+    return (
+      <details class="raw">
+        <summary>API key</summary>
+        <p class="small muted">
+          For programs that use this node’s OpenAI API as you: your wallet signs a text, which costs
+          nothing. Uploads and fine-tuning need it where you are not at the node’s own machine.
+        </p>
+        <ActionButton
+          primary={false}
+          run={async (stage) => {
+            stage('Waiting for the signature…')
+            await signIn()
+          }}
+        >
+          Sign in for a key
+        </ActionButton>
+      </details>
+    )
+  }
+  return (
+    <div class="notice">
+      <strong>API key</strong> <span class="mono wrap">{held.key}</span>{' '}
+      <Copy text={held.key} what="API key" />
+      <p class="small muted">
+        Ends <Age at={Math.floor(held.expiresAt / 1000)} />. Whoever has it is you to this node.
+      </p>
+      <button type="button" class="button quiet" onClick={() => void signOut()}>
+        End it
+      </button>
+    </div>
   )
 }
 

@@ -13,7 +13,7 @@ import {
   type TransactionReceipt,
   UserRejectedRequestError,
 } from 'viem'
-import { signTypedData, simulateContract } from 'viem/actions'
+import { signMessage, signTypedData, simulateContract } from 'viem/actions'
 import { exactOpen } from '../lib/format.ts'
 import { type ChainName, publicL1, publicL2, signer } from './clients.ts'
 
@@ -47,6 +47,16 @@ export async function writeContract({ chain = 'l2', ...call }: ContractCall): Pr
   }
 }
 
+/** OPEN to an account, by a plain transfer. The hash. @throws Error in words for people */
+export async function sendOpen(to: Hex, value: bigint): Promise<Hex> {
+  try {
+    const from = await signer('l2')
+    return await from.sendTransaction({ to, value, chain: from.chain } as never)
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
 /** The receipt. @throws Error when the transaction reverted */
 export async function waitFor(hash: Hex, chain: ChainName = 'l2'): Promise<TransactionReceipt> {
   const receipt = await (await reader(chain)).waitForTransactionReceipt({ hash })
@@ -63,6 +73,15 @@ export async function signTyped(data: {
 }): Promise<Hex> {
   try {
     return await signTypedData((await signer('l2')) as never, data as never)
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
+/** A text, as wallets show it (EIP-191). */
+export async function signText(message: string): Promise<Hex> {
+  try {
+    return await signMessage((await signer('l2')) as never, { message } as never)
   } catch (error) {
     throw explained(error)
   }

@@ -35,6 +35,8 @@ export type Wallet = {
 )
 
 const KEY = 'wallet'
+/** EIP-1193: the person said no. */
+const DECLINED = 4001
 
 export const wallet: Store<Wallet | null> = createStore<Wallet | null>(null)
 export const announced: Store<readonly AnnouncedWallet[]> = createStore<readonly AnnouncedWallet[]>(
@@ -55,7 +57,15 @@ export const isDevnet = ({ l1ChainId, l2ChainId }: ChainConfig): boolean =>
 class NotDevnetError extends Error {}
 
 export async function connectInjected({ info, provider }: AnnouncedWallet): Promise<void> {
-  const accounts = (await provider.request({ method: 'eth_requestAccounts' })) as `0x${string}`[]
+  const accounts = (await provider
+    .request({ method: 'eth_requestAccounts' })
+    .catch((error: { code?: number; message?: string }) => {
+      throw new Error(
+        error.code === DECLINED
+          ? `You declined in ${info.name}.`
+          : `${info.name}: ${error.message ?? 'it gave no account'}`,
+      )
+    })) as `0x${string}`[]
   const [address] = accounts
   if (!address) throw new Error(`${info.name} gave no account.`)
   takeInjected(info, provider, address)

@@ -14,21 +14,32 @@ pub struct Paged<'a> {
     pub positions: &'a Buffer<u32>,
 }
 
-pub fn kv_append(gpu: &Gpu, k: Matrix, v: Matrix, heads: Heads, to: Paged) -> Result<()> {
-    assert!(k.cols == heads.kv * heads.dim && v.cols == k.cols && k.ld == v.ld && k.rows == v.rows);
+/// Turns the queries and keys of `qkv` [rows, (query + 2 kv) * dim] in place and stores keys and values.
+pub fn kv_append(
+    gpu: &Gpu,
+    qkv: Matrix,
+    heads: Heads,
+    to: Paged,
+    rotation: &Rotation,
+) -> Result<()> {
+    let Heads { query, kv, dim, .. } = heads;
+    assert!(qkv.cols == (query + 2 * kv) * dim && rotation.half * 2 == dim);
     let arguments = Arguments::default()
-        .at(k.at())
-        .at(v.at())
+        .at(qkv.at())
         .at(to.pool)
         .at(to.pages.at(0))
         .at(to.sequences.at(0))
         .at(to.positions.at(0))
+        .at(rotation.cos.at(0))
+        .at(rotation.sin.at(0))
         .u32(to.pages_max)
-        .u32(heads.kv)
-        .u32(heads.dim)
-        .u64(k.ld);
-    // SAFETY: pages are numbers of the pool's own pages.
-    unsafe { gpu.launch("kv_append", [k.cols.div_ceil(128), k.rows, 1], 128, arguments) }
+        .u32(query)
+        .u32(kv)
+        .u32(dim)
+        .u64(qkv.ld);
+    let work = (query + kv) * rotation.half + kv * dim;
+    // SAFETY: pages are numbers of the pool's own pages; positions are below the table's by the batch that made them.
+    unsafe { gpu.launch("kv_append", [work.div_ceil(128), qkv.rows, 1], 128, arguments) }
 }
 
 /// The weights attention leaves behind: p [query heads][rows][ldp], inverse [query heads][rows].

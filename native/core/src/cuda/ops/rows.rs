@@ -2,21 +2,39 @@
 
 use super::*;
 
-/// out [rows, h] and inverse [rows] of x.
+/// A norm's weight [h] and the eps under its root.
+#[derive(Clone, Copy)]
+pub struct Norm<'a> {
+    pub w: &'a Buffer<f32>,
+    pub eps: f32,
+}
+
+/// out [rows, h] and inverse [rows] of x, to which `added` is added before, to stay; `q` gets out in int8 too.
 pub fn rms_norm(
     gpu: &Gpu,
     x: Matrix,
-    w: &Buffer<f32>,
-    eps: f32,
+    added: Option<&Buffer<f32>>,
+    Norm { w, eps }: Norm,
     out: Matrix,
     inverse: &Buffer<f32>,
+    q: Option<&RowsI8>,
 ) -> Result<()> {
     let h = w.len();
+    let (entries, scales) = RowsI8::addresses(q, out);
     assert!(
         x.cols == h && x.ld == h && out.ld == h && out.rows == x.rows && inverse.len() >= x.rows
     );
-    let arguments =
-        Arguments::default().at(x.at()).at(w.at(0)).at(out.at()).at(inverse.at(0)).u32(h).f32(eps);
+    assert!(added.is_none_or(|added| added.len() >= x.rows * h));
+    let arguments = Arguments::default()
+        .at(x.at())
+        .at(added.map_or(0, |added| added.at(0)))
+        .at(w.at(0))
+        .at(out.at())
+        .at(inverse.at(0))
+        .at(entries)
+        .at(scales)
+        .u32(h)
+        .f32(eps);
     // SAFETY: sizes were checked.
     unsafe { gpu.launch("rms_norm", [x.rows, 1, 1], 128, arguments) }
 }
@@ -76,12 +94,14 @@ pub fn rope(
     unsafe { gpu.launch("rope", [(heads * table.half).div_ceil(128), x.rows, 1], 128, arguments) }
 }
 
-/// out [rows, ffn] from gate_up [rows, 2 ffn].
-pub fn swiglu(gpu: &Gpu, gate_up: Matrix, out: Matrix) -> Result<()> {
+/// out [rows, ffn] from gate_up [rows, 2 ffn]; `q` gets out in int8 too.
+pub fn swiglu(gpu: &Gpu, gate_up: Matrix, out: Matrix, q: Option<&RowsI8>) -> Result<()> {
     assert!(gate_up.ld == 2 * out.cols && out.ld == out.cols && gate_up.rows == out.rows);
-    let arguments = Arguments::default().at(gate_up.at()).at(out.at()).u32(out.cols);
+    let (entries, scales) = RowsI8::addresses(q, out);
+    let arguments =
+        Arguments::default().at(gate_up.at()).at(out.at()).at(entries).at(scales).u32(out.cols);
     // SAFETY: sizes were checked.
-    unsafe { gpu.launch("swiglu", [out.cols.div_ceil(256), out.rows, 1], 256, arguments) }
+    unsafe { gpu.launch("swiglu", [out.cols.div_ceil(512), out.rows, 1], 256, arguments) }
 }
 
 pub fn swiglu_backward(gpu: &Gpu, gate_up: Matrix, d_out: Matrix, d_gate_up: Matrix) -> Result<()> {

@@ -1,0 +1,114 @@
+/** One receipt looked at whole, as a list of what was checked and an explanation of what differs. */
+import type { SettledReceipt } from '../../node/attribution/settled.ts'
+import type { Hex } from '../../node/base/bytes.ts'
+import type { ModelLibrary } from '../../node/model/library.ts'
+import type { Registry } from '../../node/model/registry.ts'
+import { type CheckModules, checkReceipt, checkTable } from '../../prover/check.ts'
+import type { Difference } from '../../prover/compare.ts'
+import { type Explanation, explainDifference, LOOKS } from '../../prover/explain.ts'
+import type { SealedTable } from '../../prover/resum.ts'
+
+export type Looked = {
+  readonly receipt: Hex
+  readonly block: number
+  readonly model: Hex
+  readonly ok: boolean
+  /** In order; what comes after the first difference was not looked at. */
+  readonly checks: readonly {
+    readonly stage: string
+    readonly result: 'ok' | 'differs' | 'not looked at'
+  }[]
+  readonly difference: (Difference & Explanation) | null
+  readonly contributors: number
+  /** wei */
+  readonly fee: string
+}
+
+export type LookModules = Omit<CheckModules, 'registry'> & {
+  readonly library: Pick<ModelLibrary, 'base' | 'load'>
+  readonly registry: CheckModules['registry'] &
+    Pick<Registry, 'jobResult'> & { table(model: Hex): Promise<SealedTable> }
+}
+
+const TABLE: (typeof LOOKS)[number] = { name: 'table', stages: ['table'] }
+
+/** What each look says when nothing differs. */
+const MEANING: Readonly<Record<string, string>> = {
+  request: 'the receipt is of this prompt, sampler and seed',
+  model: 'base, adapter and tokenizer are those of the registry',
+  answer: 'every token, and the logits before each, are the same to the bit',
+  sketch: 'every column of the sketch is the same',
+  claims: 'the spans claimed are those found',
+  attribution: 'the scores give the same root',
+  payout: 'the split and every payout are the same, to the wei',
+  table: "the model's table is the sum of its leaves, and these are of its rows",
+}
+
+export async function lookAt(
+  settled: SettledReceipt,
+  modules: LookModules,
+  { withTable }: { withTable: boolean },
+): Promise<Looked> {
+  const { receipt, block, contributors } = settled
+  let difference = await checkReceipt(settled, modules)
+  if (!difference && withTable) difference = await tableOf(receipt.modelId, modules)
+  const looks = withTable ? [...LOOKS, TABLE] : LOOKS
+  const wrong = difference?.stage
+  const at = wrong ? looks.findIndex(({ stages }) => stages.includes(wrong)) : looks.length
+  const { model } = modules.library.base
+  const show = (token: number): string => model.decode(Uint32Array.of(token))
+  return {
+    receipt: settled.hash,
+    block: Number(block.number),
+    model: receipt.modelId,
+    ok: difference === null,
+    checks: looks.map(({ name }, i) => ({
+      stage: name,
+      result: i < at ? 'ok' : i === at ? 'differs' : 'not looked at',
+    })),
+    difference: difference && { ...difference, ...explainDifference(difference, show) },
+    contributors: contributors.length,
+    fee: receipt.fee.toString(),
+  }
+}
+
+async function tableOf(
+  modelId: Hex,
+  { registry, library, content }: LookModules,
+): Promise<Difference | null> {
+  const record = await registry.model(modelId)
+  if (!record) throw new Error(`no model ${modelId} is registered`)
+  const { base } = library
+  const modules = { registry, base, read: content }
+  const table = await registry.table(modelId)
+  return (await checkTable(record.manifestHash, table, modules)).difference
+}
+
+export function reportLines({
+  receipt,
+  block,
+  model,
+  checks,
+  difference,
+  ...of
+}: Looked): string[] {
+  return [
+    `receipt ${receipt} of block ${block}, model ${model}`,
+    ...checks.map(({ stage, result }) => {
+      const why = result === 'ok' ? (MEANING[stage] ?? '') : ''
+      return `  ${result.padEnd(14)} ${stage.padEnd(12)} ${why}`.trimEnd()
+    }),
+    ...(difference
+      ? [
+          'the first difference:',
+          `  operator  ${difference.operator}`,
+          `  tile      ${difference.tile}`,
+          ...(difference.row ? [`  row       ${difference.row}`] : []),
+          `  expected  ${difference.expected}`,
+          `  found     ${difference.found}`,
+        ]
+      : [
+          `  ${of.fee} wei, of which ${of.contributors} contributors have their part: all as it must be`,
+        ]),
+  ]
+}

@@ -1,0 +1,136 @@
+/** `openledger datanet key|grant|erase|export`: private rows, for who gives them and who may read them. */
+import { writeFile } from 'node:fs/promises'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { type Hex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
+import { userError } from '../../node/base/errors.ts'
+import { decodeRows, encodeRows, type Row } from '../../node/datanet/rows.ts'
+import { decodeVersionManifest } from '../../node/datanet/version.ts'
+import type { Command } from '../cli/command.ts'
+import { KEY_FLAGS, type Person, show, walletFor } from '../cli/person.ts'
+import {
+  contentOf,
+  grant,
+  keyFor,
+  privateRows,
+  readerFrom,
+  readerOf,
+  setGrant,
+} from '../datanet/private.ts'
+import { DATANETS, idOf } from '../datanet/session.ts'
+
+const key: Command = {
+  name: 'datanet key',
+  summary: 'Shows your public key, with which others grant you their private rows',
+  flags: KEY_FLAGS,
+  run: async (call) => {
+    const person = await walletFor(call)
+    const publicKey = toHex(readerFrom(secp256k1.getPublicKey(person.key, true)).key)
+    show(call, { publicKey, account: person.wallet.address }, [publicKey])
+    return undefined
+  },
+}
+
+const grantRows: Command = {
+  name: 'datanet grant',
+  summary: 'Lets somebody read private rows of yours, by account or public key',
+  args: '<id> <rows-root> <reader>',
+  flags: { ...KEY_FLAGS, revoke: { help: 'take it back, from who has not read yet' } },
+  notes:
+    'A reader named by account must have sent a transaction on this chain: its public key is recovered from it.',
+  run: async (call) => {
+    const person = await walletFor(call)
+    const [id, rowsRoot = '', text = ''] = call.args
+    const place = { datanetId: BigInt(idOf(id)), rowsRoot: rootOf(rowsRoot) }
+    if (call.switches.has('revoke')) {
+      const isKey = text.length > 42
+      const address = isKey ? (await readerOf(text, person)).address : (text.toLowerCase() as Hex)
+      await setGrant(ZERO_HASH, { reader: address, place }, person.wallet)
+      show(call, { revoked: address }, [`${address} has no grant any more`])
+      return undefined
+    }
+    const reader = await readerOf(text, person)
+    const rowsKey = await keyFor(place, person)
+    if (!rowsKey) {
+      const who = person.wallet.address
+      throw userError(
+        'datanet-private',
+        `${who} has no key of ${rowsRoot}: only who reads can grant`,
+      )
+    }
+    await grant(rowsKey, { reader, place }, person)
+    show(call, { granted: reader.address }, [`${reader.address} may read ${rowsRoot}`])
+    return undefined
+  },
+}
+
+const erase: Command = {
+  name: 'datanet erase',
+  summary: 'Takes rows of yours out of every later version; nodes delete what was encrypted',
+  args: '<id> <rows-root>',
+  flags: KEY_FLAGS,
+  run: async (call) => {
+    const { wallet } = await walletFor(call)
+    const args = [BigInt(idOf(call.args[0])), rootOf(call.args[1] ?? '')]
+    const sent = await wallet.send({ ...DATANETS, functionName: 'erase', args })
+    show(call, { transaction: sent.transactionHash }, [
+      'erased: root, count and owner stay on chain',
+    ])
+    return undefined
+  },
+}
+
+const exportRows: Command = {
+  name: 'datanet export',
+  summary: 'Writes the rows of a version that you may read, private ones decrypted, as JSONL',
+  args: '<id> [version]',
+  flags: { ...KEY_FLAGS, out: { value: 'FILE', help: 'instead of standard output' } },
+  notes:
+    'Every row is checked against its contribution. What you have no grant for, or what is erased, is named on stderr.',
+  run: async (call) => {
+    const person = await walletFor(call)
+    const id = idOf(call.args[0])
+    const { rows, unread } = await readable(id, call.args[1], person)
+    const text = new TextDecoder().decode(encodeRows(rows))
+    if (call.flags.out) await writeFile(call.flags.out, text)
+    else process.stdout.write(text)
+    for (const one of unread) process.stderr.write(`${one}\n`)
+    return undefined
+  },
+}
+
+async function readable(
+  id: number,
+  version: string | undefined,
+  person: Person,
+): Promise<{ rows: Row[]; unread: string[] }> {
+  const { rpc } = person
+  const found = await rpc<{ versionCount: number } | null>('openledger_getDatanet', id)
+  const number = version === undefined ? (found?.versionCount ?? 0) : idOf(version)
+  type View = { manifestHash: Hex } | null
+  const held = number > 0 ? await rpc<View>('openledger_getDatanetVersion', id, number) : null
+  if (!held) throw userError('datanet-unknown', `Datanet ${id} has no version ${version ?? 'yet'}`)
+  const manifest = await contentOf(rpc, held.manifestHash)
+  const [rows, unread]: [Row[], string[]] = [[], []]
+  for (const one of decodeVersionManifest(manifest, held.manifestHash).contributions) {
+    const { contributor, rowsRoot, rowCount, file, isPrivate } = one
+    try {
+      const place = { datanetId: BigInt(id), rowsRoot, contentHash: file }
+      const own = isPrivate
+        ? await privateRows(place, person)
+        : decodeRows(await contentOf(rpc, file))
+      // Salts are for proofs, not for readers.
+      if (own) rows.push(...own.map(({ salt: _, ...row }) => row))
+      else unread.push(`${rowCount} rows of ${contributor} (${rowsRoot}): no grant`)
+    } catch (error) {
+      unread.push(`${rowCount} rows of ${contributor} (${rowsRoot}): ${(error as Error).message}`)
+    }
+  }
+  return { rows, unread }
+}
+
+function rootOf(text: string): Hex {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hex
+  throw userError('usage', `'${text}' is no rows root: 32 bytes of 0x hex`)
+}
+
+export const privateCommands: readonly Command[] = [key, grantRows, erase, exportRows]

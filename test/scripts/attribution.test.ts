@@ -1,0 +1,128 @@
+/** A receipt verified by hand, over a node's JSON-RPC: an honest one holds, and a lie is explained where it is. */
+import t from 'tap'
+import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
+import type { PayoutIndex } from '../../node/attribution/payouts.ts'
+import type { SettledReceipt } from '../../node/attribution/settled.ts'
+import { keccakHex } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
+import type { BridgedIndex } from '../../node/chain/bridged.ts'
+import type { ModelServices } from '../../node/model/services.ts'
+import type { ProvenanceIndex } from '../../node/provenance/event-index.ts'
+import { openledgerMethods } from '../../node/rpc/methods/openledger.ts'
+import { RpcServer } from '../../node/rpc/server.ts'
+import { contentFrom, remoteRegistry, settledIn } from '../../scripts/attribution/remote.ts'
+import { lookAt, reportLines } from '../../scripts/attribution/verify.ts'
+import { rpcTo } from '../../scripts/cli/rpc.ts'
+import { openWorld, TINY } from '../support/factory.ts'
+import { openMarket, sell } from '../support/market.ts'
+
+t.test('a receipt is done again from what a node shows', async (t) => {
+  const world = await openWorld(t)
+  const { chain } = world.economy
+  const market = await openMarket(t, world, {
+    attribution: { ...TINY.attribution, spanTokens: 2 },
+  })
+  const { library, registry } = market
+  const models = {
+    registry,
+    library,
+    readContent: (hash: `0x${string}`) => world.content.get(hash),
+  }
+  const server = new RpcServer(
+    {},
+    {
+      chain,
+      log: silentLog,
+      methods: [
+        openledgerMethods({
+          role: 'follower',
+          chain,
+          models: models as unknown as ModelServices,
+          content: world.content,
+          factory: null,
+          // Nothing here asks them.
+          ledger: { follow: () => () => {} } as unknown as ReceiptLedger,
+          payouts: {} as PayoutIndex,
+          provenance: {} as ProvenanceIndex,
+          bridged: {} as BridgedIndex,
+          posted: async () => [],
+          peers: () => [],
+          p2pAddresses: () => [],
+        }),
+      ],
+    },
+  )
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  const rpc = rpcTo(url, 60_000)
+  const look = async (settled: SettledReceipt, withTable = false) => {
+    const modules = {
+      library,
+      registry: remoteRegistry(rpc),
+      content: (hash: `0x${string}`) => contentFrom(rpc, hash),
+      traceOf: async () => null,
+    }
+    const looked = await lookAt(settled, modules, { withTable })
+    return { ...looked, text: reportLines(looked).join('\n') }
+  }
+
+  const { settled: honest } = await market.ask('Fellow citizens, the harvest and navy and', 24)
+  const [found] = await settledIn(rpc, honest.block.hash)
+  t.same(found, honest, 'what the node shows is read as the chain has it')
+  const held = await look(honest, true)
+  t.ok(held.ok)
+  t.notMatch(held.text, /differs|not looked at/)
+
+  const bent = honest.sketch.map((entry, i) => (i === 1 ? entry ^ 1 : entry))
+  const sketch = await look({
+    ...honest,
+    sketch: bent,
+    receipt: { ...honest.receipt, sketchHash: keccakHex(bent) },
+  })
+  t.match(sketch.difference, { operator: /gradient/, tile: 'column 1 of the sketch' })
+  t.equal(sketch.difference?.expected, String(Int8Array.from(honest.sketch)[1]))
+  t.equal(sketch.difference?.found, String(Int8Array.from(bent)[1]))
+  t.match(sketch.text, /ok +answer .*\n +differs +sketch\n +not looked at +claims/)
+
+  const [best, ...others] = honest.contributors
+  if (!best) throw new Error('nobody is paid')
+  const more = { ...best, amount: best.amount + 1n }
+  const at = honest.booked.length - honest.contributors.length
+  const booked = honest.booked.map((one, i) => (i === at ? { ...one, amount: more.amount } : one))
+  t.match((await look({ ...honest, contributors: [more, ...others] })).difference, {
+    operator: 'largest remainder',
+    row: 'payout 0',
+    expected: `${more.amount} wei to ${best.account}`,
+    found: `${best.amount} wei to ${best.account}`,
+  })
+  t.match((await look({ ...honest, contributors: [more, ...others], booked })).difference, {
+    operator: 'SplitPolicy',
+    tile: 'booked to contributors',
+  })
+
+  // The provider's own process: its engine says another fourth token than it computed.
+  const { engine } = library
+  const generate = engine.generate.bind(engine)
+  engine.generate = async (...args) => {
+    const answer = await generate(...args)
+    const tokens = answer.tokens.slice()
+    tokens[3] = (tokens[3] as number) ^ 1
+    return { ...answer, tokens }
+  }
+  const { settled: lie } = await market.ask('This year', 8)
+  const honestly = await sell(t, world, market.job)
+  const shown = await settledIn(rpc, lie.block.hash)
+  const looked = await lookAt(
+    shown[0] as SettledReceipt,
+    {
+      library: honestly.library,
+      registry: remoteRegistry(rpc),
+      content: (hash) => contentFrom(rpc, hash),
+      traceOf: async () => null,
+    },
+    { withTable: false },
+  )
+  t.match(looked.difference, { operator: 'sampler', tile: 'token 3 of the answer' })
+  t.match(looked.difference?.expected, /^\d+ "/, 'the token that should stand there, as text too')
+  t.not(looked.difference?.expected, looked.difference?.found)
+})
