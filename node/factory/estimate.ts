@@ -3,12 +3,13 @@
  * need for each. A calibration belongs to a base and a configuration; the first estimate measures one on some of
  * the job's own rows.
  *
- *   train seconds = tokens * epochs * a        index seconds = b + tokens * c        evaluation = 2 * tokens * d
+ *   train seconds = tokens * epochs * a        index seconds = b + tokens * c + row tokens * e        evaluation = 2 * tokens * d
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildIndex, evaluateLoss, type Sample, trainLora } from '../../native/index.ts'
+import { vectorTokensMax } from '../attribution/vectors.ts'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import type { BaseModel } from '../model/base.ts'
@@ -21,6 +22,8 @@ export type Calibration = {
   readonly indexSecondsPerToken: number
   readonly indexFixedSeconds: number
   readonly evaluateSecondsPerToken: number
+  /** Of the rows' vectors. */
+  readonly embedSecondsPerToken: number
   /** Most that the process held while it was measured; absent in those of older versions. */
   readonly memoryBytes?: number
 }
@@ -44,12 +47,18 @@ export type Estimate = {
 
 /** Batches that are trained, and rows that are indexed, to measure. */
 const PROBE_BATCHES = 2
+/** Rows whose tokens are counted for an estimate. */
+const COUNTED_ROWS = 256
 const PROBE_ROWS: readonly [number, number] = [8, 40]
 
 export function estimateOf(
   manifest: TrainingManifest,
   data: Pick<TrainingData, 'trained' | 'indexed' | 'measured'>,
-  { calibration, weiPerSecond }: { calibration: Calibration; weiPerSecond: bigint },
+  {
+    calibration,
+    weiPerSecond,
+    vectorTokens,
+  }: { calibration: Calibration; weiPerSecond: bigint; vectorTokens: number },
 ): Estimate {
   const { epochs, batch } = manifest.training
   const isMerge = manifest.parents.length > 1
@@ -57,7 +66,9 @@ export function estimateOf(
   const indexTokens = tokensOf(data.indexed)
   const evaluationTokens = tokensOf(data.measured)
   const train = trainTokens * calibration.trainSecondsPerToken
-  const index = calibration.indexFixedSeconds + indexTokens * calibration.indexSecondsPerToken
+  const { indexFixedSeconds, indexSecondsPerToken, embedSecondsPerToken } = calibration
+  const index =
+    indexFixedSeconds + indexTokens * indexSecondsPerToken + vectorTokens * embedSecondsPerToken
   const evaluate = 2 * evaluationTokens * calibration.evaluateSecondsPerToken
   const total = train + index + evaluate
   return {
@@ -69,6 +80,21 @@ export function estimateOf(
     memoryBytes: calibration.memoryBytes ?? null,
     fee: (BigInt(Math.ceil(total)) * weiPerSecond).toString(),
   }
+}
+
+/** Tokens that the rows' vectors are made of, by some of the rows; 0 when the model has no corpus. */
+export function vectorTokensOf(
+  base: BaseModel,
+  { attribution }: TrainingManifest,
+  { rows, counted }: Pick<TrainingData, 'rows' | 'counted'>,
+): number {
+  const count = counted.filter((counts) => counts).length
+  if (attribution.spanTokens === 0 || count === 0) return 0
+  const stride = Math.max(1, Math.floor(rows.length / COUNTED_ROWS))
+  const some = rows.filter((_, i) => i % stride === 0)
+  const most = vectorTokensMax(base.model)
+  const tokens = some.map(({ row }) => Math.min(most, base.model.encode(row.text).length))
+  return (count * tokens.reduce((sum, n) => sum + n, 0)) / some.length
 }
 
 /** Runs a little of the job and times it. */
@@ -113,12 +139,16 @@ export async function calibrate(
     const [fewSeconds] = await index(few)
     const [manySeconds] = await index(many)
     const [evaluateSeconds] = await timed(() => evaluateLoss(base.model, adapter, few))
+    const [embedSeconds] = await timed(async () => {
+      for (const { tokens } of few) await base.model.embed(tokens)
+    })
     const perToken = Math.max(0, manySeconds - fewSeconds) / (tokensOf(many) - tokensOf(few))
     return {
       trainSecondsPerToken: trainSeconds / tokensOf(samples),
       indexSecondsPerToken: perToken,
       indexFixedSeconds: Math.max(0, manySeconds - perToken * tokensOf(many)),
       evaluateSecondsPerToken: evaluateSeconds / tokensOf(few),
+      embedSecondsPerToken: embedSeconds / tokensOf(few),
       memoryBytes: memory.peak(),
     }
   } finally {
@@ -180,7 +210,7 @@ function keyOf({ base, lora, training, attribution, kernelSet }: TrainingManifes
     labelDraws,
     kernelSet,
   } as unknown as Json)
-  return `calibration.${hash}`
+  return `calibration.2.${hash}`
 }
 
 export function tokensOf(samples: readonly Sample[]): number {

@@ -19,7 +19,7 @@ import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
 import type { Action } from './control.ts'
 import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
-import { Calibrations, calibrate, type Estimate, estimateOf } from './estimate.ts'
+import { Calibrations, calibrate, type Estimate, estimateOf, vectorTokensOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
 import {
   endedLongAgo,
@@ -133,7 +133,8 @@ export class ModelFactory {
     checkMachine(manifest, base)
     const data = await prepareData(base.model, manifest, read)
     const calibration = await this.#calibration(manifest, data)
-    return estimateOf(manifest, data, { calibration, weiPerSecond })
+    const vectorTokens = vectorTokensOf(base, manifest, data)
+    return estimateOf(manifest, data, { calibration, weiPerSecond, vectorTokens })
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */

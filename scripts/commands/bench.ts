@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { capabilities } from '../../native/index.ts'
 import { userError } from '../../node/base/errors.ts'
 import { benchInfluence } from '../bench/influence/index.ts'
+import { benchPolicy } from '../bench/influence/policy.ts'
 import { benchScan } from '../bench/scan.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { count } from '../cli/flags.ts'
@@ -25,6 +26,24 @@ const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
       return benchInfluence({ cache, masks, seeds, told })
     },
   ],
+  [
+    'policy',
+    (flags, cache, told) => {
+      const size = {
+        contributors: count(flags, 'contributors', 30, 2),
+        rows: count(flags, 'contributor-rows', 60, 7),
+      }
+      const [masks, seeds] = [count(flags, 'masks', 1000, 3), count(flags, 'seeds', 10)]
+      return benchPolicy({
+        cache,
+        masks,
+        seeds,
+        size,
+        planted: count(flags, 'planted', 10_000),
+        told,
+      })
+    },
+  ],
 ])
 const NAMES = [...PARTS.keys()]
 
@@ -41,6 +60,9 @@ export const benchEngine: Command = {
     masks: { value: 'N', help: 'retrained halves of each kind', fallback: '64' },
     seeds: { value: 'N', help: 'adapters of each half', fallback: '2' },
     rows: { value: 'N', help: 'sketches of the scan', fallback: '1000000' },
+    contributors: { value: 'N', help: 'contributors of the policy part', fallback: '8' },
+    'contributor-rows': { value: 'N', help: 'rows of each, two of them queries', fallback: '14' },
+    planted: { value: 'N', help: 'answers with a planted row', fallback: '200' },
     json: { help: 'as JSON, a line for the conditions and one for each part' },
   },
   notes: `Parts: ${NAMES.join(', ')}; all of them when none is named. Peers come from PyPI into the cache folder; what cannot be had is named. Run it alone on a quiet machine: the whole takes about 40 minutes on two cores.`,

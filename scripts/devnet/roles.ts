@@ -27,24 +27,36 @@ const READY_MS_MAX = 240_000
 const STOP_MS_MAX = 10_000
 const STDERR_KEPT = 4_000
 
+/** What is run: the node's own program, unless a test wants one that behaves otherwise. */
+export type Program = { readonly file: string; readonly env: NodeJS.ProcessEnv }
+const NODE: Program = {
+  file: join(import.meta.dirname, '../openledger.mjs'),
+  env: {},
+}
+
 /** `config` is the role's configuration file; the folder and the log are set here. */
 export async function startRole(
   role: RoleName,
   devnetDir: string,
   config: Readonly<Record<string, unknown>>,
+  program: Program = NODE,
 ): Promise<Role> {
   const dir = join(devnetDir, role)
   mkdirSync(dir, { recursive: true })
   const all = { dataDir: join(dir, 'data'), logFile: join(dir, 'log.jsonl'), ...config }
   writeFileSync(join(dir, 'config.json'), `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600 })
-  return restartRole(role, devnetDir)
+  return restartRole(role, devnetDir, program)
 }
 
 /** Starts a role on the configuration and data that are there. */
-export async function restartRole(role: RoleName, devnetDir: string): Promise<Role> {
-  const script = join(import.meta.dirname, '../openledger.mjs')
+export async function restartRole(
+  role: RoleName,
+  devnetDir: string,
+  program: Program = NODE,
+): Promise<Role> {
   const config = join(devnetDir, role, 'config.json')
-  const child = spawn(process.execPath, [script, 'run', '--role', role, '--config', config], {
+  const child = spawn(process.execPath, [program.file, 'run', '--role', role, '--config', config], {
+    env: { ...process.env, ...program.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A terminal's Ctrl-C goes to us alone, and we stop them in order.
     detached: true,
@@ -95,6 +107,7 @@ function stop(child: ChildProcess): Promise<void> {
 }
 
 function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   return new Promise((resolve) => {
     child.once('exit', () => resolve())
     child.kill('SIGKILL')

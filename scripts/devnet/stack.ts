@@ -9,6 +9,7 @@ import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts
 import { genesisAlloc } from '../../genesis/alloc.ts'
 import {
   type ChainConfig,
+  type Economy,
   economyOf,
   encodeChainConfig,
   type Governance,
@@ -52,6 +53,7 @@ export async function startL1(
   dir: string,
   ports: Ports = DEFAULT_PORTS,
   gasLimit = 60_000_000n,
+  economy: Partial<Economy> = {},
 ): Promise<{ l1: L1; config: ChainConfig }> {
   const l1 = await startAnvil({ port: await freePort(ports.l1), blockTime: L1_BLOCK_SECONDS })
   const deployer = devnetAccount('deployer')
@@ -68,7 +70,7 @@ export async function startL1(
     system: { batchInbox: BATCH_INBOX, values: systemConfig(gasLimit) },
   })
   await bondValidators(l1.rpc, deployed)
-  const config = await chainConfig(deployed, gasLimit)
+  const config = await chainConfig(deployed, gasLimit, economy)
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
 }
@@ -96,7 +98,11 @@ async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void
   for (const validator of SETTLEMENT.validators) await wallet.send({ ...bond, args: [validator] })
 }
 
-async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<ChainConfig> {
+async function chainConfig(
+  deployed: L1Deployment,
+  gasLimit: bigint,
+  economy: Partial<Economy>,
+): Promise<ChainConfig> {
   const { timestamp, ...l1 } = deployed.genesisL1
   const plain: ChainConfig = {
     l1ChainId: deployed.l1ChainId,
@@ -124,7 +130,7 @@ async function chainConfig(deployed: L1Deployment, gasLimit: bigint): Promise<Ch
       ...(deployed.governanceRelay && { governanceRelay: deployed.governanceRelay }),
     },
   }
-  const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE } }
+  const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE, ...economy } }
   const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
   return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
 }

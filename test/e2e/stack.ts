@@ -1,5 +1,5 @@
 /** The live stack for whole-process tests: the devnet's own steps with a small Datanet. */
-import type { ChainConfig } from '../../genesis/chain.ts'
+import type { ChainConfig, Economy } from '../../genesis/chain.ts'
 import { devnetAccount, devnetAccounts } from '../../scripts/devnet/accounts.ts'
 import type { L1 } from '../../scripts/devnet/anvil.ts'
 import {
@@ -36,8 +36,9 @@ export type Live = {
 }
 
 /** Everything up to a registered, funded model. */
-export async function startLive(dir: string): Promise<Live> {
-  const { l1, config } = await startL1(dir, ANY_PORT)
+/** @param economy otherwise than the devnet's */
+export async function startLive(dir: string, economy: Partial<Economy> = {}): Promise<Live> {
+  const { l1, config } = await startL1(dir, ANY_PORT, undefined, economy)
   const nodes = await startNodes(dir, l1, ANY_PORT)
   const live: Live = {
     dir,

@@ -34,10 +34,17 @@ export type Setting = {
   readonly queries: readonly Sample[]
 }
 
-export function createSetting(model: Model): Setting {
-  const authors = loadAuthors(ROWS)
-    .filter(({ rows }) => rows.length === ROWS)
-    .slice(0, CONTRIBUTORS)
+/** @param size smaller than the setting of the figures that are published */
+export function createSetting(
+  model: Model,
+  size: { readonly contributors: number; readonly rows: number } = {
+    contributors: CONTRIBUTORS,
+    rows: ROWS,
+  },
+): Setting {
+  const authors = loadAuthors(size.rows)
+    .filter(({ rows }) => rows.length === size.rows)
+    .slice(0, size.contributors)
   const [train, queries, owners]: [Sample[], Sample[], number[]] = [[], [], []]
   for (const [owner, author] of authors.entries()) {
     for (const [i, { text }] of author.rows.entries()) {

@@ -57,6 +57,49 @@ export async function groundTruth(
   return { unit, masks, losses }
 }
 
+/**
+ * What leaving one contributor out costs: [contributors][queries], nats, the mean over seeds of the loss without it less the
+ * loss of the whole, by the same seed.
+ */
+export async function leftOut(
+  model: Model,
+  setting: Setting,
+  plan: { seeds: number; folder: string },
+  told: (done: number, total: number) => void,
+): Promise<number[][]> {
+  const { seeds, folder } = plan
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, 'left-out.jsonl')
+  const known = new Map(readLines(path).map((line) => [`${line.mask} ${line.seed}`, line.losses]))
+  const work = mkdtempSync(join(tmpdir(), 'openledger-influence-'))
+  const effects = Array.from({ length: setting.contributors }, () => setting.queries.map(() => 0))
+  const total = seeds * (setting.contributors + 1)
+  try {
+    for (let seed = 0; seed < seeds; seed++) {
+      let whole: readonly number[] = []
+      for (let out = -1; out < setting.contributors; out++) {
+        let losses = known.get(`${out} ${seed}`)
+        if (losses === undefined) {
+          const samples = setting.train.filter((_, row) => setting.owners[row] !== out)
+          const config = { ...LORA, ...TRAINING, seed: BigInt(7_000 + seed) }
+          const { adapter } = await trainLora(model, { samples, config }, join(work, 'adapter'))
+          losses = await lossesOf(model, adapter, setting)
+          appendFileSync(path, `${JSON.stringify({ mask: out, seed, losses } satisfies Line)}\n`)
+        }
+        if (out < 0) whole = losses
+        for (const [q, loss] of losses.entries()) {
+          const row = effects[out]
+          if (row) row[q] = (row[q] as number) + (loss - (whole[q] as number)) / seeds
+        }
+        told(seed * (setting.contributors + 1) + out + 2, total)
+      }
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return effects
+}
+
 /** Summed cross-entropy of every query. */
 export function lossesOf(
   model: Model,
