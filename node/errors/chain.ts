@@ -57,6 +57,10 @@ export const CHAIN_ERRORS: ErrorPages = {
     'That block is not of the canonical chain.',
     'Ask by number, or for the block that took its place.',
   ],
+  'state-pruned': [
+    'The state after that block is not kept here any more.',
+    'Ask for a newer block, or a node that keeps all of them (--prune-after-hours).',
+  ],
   'unknown-block': [
     'There is no such block here.',
     'It may be to come, or of another chain: ask eth_blockNumber.',

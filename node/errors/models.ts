@@ -30,6 +30,25 @@ export const MODEL_ERRORS: ErrorPages = {
     'Serve it with the base and version that the message names.',
   ],
   'model-artefact': ['A model’s files are not those that the chain has the hash of.', FRESH],
+  vectors: ['The vectors of a model’s rows are not of its rows.', FRESH],
+  'no-retrieval': ['The model has no rows to retrieve.', 'Leave `retrieval` out.'],
+  'retrieval-licence': [
+    'A licence of the model’s rows does not let them be shown.',
+    'Leave `retrieval` out.',
+  ],
+  'payment-pending': [
+    'The payment is on its way and not on the chain yet.',
+    'Nothing: it may yet come in; do not pay twice.',
+  ],
+  'no-worker': [
+    'No worker took the request in time.',
+    'Try again; the operator sees whether workers run (openledger worker).',
+  ],
+  'inference-answer': ['A worker’s answer ends early.', 'Nothing: it is asked again.'],
+  'inference-attempts': [
+    'Worker after worker died on the request.',
+    'Ask for something else; the workers’ logs say why.',
+  ],
   'adapter-known': [
     'An adapter of that name is loaded.',
     'Unload it first, or choose another name.',
