@@ -17,9 +17,9 @@ export const chainOptions: ChainOptions = {
   /** Decoded blocks with receipts kept in memory. */
   blocksCached: 64,
   /** Transactions in those blocks, and receipts; about 2 KiB each together. */
-  transactionsCached: 32_768,
+  transactionsCached: 8_192,
   /** Trie nodes kept in memory by the native tries. */
-  trieCacheBytes: 134_217_728,
+  trieCacheBytes: 67_108_864,
   /** Recovered senders kept in memory, about 200 bytes each. */
   recoveredMax: 65_536,
   /** Signatures waiting for a thread; those beyond are recovered on the event loop. */

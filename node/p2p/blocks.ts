@@ -57,7 +57,7 @@ async function* framesOf(
   for (const block of await blocksByRange(start, count)) {
     const frame = encodeMessage('blocks', block)
     bytes += frame.length
-    if (bytes > RANGE_BYTES_MAX) return
+    if (bytes > RANGE_BYTES_MAX && bytes > frame.length) return
     yield frame
   }
 }
@@ -89,7 +89,8 @@ export async function requestBlocksFrom(
   })
   for await (const frame of frames) {
     bytes += frame.length
-    if (blocks.length === count || bytes > RANGE_BYTES_MAX) throw wrong('more than was asked for')
+    const isTooLong = blocks.length > 0 && bytes > RANGE_BYTES_MAX
+    if (blocks.length === count || isTooLong) throw wrong('more than was asked for')
     const check = checkSignedBlock(decodeMessage('blocks', frame), request)
     if (check.kind !== 'valid') throw wrong(check.kind)
     const { header } = check.block.decoded

@@ -142,8 +142,9 @@ export const INFERENCE_ALIVE_MS = 3_000
 /** Streams of one request protocol one peer may have open here. */
 export const REQUEST_STREAMS_MAX = 4
 export const RANGE_BLOCKS_MAX = 128
-/** Bytes of blocks in one answer; the server stops before it and the client asks on. */
-export const RANGE_BYTES_MAX: number = 32 * MIB
+/** Bytes of blocks in one answer, or one block that is larger; the server stops before it and the client asks on. Decoded they
+ * take about fifty times as much. */
+export const RANGE_BYTES_MAX: number = 2 * MIB
 export const CONTENT_CHUNK_BYTES: number = 256 * KIB
 /** Bytes of content one request may ask for. */
 export const CONTENT_REQUEST_BYTES_MAX: number = 2 * MIB

@@ -200,8 +200,9 @@ function openledger(args: readonly string[]): {
   })
   const url = new Promise<string>((found, fail) => {
     ended.then(() => fail(new Error('ended before it was ready')), fail)
-    createInterface(child.stdout).once('line', (line) => {
-      found((JSON.parse(line) as { url: string }).url)
+    // `run` says where it listens; other commands say what they did, in words.
+    createInterface(child.stdout).on('line', (line) => {
+      if (line.startsWith('{')) found((JSON.parse(line) as { url: string }).url)
     })
   })
   url.catch(() => {})
