@@ -9,7 +9,7 @@
  * hash unless told not to; `path` is for readers that map the file (call `verify` first when the disk
  * is not trusted).
  */
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { keccak_256 } from '@noble/hashes/sha3.js'
@@ -111,13 +111,12 @@ export class ContentStore {
   }
 
   async size(hash: Hex): Promise<number | undefined> {
-    return stat(this.path(hash)).then(
-      (found) => found.size,
-      (error) => {
-        if (error.code === 'ENOENT') return undefined
-        throw error
-      },
-    )
+    return (await this.#stat(hash))?.size
+  }
+
+  /** When it came, by this machine's clock in milliseconds; putting it again changes nothing. */
+  async keptSince(hash: Hex): Promise<number | undefined> {
+    return (await this.#stat(hash))?.mtimeMs
   }
 
   /** Where the bytes are, or would be. @throws ContentError `bad-content-hash`. */
@@ -131,6 +130,13 @@ export class ContentStore {
   /** Forgets the piece: what a reader does before it fetches corrupt content again. */
   async remove(hash: Hex): Promise<void> {
     await rm(this.path(hash), { force: true })
+  }
+
+  async #stat(hash: Hex): Promise<Stats | undefined> {
+    return stat(this.path(hash)).catch((error) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
   }
 
   async #sizeOrThrow(hash: Hex): Promise<number> {

@@ -31,6 +31,8 @@ const MAGIC = utf8('OLPR')
 const VERSION = 1
 const HEAD_BYTES = 41
 const ROW_BYTES = 64
+/** No longer content is one. */
+export const ENVELOPE_BYTES_MAX: number = HEAD_BYTES + ROWS_PER_CONTRIBUTION_MAX * ROW_BYTES
 
 export function encodeEnvelope({ payloadHash, leaves, rowHashes }: Envelope): Uint8Array {
   return concatBytes(
