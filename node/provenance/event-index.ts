@@ -42,6 +42,10 @@ export type Order = { readonly limit: number; readonly newestFirst?: boolean }
 export class ProvenanceIndex {
   readonly #chain: Chain
   readonly #table: KvTable
+  #read: { readonly block: Hex | null; readonly drafts: readonly Draft[] } = {
+    block: null,
+    drafts: [],
+  }
   readonly follower: Follower
 
   /** Started alone. */
@@ -101,8 +105,7 @@ export class ProvenanceIndex {
     const logIndex = Number(bytesToBigint(place.subarray(8)))
     const block = row && this.#chain.blockByNumber(number)
     if (!row || !block) return null
-    const receipts = this.#chain.receipts(block.hash) ?? []
-    const draft = draftsIn(receipts).find((one) => one.logIndex === logIndex)
+    const draft = this.#draftsOf(block.hash).find((one) => one.logIndex === logIndex)
     const { kind, hash, predecessors } = decodeRow(row)
     if (!draft || KINDS[draft.kind] !== kind) return null
     return {
@@ -110,6 +113,13 @@ export class ProvenanceIndex {
       hash: toHex(hash),
       about: draft.about(),
     } as ProvenanceEvent
+  }
+
+  /** Of the block that was read last they are kept: an answer's events stand side by side. */
+  #draftsOf(block: Hex): readonly Draft[] {
+    if (this.#read.block !== block)
+      this.#read = { block, drafts: draftsIn(this.#chain.receipts(block) ?? []) }
+    return this.#read.drafts
   }
 
   async #add(block: Block, receipts: readonly Receipt[]): Promise<KvOp[]> {

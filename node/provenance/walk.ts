@@ -17,6 +17,8 @@ export const EVENTS_MAX = 512
 const NEXT_MAX = 64
 /** Events about one thing. */
 const ABOUT_MAX = 64
+/** Events read of the index for one answer, whether they belong to it or not. */
+const READS_MAX = 8_192
 
 export type Provenance = {
   readonly id: string
@@ -40,10 +42,14 @@ const ROW = /^([1-9]\d{0,14})\/([1-9]\d{0,8})\/(\d{1,9})$/
  * @param id a receipt, model, rows root, event (32 bytes), an account (20), or a row as `datanet/version/row`
  * @throws NodeError `provenance-unknown`
  */
-export async function provenanceOf(id: string, modules: WalkModules): Promise<Provenance> {
+export async function provenanceOf(
+  id: string,
+  modules: WalkModules,
+  { readsMax = READS_MAX }: { readonly readsMax?: number } = {},
+): Promise<Provenance> {
   const { index } = modules
   await index.settled()
-  const walk = new Walk(index)
+  const walk = new Walk(index, readsMax)
   const row = id.match(ROW)
   if (row) {
     const [, datanet = '', version = '', at = ''] = row
@@ -60,6 +66,8 @@ export async function provenanceOf(id: string, modules: WalkModules): Promise<Pr
     await walk.forward(events, id as Hex)
     return walk.result({ id, is: 'account' })
   }
+  // Version or Datanet 0: a row of none.
+  if (id.length !== 66) throw unknown(id)
   return ofHash(id as Hex, { walk, modules })
 }
 
@@ -98,14 +106,17 @@ class Walk {
   readonly #index: WalkModules['index']
   readonly #events = new Map<Hex, ProvenanceEvent>()
   #isComplete = true
+  #readsLeft: number
 
-  constructor(index: WalkModules['index']) {
+  constructor(index: WalkModules['index'], readsMax: number) {
     this.#index = index
+    this.#readsLeft = readsMax
   }
 
   /** Newest first; they count as walked to. */
   async about(of: string): Promise<ProvenanceEvent[]> {
-    const found = await this.#index.about(of, { limit: ABOUT_MAX + 1, newestFirst: true })
+    const order = { limit: ABOUT_MAX + 1, newestFirst: true }
+    const found = await this.#read(() => this.#index.about(of, order))
     return this.add(this.#atMost(found, ABOUT_MAX))
   }
 
@@ -122,7 +133,7 @@ class Walk {
     const queue = [...from]
     for (let event = queue.shift(); event; event = queue.shift()) {
       for (const hash of event.predecessors) {
-        const before = this.#events.has(hash) ? null : await this.#index.byHash(hash)
+        const before = this.#events.has(hash) ? null : await this.#before(hash)
         if (before && (await this.#concerns(before, people))) queue.push(...this.add([before]))
         if (this.#events.size === EVENTS_MAX) return
       }
@@ -141,7 +152,8 @@ class Walk {
   /** What follows from an event at once. */
   async next(event: ProvenanceEvent, account?: Hex): Promise<ProvenanceEvent[]> {
     const order = { limit: NEXT_MAX + 1, newestFirst: true }
-    const found = this.#atMost(await this.#index.after(event.hash, order), NEXT_MAX)
+    const after = await this.#read(() => this.#index.after(event.hash, order))
+    const found = this.#atMost(after, NEXT_MAX)
     const kept: ProvenanceEvent[] = []
     for (const one of found) {
       const isAnother = one.kind === 'served' && account !== undefined
@@ -162,8 +174,28 @@ class Walk {
     return items.slice(0, most)
   }
 
+  async #before(hash: Hex): Promise<ProvenanceEvent | undefined> {
+    const [event] = await this.#read(async () => {
+      const found = await this.#index.byHash(hash)
+      return found ? [found] : []
+    })
+    return event
+  }
+
+  /** Nothing any more once `readsMax` events were read. */
+  async #read(some: () => Promise<ProvenanceEvent[]>): Promise<ProvenanceEvent[]> {
+    if (this.#readsLeft <= 0) {
+      this.#isComplete = false
+      return []
+    }
+    const found = await some()
+    this.#readsLeft -= found.length
+    return found
+  }
+
   async #paid(receipt: Hex, account: Hex): Promise<boolean> {
-    const events = await this.#index.about(subject.receipt(receipt), { limit: ABOUT_MAX })
+    const order = { limit: ABOUT_MAX }
+    const events = await this.#read(() => this.#index.about(subject.receipt(receipt), order))
     return paidIn(events).has(account)
   }
 
@@ -173,7 +205,7 @@ class Walk {
     if (event.kind === 'contributed') return people.has(event.about.contributor)
     if (event.kind !== 'validated') return true
     const [hash] = event.predecessors
-    const before = hash && (await this.#index.byHash(hash))
+    const before = hash && (await this.#before(hash))
     return before ? this.#concerns(before, people) : false
   }
 }

@@ -48,7 +48,7 @@ async function openWorld(t: Test) {
 const kindsIn = ({ events }: Provenance): string[] => events.map(({ kind }) => kind)
 
 t.test('a receipt is walked back to the rows and on to the wei, each step by hash', async (t) => {
-  const { world, walk } = await openWorld(t)
+  const { world, index, walk } = await openWorld(t)
   await world.send(carol, receipts, 'settle', [[settlementOf(RECEIPT)]])
   const found = await walk(HASH)
   t.equal(found.is, 'receipt')
@@ -86,6 +86,12 @@ t.test('a receipt is walked back to the rows and on to the wei, each step by has
   t.same(kindsIn(await walk(first?.hash as Hex)), LIFE.slice(0, 2), 'an event and its neighbours')
   await t.rejects(walk(hashOf('nothing')), { code: 'provenance-unknown' })
   await t.rejects(walk(carol.address), { code: 'provenance-unknown' })
+  await t.rejects(walk('0/1/0'), { code: 'provenance-unknown' }, 'no Datanet has the number 0')
+
+  const modules = { index, ...NOTHING_HERE }
+  const part = await provenanceOf(artefact.modelId, modules, { readsMax: 3 })
+  t.notOk(part.isComplete, 'what was read, and that it is not all')
+  t.ok(part.events.length > 0 && part.events.length < LIFE.length)
 })
 
 t.test('an answer of nobody pays the treasuries, and says so', async (t) => {
