@@ -12,6 +12,7 @@ import { readBody } from '../base/body.ts'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
 import { type ChainReader, readContract } from '../model/contracts.ts'
+import { COST } from '../rpc/method.ts'
 import { SESSION_LIMITS, Sessions } from './sessions.ts'
 
 const PREFIX = '/session'
@@ -24,7 +25,11 @@ export function openSessions(
   options: { readonly webDomains: readonly string[]; readonly sessionAccounts: readonly string[] },
   chain: ChainReader & { readonly config: { readonly l2ChainId: number } },
 ): {
-  readonly route: { readonly prefix: string; readonly handle: ReturnType<typeof sessionHandler> }
+  readonly route: {
+    readonly prefix: string
+    readonly cost: number
+    readonly handle: ReturnType<typeof sessionHandler>
+  }
   admits(req: IncomingMessage): boolean
 } {
   const chainId = chain.config.l2ChainId
@@ -41,7 +46,8 @@ export function openSessions(
   })
   const admitted = new Set(options.sessionAccounts.map((account) => account.toLowerCase()))
   return {
-    route: { prefix: PREFIX, handle: sessionHandler(sessions, chainId) },
+    // Signing in may run any contract (ERC-1271), as a call does.
+    route: { prefix: PREFIX, cost: COST.run, handle: sessionHandler(sessions, chainId) },
     admits: ({ headers }) => admitted.has(sessions.find(headers.authorization)?.account ?? ''),
   }
 }
