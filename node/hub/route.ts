@@ -271,7 +271,7 @@ function rangeOf(
 
 /** Content is read first: its size on chain is only what its author said. */
 async function open(
-  { readContent }: Pick<HubModules, 'readContent'>,
+  { readContent, sizeOf }: Pick<HubModules, 'readContent' | 'sizeOf'>,
   source: Source,
   size: number,
 ): Promise<{ size: number; read: (from: number, to: number) => Readable }> {
@@ -285,7 +285,7 @@ async function open(
           : createReadStream(source.path, { start: from, end: to - 1, ...options }),
     }
   }
-  if (source.in === 'contents') return openJoined(readContent, source.hashes)
+  if (source.in === 'contents') return openJoined({ readContent, sizeOf }, source.hashes)
   const bytes = source.in === 'memory' ? source.bytes : await readContent(source.hash)
   return {
     size: bytes.length,
@@ -294,13 +294,13 @@ async function open(
   }
 }
 
-/** One content in memory at a time; the first look is for their sizes. */
+/** One content in memory at a time; what is not here yet is read for its size. */
 async function openJoined(
-  readContent: HubModules['readContent'],
+  { readContent, sizeOf }: Pick<HubModules, 'readContent' | 'sizeOf'>,
   hashes: readonly Hex[],
 ): Promise<{ size: number; read: (from: number, to: number) => Readable }> {
   const sizes: number[] = []
-  for (const hash of hashes) sizes.push((await readContent(hash)).length)
+  for (const hash of hashes) sizes.push((await sizeOf(hash)) ?? (await readContent(hash)).length)
   async function* pieces(from: number, to: number): AsyncGenerator<Buffer> {
     let start = 0
     for (const [i, hash] of hashes.entries()) {
