@@ -3,19 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { type Hex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
-import { decodeRows, encodeRows, type Row } from '../../node/datanet/rows.ts'
-import { decodeVersionManifest } from '../../node/datanet/version.ts'
+import { encodeRows } from '../../node/datanet/rows.ts'
 import type { Command } from '../cli/command.ts'
-import { KEY_FLAGS, type Person, show, walletFor } from '../cli/person.ts'
-import {
-  contentOf,
-  grant,
-  keyFor,
-  privateRows,
-  readerFrom,
-  readerOf,
-  setGrant,
-} from '../datanet/private.ts'
+import { KEY_FLAGS, show, walletFor } from '../cli/person.ts'
+import { grant, keyFor, readableRows, readerFrom, readerOf, setGrant } from '../datanet/private.ts'
 import { DATANETS, idOf } from '../datanet/session.ts'
 
 const key: Command = {
@@ -89,43 +80,14 @@ const exportRows: Command = {
   run: async (call) => {
     const person = await walletFor(call)
     const id = idOf(call.args[0])
-    const { rows, unread } = await readable(id, call.args[1], person)
+    const version = call.args[1] === undefined ? null : idOf(call.args[1])
+    const { rows, unread } = await readableRows(id, version, person)
     const text = new TextDecoder().decode(encodeRows(rows))
     if (call.flags.out) await writeFile(call.flags.out, text)
     else process.stdout.write(text)
     for (const one of unread) process.stderr.write(`${one}\n`)
     return undefined
   },
-}
-
-async function readable(
-  id: number,
-  version: string | undefined,
-  person: Person,
-): Promise<{ rows: Row[]; unread: string[] }> {
-  const { rpc } = person
-  const found = await rpc<{ versionCount: number } | null>('openledger_getDatanet', id)
-  const number = version === undefined ? (found?.versionCount ?? 0) : idOf(version)
-  type View = { manifestHash: Hex } | null
-  const held = number > 0 ? await rpc<View>('openledger_getDatanetVersion', id, number) : null
-  if (!held) throw userError('datanet-unknown', `Datanet ${id} has no version ${version ?? 'yet'}`)
-  const manifest = await contentOf(rpc, held.manifestHash)
-  const [rows, unread]: [Row[], string[]] = [[], []]
-  for (const one of decodeVersionManifest(manifest, held.manifestHash).contributions) {
-    const { contributor, rowsRoot, rowCount, file, isPrivate } = one
-    try {
-      const place = { datanetId: BigInt(id), rowsRoot, contentHash: file }
-      const own = isPrivate
-        ? await privateRows(place, person)
-        : decodeRows(await contentOf(rpc, file))
-      // Salts are for proofs, not for readers.
-      if (own) rows.push(...own.map(({ salt: _, ...row }) => row))
-      else unread.push(`${rowCount} rows of ${contributor} (${rowsRoot}): no grant`)
-    } catch (error) {
-      unread.push(`${rowCount} rows of ${contributor} (${rowsRoot}): ${(error as Error).message}`)
-    }
-  }
-  return { rows, unread }
 }
 
 function rootOf(text: string): Hex {

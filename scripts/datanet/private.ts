@@ -5,12 +5,13 @@
 import { randomBytes } from 'node:crypto'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { fromHex, type Hex, keccakHex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
-import { userError } from '../../node/base/errors.ts'
+import { messageOf, userError } from '../../node/base/errors.ts'
 import { addressOfPublicKey } from '../../node/base/keys.ts'
 import { decodeTx } from '../../node/chain/tx.ts'
 import { decodeEnvelope } from '../../node/datanet/envelope.ts'
 import { openRows, unwrapKey, wrapKey } from '../../node/datanet/private.ts'
-import type { Row } from '../../node/datanet/rows.ts'
+import { decodeRows, type Row, rowsRoot as rootOf } from '../../node/datanet/rows.ts'
+import { decodeVersionManifest } from '../../node/datanet/version.ts'
 import type { Person } from '../cli/person.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import { DATANETS } from './session.ts'
@@ -109,6 +110,43 @@ export async function privateRows(
   if (!key) return null
   const envelope = decodeEnvelope(await contentOf(person.rpc, place.contentHash))
   return openRows(envelope, await contentOf(person.rpc, envelope.payloadHash), key)
+}
+
+/**
+ * The rows of a version (null: the newest) that one may read, and what of it one may not, in words. Rows that are not
+ * what their contributor committed to are of the second kind: the manifest is the Datanet owner's word.
+ * @throws NodeError `datanet-unknown`
+ */
+export async function readableRows(
+  id: number,
+  version: number | null,
+  person: Person,
+): Promise<{ rows: Row[]; unread: string[] }> {
+  const { rpc } = person
+  const found = await rpc<{ versionCount: number } | null>('openledger_getDatanet', id)
+  const number = version ?? found?.versionCount ?? 0
+  type View = { manifestHash: Hex } | null
+  const held = number > 0 ? await rpc<View>('openledger_getDatanetVersion', id, number) : null
+  if (!held) throw userError('datanet-unknown', `Datanet ${id} has no version ${version ?? 'yet'}`)
+  const manifest = await contentOf(rpc, held.manifestHash)
+  const [rows, unread]: [Row[], string[]] = [[], []]
+  for (const one of decodeVersionManifest(manifest, held.manifestHash).contributions) {
+    const { contributor, rowsRoot, rowCount, file, isPrivate } = one
+    const leftOut = `${rowCount} rows of ${contributor} (${rowsRoot})`
+    try {
+      const place = { datanetId: BigInt(id), rowsRoot, contentHash: file }
+      const own = isPrivate
+        ? await privateRows(place, person)
+        : decodeRows(await contentOf(rpc, file))
+      if (!own) unread.push(`${leftOut}: no grant`)
+      else if (rootOf(own) !== rowsRoot) unread.push(`${leftOut}: its file holds other rows`)
+      // Salts are for proofs, not for readers.
+      else rows.push(...own.map(({ salt: _, ...row }) => row))
+    } catch (error) {
+      unread.push(`${leftOut}: ${messageOf(error)}`)
+    }
+  }
+  return { rows, unread }
 }
 
 /** @throws NodeError `content-corrupt` when the node's answer is another content */

@@ -1,20 +1,13 @@
 /** A receipt verified by hand, over a node's JSON-RPC: an honest one holds, and a lie is explained where it is. */
 import t from 'tap'
-import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
-import type { PayoutIndex } from '../../node/attribution/payouts.ts'
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
 import { keccakHex } from '../../node/base/bytes.ts'
-import { silentLog } from '../../node/base/log.ts'
-import type { BridgedIndex } from '../../node/chain/bridged.ts'
-import type { ModelServices } from '../../node/model/services.ts'
-import type { ProvenanceIndex } from '../../node/provenance/event-index.ts'
-import { openledgerMethods } from '../../node/rpc/methods/openledger.ts'
-import { RpcServer } from '../../node/rpc/server.ts'
 import { contentFrom, remoteRegistry, settledIn } from '../../scripts/attribution/remote.ts'
 import { lookAt, reportLines } from '../../scripts/attribution/verify.ts'
 import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { openMarket, sell } from '../support/market.ts'
+import { serveOpenledger } from '../support/rpc.ts'
 
 t.test('a receipt is done again from what a node shows', async (t) => {
   const world = await openWorld(t)
@@ -23,37 +16,9 @@ t.test('a receipt is done again from what a node shows', async (t) => {
     attribution: { ...TINY.attribution, spanTokens: 2 },
   })
   const { library, registry } = market
-  const models = {
-    registry,
-    library,
-    readContent: (hash: `0x${string}`) => world.content.get(hash),
-  }
-  const server = new RpcServer(
-    {},
-    {
-      chain,
-      log: silentLog,
-      methods: [
-        openledgerMethods({
-          role: 'follower',
-          chain,
-          models: models as unknown as ModelServices,
-          content: world.content,
-          factory: null,
-          // Nothing here asks them.
-          ledger: { follow: () => () => {} } as unknown as ReceiptLedger,
-          payouts: {} as PayoutIndex,
-          provenance: {} as ProvenanceIndex,
-          bridged: {} as BridgedIndex,
-          posted: async () => [],
-          peers: () => [],
-          p2pAddresses: () => [],
-        }),
-      ],
-    },
-  )
-  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => server.close())
+  const readContent = (hash: `0x${string}`) => world.content.get(hash)
+  const models = { registry, library, readContent }
+  const url = await serveOpenledger(t, chain, { models, content: world.content })
   const rpc = rpcTo(url, 60_000)
   const look = async (settled: SettledReceipt, withTable = false) => {
     const modules = {

@@ -3,29 +3,30 @@
 import { writeFileSync } from 'node:fs'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import t from 'tap'
-import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
-import type { PayoutIndex } from '../../node/attribution/payouts.ts'
 import { type Hex, toHex } from '../../node/base/bytes.ts'
-import { silentLog } from '../../node/base/log.ts'
-import type { BridgedIndex } from '../../node/chain/bridged.ts'
 import { txHash } from '../../node/chain/tx.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { encodeRows } from '../../node/datanet/rows.ts'
+import { decodeVersionManifest, encodeVersionManifest } from '../../node/datanet/version.ts'
 import { Registry } from '../../node/model/registry.ts'
-import type { ModelServices } from '../../node/model/services.ts'
-import type { ProvenanceIndex } from '../../node/provenance/event-index.ts'
-import { openledgerMethods } from '../../node/rpc/methods/openledger.ts'
-import { RpcServer } from '../../node/rpc/server.ts'
 import type { Call } from '../../scripts/cli/command.ts'
 import type { Person } from '../../scripts/cli/person.ts'
 import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { commitFile, revealPending } from '../../scripts/datanet/contribute.ts'
-import { grant, keyFor, privateRows, readerOf } from '../../scripts/datanet/private.ts'
+import {
+  grant,
+  keyFor,
+  privateRows,
+  readableRows,
+  readerOf,
+} from '../../scripts/datanet/private.ts'
 import { publishVersion } from '../../scripts/datanet/publish.ts'
 import { DATANETS } from '../../scripts/datanet/session.ts'
 import { createWallet } from '../../scripts/devnet/wallet.ts'
 import { alice, bob, extend, type Wallet } from '../support/chain.ts'
 import { openDatanet } from '../support/datanet.ts'
 import { carol, Economy, operator } from '../support/economy.ts'
+import { serveOpenledger } from '../support/rpc.ts'
 
 t.test('private rows are read by whom they are granted, and proved to all', async (t) => {
   const dir = t.testdir({ content: {}, chain: {}, state: {} })
@@ -38,38 +39,16 @@ t.test('private rows are read by whom they are granted, and proved to all', asyn
   const content = await ContentStore.open(`${dir}/content`)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
   const block = (raws: readonly Uint8Array[]) => extend(chain, raws, { timestamp: world.now + 1n })
-  const server = new RpcServer(
-    {},
-    {
-      chain,
-      log: silentLog,
-      // A block for each transaction, and one more: a reveal waits for the block after its commitment.
-      submitTransaction: async (raw) => {
-        await block([raw])
-        await block([])
-        return txHash(raw)
-      },
-      methods: [
-        openledgerMethods({
-          role: 'follower',
-          chain,
-          models: { registry: new Registry(chain), readContent: read } as unknown as ModelServices,
-          content,
-          factory: null,
-          // Nothing here asks them.
-          ledger: { follow: () => () => {} } as unknown as ReceiptLedger,
-          payouts: {} as PayoutIndex,
-          provenance: {} as ProvenanceIndex,
-          bridged: {} as BridgedIndex,
-          posted: async () => [],
-          peers: () => [],
-          p2pAddresses: () => [],
-        }),
-      ],
+  const url = await serveOpenledger(t, chain, {
+    models: { registry: new Registry(chain), readContent: read },
+    content,
+    // A block for each transaction, and one more: a reveal waits for the block after its commitment.
+    submitTransaction: async (raw) => {
+      await block([raw])
+      await block([])
+      return txHash(raw)
     },
-  )
-  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => server.close())
+  })
   const rpc = rpcTo(url, 60_000)
   const { l2ChainId: chainId } = chain.config
   const person = ({ key }: Wallet): Person & { state: string } => ({
@@ -90,13 +69,9 @@ t.test('private rows are read by whom they are granted, and proved to all', asyn
   const readers = [await readerOf(carol.address, giver)]
   t.equal(readers[0]?.address, carol.address, 'found by its transaction')
   await commitFile(call, { path, datanetId: Number(id), sender, readers }, giver)
-  const [rowsRoot] = await revealPending(
-    id === 0n ? 0 : Number(id),
-    giver,
-    async (contribution) => {
-      await giver.wallet.send({ ...DATANETS, functionName: 'reveal', args: [contribution] })
-    },
-  )
+  const [rowsRoot] = await revealPending(Number(id), giver, async (contribution) => {
+    await giver.wallet.send({ ...DATANETS, functionName: 'reveal', args: [contribution] })
+  })
   if (!rowsRoot) throw new Error('nothing was revealed')
   const place = { datanetId: id, rowsRoot }
 
@@ -119,6 +94,25 @@ t.test('private rows are read by whom they are granted, and proved to all', asyn
   t.same(await rowsOf(person(alice)), words)
   t.same(await rowsOf(person(carol)), words)
   t.equal(await rowsOf(person(bob)), null)
+  t.same(
+    (await readableRows(Number(id), null, giver)).rows,
+    words.map((text) => ({ text })),
+  )
+  t.match(await readableRows(Number(id), 1, person(bob)), { rows: [], unread: [/no grant/] })
+  // An owner whose manifest gives the contribution another file.
+  const version = await rpc<{ manifestHash: Hex }>('openledger_getDatanetVersion', Number(id), 1)
+  const manifest = decodeVersionManifest(await read(version.manifestHash), version.manifestHash)
+  const file = await content.put(encodeRows([{ text: 'Put into her mouth.' }]))
+  const contributions = manifest.contributions.map(({ isPrivate: _, ...one }) => ({ ...one, file }))
+  const forged = await content.put(encodeVersionManifest({ version: 1, contributions }))
+  const lied = ((name, ...args) =>
+    name === 'openledger_getDatanetVersion'
+      ? Promise.resolve({ manifestHash: forged })
+      : rpc(name, ...args)) as typeof rpc
+  t.match(await readableRows(Number(id), null, { ...giver, rpc: lied }), {
+    rows: [],
+    unread: [/other rows/],
+  })
   const key = await keyFor(place, giver)
   const publicKey = toHex(secp256k1.getPublicKey(bob.key, true))
   const reader = await readerOf(publicKey, giver)

@@ -2,7 +2,10 @@
  * A node for RPC tests: a real chain in a temporary directory, a pool, a server on a free port. Blocks are
  * made by `seal`, from what waits in the pool.
  */
+import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
+import type { PayoutIndex } from '../../node/attribution/payouts.ts'
 import { silentLog } from '../../node/base/log.ts'
+import type { BridgedIndex } from '../../node/chain/bridged.ts'
 import type { Chain } from '../../node/chain/chain.ts'
 import type { Executed } from '../../node/chain/execute.ts'
 import { nextBaseFee } from '../../node/chain/fees.ts'
@@ -10,6 +13,9 @@ import type { GenesisAlloc } from '../../node/chain/genesis.ts'
 import { poolHeadOf } from '../../node/mempool/head.ts'
 import type { PoolOptions } from '../../node/mempool/options.ts'
 import { Mempool } from '../../node/mempool/pool.ts'
+import type { ModelServices } from '../../node/model/services.ts'
+import type { ProvenanceIndex } from '../../node/provenance/event-index.ts'
+import { type OpenledgerServices, openledgerMethods } from '../../node/rpc/methods/openledger.ts'
 import type { RpcOptions } from '../../node/rpc/options.ts'
 import { RpcServer, type RpcServerModules } from '../../node/rpc/server.ts'
 import { attributesAfter, CHAIN_ID, openTestChain, testAlloc } from './chain.ts'
@@ -36,6 +42,39 @@ export type TestNode = {
   /** One call; throws nothing. */
   call(method: string, params?: unknown): Promise<RpcAnswer>
   close(): Promise<void>
+}
+
+/** Openledger methods of a chain behind JSON-RPC, for what needs no more of a node than models and content. @returns its URL */
+export async function serveOpenledger(
+  t: { teardown(end: () => Promise<void>): unknown },
+  chain: Chain,
+  {
+    models,
+    content,
+    ...modules
+  }: Pick<OpenledgerServices, 'content'> & {
+    readonly models: Partial<ModelServices>
+  } & Partial<RpcServerModules>,
+): Promise<string> {
+  const methods = openledgerMethods({
+    role: 'follower',
+    chain,
+    models: models as ModelServices,
+    content,
+    factory: null,
+    // Nothing asks them.
+    ledger: { follow: () => () => {} } as unknown as ReceiptLedger,
+    payouts: {} as PayoutIndex,
+    provenance: {} as ProvenanceIndex,
+    bridged: {} as BridgedIndex,
+    posted: async () => [],
+    peers: () => [],
+    p2pAddresses: () => [],
+  })
+  const server = new RpcServer({}, { chain, log: silentLog, methods: [methods], ...modules })
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  return url
 }
 
 export async function openTestNode(
