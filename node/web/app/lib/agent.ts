@@ -11,8 +11,14 @@ import { readContract } from '../wallet/send.ts'
 import { ZERO_ADDRESS } from './bytes.ts'
 import type { Hex } from './types.ts'
 
-export const IDENTITY = { address: OPENLEDGER.identityRegistry, abi: IdentityRegistry.abi } as const
-export const BONDS = { address: OPENLEDGER.agentBonds, abi: AgentBonds.abi } as const
+export const IDENTITY: { readonly address: Hex; readonly abi: typeof IdentityRegistry.abi } = {
+  address: OPENLEDGER.identityRegistry,
+  abi: IdentityRegistry.abi,
+}
+export const BONDS: { readonly address: Hex; readonly abi: typeof AgentBonds.abi } = {
+  address: OPENLEDGER.agentBonds,
+  abi: AgentBonds.abi,
+}
 const REPUTATION = { address: OPENLEDGER.reputationRegistry, abi: ReputationRegistry.abi } as const
 const VALIDATION = { address: OPENLEDGER.validationRegistry, abi: ValidationRegistry.abi } as const
 
@@ -87,9 +93,8 @@ export function findAgents(agents: readonly Agent[], query: string): readonly Ag
   const words = query.toLowerCase().split(/\s+/).filter(Boolean)
   return agents.filter((agent) => {
     const { id, owner, card } = agent
-    const text = [`#${id}`, owner, nameOfAgent(agent), card?.description, card?.openledger?.model]
-      .join('\n')
-      .toLowerCase()
+    const said = [wordOf(card?.description), card?.openledger?.model ?? '']
+    const text = [`#${id}`, owner, nameOfAgent(agent), ...said].join('\n').toLowerCase()
     return words.every((word) => text.includes(word))
   })
 }
@@ -156,7 +161,10 @@ export function cardOf(
 export const encodeCard = (card: object): string =>
   `data:application/json,${encodeURIComponent(JSON.stringify(card))}`
 
-/** null for a file that lies elsewhere, or is none: pages fetch nothing that strangers name. */
+/**
+ * null for a file that lies elsewhere, or is none: pages fetch nothing that strangers name. A program of other types than
+ * its fields have is left out: it would break the pages that show it.
+ */
 export function decodeCard(uri: string): Card | null {
   const [, base64, body] = uri.match(/^data:application\/json(;base64)?,(.*)$/s) ?? []
   if (body === undefined) return null
@@ -165,11 +173,34 @@ export function decodeCard(uri: string): Card | null {
       ? new TextDecoder().decode(Uint8Array.from(atob(body), (one) => one.charCodeAt(0)))
       : decodeURIComponent(body)
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null
+    if (!isObject(value)) return null
+    const { openledger, ...card } = value
+    return isProgram(openledger) ? { ...card, openledger } : card
   } catch {
     return null
   }
 }
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isAbsentOr = (type: 'string' | 'number', ...values: unknown[]): boolean =>
+  values.every((value) => value === undefined || typeof value === type)
+
+function isProgram(value: unknown): value is Partial<Program> {
+  if (!isObject(value)) return false
+  const { prompt, model, steps = [], policy = {} } = value
+  return (
+    isAbsentOr('string', prompt, model) &&
+    Array.isArray(steps) &&
+    steps.every((step) => isObject(step) && typeof step.tool === 'string') &&
+    isObject(policy) &&
+    isAbsentOr('number', policy.maxTokens, policy.temperature) &&
+    (policy.feeMax === undefined || /^\d{1,78}$/.test(wordOf(policy.feeMax)))
+  )
+}
+
+const wordOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** The arguments of `register` with the metadata by which others find the model. */
 export const registration = (card: object, model: Hex): readonly unknown[] => [
