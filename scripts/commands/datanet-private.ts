@@ -6,7 +6,8 @@ import { userError } from '../../node/base/errors.ts'
 import { decodeRows, encodeRows, type Row } from '../../node/datanet/rows.ts'
 import { decodeVersionManifest } from '../../node/datanet/version.ts'
 import type { Command } from '../cli/command.ts'
-import { KEY_FLAGS, type Person, show, walletFor } from '../cli/person.ts'
+import { KEY_FLAGS, type Person, walletFor } from '../cli/person.ts'
+import { show } from '../cli/result.ts'
 import {
   contentOf,
   grant,
