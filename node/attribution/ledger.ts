@@ -57,13 +57,6 @@ export class ReceiptLedger {
   readonly #listeners = new Set<SettledListener>()
   readonly follower: Follower
 
-  /** Started alone. */
-  static async open(chain: Chain, store: Store, log: Log): Promise<ReceiptLedger> {
-    const ledger = new ReceiptLedger(chain, store, log)
-    await Follower.start(chain, [ledger])
-    return ledger
-  }
-
   /** To be started, with others, by `Follower.start`. */
   constructor(chain: Chain, store: Store, log: Log) {
     this.#chain = chain

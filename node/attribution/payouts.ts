@@ -39,13 +39,6 @@ export class PayoutIndex {
   readonly #epochSeconds: bigint
   readonly follower: Follower
 
-  /** Started alone. */
-  static async open(chain: Chain, store: Store): Promise<PayoutIndex> {
-    const index = new PayoutIndex(chain, store)
-    await Follower.start(chain, [index])
-    return index
-  }
-
   /** To be started, with others, by `Follower.start`. */
   constructor(chain: Chain, store: Store) {
     this.#chain = chain

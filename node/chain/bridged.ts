@@ -52,13 +52,6 @@ export class BridgedIndex {
   readonly #genesisOpen: bigint
   readonly follower: Follower
 
-  /** Started alone. */
-  static async open(chain: Chain, store: Store): Promise<BridgedIndex> {
-    const index = new BridgedIndex(chain, store)
-    await Follower.start(chain, [index])
-    return index
-  }
-
   /** To be started, with others, by `Follower.start`. */
   constructor(chain: Chain, store: Store) {
     this.#rows = store.table('bridged')

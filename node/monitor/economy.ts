@@ -1,21 +1,15 @@
 /** Joins the metrics to what is paid and trained: receipts as they settle, verdicts, jobs. */
-import { bytesToBigint, type Hex, keccakHex, utf8 } from '../base/bytes.ts'
+import type { Hex } from '../base/bytes.ts'
 import type { JobRecord } from '../factory/job.ts'
 import type { Node } from '../main.ts'
-import { CONTRACTS } from '../model/registry.ts'
 import type { Metrics } from './metrics.ts'
 
-const topicOf = (signature: string): Hex => keccakHex(utf8(signature))
-const TOPIC = {
-  settled: topicOf('ReceiptSettled(bytes32,bytes32,address,address,uint256)'),
-  attributed: topicOf('Attributed(bytes32,address,uint32,uint64,uint256)'),
-}
 const WEI = 1e18
 
-/** Of blocks as they become canonical: a reorganisation counts what is settled again once more. */
+/** As the ledger tells them: a reorganisation counts what is settled again once more. */
 export function watchReceipts(
   metrics: Metrics,
-  { chain, ledger, models }: Pick<Node, 'chain' | 'ledger' | 'models'>,
+  { ledger, models }: Pick<Node, 'ledger' | 'models'>,
 ): void {
   const receipts = metrics.counter(
     'openledger_receipts_settled_total',
@@ -24,20 +18,12 @@ export function watchReceipts(
   const fees = metrics.counter('openledger_receipt_fees_open_total', 'OPEN that they cost')
   const shares = metrics.counter('openledger_payout_shares_total', 'Shares of contributors in them')
   const paid = metrics.counter('openledger_payouts_open_total', 'OPEN of these shares')
-  chain.on('block', ({ receipts: mined }) => {
-    for (const { logs } of mined) {
-      for (const { address, topics, data } of logs) {
-        if (address !== CONTRACTS.receipts.address) continue
-        const last = Number(bytesToBigint(data.slice(-32))) / WEI
-        if (topics[0] === TOPIC.settled) {
-          receipts()
-          fees(last)
-        } else if (topics[0] === TOPIC.attributed) {
-          shares()
-          paid(last)
-        }
-      }
-    }
+  ledger.follow(({ receipt, contributors }, removed) => {
+    if (removed) return
+    receipts()
+    fees(Number(receipt.fee) / WEI)
+    shares(contributors.length)
+    paid(contributors.reduce((sum, { amount }) => sum + Number(amount), 0) / WEI)
   })
   metrics.totals('openledger_verdicts_total', 'Verdicts of validators that came here', 'outcome', {
     ok: () => ledger.verdicts.ok,

@@ -48,13 +48,6 @@ export class ProvenanceIndex {
   }
   readonly follower: Follower
 
-  /** Started alone. */
-  static async open(chain: Chain, store: Store): Promise<ProvenanceIndex> {
-    const index = new ProvenanceIndex(chain, store)
-    await Follower.start(chain, [index])
-    return index
-  }
-
   /** To be started, with others, by `Follower.start`. */
   constructor(chain: Chain, store: Store) {
     this.#chain = chain

@@ -4,6 +4,7 @@ import { userError } from '../../node/base/errors.ts'
 import { readSecretFile } from '../../node/keys/files.ts'
 import { createWallet, type Wallet } from '../devnet/wallet.ts'
 import type { Call, FlagSpec } from './command.ts'
+import { JSON_FLAG } from './result.ts'
 import { type Rpc, rpcTo } from './rpc.ts'
 
 export type Flags = Readonly<Record<string, FlagSpec>>
@@ -14,7 +15,7 @@ export const NODE_FLAGS: Flags = {
     help: "a node's JSON-RPC; else OPENLEDGER_URL",
     fallback: process.env.OPENLEDGER_URL ?? 'http://127.0.0.1:9545',
   },
-  json: { help: 'as JSON' },
+  ...JSON_FLAG,
 }
 
 export const KEY_FLAGS: Flags = {
@@ -45,10 +46,4 @@ export async function walletFor(call: Call): Promise<Person> {
   const chainId = Number(await rpc<string>('eth_chainId'))
   const wallet = createWallet({ privateKey: key as `0x${string}` }, { rpc: url, chainId })
   return { wallet, rpc, chainId, key: fromHex(key) }
-}
-
-/** Answers as JSON on one line, or as the lines given. */
-export function show(call: Call, value: unknown, lines: readonly string[]): void {
-  const json = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item))
-  process.stdout.write(`${call.switches.has('json') ? json : lines.join('\n')}\n`)
 }

@@ -1,15 +1,16 @@
-/** What a command found, on stdout: words for people, or with --json one line for programs. */
+/** What a command found, on stdout: lines for people, or with --json one line for programs. */
 import type { Call, FlagSpec } from './command.ts'
 
 export const JSON_FLAG: { readonly json: FlagSpec } = { json: { help: 'as JSON' } }
 
-/** @param data with `bigint`s as decimal texts */
-export function printResult(
+/** @param value with `bigint`s as decimal texts */
+export function show(
   { switches }: Pick<Call, 'switches'>,
-  data: object,
-  text: string,
+  value: unknown,
+  lines: readonly string[],
 ): void {
-  process.stdout.write(`${switches.has('json') ? JSON.stringify(data, plain) : text}\n`)
+  const text = switches.has('json') ? JSON.stringify(value, plain) : lines.join('\n')
+  process.stdout.write(`${text}\n`)
 }
 
 const plain = (_key: string, value: unknown): unknown =>

@@ -16,7 +16,7 @@ import { passwordOf, privateKeyOf } from '../../node/keys/resolve.ts'
 import type { NodeOptions } from '../../node/options.ts'
 import { passwordPrompt, readStdin } from '../cli/ask.ts'
 import type { Call, Command } from '../cli/command.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 
 const KEYSTORE_FOLDER = 'keystore'
 const PASSWORD_NOTE = `The password comes from --password-file, OPENLEDGER_PASSWORD or, on a terminal, a question.`
@@ -24,7 +24,7 @@ const PASSWORD_NOTE = `The password comes from --password-file, OPENLEDGER_PASSW
 const accountNew: Command = {
   name: 'account new',
   summary: 'Makes a key and keeps it encrypted',
-  flags: { json: { help: 'as JSON' } },
+  flags: JSON_FLAG,
   options: ['node', 'keys'],
   notes: PASSWORD_NOTE,
   run: async (call) => {
@@ -38,7 +38,7 @@ const accountImport: Command = {
   name: 'account import',
   summary: 'Encrypts a key given as hex, in a file (mode 0600) or on standard input (-)',
   args: '<file>',
-  flags: { json: { help: 'as JSON' } },
+  flags: JSON_FLAG,
   options: ['node', 'keys'],
   notes: PASSWORD_NOTE,
   run: async (call) => {
@@ -54,7 +54,7 @@ const accountImport: Command = {
 const accountList: Command = {
   name: 'account list',
   summary: 'Lists the keys in the data directory',
-  flags: { json: { help: 'as JSON' } },
+  flags: JSON_FLAG,
   options: ['node'],
   run: async ({ configure, switches }) => {
     const found = listKeystores(join(configure().options.dataDir, KEYSTORE_FOLDER))
@@ -83,7 +83,7 @@ const accountExport: Command = {
       readKeystore(path),
       await passwordOf(options, `password of ${path}`, passwordPrompt()),
     )
-    printResult(call, { path, privateKey: toHex(key) }, toHex(key))
+    show(call, { path, privateKey: toHex(key) }, [toHex(key)])
     return undefined
   },
 }

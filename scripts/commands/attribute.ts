@@ -3,7 +3,7 @@ import { attributeFile } from '../attribute.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 
 export const attributeRows: Command = {
   name: 'attribute',
@@ -57,11 +57,7 @@ export const attributeRows: Command = {
       },
       (phase, part) => meter.update(phase, part),
     ).finally(() => meter.end())
-    printResult(
-      call,
-      { queries, columns, out },
-      `wrote ${queries} x ${columns.length} scores to ${out}`,
-    )
+    show(call, { queries, columns, out }, [`wrote ${queries} x ${columns.length} scores to ${out}`])
     return undefined
   },
 }

@@ -11,7 +11,8 @@ import { contentFrom, remoteRegistry, settledIn } from '../attribution/remote.ts
 import { type Looked, lookAt, reportLines } from '../attribution/verify.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
-import { NODE_FLAGS, show } from '../cli/person.ts'
+import { NODE_FLAGS } from '../cli/person.ts'
+import { show } from '../cli/result.ts'
 import { type Rpc, rpcTo } from '../cli/rpc.ts'
 
 /** Some answers are megabytes, and a node may have to fetch them first. */

@@ -9,7 +9,7 @@ import { benchScan } from '../bench/scan.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { count } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
-import { printResult } from '../cli/result.ts'
+import { show } from '../cli/result.ts'
 
 type Part = (flags: Call['flags'], cache: string, told: (text: string) => void) => Promise<string>
 
@@ -81,16 +81,14 @@ export const benchEngine: Command = {
     const cache = folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder
     const meter = new Meter('bench')
     const told = (text: string): void => meter.update(text)
-    printResult(
-      call,
-      { kernelSet, simd, threads },
+    show(call, { kernelSet, simd, threads }, [
       `kernel set ${kernelSet}, ${simd}, ${threads} threads`,
-    )
+    ])
     try {
       // Each as it is done: the whole takes long.
       for (const [i, part] of parts.entries()) {
         const table = await part(flags, cache, told)
-        printResult(call, { part: names[i], table }, `${table}\n`)
+        show(call, { part: names[i], table }, [`${table}\n`])
       }
     } finally {
       meter.end()

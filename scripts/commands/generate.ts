@@ -2,7 +2,7 @@
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 import { generateFile } from '../generate.ts'
 
 export const generateAnswers: Command = {
@@ -37,7 +37,7 @@ export const generateAnswers: Command = {
     const { rows, tokens } = await generateFile(job, (done) =>
       meter.update(`${done.rows} answers, ${done.tokens} tokens`),
     ).finally(() => meter.end())
-    printResult(call, { rows, tokens, out }, `wrote ${rows} answers (${tokens} tokens) to ${out}`)
+    show(call, { rows, tokens, out }, [`wrote ${rows} answers (${tokens} tokens) to ${out}`])
     return undefined
   },
 }

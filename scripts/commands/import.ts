@@ -6,7 +6,7 @@ import { openDataDir } from '../../node/datadir/datadir.ts'
 import type { Command } from '../cli/command.ts'
 import { withStore } from '../cli/database.ts'
 import { Meter } from '../cli/progress.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 
 export const importChain: Command = {
   name: 'import',
@@ -36,11 +36,9 @@ export const importChain: Command = {
         )
         const { hash, stateRoot } = chain.head('unsafe')
         meter.end()
-        printResult(
-          call,
-          { ...done, hash, stateRoot },
+        show(call, { ...done, hash, stateRoot }, [
           `imported ${done.imported} blocks (${done.transactions} transactions, ${done.gas} gas), ${done.known} were there; head ${done.number} ${hash}, state root ${stateRoot}`,
-        )
+        ])
       } finally {
         await store.close()
       }
@@ -74,7 +72,7 @@ export const exportChain: Command = {
       const { from, to } = await exportChainFile(store, { path: out, ...wanted }, (number, part) =>
         meter.update(`block ${number}`, part),
       ).finally(() => meter.end())
-      printResult(call, { from, to, out }, `blocks ${from} to ${to} are in ${out}`)
+      show(call, { from, to, out }, [`blocks ${from} to ${to} are in ${out}`])
       return undefined
     })
   },

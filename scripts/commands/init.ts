@@ -13,7 +13,7 @@ import { type NodeOptions, OPTION_NAMES, type Role } from '../../node/options.ts
 import { passwordPrompt } from '../cli/ask.ts'
 import { ALL_GROUPS, type Call, type Command } from '../cli/command.ts'
 import { readChainConfig } from '../cli/files.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 
 /** Keys that a role signs with. */
 const KEYS_OF: Readonly<Record<Role, readonly KeyRole[]>> = {
@@ -125,5 +125,5 @@ function report(
     `next: openledger doctor --data-dir ${dataDir}`,
     `      openledger run --data-dir ${dataDir}`,
   ]
-  printResult(call, { role, dataDir, chainId, missing }, lines.join('\n'))
+  show(call, { role, dataDir, chainId, missing }, lines)
 }

@@ -13,8 +13,9 @@ import type { JobView } from '../../node/factory/view.ts'
 import type { Call, Command, FlagSpec } from '../cli/command.ts'
 import { type JobDraft, termsOf } from '../cli/draft.ts'
 import { count, quantity, wei } from '../cli/flags.ts'
-import { KEY_FLAGS, NODE_FLAGS, nodeOf, show, walletFor } from '../cli/person.ts'
+import { KEY_FLAGS, NODE_FLAGS, nodeOf, walletFor } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
+import { show } from '../cli/result.ts'
 import { rpcTo } from '../cli/rpc.ts'
 
 const JOBS = { address: OPENLEDGER.jobRegistry as Hex, abi: JobRegistry.abi as Abi }

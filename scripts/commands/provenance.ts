@@ -3,8 +3,9 @@ import { formatEther } from 'viem'
 import type { Hex } from '../../node/base/bytes.ts'
 import type { Provenance } from '../../node/provenance/walk.ts'
 import type { Command } from '../cli/command.ts'
-import { NODE_FLAGS, show } from '../cli/person.ts'
+import { NODE_FLAGS } from '../cli/person.ts'
 import { answerTree, eventTree } from '../cli/provenance-tree.ts'
+import { show } from '../cli/result.ts'
 import { rpcTo } from '../cli/rpc.ts'
 
 /** Spans and leaves of a model may have to be read first. */

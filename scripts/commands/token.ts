@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { createToken, loadJwtSecret } from '../../node/monitor/jwt.ts'
 import type { Command } from '../cli/command.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 
 export const token: Command = {
   name: 'token',
@@ -16,7 +16,7 @@ export const token: Command = {
     const { jwtSecret, dataDir } = call.configure().options
     const secret = loadJwtSecret(jwtSecret ?? join(dataDir, 'jwt.hex'))
     const made = createToken(secret, Date.now() / 1000)
-    printResult(call, { token: made }, made)
+    show(call, { token: made }, [made])
     return undefined
   },
 }

@@ -4,7 +4,7 @@ import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need, quantity } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
-import { JSON_FLAG, printResult } from '../cli/result.ts'
+import { JSON_FLAG, show } from '../cli/result.ts'
 import { trainFile } from '../train.ts'
 
 const STEPS_MAX = 1_000_000_000
@@ -98,11 +98,9 @@ export const trainAdapter: Command = {
     const set = evaluated > 0 ? `, ${evaluated} evaluated` : ''
     const lowest = best ? `; best evaluation ${best.loss.toFixed(4)} at step ${best.step}` : ''
     const last = Number.isNaN(finalLoss) ? '' : `, last loss ${finalLoss.toFixed(4)}`
-    printResult(
-      call,
-      { rows, evaluated, steps, finalLoss, best, out },
+    show(call, { rows, evaluated, steps, finalLoss, best, out }, [
       `trained on ${rows} rows${set}: ${steps} steps${last}${lowest}; wrote ${out}`,
-    )
+    ])
     return undefined
   },
 }

@@ -6,7 +6,8 @@ import { parseEther } from 'viem'
 import { concatBytes, fromHex, type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Call, Command } from '../cli/command.ts'
-import { KEY_FLAGS, type Person, show, walletFor } from '../cli/person.ts'
+import { KEY_FLAGS, type Person, walletFor } from '../cli/person.ts'
+import { show } from '../cli/result.ts'
 import { idOf, STAKING, VALIDATION } from './session.ts'
 
 const SCORE_MAX = 10_000

@@ -7,7 +7,7 @@ import type { VerdictRecord } from '../../node/attribution/ledger.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { payingFetch } from '../../node/model/paying-fetch.ts'
-import { type Rpc, until } from './economy.ts'
+import { type At, type Rpc, until } from './economy.ts'
 import type { Wallet } from './wallet.ts'
 
 export type ReceiptView = {
@@ -97,21 +97,23 @@ export async function awaitVerdict(
   update: (part: number, note?: string) => void,
 ): Promise<Outcome> {
   const { number, hash } = receipt.block
+  // The chain goes on: what comes after the receipt's block is no progress of the receipt's.
+  const upTo = (at: At, block: number): void => at(Math.min(block, number))
   const batch = await until('the batch on L1', async (at) => {
     const batches = await nodes.sequencer<Batch[]>('openledger_listBatches')
-    at(batches.length)
+    upTo(at, batches[0]?.to ?? 0)
     return batches.find(({ from, to }) => from <= number && number <= to)
   })
   update(0.4, `blob on L1 in block ${batch.l1Block.number}`)
   const verdict = await until("the validator's verdict", async (at) => {
-    at((await nodes.validator<ProverStatus>('openledger_proverStatus')).verifiedBlock)
+    upTo(at, (await nodes.validator<ProverStatus>('openledger_proverStatus')).verifiedBlock)
     return nodes.validator<VerdictView | null>('openledger_getVerdict', receipt.receiptHash)
   })
   update(0.8, 'comparing heads')
   const tag = `0x${number.toString(16)}`
   const verified = await until('the re-execution', async (at) => {
     const { verifiedBlock } = await nodes.validator<ProverStatus>('openledger_proverStatus')
-    at(verifiedBlock)
+    upTo(at, verifiedBlock)
     return verifiedBlock >= number && nodes.validator<BlockView>('eth_getBlockByNumber', tag, false)
   })
   return {

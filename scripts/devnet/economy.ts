@@ -64,7 +64,7 @@ export function createRpc(url: string): Rpc {
 }
 
 /** Tells how far it is, in any words: others than last time are progress. */
-type At = (place: unknown) => void
+export type At = (place: unknown) => void
 
 /** Polls until `probe` gives something. @throws NodeError `timeout` naming what did not happen, when nothing moved for long */
 export async function until<T>(

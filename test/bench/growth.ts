@@ -22,6 +22,7 @@ import {
   openTestChain,
   type TestChain,
 } from '../support/chain.ts'
+import { started } from '../support/started.ts'
 import { conditions, median } from './conditions.ts'
 import { benchAccount, type Sender, signAll } from './load.ts'
 import { type Panel, writePlot } from './plot.ts'
@@ -104,7 +105,7 @@ async function series(parent: string, max: number, perBlock: number): Promise<Ro
   const sender: Sender = { account: benchAccount(0), nonce: 0n }
   const alloc = { [sender.account.address]: { balance: 1_000_000n * ETHER } }
   let node = await openTestChain(dir, alloc)
-  let ledger = await ReceiptLedger.open(node.chain, node.store, silentLog)
+  let ledger = await started(node.chain, new ReceiptLedger(node.chain, node.store, silentLog))
   const rows: Row[] = []
   let made = 0
   const grow = async (count: number): Promise<number> => {
@@ -128,7 +129,7 @@ async function series(parent: string, max: number, perBlock: number): Promise<Ro
       await node.close()
       const began = performance.now()
       node = await openTestChain(dir, alloc)
-      ledger = await ReceiptLedger.open(node.chain, node.store, silentLog)
+      ledger = await started(node.chain, new ReceiptLedger(node.chain, node.store, silentLog))
       const openMs = performance.now() - began
       rows.push({ size, importMs: median(probes), openMs, diskBytes: sizeOf(dir), memoryBytes })
     }

@@ -26,6 +26,7 @@ import { blockPreimage } from '../../node/p2p/signature.ts'
 import { creationCodeOf } from '../../node/preinstalls.ts'
 import { Store } from '../../node/store/store.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
+import { started } from '../support/started.ts'
 import { benchAccount, type Sender, signAll } from './load.ts'
 
 export type HistoryOptions = {
@@ -69,7 +70,7 @@ export async function makeHistory(
   const store = await Store.open(path)
   const alloc = genesisAlloc(config, creationCodeOf)
   const chain = await Chain.open({ config, alloc: () => alloc, store, log: silentLog })
-  const ledger = await ReceiptLedger.open(chain, store, silentLog)
+  const ledger = await started(chain, new ReceiptLedger(chain, store, silentLog))
   const senders = Array.from({ length: SENDERS }, (_, i): Sender => {
     // Its deposit is the first.
     return { account: benchAccount(i), nonce: 1n }

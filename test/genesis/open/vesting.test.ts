@@ -21,6 +21,7 @@ import { type Anvil, KEYS, startAnvil } from '../../node/l1/anvil.ts'
 import { alice, bob, ETHER } from '../../support/chain.ts'
 import { carol, Economy, economyConfig, operator } from '../../support/economy.ts'
 import { testSettlement } from '../../support/settlement.ts'
+import { started } from '../../support/started.ts'
 
 const QUARTER = 3n
 const SUPPLY = 1_000_000_000n * ETHER
@@ -78,7 +79,7 @@ async function release(wallet: Hex): Promise<TransactionReceipt> {
 /** A node's `openledger_supply`. */
 async function openSupply(): Promise<() => Promise<Record<string, string>>> {
   const { chain, store } = world
-  const bridged = await BridgedIndex.open(chain, store)
+  const bridged = await started(chain, new BridgedIndex(chain, store))
   const methods = [supplyMethods({ chain, bridged })]
   const server = new RpcServer({}, { chain, log: silentLog, methods })
   const { url } = await server.listen({ host: '127.0.0.1', port: 0 })

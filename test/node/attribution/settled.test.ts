@@ -20,6 +20,7 @@ import {
   SKETCH,
   settlementOf,
 } from '../../support/model.ts'
+import { started } from '../../support/started.ts'
 
 const multicall: Contract = {
   address: '0xca11bde05977b3631167028862be2a173976ca11',
@@ -59,7 +60,7 @@ const settledIn = (chain: Chain) => {
 
 t.test('a receipt settled through other contracts is found by their call frames', async (t) => {
   const world = await openWorld(t)
-  const ledger = await ReceiptLedger.open(world.chain, world.store, silentLog)
+  const ledger = await started(world.chain, new ReceiptLedger(world.chain, world.store, silentLog))
   const told: [Hex, boolean][] = []
   ledger.follow(({ hash }, removed) => told.push([hash, removed]))
   const before = world.chain.headRef('unsafe')
@@ -88,7 +89,7 @@ t.test('what the index keeps is read without running the block again', async (t)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
-  const ledger = await ReceiptLedger.open(chain, world.store, silentLog)
+  const ledger = await started(chain, new ReceiptLedger(chain, world.store, silentLog))
   await world.send(carol, multicall, 'aggregate3', [[call(receipts.address, calldata(A))]])
   await ledger.settled()
   t.equal(runs, 1)
@@ -184,7 +185,7 @@ t.test('what is no settlement reads as none', (t) => {
 
 t.test('what others say of a receipt does not replace what this validator said', async (t) => {
   const world = await openWorld(t)
-  const ledger = await ReceiptLedger.open(world.chain, world.store, silentLog)
+  const ledger = await started(world.chain, new ReceiptLedger(world.chain, world.store, silentLog))
   const receiptHash: Hex = hashA
   const said = (validator: Hex, ok: boolean) => ({ receiptHash, ok, validator, difference: null })
   await ledger.hearVerdict(said(carol.address, true), bob.address)

@@ -22,6 +22,7 @@ import { decodeClaims } from '../../../precompiles/mix.ts'
 import { economy as pools } from '../../support/economy.ts'
 import { openWorld, TINY } from '../../support/factory.ts'
 import { openMarket } from '../../support/market.ts'
+import { started } from '../../support/started.ts'
 
 t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const world = await openWorld(t)
@@ -43,8 +44,8 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const block = chain.blockByNumber(chain.headRef('unsafe').number) as Block
   const posted = [{ game: 7, outputRoot: outputRootOf(block), blockNumber: block.header.number }]
   const ledger = { settled: async () => {}, get: async (hash: Hex) => known.get(hash) ?? null }
-  const payouts = await PayoutIndex.open(chain, world.store)
-  const index = await ProvenanceIndex.open(chain, world.store)
+  const payouts = await started(chain, new PayoutIndex(chain, world.store))
+  const index = await started(chain, new ProvenanceIndex(chain, world.store))
   const places = new RowPlaces((hash) => world.content.get(hash))
   const { registry, library } = market
   const models = { registry, library, readContent: (hash: Hex) => world.content.get(hash) }

@@ -14,6 +14,7 @@ import {
   signedTx,
 } from '../../support/chain.ts'
 import { Economy } from '../../support/economy.ts'
+import { started } from '../../support/started.ts'
 
 const deposit = (mint: bigint, change: Partial<DepositTx> = {}): Uint8Array =>
   encodeDepositTx({
@@ -34,7 +35,7 @@ t.test(
     const { chain, store, close } = await Economy.open(t.testdir())
     const source = await Economy.open(`${t.testdirName}/other`)
     t.teardown(() => Promise.all([close(), source.close()]))
-    const index = await BridgedIndex.open(chain, store)
+    const index = await started(chain, new BridgedIndex(chain, store))
     const both = async (chain_: typeof chain, forced: Uint8Array[], raws: Uint8Array[] = []) => {
       const attributes = attributesAfter(chain_.head('unsafe'), forced)
       const executed = await chain_.build(attributes, raws)
@@ -53,7 +54,11 @@ t.test(
         [0n, 1n, 2n, 3n].map(async (number) => (await which.at(number)) - chain.genesisOpen),
       )
     t.same(await at(index), [0n, 1_050n, 1_050n, 1_046n])
-    t.same(await at(await BridgedIndex.open(chain, store)), await at(index), 'opened again')
+    t.same(
+      await at(await started(chain, new BridgedIndex(chain, store))),
+      await at(index),
+      'opened again',
+    )
 
     await both(source.chain, [deposit(9n)])
     for (let i = 0; i < 3; i++) await extend(source.chain)
@@ -72,7 +77,7 @@ t.test('OPEN that block 0 held may leave as well', async (t) => {
     [OP.l2ToL1MessagePasser]: { code: L2ToL1MessagePasser.deployedBytecode as Hex },
   })
   t.teardown(() => close())
-  const index = await BridgedIndex.open(chain, store)
+  const index = await started(chain, new BridgedIndex(chain, store))
   const out = signedTx(alice, { to: OP.l2ToL1MessagePasser, value: 7n, gasLimit: 200_000n })
   const { receipts } = await extend(chain, [out])
   t.equal(receipts.at(-1)?.status, 1)

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { SettledListener } from '../../../node/attribution/ledger.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { parseOptions } from '../../../node/configure.ts'
 import { Load } from '../../../node/model/load.ts'
@@ -33,6 +34,8 @@ async function aNode(dir: string) {
   }
   const listeners: ((job: object) => void)[] = []
   const on = (listener: (job: object) => void) => listeners.push(listener)
+  const followers: SettledListener[] = []
+  const follow = (listener: SettledListener) => followers.push(listener)
   const service = { waiting: 2, totals: load.totals, load, library }
   watchNode(metrics, {
     chain,
@@ -42,7 +45,7 @@ async function aNode(dir: string) {
     p2p: { peers: () => [{ direction: 'outbound' }] } as never,
     pipeline: { status: { currentL1: L1, headL1: null, finalizedL1: null } } as never,
     models: { provider: { service, settler: { waiting: 3 } } } as never,
-    ledger: { verdicts: { ok: 5, mismatch: 1 } } as never,
+    ledger: { verdicts: { ok: 5, mismatch: 1 }, follow } as never,
     jobs: { factory: { on } } as never,
     l1: { reader: { agreement: { disagreements: 3, unresolved: null } } },
   })
@@ -55,17 +58,28 @@ async function aNode(dir: string) {
   }
   const watch = { metrics, checks, chain, log: silentLog, l1: {} }
   watchBatcher(watch as never, () => batcher as never)
-  return { chain, metrics, checks, close, tell: (job: object) => listeners[0]?.(job) }
+  return {
+    chain,
+    metrics,
+    checks,
+    close,
+    tell: (job: object) => listeners[0]?.(job),
+    settle: (settled: object, removed = false) => followers[0]?.(settled as never, removed),
+  }
 }
 
 t.test('what happens in the chain is what is measured', async (t) => {
-  const { chain, metrics, checks, close, tell } = await aNode(t.testdir())
+  const { chain, metrics, checks, close, tell, settle } = await aNode(t.testdir())
   t.teardown(close)
   await extend(chain)
   const progress = { phase: 'train', tokensPerSecond: 40 }
   tell({ id: '0x1', state: 'running', progress })
   tell({ id: '0x2', state: 'queued', progress: null })
   for (const _ of [1, 2]) tell({ id: '0x2', state: 'failed', progress: null })
+  const receipt = { fee: 2n * 10n ** 18n }
+  settle({ receipt, contributors: [{ amount: 10n ** 18n }, { amount: 10n ** 17n }] })
+  settle({ receipt, contributors: [] })
+  settle({ receipt, contributors: [] }, true)
   metrics.observeRpc('eth_call', 0.003, 'ok')
   const text = await metrics.registry.metrics()
   for (const line of [
@@ -81,6 +95,10 @@ t.test('what happens in the chain is what is measured', async (t) => {
     'openledger_batcher_backlog_blocks 1',
     'openledger_inference_tokens_total{direction="out"} 4',
     'openledger_settlement_waiting 3',
+    'openledger_receipts_settled_total 2',
+    'openledger_receipt_fees_open_total 4',
+    'openledger_payout_shares_total 2',
+    'openledger_payouts_open_total 1.1',
     'openledger_verdicts_total{outcome="mismatch"} 1',
     'openledger_jobs{state="running"} 1',
     'openledger_jobs{state="queued"} 0',

@@ -20,6 +20,7 @@ import {
   settlementOf,
   TREASURY,
 } from '../../support/model.ts'
+import { started } from '../../support/started.ts'
 
 const RECEIPT = receiptOf()
 const HASH = hashOfReceipt(RECEIPT)
@@ -37,7 +38,7 @@ const NOTHING_HERE: Omit<WalkModules, 'index'> = {
 async function openWorld(t: Test) {
   const world = await Economy.open(t.testdir())
   t.teardown(world.close)
-  const index = await ProvenanceIndex.open(world.chain, world.store)
+  const index = await started(world.chain, new ProvenanceIndex(world.chain, world.store))
   await registerModel(world)
   await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
   const walk = (id: string, of = index): Promise<Provenance> =>
@@ -122,7 +123,7 @@ t.test('two branches have their own events; a restart finds the same', async (t)
   await world.chain.resetUnsafe(left.at(-1)?.block as { number: bigint; hash: Hex })
   const again = await walk(HASH)
   t.same(again.events, left, 'the same branch, the same names')
-  const reopened = await ProvenanceIndex.open(world.chain, world.store)
+  const reopened = await started(world.chain, new ProvenanceIndex(world.chain, world.store))
   t.same((await walk(HASH, reopened)).events, left)
 
   await world.send(operator, models, 'setRates', [artefact.modelId, 1n, 1n])

@@ -18,6 +18,7 @@ import {
   registerModel,
   settlementOf,
 } from '../../support/model.ts'
+import { started } from '../../support/started.ts'
 
 type Message = {
   id?: number
@@ -34,7 +35,7 @@ async function open(t: Test, isProvider = true) {
   await world.send(bob, escrow, 'deposit', [], { value: 10n * ETHER })
   const jobs = new Set<(job: JobRecord) => void>()
   const { chain, store } = world
-  const ledger = await ReceiptLedger.open(chain, store, silentLog)
+  const ledger = await started(chain, new ReceiptLedger(chain, store, silentLog))
   const methods = openledgerSubscribeMethods({
     ledger,
     onJob: isProvider

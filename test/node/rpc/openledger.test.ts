@@ -32,6 +32,7 @@ import {
 } from '../../support/model.ts'
 import { staking } from '../../support/open.ts'
 import { ResultCheck } from '../../support/result-check.ts'
+import { started } from '../../support/started.ts'
 
 const RECEIPT = receiptOf()
 const HASH = hashOfReceipt(RECEIPT)
@@ -44,7 +45,7 @@ async function open(t: Test) {
   await world.send(carol, receipts, 'settle', [[settlementOf(RECEIPT)]])
   const { chain, store } = world
   const content = await ContentStore.open(`${t.testdirName}/content`)
-  const ledger = await ReceiptLedger.open(chain, store, silentLog)
+  const ledger = await started(chain, new ReceiptLedger(chain, store, silentLog))
   await ledger.putVerdict({
     receiptHash: HASH,
     ok: false,
@@ -64,9 +65,9 @@ async function open(t: Test) {
   const methods = openledgerMethods({
     role: 'follower',
     chain,
-    payouts: await PayoutIndex.open(chain, store),
-    provenance: await ProvenanceIndex.open(chain, store),
-    bridged: await BridgedIndex.open(chain, store),
+    payouts: await started(chain, new PayoutIndex(chain, store)),
+    provenance: await started(chain, new ProvenanceIndex(chain, store)),
+    bridged: await started(chain, new BridgedIndex(chain, store)),
     posted: async () => [],
     models,
     factory: null,
