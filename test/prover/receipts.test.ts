@@ -221,6 +221,21 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       }
       t.match(await verdictOn(market, read, hidden), { stage: 'claims', field: 'retrieval' })
       await t.rejects(ask('openledger_traceRetrieval', settled.hash, 99), /no retrieval claim 99/)
+
+      const { library, registry } = market
+      const load = async (...args: Parameters<typeof library.load>) => ({
+        ...(await library.load(...args)),
+        vectors: async () => null,
+      })
+      const bare = { ...market, library: { base: library.base, load } } as unknown as Market
+      const refused = { stage: 'request', field: 'retrieval' } as const
+      t.match(await verdictOn(bare, read, found.settled), { ...refused, found: /without/ })
+      registry.mayRetrieve = async () => false
+      t.match(await verdictOn(market, read, found.settled), { ...refused, found: /licences/ })
+      await t.rejects(market.ask(question, 4, { top: 2, tokens: 64, at: 0 }), {
+        code: 'retrieval-licence',
+      })
+      Reflect.deleteProperty(registry, 'mayRetrieve')
     },
   )
 
