@@ -4,16 +4,16 @@
  */
 import { encodeFunctionData, parseAbi } from 'viem/utils'
 import { PRECOMPILE } from '../../../genesis/addresses.ts'
-import { decodeClaims } from '../../../precompiles/mix.ts'
+import { type Claim, decodeClaims } from '../../../precompiles/mix.ts'
 import { proveSpan } from '../../attribution/corpus.ts'
 import { type Explained, explain } from '../../attribution/explain.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import { decodeRequest } from '../../attribution/request.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { proveShare } from '../../attribution/share-proof.ts'
-import { vectorOf, vectorsRoot, vectorTree } from '../../attribution/vectors.ts'
+import { vectorOf, vectorTree } from '../../attribution/vectors.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
-import { userError } from '../../base/errors.ts'
+import { type NodeError, userError } from '../../base/errors.ts'
 import type { RowPlaces } from '../../factory/places.ts'
 import { type LoadedModel, sketchBytes } from '../../model/infer.ts'
 import type { ModelRecord } from '../../model/registry.ts'
@@ -71,11 +71,9 @@ export function attributionMethods(services: AttributionServices): RpcMethods {
       aside: false,
       handler: async (_context, [receiptHash, index]) => {
         const settled = await find(receiptHash)
-        const claims = decodeClaims(settled.claims, 2 ** 32)
-        const claim = typeof claims === 'string' ? undefined : claims[index]
+        const claim = claimIn(settled, 'span', index)
         const { record, model } = await modelOf(settled, models)
-        if (claim?.kind !== 'span' || !model.corpus)
-          throw userError('claim-unknown', `receipt ${receiptHash} has no span claim ${index}`)
+        if (!model.corpus) throw noClaim(settled, 'span', index)
         const proof = proveSpan(model.corpus, await tokensIn(settled, models), claim.start)
         const data = spanCall(record.corpusHash, proof)
         return plain({ receiptHash, claim, corpus: record.corpusHash, to: PRECOMPILE.span, data })
@@ -90,24 +88,24 @@ export function attributionMethods(services: AttributionServices): RpcMethods {
       aside: false,
       handler: async (_context, [receiptHash, index]) => {
         const settled = await find(receiptHash)
-        const claims = decodeClaims(settled.claims, 2 ** 32)
-        const claim = typeof claims === 'string' ? undefined : claims[index]
+        const claim = claimIn(settled, 'retrieval', index)
         const { model } = await modelOf(settled, models)
         const vectors = await model.vectors()
         const request = decodeRequest(await models.readContent(settled.receipt.requestId))
-        if (claim?.kind !== 'retrieval' || !model.corpus || !vectors || !request.retrieval)
-          throw userError('claim-unknown', `receipt ${receiptHash} has no retrieval claim ${index}`)
+        if (!model.corpus || !vectors || !request.retrieval)
+          throw noClaim(settled, 'retrieval', index)
         const contents = model.corpus.rows.map(({ content }) => content)
+        const tree = vectorTree(vectors, contents)
         const question = await questionVector(model, questionIn(request.prompt, request.retrieval))
         return plain({
           receiptHash,
           claim,
           rowHash: contents[claim.row],
-          vectorsRoot: vectorsRoot(vectors, contents),
+          vectorsRoot: toHex(tree.root),
           rows: contents.length,
           question: toHex(sketchBytes(question)),
           vector: toHex(sketchBytes(vectorOf(vectors, claim.row))),
-          siblings: vectorTree(vectors, contents).prove(claim.row).map(toHex),
+          siblings: tree.prove(claim.row).map(toHex),
         })
       },
     }),
@@ -191,6 +189,18 @@ export async function explainReceipt(
     decode: (ids) => model.base.decode(ids),
   })
   return { tokensOut: tokens.length, ...explained }
+}
+
+/** @throws NodeError `claim-unknown` */
+function claimIn(settled: SettledReceipt, kind: Claim['kind'], index: number): Claim {
+  const claims = decodeClaims(settled.claims, 2 ** 32)
+  const claim = typeof claims === 'string' ? undefined : claims[index]
+  if (claim?.kind === kind) return claim
+  throw noClaim(settled, kind, index)
+}
+
+function noClaim({ hash }: SettledReceipt, kind: Claim['kind'], index: number): NodeError {
+  return userError('claim-unknown', `receipt ${hash} has no ${kind} claim ${index}`)
 }
 
 async function modelOf(
