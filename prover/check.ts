@@ -4,21 +4,24 @@
  *
  *   request -> model -> tokens and trace -> sketch -> claims -> attribution -> split -> payouts
  */
+import { rowTokens } from '../node/attribution/corpus.ts'
 import { decodeLeaves } from '../node/attribution/leaves.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
-import type { Hex } from '../node/base/bytes.ts'
-import { ZERO_HASH } from '../node/base/bytes.ts'
+import { rowVector, vectorOf } from '../node/attribution/vectors.ts'
+import { type Hex, keccakHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
 import { prepareData, type ReadContent, type TrainingData } from '../node/factory/data.ts'
 import type { TrainingManifest } from '../node/factory/manifest.ts'
 import { readTrainingManifest } from '../node/factory/places.ts'
 import { readReport, type TrainingReport } from '../node/factory/report.ts'
 import { checkMachine } from '../node/factory/train.ts'
-import type { BaseModel } from '../node/model/base.ts'
+import type { LoadedModel } from '../node/model/infer.ts'
+import type { ModelArtefacts } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
 import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
 import { type ReinferModules, reinfer } from './reinfer.ts'
 import { resum, type SealedTable } from './resum.ts'
+import { drawOne } from './sample.ts'
 
 export type CheckModules = Omit<ReinferModules, 'registry'> & {
   readonly registry: Pick<Registry, 'model' | 'mayRetrieve' | 'share' | 'splitOf'>
@@ -36,7 +39,7 @@ export async function checkReceipt(
 
 export type TableModules = {
   readonly registry: Pick<Registry, 'jobResult'>
-  readonly base: BaseModel
+  readonly library: ReinferModules['library']
   readonly read: ReadContent
 }
 
@@ -47,18 +50,44 @@ export type LookedAt = {
   readonly data: TrainingData
 }
 
-/** A model's table from its leaves, and the leaves from the rows of its manifest. @throws Error when no job made it */
+/** Rows of a model whose vectors are made again. */
+const VECTORS_DRAWN = 16
+
+/** A model's table from its leaves, the leaves from the rows of its manifest, and vectors of rows that `draw` draws: a block
+ * hash that nobody knew when the model was made. @throws Error when no job made it */
 export async function checkTable(
-  manifestHash: Hex,
+  record: ModelArtefacts,
   table: SealedTable,
-  { registry, base, read }: TableModules,
+  draw: Hex,
+  { registry, library, read }: TableModules,
 ): Promise<LookedAt> {
+  const { manifestHash } = record
   const result = await registry.jobResult(manifestHash)
   if (result === ZERO_HASH) throw new Error('no job says how it was made')
   const manifest = await readTrainingManifest(manifestHash, read)
-  checkMachine(manifest, base)
+  checkMachine(manifest, library.base)
   const report = await readReport(result, read)
-  const data = await prepareData(base.model, manifest, read)
+  const data = await prepareData(library.base.model, manifest, read)
   const leaves = decodeLeaves(await read(report.leavesHash))
-  return { difference: resum(table, leaves, data), manifest, report, data }
+  const difference =
+    resum(table, leaves, data) ?? (await wrongVector(await library.load(record), record.id, draw))
+  return { difference, manifest, report, data }
+}
+
+/** What is loaded is what the report commits to. */
+async function wrongVector(model: LoadedModel, id: Hex, draw: Hex): Promise<Difference | null> {
+  const { base, corpus } = model
+  const vectors = await model.vectors()
+  if (!corpus || !vectors) return null
+  const looks = Math.min(VECTORS_DRAWN, vectors.rows)
+  for (let look = 0; look < looks; look++) {
+    const row = drawOne(draw, keccakHex(utf8(`${id} vector ${look}`)), vectors.rows)
+    const found = await model.turn(() => rowVector(base, rowTokens(corpus, row)))
+    const claimed = vectorOf(vectors, row)
+    const index = found.findIndex((entry, i) => entry !== claimed[i])
+    if (index < 0) continue
+    const field = `vector of row ${row}, entry`
+    return { stage: 'table', field, index, claimed: `${claimed[index]}`, found: `${found[index]}` }
+  }
+  return null
 }

@@ -1,6 +1,6 @@
 /**
- * Models looked at again as they are registered: the table added up from its leaves, and training steps up to a drawn one
- * run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
+ * Models looked at again as they are registered: the table added up from its leaves, drawn rows' vectors made again, and training
+ * steps up to a drawn one run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
  * disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
  *
  *   registered -> waiting (disk) -> verdict
@@ -9,14 +9,11 @@
 import { join } from 'node:path'
 import { decodeEventLog, parseAbi } from 'viem/utils'
 import { OPENLEDGER } from '../genesis/addresses.ts'
-import { rowTokens } from '../node/attribution/corpus.ts'
 import { readSealed } from '../node/attribution/table.ts'
-import { quantise, vectorOf, vectorTokensMax } from '../node/attribution/vectors.ts'
-import { fromHex, type Hex, keccakHex, toHex, utf8 } from '../node/base/bytes.ts'
+import { fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
 import type { Node } from '../node/main.ts'
-import type { ModelRecord } from '../node/model/registry.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import { checkTable } from './check.ts'
 import type { Difference } from './compare.ts'
@@ -37,8 +34,6 @@ export type ModelVerdict = {
   readonly error: string | null
 }
 
-/** Rows of a model whose vectors are made again. */
-const VECTORS_DRAWN = 16
 /** After the first look that found no content, and at most, ms. */
 const AGAIN_MS = 60_000
 const AGAIN_MS_MAX = 86_400_000
@@ -131,45 +126,16 @@ export class ModelAudits {
     const { registry, library } = node.models
     const record = await registry.model(modelId)
     if (!record) throw new Error('it is not registered')
-    const { base } = library
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const { manifestHash } = record
-    const looked = await checkTable(manifestHash, table, { registry, base, read })
-    const { manifest, report, data } = looked
-    const wrong = looked.difference ?? (await this.#wrongVector(record, l1Hash))
+    const looked = await checkTable(record, table, l1Hash, { registry, library, read })
+    const { difference, manifest, report, data } = looked
     const last = report.checkpoints.at(-1)?.step ?? 0
-    if (wrong || last === 0 || manifest.parents.length > 0) return { difference: wrong, steps: 0 }
+    if (difference || last === 0 || manifest.parents.length > 0) return { difference, steps: 0 }
     const steps = 1 + drawOne(l1Hash, modelId, last)
     const workDir = join(node.options.dataDir, 'retrain')
-    const modules = { base, content: node.content, read, data, workDir, signal }
+    const modules = { base: library.base, content: node.content, read, data, workDir, signal }
     return { difference: await retrain(manifest, report, steps, modules), steps }
-  }
-
-  /** The file is what the report commits to, or it is not loaded; rows that the L1 block draws get their vectors again. */
-  async #wrongVector(record: ModelRecord, l1Hash: Hex): Promise<Difference | null> {
-    const { library } = this.#modules.node.models
-    const { base, corpus, vectors: read } = await library.load(record)
-    const vectors = await read()
-    if (!corpus || !vectors) return null
-    const looks = Math.min(VECTORS_DRAWN, vectors.rows)
-    for (let look = 0; look < looks; look++) {
-      const row = drawOne(l1Hash, keccakHex(utf8(`${record.id} vector ${look}`)), vectors.rows)
-      const tokens = rowTokens(corpus, row).subarray(0, vectorTokensMax(base))
-      const found = tokens.length > 0 ? quantise(await base.embed(tokens)) : new Int8Array(0)
-      const claimed = vectorOf(vectors, row)
-      const at = found.findIndex((entry, i) => entry !== claimed[i])
-      const field = `vector of row ${row}, entry`
-      if (at >= 0)
-        return {
-          stage: 'table',
-          field,
-          index: at,
-          claimed: `${claimed[at]}`,
-          found: `${found[at]}`,
-        }
-    }
-    return null
   }
 
   /** `isOpen`: it will be looked at again. */

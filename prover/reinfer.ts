@@ -7,8 +7,9 @@
 import { decodeRequest, type InferenceRequest, tokensCommit } from '../node/attribution/request.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import type { Hex } from '../node/base/bytes.ts'
-import { NodeError } from '../node/base/errors.ts'
+import { messageOf, NodeError } from '../node/base/errors.ts'
 import {
+  checkFits,
   type Inference,
   type LoadedModel,
   replayInference,
@@ -17,7 +18,7 @@ import {
 } from '../node/model/infer.ts'
 import type { ModelLibrary } from '../node/model/library.ts'
 import type { ModelRecord, Registry } from '../node/model/registry.ts'
-import { contextFault } from '../node/model/retrieve.ts'
+import { contextFault, RETRIEVED_ROWS_MAX } from '../node/model/retrieve.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
 
 export type ReinferModules = {
@@ -43,11 +44,15 @@ export async function reinfer(
   const record = await registry.model(receipt.modelId, settled.block.hash)
   if (!record)
     throw new NodeError('model-unknown', 'fatal', `settled receipt ${settled.hash} names no model`)
-  const request = decodeRequest(await content(receipt.requestId))
+  const bytes = await content(receipt.requestId)
+  const request = refusedAs(() => decodeRequest(bytes))
+  if ('stage' in request) return request
   const known = { ...record, tokenizerHash: library.base.tokenizerHash }
   const mismatch = compareRequest(receipt, request, known)
   if (mismatch) return mismatch
   const model = await library.load(record)
+  const unfit = refusedAs(() => checkFits(model.base, request))
+  if (unfit) return unfit
   const misread = await compareContext(request, record, model, registry)
   if (misread) return misread
   const ours = await runInference(model, request)
@@ -66,6 +71,17 @@ export async function reinfer(
   return { difference: compareInference(receipt, evidence, ours), ours }
 }
 
+/** What cannot be answered was not: a receipt of it is wrong, and must not hold up those behind it. */
+function refusedAs<T>(look: () => T): T | Difference {
+  try {
+    return look()
+  } catch (error) {
+    if (!(error instanceof NodeError) || error.severity !== 'user') throw error
+    const found = messageOf(error)
+    return { stage: 'request', field: 'request', claimed: 'one that was answered', found }
+  }
+}
+
 /** Rows in the prompt that its question does not find, or that their licence does not let be shown. */
 async function compareContext(
   { prompt, retrieval }: InferenceRequest,
@@ -77,8 +93,14 @@ async function compareContext(
   const wrong = { stage: 'request', field: 'retrieval' } as const
   if (!(await registry.mayRetrieve(record)))
     return { ...wrong, claimed: 'rows retrieved', found: 'licences that do not allow it' }
-  if (!(await model.vectors()))
-    return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }
+  if (retrieval.top > RETRIEVED_ROWS_MAX)
+    return { ...wrong, claimed: `${retrieval.top} rows`, found: `at most ${RETRIEVED_ROWS_MAX}` }
+  const vectors = await model.vectors().catch((error) => {
+    // Those that are there are not what the job committed to.
+    if (error instanceof NodeError && error.severity === 'user') return null
+    throw error
+  })
+  if (!vectors) return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }
   const fault = await contextFault(model, prompt, retrieval)
   if (!fault) return null
   const { index, claimed, found } = fault

@@ -60,14 +60,31 @@ export function decodeRequest(bytes: Uint8Array): InferenceRequest {
   if (!Array.isArray(value?.prompt) || value.prompt.length > PROMPT_TOKENS_MAX) throw bad('prompt')
   if (!value.prompt.every((id) => Number.isInteger(id) && id >= 0)) throw bad('prompt token')
   if (typeof value.seed !== 'string' || !/^\d{1,20}$/.test(value.seed)) throw bad('seed')
+  if (!isSampler(value.sampler)) throw bad('sampler')
   if (value.retrieval !== undefined && !isContext(value.retrieval, value.prompt.length))
     throw bad('retrieval')
   if (keccakHex(encodeRequest(value)) !== keccakHex(bytes)) throw bad('not in canonical form')
   return value
 }
 
+const TEMPERATURE_MAX = 100
+
+/** What the engine takes (native/core/src/generate/sampler.rs, in f32). */
+function isSampler(sampler: Sampler | undefined): boolean {
+  if (!sampler) return false
+  const { maxTokens, temperature, topP, stop } = sampler
+  const isCount = (n: number): boolean => Number.isInteger(n) && n >= 0 && n <= 0xffff_ffff
+  const isWhole = isCount(maxTokens) && Array.isArray(stop) && stop.every(isCount)
+  if (typeof temperature !== 'number' || typeof topP !== 'number') return false
+  const [hot, head] = [Math.fround(temperature), Math.fround(topP)]
+  const isHot = hot === 0 || (hot >= Math.fround(1e-3) && hot <= TEMPERATURE_MAX)
+  return isWhole && isHot && head > 0 && head <= 1
+}
+
 /** Within the prompt, and leaves something of it to be the question. */
-function isContext({ top, tokens, at, length }: RetrievedContext, promptLength: number): boolean {
+function isContext(context: RetrievedContext | null, promptLength: number): boolean {
+  if (!context) return false
+  const { top, tokens, at, length } = context
   const isWhole = [top, tokens, at, length].every((n) => Number.isInteger(n) && n >= 0)
   return (
     isWhole && top >= 1 && length <= tokens && at + length <= promptLength && length < promptLength

@@ -48,6 +48,15 @@ export function quantise(vector: Float32Array): Int8Array {
   return Int8Array.from(vector, (value) => Math.round((ENTRY_MAX * value) / largest))
 }
 
+/** int8 [dims] of a row by the base, its first tokens; a row of none has zeros. */
+export async function rowVector(
+  base: Pick<Model, 'config' | 'embed'>,
+  row: Uint32Array,
+): Promise<Int8Array> {
+  if (row.length === 0) return new Int8Array(base.config.hidden_size)
+  return quantise(await base.embed(row.subarray(0, vectorTokensMax(base))))
+}
+
 export function encodeVectors({ dims, rows, values }: RowVectors): Uint8Array {
   const head = new Uint8Array(HEAD_BYTES)
   head.set(MAGIC)

@@ -24,11 +24,12 @@ export function merkleProof(leaves: readonly Uint8Array[], index: number): Uint8
 }
 
 /** Held, for the proofs of several leaves. */
-export type MerkleTree = { prove(index: number): Uint8Array[] }
+export type MerkleTree = { readonly root: Uint8Array; prove(index: number): Uint8Array[] }
 
 export function merkleTree(leaves: readonly Uint8Array[]): MerkleTree {
   const levels = treeLevels(leaves, parent)
   return {
+    root: levels.at(-1)?.[0] ?? new Uint8Array(32),
     prove: (index) => {
       if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
         throw new RangeError(`leaf ${index} of ${leaves.length}`)

@@ -15,7 +15,7 @@ import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../
 import { spanCorpus } from '../attribution/corpus.ts'
 import { encodeLeaves } from '../attribution/leaves.ts'
 import { encodeSeal } from '../attribution/table.ts'
-import { encodeVectors, quantise, vectorsRoot, vectorTokensMax } from '../attribution/vectors.ts'
+import { encodeVectors, rowVector, vectorsRoot } from '../attribution/vectors.ts'
 import { type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { importDirectory, materialise } from '../content/directory.ts'
@@ -293,12 +293,10 @@ async function makeVectors(
   { content, onProgress, signal }: TrainingModules,
 ): Promise<Pick<Corpus, 'vectorsHash' | 'vectorsRoot'>> {
   const { hidden_size: dims } = base.model.config
-  const most = vectorTokensMax(base.model)
   const vectors = { dims, rows: rows.length, values: new Int8Array(dims * rows.length) }
   for (const [row, { tokens }] of rows.entries()) {
     signal?.throwIfAborted()
-    if (tokens.length > 0)
-      vectors.values.set(quantise(await base.model.embed(tokens.subarray(0, most))), row * dims)
+    vectors.values.set(await rowVector(base.model, tokens), row * dims)
     onProgress?.({ phase: 'index', stage: 'vectors', step: row + 1, steps: rows.length })
   }
   const contents = rows.map((one) => one.content)

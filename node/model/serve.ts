@@ -67,6 +67,8 @@ export type Question = {
   readonly seed?: bigint
 }
 
+type PromptParts = readonly [readonly number[], readonly number[]]
+
 /** Who asks, and how it wants to hear. */
 export type Asking = {
   readonly caller: Caller
@@ -190,7 +192,8 @@ export class InferenceService {
 
   async #answer(question: Question, asking: Asking, ticket: Ticket): Promise<Answer> {
     const { model: name, record = await this.catalogue.find(name) } = question
-    const prompt = this.catalogue.promptIds(question.prompt)
+    const parts = this.#partsOf(question)
+    const prompt = parts.flat()
     if (!record) return this.#answerUnregistered(question, prompt, asking, ticket)
     this.#modules.settler.assertRoom(this.load.size)
     if (question.retrieval) await this.#assertRetrievable(record)
@@ -209,7 +212,7 @@ export class InferenceService {
     try {
       const request: InferenceRequest = {
         modelId: record.id,
-        ...(await this.#promptOf(record, question, prompt)),
+        ...(await this.#promptOf(record, question, parts)),
         sampler: question.sampler,
         seed: (question.seed ?? 0n).toString(),
         nonce: toHex(this.#modules.randomBytes(32)),
@@ -248,17 +251,23 @@ export class InferenceService {
     throw userError('retrieval-licence', `${why}; leave \`retrieval\` out`, { param: 'retrieval' })
   }
 
+  /** The prompt before and behind its context. Cut, a text may be more tokens than whole: these are what is charged. */
+  #partsOf({ prompt, retrieval }: Question): PromptParts {
+    if (!retrieval || typeof prompt !== 'string') return [this.catalogue.promptIds(prompt), []]
+    const { at } = retrieval
+    const ids = (part: string): readonly number[] =>
+      part === '' ? [] : this.catalogue.promptIds(part)
+    return [ids(prompt.slice(0, at)), ids(prompt.slice(at))]
+  }
+
   /** The prompt with its context, if one is wanted. */
   async #promptOf(
     record: ModelRecord,
     { prompt: text, retrieval }: Question,
-    ids: readonly number[],
+    [before, after]: PromptParts,
   ): Promise<Pick<InferenceRequest, 'prompt' | 'retrieval'>> {
-    if (!retrieval || typeof text !== 'string') return { prompt: ids }
+    if (!retrieval || typeof text !== 'string') return { prompt: before }
     const { top, tokens } = retrieval
-    const [before, after] = [text.slice(0, retrieval.at), text.slice(retrieval.at)].map((part) =>
-      part === '' ? [] : this.catalogue.promptIds(part),
-    ) as [readonly number[], readonly number[]]
     const model = await this.library.load(record)
     const context = await retrieve(model, [...before, ...after], { top, tokens })
     const prompt = [...before, ...context.tokens, ...after]

@@ -82,25 +82,27 @@ export class Settler {
   #turn: Promise<void> | null = null
 
   static async open(options: SettlerOptions, modules: SettlerModules): Promise<Settler> {
-    const waiting = new Map<Hex, Settlement>()
+    const waiting: Settlement[] = []
     for await (const [key, value] of modules.table.iterate()) {
-      const settlement = packr.unpack(value) as Settlement
+      const settlement = revive(packr.unpack(value) as Settlement)
       if (await modules.isSettled(settlement.hash)) await modules.table.delete(key)
-      else waiting.set(settlement.hash, revive(settlement))
+      else waiting.push(settlement)
     }
-    if (waiting.size > 0)
-      modules.log.info('receipts of an earlier run wait', { count: waiting.size })
+    // The table goes by hash. Vouchers say "in all": by their caps they are good in turn, if they are in any order.
+    waiting.sort(({ payment: a }, { payment: b }) => Number(a.cumulative - b.cumulative))
+    if (waiting.length > 0)
+      modules.log.info('receipts of an earlier run wait', { count: waiting.length })
     return new Settler(options, modules, waiting)
   }
 
   private constructor(
     options: SettlerOptions,
     modules: SettlerModules,
-    waiting: Map<Hex, Settlement>,
+    waiting: readonly Settlement[],
   ) {
     this.#options = options
     this.#modules = modules
-    for (const settlement of waiting.values()) this.#keep(settlement)
+    for (const settlement of waiting) this.#keep(settlement)
     this.#batchMax = options.batchMax
   }
 
@@ -133,7 +135,7 @@ export class Settler {
   /** Its payment is carried out, on disk when it returns; or will never be. */
   async paid(hash: Hex, isPaid: boolean): Promise<void> {
     const settlement = this.#waiting.get(hash)
-    if (!settlement) return
+    if (settlement?.awaits === undefined) return
     if (!isPaid) return this.#forget(hash)
     const { awaits: _, ...free } = settlement
     await this.#modules.table.put(fromHex(hash), packr.pack(free))
@@ -180,14 +182,30 @@ export class Settler {
     }
   }
 
+  /** What can settle now. One whose voucher has a higher cap than a held one's of its purse waits for that: settled first, it
+   * would use up the other's cap. */
   #free(): Settlement[] {
-    return [...this.#waiting.values()].filter(({ awaits }) => awaits === undefined)
+    const all = [...this.#waiting.values()]
+    const held = new Map<string, bigint>()
+    for (const { awaits, payment } of all) {
+      if (awaits === undefined) continue
+      const least = held.get(purseOf(payment)) ?? payment.cumulative
+      held.set(purseOf(payment), least < payment.cumulative ? least : payment.cumulative)
+    }
+    return all.filter(({ awaits, payment }) => {
+      const least = held.get(purseOf(payment)) ?? payment.cumulative
+      return awaits === undefined && payment.cumulative <= least
+    })
   }
 
   async #lookAtHeld(): Promise<void> {
     for (const { hash, awaits } of [...this.#waiting.values()]) {
       if (awaits === undefined) continue
-      const outcome = await this.#outcomeOf(awaits)
+      const outcome = await this.#outcomeOf(awaits).catch((error) => {
+        // The others must not wait for one that nobody can judge.
+        this.#modules.log.warn('a payment cannot be looked at', { hash, error: messageOf(error) })
+        return 'open' as const
+      })
       if (outcome === 'open') continue
       this.#modules.log.info('a receipt waited for its payment', { hash, outcome })
       await this.paid(hash, outcome === 'paid')
@@ -262,6 +280,8 @@ export class Settler {
     await this.#modules.table.delete(fromHex(hash))
   }
 }
+
+const purseOf = ({ payer, session }: Payment): string => payer + session
 
 /** Amounts may be larger than 64 bits. */
 const packr = new Packr({ useBigIntExtension: true })

@@ -40,6 +40,10 @@ import {
 /** The reason of a failure after which a payment may be on its way all the same. */
 export const UNCLEAR = 'unexpected_settle_error'
 
+/** Failures after which it is known not to have been made: a payer who empties its account in the meantime must not have a
+ * receipt wait for what it pays or cancels later. */
+const NOT_MADE: readonly string[] = ['call-reverted', 'x402-reverted']
+
 export type FacilitatorModules = {
   readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts'>
   readonly chainId: number
@@ -145,7 +149,9 @@ export class Facilitator {
         payer: order.payer,
         error: messageOf(error),
       })
-      return this.#failed({ reason: UNCLEAR, message: messageOf(withoutSigner(error)) }, order)
+      const isMade = !(error instanceof NodeError && NOT_MADE.includes(error.code))
+      const reason = isMade ? UNCLEAR : 'invalid_transaction_state'
+      return this.#failed({ reason, message: messageOf(withoutSigner(error)) }, order)
     } finally {
       this.#underWay.delete(keyOf(order))
     }

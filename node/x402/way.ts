@@ -40,7 +40,7 @@ export type WayModules = {
 
 export function payByX402(modules: WayModules): WayOfPaying {
   const { facilitator, till } = modules
-  /** Keys of the payments of requests under way. */
+  /** Keys of the payments of requests under way, and of those that receipts wait for. */
   const taken = new Set<string>()
   const accepts = ({ feeMax }: Bill) =>
     SCHEMES.map((scheme) =>
@@ -72,7 +72,12 @@ export function payByX402(modules: WayModules): WayOfPaying {
       // As it came with the request, and was read then.
       const { accepted, payload } = decode(awaits.slice(AWAITS.length))
       const order = orderOf(accepted.scheme as Scheme, payload, facilitator.address)
-      return isRefusal(order) ? 'void' : facilitator.outcomeOf(order)
+      if (isRefusal(order)) return 'void'
+      const outcome = await facilitator.outcomeOf(order)
+      // Held by a receipt, of an earlier life too: it buys no other answer.
+      if (outcome === 'open') taken.add(keyOf(order))
+      else taken.delete(keyOf(order))
+      return outcome
     },
     take: async (caller, bill) => {
       const header = caller.headers[SIGNATURE_HEADER]
@@ -126,7 +131,8 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
     paysLast: true,
     actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
-      if (taken.has(key)) throw refuse('this payment pays for another request that is under way')
+      if (taken.has(key))
+        throw refuse('this payment pays for another request that is under way or waits for it')
       const { isValid, invalidReason, invalidMessage } = await facilitator.verify(
         request(bill.feeMax),
       )
@@ -153,6 +159,8 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
           const why = `${settled.errorReason}: ${settled.errorMessage}`
           const isClear = settled.errorReason !== UNCLEAR
           if (isClear || (await facilitator.outcomeOf(order)) === 'void') throw refuse(why)
+          // Its receipt has it now.
+          isMine = false
           throw new NodeError('payment-pending', 'retry', `${why}; it may yet come in`)
         }
         await release()

@@ -41,7 +41,8 @@ const MEANING: Readonly<Record<string, string>> = {
   claims: 'the spans claimed are those found',
   attribution: 'the scores give the same root',
   payout: 'the split and every payout are the same, to the wei',
-  table: "the model's table is the sum of its leaves, and these are of its rows",
+  table:
+    "the model's table is the sum of its leaves, these are of its rows, and so are the vectors drawn",
 }
 
 export async function lookAt(
@@ -51,7 +52,7 @@ export async function lookAt(
 ): Promise<Looked> {
   const { receipt, block, contributors } = settled
   let difference = await checkReceipt(settled, modules)
-  if (!difference && withTable) difference = await tableOf(receipt.modelId, modules)
+  if (!difference && withTable) difference = await tableOf(settled, modules)
   const looks = withTable ? [...LOOKS, TABLE] : LOOKS
   const wrong = difference?.stage
   const at = wrong ? looks.findIndex(({ stages }) => stages.includes(wrong)) : looks.length
@@ -73,15 +74,14 @@ export async function lookAt(
 }
 
 async function tableOf(
-  modelId: Hex,
+  { receipt: { modelId }, block }: SettledReceipt,
   { registry, library, content }: LookModules,
 ): Promise<Difference | null> {
   const record = await registry.model(modelId)
   if (!record) throw new Error(`no model ${modelId} is registered`)
-  const { base } = library
-  const modules = { registry, base, read: content }
+  const modules = { registry, library, read: content }
   const table = await registry.table(modelId)
-  return (await checkTable(record.manifestHash, table, modules)).difference
+  return (await checkTable(record, table, block.hash, modules)).difference
 }
 
 export function reportLines({

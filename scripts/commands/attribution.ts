@@ -25,7 +25,9 @@ export const verifyAttribution: Command = {
   args: '<block|receipt>',
   flags: {
     ...NODE_FLAGS,
-    table: { help: "add up the model's table from its leaves and rows, too" },
+    table: {
+      help: "add up the model's table from its leaves and rows, and make drawn rows' vectors again, too",
+    },
     work: { value: 'DIR', help: 'keep what is fetched; default: a folder that is removed' },
   },
   options: ['models'],

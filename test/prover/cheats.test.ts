@@ -4,12 +4,14 @@ import t from 'tap'
 import { replay } from '../../native/index.ts'
 import { decodeLeaves, encodeLeaves } from '../../node/attribution/leaves.ts'
 import { readSealed } from '../../node/attribution/table.ts'
+import type { RowVectors } from '../../node/attribution/vectors.ts'
 import { type Hex, keccakHex, utf8 } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { prepareData } from '../../node/factory/data.ts'
 import { readReport } from '../../node/factory/report.ts'
 import type { NodeAccount } from '../../node/model/account.ts'
 import type { ModelRecord } from '../../node/model/registry.ts'
+import { checkTable } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { reinfer } from '../../prover/reinfer.ts'
 import { REPORT_BOND_WEI, Reporter } from '../../prover/report.ts'
@@ -163,6 +165,22 @@ t.test('lies are found, named and held', async (t) => {
     t.match(resum(table, leaves, { ...data, counted: copied }), { field: 'copied row', index: 4 })
     const doubled: SealedTable = { ...table, multipliers: table.multipliers.map((m) => 2 * m) }
     t.match(resum(doubled, leaves, data), { field: 'multiplier', index: 0 })
+
+    const { library, registry } = market
+    const record = (await registry.model(market.model)) as ModelRecord
+    const draw = keccakHex(utf8('an L1 block'))
+    const looked = await checkTable(record, table, draw, { registry, library, read })
+    t.equal(looked.difference, null, 'drawn vectors too')
+    const model = await library.load(record)
+    const honest = (await model.vectors()) as RowVectors
+    const values = honest.values.map((entry, i) => (i % honest.dims === 3 ? entry ^ 1 : entry))
+    const load = async () => ({ ...model, vectors: async () => ({ ...honest, values }) })
+    const lying = { registry, library: { base: library.base, load }, read }
+    t.match((await checkTable(record, table, draw, lying)).difference, {
+      stage: 'table',
+      field: /^vector of row \d+, entry$/,
+      index: 3,
+    })
   })
 })
 

@@ -7,10 +7,13 @@ import {
   encodeRequest,
   type InferenceRequest,
   type RetrievedContext,
+  type Sampler,
+  samplerHash,
   tokensCommit,
 } from '../../node/attribution/request.ts'
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
 import { concatBytes, fromHex, type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
+import { userError } from '../../node/base/errors.ts'
 import { merkleLeaf, merkleVerify } from '../../node/base/merkle.ts'
 import type { ContentStore } from '../../node/content/store.ts'
 import { proveRow } from '../../node/datanet/proof.ts'
@@ -221,6 +224,43 @@ t.test('spans of an answer are claimed, mixed, paid and found again', async (t: 
       }
       t.match(await verdictOn(market, read, hidden), { stage: 'claims', field: 'retrieval' })
       await t.rejects(ask('openledger_traceRetrieval', settled.hash, 99), /no retrieval claim 99/)
+
+      for (const [other, why] of [
+        [{ ...request, retrieval: { ...context, top: 9 } }, /at most 8/],
+        [{ ...request, sampler: { ...request.sampler, maxTokens: 1e6 } }, /exceed the context/],
+        [{ ...request, prompt: request.prompt.map(() => -1) }, /not an inference request: prompt/],
+        [{ ...request, sampler: {} as Sampler }, /not an inference request: sampler/],
+        [{ ...request, sampler: { ...request.sampler, temperature: 1e3 } }, /: sampler/],
+      ] as const) {
+        const unanswerable = await forged(found.settled, other, world.content)
+        const receipt = {
+          ...unanswerable.receipt,
+          samplerHash: samplerHash(other.sampler),
+        }
+        t.match(await verdictOn(market, read, { ...unanswerable, receipt }), {
+          stage: 'request',
+          found: why,
+        })
+      }
+      const { library, registry } = market
+      let missing = (): null => null
+      const load = async (...args: Parameters<typeof library.load>) => ({
+        ...(await library.load(...args)),
+        vectors: async () => missing(),
+      })
+      const bare = { ...market, library: { base: library.base, load } } as unknown as Market
+      const refused = { stage: 'request', field: 'retrieval' } as const
+      t.match(await verdictOn(bare, read, found.settled), { ...refused, found: /without/ })
+      missing = () => {
+        throw userError('vectors', 'row vectors are not of this model')
+      }
+      t.match(await verdictOn(bare, read, found.settled), { ...refused, found: /without/ })
+      registry.mayRetrieve = async () => false
+      t.match(await verdictOn(market, read, found.settled), { ...refused, found: /licences/ })
+      await t.rejects(market.ask(question, 4, { top: 2, tokens: 64, at: 0 }), {
+        code: 'retrieval-licence',
+      })
+      Reflect.deleteProperty(registry, 'mayRetrieve')
     },
   )
 

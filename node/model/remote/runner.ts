@@ -95,10 +95,11 @@ async function answered(
   const leave = (): void => fabric.signals.say(endSubject(name), new Uint8Array(0))
   signal?.addEventListener('abort', leave)
   const timer = setInterval(() => look(), LOOK_MS)
+  let late: NodeJS.Timeout | undefined
   try {
     await fabric.inference.push(name.slice(2), 1)
     const found = await new Promise<Answered>((resolve, reject) => {
-      const late = setTimeout(() => {
+      late = setTimeout(() => {
         const why = `no inference worker has answered within ${REQUEST_MS_MAX / 1000} s`
         reject(new NodeError('no-worker', 'retry', why))
       }, REQUEST_MS_MAX)
@@ -106,9 +107,7 @@ async function answered(
         // Said once, it may have been before the worker listened.
         if (signal?.aborted) leave()
         fabric.records.get(answerKey(name)).then((record) => {
-          if (!record) return
-          clearTimeout(late)
-          resolve(decodeJson<Answered>(record.value))
+          if (record) resolve(decodeJson<Answered>(record.value))
         }, reject)
       }
     })
@@ -119,6 +118,7 @@ async function answered(
     return inference
   } finally {
     clearInterval(timer)
+    clearTimeout(late)
     signal?.removeEventListener('abort', leave)
     hush()
   }

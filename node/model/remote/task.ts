@@ -9,7 +9,14 @@
  * Tokens carry their index: a worker that takes over from one that died says the same ones again.
  */
 import type { InferenceRequest } from '../../attribution/request.ts'
-import { bigintToBytes, bytesToBigint, concatBytes, type Hex, utf8 } from '../../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesToBigint,
+  concatBytes,
+  fromHex,
+  type Hex,
+  utf8,
+} from '../../base/bytes.ts'
 import { userError } from '../../base/errors.ts'
 import type { Inference } from '../infer.ts'
 import type { ModelArtefacts } from '../library.ts'
@@ -41,12 +48,18 @@ export const encodeJson = (value: object): Uint8Array => utf8(JSON.stringify(val
 export const decodeJson = <T>(bytes: Uint8Array): T =>
   JSON.parse(Buffer.from(bytes).toString('utf8')) as T
 
+const TASK_BYTES = 32
 const LEAF_BYTES = 32
 
-/** tokens u32, then each u32 || trace leaf 32; sketch entries u32, then int8 each; claims. */
-export function encodeInference({ tokens, trace, sketch, claims }: Inference): Uint8Array {
+/** task 32; tokens u32, then each u32 || trace leaf 32; sketch entries u32, then int8 each; claims. It names its task, since two
+ * askings of one question have the same answer, and each deletes the object of its own. */
+export function encodeInference(
+  task: Hex,
+  { tokens, trace, sketch, claims }: Inference,
+): Uint8Array {
   const u32 = (value: number): Uint8Array => bigintToBytes(BigInt(value), 4)
   return concatBytes(
+    fromHex(task),
     u32(tokens.length),
     ...[...tokens].flatMap((token, i) => [u32(token), trace[i] as Uint8Array]),
     u32(sketch.length),
@@ -67,6 +80,7 @@ export function decodeInference(given: Uint8Array): Inference {
     return bytes.slice(at - length, at)
   }
   const u32 = (): number => Number(bytesToBigint(take(4)))
+  take(TASK_BYTES)
   const count = u32()
   const tokens: number[] = []
   const trace: Uint8Array[] = []

@@ -97,7 +97,11 @@ export class InferenceWorker {
 
   async #answer(name: Hex, answered: Answered): Promise<void> {
     const { objects, records, signals } = this.#modules.fabric
-    if (!(await objects.has(name))) return
+    if (!(await objects.has(name))) {
+      // Nobody will fetch it.
+      if ('answer' in answered) await objects.delete(answered.answer)
+      return
+    }
     await records.put(answerKey(name), encodeJson(answered))
     signals.say(saidSubject(name), encodeJson({ done: true }))
   }
@@ -127,7 +131,7 @@ export class InferenceWorker {
           if (text.stopped) ended.abort()
         },
       })
-      return encodeInference(inference)
+      return encodeInference(name, inference)
     } finally {
       stop()
     }

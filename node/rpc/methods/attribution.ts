@@ -11,7 +11,7 @@ import type { ReceiptLedger } from '../../attribution/ledger.ts'
 import { decodeRequest } from '../../attribution/request.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { proveShare } from '../../attribution/share-proof.ts'
-import { vectorOf, vectorsRoot, vectorTree } from '../../attribution/vectors.ts'
+import { vectorOf, vectorTree } from '../../attribution/vectors.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
 import { type NodeError, userError } from '../../base/errors.ts'
 import type { RowPlaces } from '../../factory/places.ts'
@@ -73,7 +73,7 @@ export function attributionMethods(services: AttributionServices): RpcMethods {
         const settled = await find(receiptHash)
         const claim = claimIn(settled, 'span', index)
         const { record, model } = await modelOf(settled, models)
-        if (!model.corpus) throw noClaim(receiptHash, 'span', index)
+        if (!model.corpus) throw noClaim(settled, 'span', index)
         const proof = proveSpan(model.corpus, await tokensIn(settled, models), claim.start)
         const data = spanCall(record.corpusHash, proof)
         return plain({ receiptHash, claim, corpus: record.corpusHash, to: PRECOMPILE.span, data })
@@ -93,18 +93,19 @@ export function attributionMethods(services: AttributionServices): RpcMethods {
         const vectors = await model.vectors()
         const request = decodeRequest(await models.readContent(settled.receipt.requestId))
         if (!model.corpus || !vectors || !request.retrieval)
-          throw noClaim(receiptHash, 'retrieval', index)
+          throw noClaim(settled, 'retrieval', index)
         const contents = model.corpus.rows.map(({ content }) => content)
+        const tree = vectorTree(vectors, contents)
         const question = await questionVector(model, questionIn(request.prompt, request.retrieval))
         return plain({
           receiptHash,
           claim,
           rowHash: contents[claim.row],
-          vectorsRoot: vectorsRoot(vectors, contents),
+          vectorsRoot: toHex(tree.root),
           rows: contents.length,
           question: toHex(sketchBytes(question)),
           vector: toHex(sketchBytes(vectorOf(vectors, claim.row))),
-          siblings: vectorTree(vectors, contents).prove(claim.row).map(toHex),
+          siblings: tree.prove(claim.row).map(toHex),
         })
       },
     }),
@@ -194,12 +195,12 @@ export async function explainReceipt(
 function claimIn(settled: SettledReceipt, kind: Claim['kind'], index: number): Claim {
   const claims = decodeClaims(settled.claims, 2 ** 32)
   const claim = typeof claims === 'string' ? undefined : claims[index]
-  if (claim?.kind !== kind) throw noClaim(settled.hash, kind, index)
-  return claim
+  if (claim?.kind === kind) return claim
+  throw noClaim(settled, kind, index)
 }
 
-function noClaim(receipt: Hex, kind: Claim['kind'], index: number): NodeError {
-  return userError('claim-unknown', `receipt ${receipt} has no ${kind} claim ${index}`)
+function noClaim({ hash }: SettledReceipt, kind: Claim['kind'], index: number): NodeError {
+  return userError('claim-unknown', `receipt ${hash} has no ${kind} claim ${index}`)
 }
 
 async function modelOf(

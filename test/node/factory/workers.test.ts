@@ -128,7 +128,8 @@ t.test(
           return child
         }
         const holding = await serving('holds', { HOLD_AFTER: '2' })
-        const texts = ['Fellow citizens', 'The harvest', 'Of the navy']
+        // One asked twice at a time: both have the same answer, and each its own copy.
+        const texts = ['Fellow citizens', 'The harvest', 'Of the navy', 'The harvest']
         let [heard, isHeld]: [number[], () => void] = [[], () => {}]
         const held = new Promise<void>((resolve) => {
           isHeld = resolve

@@ -82,6 +82,21 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
     },
   )
 
+  await t.test('a prompt cut for a context is charged as it is cut', async (t) => {
+    const count = (text: string): number => world.base.model.encode(text).length
+    const prompt = 'Fellow citizens, this year'
+    const cutAt = (i: number): number => count(prompt.slice(0, i)) + count(prompt.slice(i))
+    const at = [...prompt].findIndex((_, i) => cutAt(i) > count(prompt))
+    t.ok(at > 0, 'somewhere a cut makes more tokens')
+    const tokens = 16
+    const sampler = { maxTokens: 4, temperature: 0, topP: 1, stop: [] }
+    const question = { model: 'tiny', prompt, sampler, retrieval: { top: 1, tokens, at } }
+    await t.rejects(world.service.answer(question, { caller: { headers: {}, isLocal: false } }), {
+      code: 'payment-required',
+      data: { payment: { tokensIn: cutAt(at) + tokens } },
+    })
+  })
+
   await t.test('requests side by side are each paid by a voucher of their own', async (t) => {
     const answers = await Promise.all(
       Array.from({ length: 6 }, (_, i) =>

@@ -15,12 +15,12 @@ import { Store } from '../../../node/store/store.ts'
 const payer: Hex = `0x${'11'.repeat(20)}`
 const purse = { address: payer, session: ZERO_ADDRESS }
 
-function aSettlement(name: string, fee = 7n): Settlement {
+function aSettlement(name: string, fee = 7n, cumulative = 2n ** 100n): Settlement {
   return {
     hash: keccakHex(utf8(name)),
     receipt: { payer, fee, seed: 2n ** 63n, startedAt: 1n, finishedAt: 2n } as InferenceReceipt,
     providerSignature: '0x',
-    payment: { payer, session: ZERO_ADDRESS, cumulative: 2n ** 100n, signature: '0x' },
+    payment: { payer, session: ZERO_ADDRESS, cumulative, signature: '0x' },
     sketch: Uint8Array.of(1, 255),
     claims: new Uint8Array(0),
   }
@@ -172,5 +172,57 @@ t.test(
     await after.stop()
     t.same(chain.settled().slice(1), [keccakHex(utf8('late'))])
     t.equal((await Settler.open(options, { ...chain.modules, table })).waiting, 0)
+  },
+)
+
+t.test(
+  'after a restart vouchers go by their caps: in another order one would be exceeded',
+  async (t) => {
+    const store = await Store.open(`${t.testdir()}/db`)
+    t.teardown(() => store.close())
+    const table = store.table('settlements')
+    const chain = aChain()
+    const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
+    const before = await Settler.open(options, { ...chain.modules, table })
+    const inTurn = Array.from({ length: 6 }, (_, i) => aSettlement(`${i}`, 7n, 7n * BigInt(i + 1)))
+    for (const settlement of inTurn) await before.add(settlement)
+    const after = await Settler.open(options, { ...chain.modules, table })
+    after.start()
+    await until(() => after.waiting === 0)
+    await after.stop()
+    t.same(
+      chain.settled(),
+      inTurn.map(({ hash }) => hash),
+    )
+  },
+)
+
+t.test(
+  'a receipt waits for a held one of its purse with a lower cap, and for nobody whom it does not concern',
+  async (t) => {
+    const store = await Store.open(`${t.testdir()}/db`)
+    t.teardown(() => store.close())
+    const table = store.table('settlements')
+    const chain = aChain()
+    const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
+    const settler = await Settler.open(options, { ...chain.modules, table })
+    const other = aSettlement('other', 7n, 20n)
+    const payment = { ...other.payment, session: payer }
+    await settler.add({ ...aSettlement('held', 7n, 10n), awaits: 'x402 held' })
+    await settler.add(aSettlement('after', 7n, 17n))
+    await settler.add({ ...other, payment })
+    let judged = 0
+    let outcome: Outcome = 'open'
+    settler.judgePayments(async () => {
+      if (judged++ < 2) throw new Error('the chain cannot be read')
+      return outcome
+    })
+    settler.start()
+    await until(() => settler.waiting === 2 && judged > 3)
+    t.same(chain.settled(), [other.hash], 'though the held one cannot be judged at first')
+    outcome = 'paid'
+    await until(() => settler.waiting === 0)
+    await settler.stop()
+    t.same(chain.settled().slice(1), [keccakHex(utf8('held')), keccakHex(utf8('after'))])
   },
 )

@@ -26,6 +26,8 @@ let facilitator: Facilitator
 let judge: HTTPFacilitatorClient
 /** Set: the next transaction of the facilitator waits for it. */
 let gate: Promise<void> | null = null
+/** What happens between its last look at the chain and that transaction. */
+let meantime = async (): Promise<unknown> => null
 
 t.before(async () => {
   world = await Economy.open(t.testdir())
@@ -50,6 +52,7 @@ function facilitatorOf(options: FacilitatorOptions): Facilitator {
       address: provider.address,
       send: async (contract, name, args) => {
         await gate
+        await meantime()
         return (await world.sendRaw(provider, contract, name, args)).receipt.transactionHash
       },
     },
@@ -226,3 +229,17 @@ t.test('for others it pays gas so many times a minute, and tells who comes after
   t.match(await settle(toNode), { errorReason: 'facilitator_busy' }, 'a wei to it costs it gas too')
   t.match(await settle(toNode, true), { success: true }, 'never for its own answers')
 })
+
+t.test(
+  'a payment that reverts, its account emptied in the meantime, is clearly not made',
+  async (t) => {
+    const all = await balance(bob)
+    const asked = ask('exact', all)
+    const payload = await sign(asked, bob)
+    meantime = () => world.send(bob, WOPEN, 'transfer', [alice.address, all])
+    t.match(await judge.settle(payload, asked), {
+      success: false,
+      errorReason: 'invalid_transaction_state',
+    })
+  },
+)

@@ -50,10 +50,14 @@ t.before(async () => {
   await economy.send(carol, WOPEN, 'deposit', [], { value: ETHER })
 })
 
+/** What becomes of the provider's transactions, while it is set. */
+let failure: Error | null = null
+
 /** The provider's account: each of its transactions is a block. */
 const account = {
   address: provider.address,
   send: async (...[contract, name, args, value = 0n]: Parameters<NodeAccount['send']>) => {
+    if (failure) throw failure
     const sent = await opened.economy.sendRaw(provider, contract, name, args, { value })
     return sent.receipt.transactionHash
   },
@@ -194,6 +198,22 @@ t.test(
     const wrong = await ask(fetch, {}, { 'payment-signature': 'e30=' })
     t.equal(wrong.status, 400)
     t.match(await wrong.json(), { error: { message: /PAYMENT-SIGNATURE: x402Version/ } })
+  },
+)
+
+t.test(
+  'a payment that may yet come in is kept for its receipt: it buys no other answer',
+  async (t) => {
+    const signed = await caught()
+    const { waiting } = opened.settler
+    failure = new Error('the pool does not answer')
+    const pending = await fetch(signed.clone())
+    failure = null
+    t.match(await pending.json(), { error: { message: /it may yet come in/ } })
+    t.equal(opened.settler.waiting, waiting + 1, 'held')
+    const again = await fetch(writtenOtherwise(signed.clone()))
+    t.equal(again.status, 402)
+    t.match(await again.text(), /or waits for it/)
   },
 )
 
