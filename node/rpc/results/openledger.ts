@@ -432,11 +432,12 @@ export const derivationPlace: JsonSchema = shape({ l1: blockId, safe: blockId })
 
 const slotProof: JsonSchema = openShape({ slot: hash, proof: listOf(data) })
 
-/** `node/attribution/verify/types.ts` names every member. */
-const roles = listOf(
+/** What an account is paid for. */
+export const roles: JsonSchema = listOf(
   words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor', 'treasury'),
 )
 
+/** `node/attribution/verify/types.ts` names every member. */
 export const payoutTrace: JsonSchema = openShape({
   chainId: integer,
   account: address,

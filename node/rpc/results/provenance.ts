@@ -1,6 +1,7 @@
 /** What `openledger_getProvenance` answers: events of each kind, and of a receipt the answer with its rows and payees. */
 import type { KINDS } from '../../provenance/event.ts'
 import type { JsonSchema } from '../method.ts'
+import { roles } from './openledger.ts'
 import {
   address,
   decimal,
@@ -124,9 +125,7 @@ export const provenance: JsonSchema = shape(
         payees: listOf(
           shape({
             account: address,
-            roles: listOf(
-              words('platform', 'modelOwner', 'stakers', 'royalty', 'contributor', 'treasury'),
-            ),
+            roles,
             amount: decimal,
             weight: nullable(decimal),
             rows: listOf(
