@@ -23,6 +23,8 @@ const WAITING_MAX = 10_000
 const TURN_MAX = 16
 /** The newest agents, whose wallets are compared. */
 const AGENTS_MAX = 1_000
+/** Filed for, of a receipt, at the payer’s wallet and at the provider’s, the oldest first: else a thousand agents of one wallet would have the whole day. */
+const AGENTS_OF_RECEIPT_MAX = 4
 /** Of `verdictOf`: settled, and still open to a report. */
 const UNDECIDED = 50
 const DAY_SECONDS = 86_400n
@@ -77,7 +79,7 @@ export class Filer {
     const last = keys.length < TURN_MAX ? undefined : keys[TURN_MAX - 1]
     this.#from = last ? Uint8Array.of(...last, 0) : new Uint8Array(0)
     if (keys.length === 0) return
-    const wallets = await this.#wallets()
+    const wallets = await this.#agents.byWallet(AGENTS_MAX)
     for (const key of keys) {
       if (!(await this.#isDone(toHex(key), wallets, fresh))) continue
       await table.delete(key)
@@ -93,7 +95,10 @@ export class Filer {
     const settled = await this.#modules.settled(receipt)
     if (!settled) return true
     const { payer, provider } = settled.receipt
-    const agents = [...new Set([...(wallets.get(payer) ?? []), ...(wallets.get(provider) ?? [])])]
+    const of = [payer, provider].map((wallet) =>
+      (wallets.get(wallet) ?? []).slice(0, AGENTS_OF_RECEIPT_MAX),
+    )
+    const agents = [...new Set(of.flat())]
     if (agents.length === 0) return true
     const [response] = await this.#read<[number, string]>('verdictOf', [receipt])
     if (response === UNDECIDED) return false
@@ -121,15 +126,6 @@ export class Filer {
     } catch (error) {
       log.warn('a filing waits', { ...of, account: account.address, error: messageOf(error) })
     }
-  }
-
-  /** Agents by the wallet they are paid at. */
-  async #wallets(): Promise<Map<Hex, bigint[]>> {
-    const found = new Map<Hex, bigint[]>()
-    for (const { id, wallet } of await this.#agents.newest(AGENTS_MAX)) {
-      if (wallet) found.set(wallet, [...(found.get(wallet) ?? []), id])
-    }
-    return found
   }
 
   async #count(): Promise<number> {

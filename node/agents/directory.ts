@@ -61,14 +61,14 @@ export class AgentDirectory {
     const owner = await orNull(this.#read<Hex>(IDENTITY, 'ownerOf', [id]))
     if (!owner) return null
     const [wallet, uri, model] = await Promise.all([
-      this.#read<Hex>(IDENTITY, 'getAgentWallet', [id]),
+      this.#walletOf(id),
       this.#read<string>(IDENTITY, 'tokenURI', [id]),
       this.#read<Hex>(IDENTITY, 'getMetadata', [id, 'model']),
     ])
     return {
       id,
       owner: lower(owner),
-      wallet: wallet === ZERO_ADDRESS ? null : lower(wallet),
+      wallet,
       uri,
       model: model.length === 66 ? model : null,
       card: readCard(uri),
@@ -77,10 +77,30 @@ export class AgentDirectory {
 
   /** The newest first. */
   async newest(limit: number): Promise<AgentRecord[]> {
-    const count = await this.count()
-    const ids = Array.from({ length: Math.min(count, limit) }, (_, i) => BigInt(count - i))
+    const ids = await this.#newestIds(limit)
     const found = await Promise.all(ids.map((id) => this.agent(id)))
     return found.filter((agent) => agent !== null)
+  }
+
+  /** Of the newest, who is paid at a wallet: the oldest of them first. One read an agent, where `newest` takes four. */
+  async byWallet(limit: number): Promise<ReadonlyMap<Hex, readonly bigint[]>> {
+    const ids = (await this.#newestIds(limit)).toReversed()
+    const wallets = await Promise.all(ids.map((id) => orNull(this.#walletOf(id))))
+    const found = new Map<Hex, bigint[]>()
+    for (const [i, wallet] of wallets.entries()) {
+      if (wallet) found.set(wallet, [...(found.get(wallet) ?? []), ids[i] as bigint])
+    }
+    return found
+  }
+
+  async #newestIds(limit: number): Promise<bigint[]> {
+    const count = await this.count()
+    return Array.from({ length: Math.min(count, limit) }, (_, i) => BigInt(count - i))
+  }
+
+  async #walletOf(id: bigint): Promise<Hex | null> {
+    const wallet = await this.#read<Hex>(IDENTITY, 'getAgentWallet', [id])
+    return wallet === ZERO_ADDRESS ? null : lower(wallet)
   }
 
   async standing(id: bigint): Promise<Standing> {

@@ -121,6 +121,18 @@ t.test('no more is filed in a day than allowed; the rest the day after', async (
   t.equal(await none.waiting(), 1)
 })
 
+t.test('of many agents at one wallet the four oldest have it', async (t) => {
+  const agents: bigint[] = []
+  for (let i = 0; i < 6; i++) agents.push(await registerAgent(world, provider))
+  const { filer, sent, waiting } = await open(100, [receiptOf({ requestId: hashOf('many') })])
+  await decided()
+  for (let i = 0; i < 3; i++) await filer.turn()
+  t.same([sent.length, await waiting()], [4, 0])
+  const filed = async (agent: bigint): Promise<bigint> =>
+    (await world.read<[bigint, number]>(validations, 'getSummary', [agent, [], 'final']))[0]
+  t.same(await Promise.all(agents.map(filed)), [1n, 1n, 1n, 1n, 0n, 0n])
+})
+
 t.test('a receipt of nobody with an agent, or of no branch any more, is let go', async (t) => {
   const receipt = receiptOf({ requestId: hashOf('alone') })
   const { filer, sent, waiting } = await open(10, [receipt])
