@@ -61,7 +61,8 @@ const thing = [2, `0x${datanet.toString(16).padStart(64, '0')}`] as const
 const offer = { price: 1_000n, licencePrice: 10n, licenceSeconds: 86_400n, termsHash: ZERO_HASH }
 const expiresAt = world.now + 1_000n
 await row('list for sale', carol, market, 'list', [...thing, { ...offer, expiresAt }])
-await row('buy a licence', bob, market, 'license', [...thing, bob.address], value(10n))
+const terms = [bob.address, offer.licenceSeconds, ZERO_HASH] as const
+await row('buy a licence', bob, market, 'license', [...thing, ...terms], value(10n))
 await row('buy a Datanet', bob, market, 'buy', thing, value(1_000n))
 await row('draw proceeds', bob, market, 'withdraw', [carol.address])
 await world.close()

@@ -60,8 +60,8 @@ contract MarketHandler is Genesis {
 
     function license(uint256 who, uint256 thing) external {
         (Market.Kind kind, bytes32 id) = _thing(thing);
-        uint128 price = MARKET.listingOf(kind, id).offer.licencePrice;
-        MARKET.license{value: price}(kind, id, _who(who));
+        Market.Offer memory offer = MARKET.listingOf(kind, id).offer;
+        MARKET.license{value: offer.licencePrice}(kind, id, _who(who), offer.licenceSeconds, offer.termsHash);
     }
 
     function give(uint256 to, uint256 thing) external {

@@ -46,14 +46,24 @@ contract PaymasterHandler is Genesis {
             );
         }
         vm.prank(_who(0));
-        PAYMASTER.open{value: 1e21}(0, OpenPaymaster.Caps(1e20, 1e22, 1e24));
+        PAYMASTER.open{value: 1e21}(0, OpenPaymaster.Caps(1e21, 1e22, 1e24));
         vm.prank(_who(0));
         PAYMASTER.allow(1, address(_burner), Burner.burn.selector, true);
+        vm.prank(_who(0));
+        PAYMASTER.allow(1, address(PAYMASTER), PAYMASTER.sweep.selector, true);
     }
 
     function sponsored(uint256 who, uint256 gas_, uint256 limit, uint256 postOp, uint256 price) external {
-        bytes memory data = abi.encodePacked(bytes1(0x01), uint256(1), uint32(block.timestamp / 1 days));
-        _bundle(who, data, bound(gas_, 0, 400_000), limit, postOp, price);
+        _bundle(who, _bySponsor(), bound(gas_, 0, 400_000), limit, postOp, price);
+    }
+
+    /// While it is under way, more is charged than it will cost: up to several times the float.
+    function sweptWithin(uint256 who, uint256 price) external {
+        bytes memory call = abi.encodeCall(
+            AgentAccount.executeAsOwner, (address(PAYMASTER), 0, abi.encodeCall(PAYMASTER.sweep, ()))
+        );
+        uint128 most = uint128(bound(price, 1e14, 4e14));
+        _bundle(who, _bySponsor(), call, 300_000, 90_000, bytes32((uint256(1) << 128) | most));
     }
 
     function inTokens(uint256 who, uint256 gas_, uint256 limit, uint256 postOp, uint256 price) external {
@@ -82,20 +92,30 @@ contract PaymasterHandler is Genesis {
         vm.warp(block.timestamp + bound(seconds_, 1, 2 days));
     }
 
+    function _bySponsor() private view returns (bytes memory) {
+        return abi.encodePacked(bytes1(0x01), uint256(1), uint32(block.timestamp / 1 days));
+    }
+
     function _bundle(uint256 who, bytes memory data, uint256 burn, uint256 limit, uint256 postOp, uint256 price) private {
+        bytes memory call = abi.encodeCall(
+            AgentAccount.executeAsOwner, (address(_burner), 0, abi.encodeCall(Burner.burn, (burn)))
+        );
+        price = bound(price, 1, 1_000 gwei);
+        bytes32 fees = bytes32((price << 128) | price);
+        _bundle(who, data, call, bound(limit, 0, 1_000_000), bound(postOp, 80_000, 1_000_000), fees);
+    }
+
+    function _bundle(uint256 who, bytes memory data, bytes memory call, uint256 limit, uint256 postOp, bytes32 fees)
+        private
+    {
         PackedUserOperation memory op;
         op.sender = ACCOUNTS.addressOf(_who(who), 0);
         op.nonce = ENTRY_POINT.getNonce(op.sender, 0);
-        op.callData = abi.encodeCall(
-            AgentAccount.executeAsOwner, (address(_burner), 0, abi.encodeCall(Burner.burn, (burn)))
-        );
-        op.accountGasLimits = bytes32((uint256(300_000) << 128) | bound(limit, 0, 1_000_000));
+        op.callData = call;
+        op.accountGasLimits = bytes32((uint256(300_000) << 128) | limit);
         op.preVerificationGas = 60_000;
-        price = bound(price, 1, 1_000 gwei);
-        op.gasFees = bytes32((price << 128) | price);
-        op.paymasterAndData = abi.encodePacked(
-            address(PAYMASTER), uint128(400_000), uint128(bound(postOp, 80_000, 1_000_000)), data
-        );
+        op.gasFees = fees;
+        op.paymasterAndData = abi.encodePacked(address(PAYMASTER), uint128(400_000), uint128(postOp), data);
         op.signature = _sign(who, IUserOpHash(address(ENTRY_POINT)).getUserOpHash(op));
         PackedUserOperation[] memory ops = new PackedUserOperation[](1);
         ops[0] = op;
@@ -123,6 +143,11 @@ contract PaymasterTest is Genesis {
         uint256 held = handler.ENTRY_POINT().balanceOf(address(p)) + handler.WOPEN().balanceOf(address(p));
         assertLe(p.totalSponsored(), held + address(p).balance, "sponsored");
         assertEq(p.totalSponsored(), p.sponsorOf(1).balance, "books");
+    }
+
+    /// What never ran was not tested.
+    function afterInvariant() external view {
+        assertLe(1, handler.bundled(), "bundles");
     }
 
     /// Nothing is left hanging between two bundles.

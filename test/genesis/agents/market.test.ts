@@ -68,7 +68,8 @@ t.test(
       world.refusal(bob, market, 'buy', [MODEL, child], value)
     t.equal(await buy(PRICE - 1n), `WrongPrice(${PRICE},${PRICE - 1n})`)
     t.equal(await world.refusal(carol, market, 'buy', [MODEL, child], PRICE), 'OwnThing()')
-    await world.send(bob, market, 'license', [MODEL, child, operator.address], { value: LICENCE })
+    const terms = [MODEL, child, operator.address, DAY, ZERO_HASH] as const
+    await world.send(bob, market, 'license', terms, { value: LICENCE })
     await world.send(bob, market, 'buy', [MODEL, child], { value: PRICE })
     const royalty = (amount: bigint): bigint => amount / 4n
     const toAlice = royalty(PRICE) + royalty(LICENCE)
@@ -127,7 +128,8 @@ t.test('a Datanet is licensed to its treasury’s profit, and sold with its budg
   await world.send(seller, market, 'list', [DATANET, id, offer()])
   const before = await creditOf({ address: treasury })
   for (const times of [1n, 2n]) {
-    await world.send(bob, market, 'license', [DATANET, id, carol.address], { value: LICENCE })
+    const terms = [DATANET, id, carol.address, DAY, ZERO_HASH] as const
+    await world.send(bob, market, 'license', terms, { value: LICENCE })
     const until = await world.read<bigint>(market, 'licensedUntil', [DATANET, id, carol.address])
     t.ok(until >= world.now + times * DAY - 10n && until <= world.now + times * DAY)
   }
@@ -137,6 +139,21 @@ t.test('a Datanet is licensed to its treasury’s profit, and sold with its budg
   t.equal((await world.read<Hex>(datanets, 'treasuryOf', [datanet])).toLowerCase(), bob.address)
   t.equal(await world.refusal(bob, datanets, 'withdraw', [datanet, 77n]), 'accepted')
   t.match(await world.refusal(seller, datanets, 'withdraw', [datanet, 1n]), /^NotOwner/)
+})
+
+t.test('a licence is bought for the time and on the terms that its buyer has read', async (t) => {
+  const agent = await registerAgent(world, carol)
+  const id = numbered(agent)
+  const license = (): Promise<string> =>
+    world.refusal(bob, market, 'license', [AGENT, id, bob.address, DAY, ZERO_HASH], LICENCE)
+  await world.send(carol, market, 'list', [AGENT, id, offer()])
+  t.equal(await license(), 'accepted')
+  await world.send(carol, market, 'list', [AGENT, id, offer({ licenceSeconds: 1n })])
+  t.equal(await license(), `WrongLicence(1,${ZERO_HASH})`)
+  const termsHash = hashOf('other terms')
+  await world.send(carol, market, 'list', [AGENT, id, offer({ termsHash })])
+  t.equal(await license(), `WrongLicence(${DAY},${termsHash})`)
+  await world.send(carol, market, 'unlist', [AGENT, id])
 })
 
 t.test('an offer ends: by its time, by another owner, or by whoever made it', async (t) => {

@@ -66,6 +66,8 @@ contract Market {
     error NotLicensed(Kind kind, bytes32 id);
     /// @notice The seller has changed the offer, or something else was sent.
     error WrongPrice(uint256 price, uint256 sent);
+    /// @notice The same of the licence's time or terms.
+    error WrongLicence(uint64 licenceSeconds, bytes32 termsHash);
     error OwnThing();
     error NothingToWithdraw(address account);
     error TransferFailed();
@@ -126,12 +128,19 @@ contract Market {
         else DATANETS.transferDatanet(uint256(id), msg.sender);
     }
 
-    /// @notice Buys a licence, or more time of one.
-    function license(Kind kind, bytes32 id, address licensee) external payable returns (uint64 until) {
+    /// @notice Buys a licence, or more time of one: exactly the offered one, or none.
+    function license(Kind kind, bytes32 id, address licensee, uint64 licenceSeconds, bytes32 termsHash)
+        external
+        payable
+        returns (uint64 until)
+    {
         Listing memory listing = _good(kind, id);
         Offer memory offer = listing.offer;
         if (offer.licencePrice == 0) revert NotLicensed(kind, id);
         if (msg.value != offer.licencePrice) revert WrongPrice(offer.licencePrice, msg.value);
+        if (licenceSeconds != offer.licenceSeconds || termsHash != offer.termsHash) {
+            revert WrongLicence(offer.licenceSeconds, offer.termsHash);
+        }
         mapping(address => uint64) storage untilOf = _licensedUntil[keyOf(kind, id)];
         uint64 from = untilOf[licensee] > block.timestamp ? untilOf[licensee] : uint64(block.timestamp);
         until = from + offer.licenceSeconds;

@@ -75,7 +75,8 @@ contract OpenPaymaster is PaymasterERC20 {
     DatanetRegistry private constant DATANETS = DatanetRegistry(Predeploys.DATANET_REGISTRY);
 
     uint256 public sponsorCount; // slot 0
-    /// @notice All sponsors' balances.
+    /// @notice All sponsors' balances, with what is charged in advance for operations that run: else a sweep from
+    /// within one would take it.
     uint256 public totalSponsored; // slot 1
     /// @notice Taken in advance for operations that run; the tokens are their accounts' until these have ended.
     uint256 public tokensInFlight; // slot 2
@@ -187,7 +188,7 @@ contract OpenPaymaster is PaymasterERC20 {
         uint256 cost = actualGasCost + (_postOpCost() + penaltyGas) * feePerGas;
         uint256 back = charged > cost ? charged - cost : 0;
         _sponsors[sponsorId].balance += back;
-        totalSponsored += back;
+        totalSponsored -= charged - back;
         spentInDay[sponsorId][day] -= back;
         spentBy[sponsorId][account][day] -= back;
         emit Sponsored(sponsorId, account, charged - back);
@@ -219,7 +220,6 @@ contract OpenPaymaster is PaymasterERC20 {
         if (ofDay > caps.perDay) revert AboveCap("day", ofDay, caps.perDay);
         if (amount > sponsor.balance) revert InsufficientBalance(sponsorId, sponsor.balance, amount);
         sponsor.balance -= amount;
-        totalSponsored -= amount;
         spentBy[sponsorId][account][day] = ofAccount;
         spentInDay[sponsorId][day] = ofDay;
     }
