@@ -6,8 +6,8 @@
 //!   lambda = mean_i (U_S^T G_i U_A)^2 [out, in]  (over samples and draws, f64)
 //!   damping = ratio * mean(lambda)
 //!
-//! Order of every sum: sample, then draw, then token, ascending. Activations do not depend on the labels
-//! of the loss, so A reads draw 0 alone. The eigenbases are rounded to their stored codes first and
+//! Order of every sum: sample, then draw, then token, ascending. At most `samples_max` samples are read, spread
+//! evenly over all. Activations do not depend on the labels of the loss, so A reads draw 0 alone. The eigenbases are rounded to their stored codes first and
 //! lambda is measured in the stored basis.
 
 use super::error::{AttributionError, Result};
@@ -24,12 +24,16 @@ use super::whiten::{
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
+/// Samples that are read for the curvature of an index. What more would change is lost in what rounds it (README.md).
+pub const CURVATURE_SAMPLES_MAX: usize = 512;
 /// Samples walked between two progress calls, per thread.
 const SAMPLES_PER_THREAD: usize = 8;
 
 /// How to estimate.
 #[derive(Clone, Copy, Debug)]
 pub struct CurvatureConfig {
+    /// Most samples that are read, at least 1.
+    pub samples_max: usize,
     pub label_draws: u32,
     pub seed: u64,
     /// Part of the factor's mean eigenvalue that is added to all of them.
@@ -71,7 +75,7 @@ pub fn estimate(
 ) -> Result<Vec<FactorCurvature>> {
     let shapes = source.factors();
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
-    let visits = source.sample_count() * config.label_draws as usize;
+    let visits = read(source, config) * config.label_draws as usize;
     let cached = visits.saturating_mul(width).saturating_mul(4) <= config.cache_bytes_max;
     let mut cache = vec![0.0f32; if cached { visits * width } else { 0 }];
 
@@ -87,6 +91,11 @@ pub fn estimate(
     Ok(bases.into_iter().zip(eigenvalues).map(finish).collect())
 }
 
+/// How many samples are read: number i of them is sample i * all / read.
+fn read(source: &dyn GradientSource, config: &CurvatureConfig) -> usize {
+    source.sample_count().min(config.samples_max)
+}
+
 /// Walks all visits in order, a batch at a time: `work(first visit, gradients [batch, P], visits)`.
 fn walk(
     level: Level,
@@ -99,7 +108,8 @@ fn walk(
     let shapes = source.factors();
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
     let draws = config.label_draws as usize;
-    let visits = source.sample_count() * draws;
+    let (read, all) = (read(source, config), source.sample_count());
+    let visits = read * draws;
     let batch = threads * SAMPLES_PER_THREAD;
     let mut gradients = vec![0.0f32; batch * width];
     // Buffers live across batches: fresh pages cost more than the copies.
@@ -108,7 +118,7 @@ fn walk(
         let count = batch.min(visits - first);
         let rows = gradients[..count * width].chunks_exact_mut(width).zip(&mut kept);
         try_for_each(threads, rows, |i, (row, kept)| {
-            let (sample, draw) = ((first + i) / draws, (first + i) % draws);
+            let (sample, draw) = ((first + i) / draws * all / read, (first + i) % draws);
             let labels = Labels::Sampled { seed: config.seed, draw: draw as u32 };
             let mut rest = &mut *row;
             visit(source, sample, labels, &mut |factor, tokens, a, s| {
@@ -143,7 +153,7 @@ fn covariances(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Side>> {
     let draws = config.label_draws as usize;
-    let total = source.sample_count() * draws;
+    let total = read(source, config) * draws;
     let side = |factor: usize, is_out: bool, d: usize| Side {
         factor,
         is_out,
@@ -265,7 +275,7 @@ fn corrected(
         width += parameters(*shape);
     }
     let draws = config.label_draws as usize;
-    let visits = source.sample_count() * draws;
+    let visits = read(source, config) * draws;
     let mut add = |first: usize, gradients: &[f32]| {
         for_each(threads, correctors.iter_mut(), |_, c| {
             gather(gradients, width, c.start..c.start + c.sums.len(), &mut c.stacked);

@@ -10,7 +10,9 @@
 //! configuration => same bytes, on any machine and any number of threads.
 
 use super::basis::{coefficients, directions};
-use super::curvature::{CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate};
+use super::curvature::{
+    CURVATURE_SAMPLES_MAX, CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate,
+};
 use super::error::{AttributionError, Result, require};
 use super::packed::{Packed, Width};
 use super::parallel::{THREADS_MAX, default_threads, for_each};
@@ -187,6 +189,7 @@ pub fn build_index_with(
     let k = config.k;
 
     let curvature_config = CurvatureConfig {
+        samples_max: CURVATURE_SAMPLES_MAX,
         label_draws: config.label_draws,
         seed: config.seed,
         damping: config.damping,

@@ -1,7 +1,6 @@
 //! EK-FAC against its definition, written out densely in f64.
 
 use super::synthetic::{Synthetic, naive_gradients};
-use crate::attribution::Labels;
 use crate::attribution::curvature::{
     CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate,
 };
@@ -11,8 +10,12 @@ use crate::attribution::simd::Level;
 use crate::attribution::whiten::{
     Whitener, inverse_root, narrow_wide, out_is_narrow, parameters, whiten_samples,
 };
+use crate::attribution::{FactorShape, GradientSink, GradientSource, Labels};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 const CONFIG: CurvatureConfig = CurvatureConfig {
+    samples_max: usize::MAX,
     label_draws: 3,
     seed: 5,
     damping: 0.1,
@@ -72,7 +75,6 @@ fn eigenbases_diagonalise_the_token_covariances() {
             for sample in 0..source.samples {
                 for draw in 0..if is_out { CONFIG.label_draws } else { 1 } {
                     let labels = Labels::Sampled { seed: CONFIG.seed, draw };
-                    use crate::attribution::GradientSource;
                     source.visit(sample, labels, &mut |at, count, a, s| {
                         if at == f {
                             tokens += count;
@@ -204,4 +206,37 @@ fn walking_the_source_again_gives_the_bits_of_the_gradient_cache() {
 fn a_factor_without_curvature_whitens_to_zero_instead_of_infinity() {
     assert_eq!(inverse_root(&[0.0, 0.0], 0.0), [0.0, 0.0]);
     assert_eq!(inverse_root(&[4.0, 0.0], 0.0), [0.5, 0.0]);
+}
+
+#[test]
+fn samples_beyond_the_most_are_not_read_and_the_read_ones_are_spread_evenly() {
+    let source = Synthetic::small();
+    let spread = Watched { source, read: Mutex::default() };
+    let mut go_on = |_, _, _| true;
+    let config = CurvatureConfig { samples_max: 5, cache_bytes_max: 0, ..CONFIG };
+    estimate(Level::detect(), 2, &spread, &config, &mut Progress(&mut go_on)).unwrap();
+    let all = spread.source.samples;
+    let read: Vec<usize> = spread.read.into_inner().unwrap().into_iter().collect();
+    assert_eq!(read, [0, 1, 2, 3, 4].map(|i| i * all / 5));
+}
+
+/// Remembers which samples were walked.
+struct Watched {
+    source: Synthetic,
+    read: Mutex<BTreeSet<usize>>,
+}
+
+impl GradientSource for Watched {
+    fn factors(&self) -> &[FactorShape] {
+        self.source.factors()
+    }
+
+    fn sample_count(&self) -> usize {
+        self.source.sample_count()
+    }
+
+    fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>) {
+        self.read.lock().unwrap().insert(sample);
+        self.source.visit(sample, labels, sink);
+    }
 }
