@@ -1,7 +1,7 @@
 /** Where the rows of a model stand: from its manifest to Datanet, version and row, in the order of its leaves. */
 import { type Hex, keccakHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
-import { type PlacedRow, type ReadContent, readRows } from './data.ts'
+import { type PlacedRow, type ReadContent, readPlaces } from './data.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 
 /** Models whose rows are kept at hand. */
@@ -43,7 +43,7 @@ export class RowPlaces {
 
   async #load(hash: Hex): Promise<readonly PlacedRow[]> {
     const manifest = await readTrainingManifest(hash, this.#read)
-    const { trained, inherited } = await readRows(manifest, this.#read)
+    const { trained, inherited } = await readPlaces(manifest, this.#read)
     return [...trained, ...inherited]
   }
 }

@@ -167,7 +167,14 @@ const estimateMembers = {
   indexTokens: integer,
   evaluationTokens: integer,
   steps: integer,
-  seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  seconds: shape({
+    prepare: number,
+    train: number,
+    evaluate: number,
+    index: number,
+    total: number,
+  }),
+  cpuSeconds: number,
   memoryBytes: nullable(integer),
   fee: decimal,
 }
@@ -480,7 +487,7 @@ export const payoutTrace: JsonSchema = openShape({
 
 export const modelVerdict: JsonSchema = openShape({
   modelId: hash,
-  ok: flag,
+  ok: nullable(flag),
   steps: integer,
   difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
   error: nullable(text),
