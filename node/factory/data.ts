@@ -1,6 +1,7 @@
 /**
  * From a manifest to samples: rows read by content hash and checked against their roots, cut into those
  * that are trained on and those held out, tokens, owners, and the contamination of what is held out.
+ * Rows that name a picture or sound are neither: they are retrieved by their words, and stand last.
  *
  * The held-out part is sealed: whether a row is in it depends on keccak256(seed || row hash), which is
  * fixed when the manifest is committed and which nobody can steer without changing the row.
@@ -10,6 +11,7 @@ import { bytesToBigint, concatBytes, type Hex, keccak, toHex, ZERO_HASH } from '
 import { userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
 import { decodeGroups, KIND } from '../datanet/groups.ts'
+import { tierOf } from '../datanet/media.ts'
 import { encodeRow, versionLeaf } from '../datanet/rows.ts'
 import { type OwnedRow, readVersion } from '../datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
@@ -31,36 +33,50 @@ export type PlacedRow = OwnedRow & {
 
 export type TrainingData = {
   readonly trained: readonly Sample[]
-  /** Trained ones first, then inherited ones. */
+  /** Those that have gradients: trained ones first, then inherited ones. */
   readonly indexed: readonly Sample[]
-  /** Where each indexed sample comes from. */
+  /** A row for each leaf: where each indexed sample comes from, then those that are only retrieved. */
   readonly rows: readonly PlacedRow[]
-  /** Which indexed samples count: the first of each group of copies. */
+  /** Which rows count: the first of each group of copies. */
   readonly counted: readonly boolean[]
-  /** Contributor of each indexed sample. */
+  /** Contributor of each row. */
   readonly owners: Uint32Array
   /** In order of first appearance. */
   readonly contributors: readonly Hex[]
-  /** 32 bytes for each indexed sample. */
+  /** 32 bytes for each row. */
   readonly contents: Uint8Array
   readonly measured: readonly Sample[]
   /** Rows of the sealed split that share a run of tokens with a trained row, and were left out. */
   readonly contaminated: number
 }
 
-/** Rows the trainer sees, in the order that the seed permutes; and those it must not see. */
+type ManifestRows = Readonly<Record<'trained' | 'inherited' | 'retrieved' | 'heldOut', PlacedRow[]>>
+
+/** Rows the trainer sees, in the order that the seed permutes; those it must not see; and those of media, own ones first. */
 export async function readRows(
   manifest: Pick<TrainingManifest, 'datanets' | 'inherited' | 'evaluation' | 'seed'>,
   read: ReadContent,
-): Promise<{ trained: PlacedRow[]; inherited: PlacedRow[]; heldOut: PlacedRow[] }> {
+): Promise<ManifestRows> {
   const { evaluation, seed } = manifest
-  const own = await rowsOf(manifest.datanets, read)
-  const isHeldOut = own.map(({ row }) => isSealed(encodeRow(row), seed, evaluation.heldOutPerMille))
+  const [own, inherited, measured] = [
+    await rowsOf(manifest.datanets, read),
+    await rowsOf(manifest.inherited, read),
+    await rowsOf(evaluation.datanets, read),
+  ]
+  const words = own.filter(hasGradient)
+  const isHeldOut = words.map(({ row }) =>
+    isSealed(encodeRow(row), seed, evaluation.heldOutPerMille),
+  )
   return {
-    trained: own.filter((_, i) => !isHeldOut[i]),
-    inherited: await rowsOf(manifest.inherited, read),
-    heldOut: [...own.filter((_, i) => isHeldOut[i]), ...(await rowsOf(evaluation.datanets, read))],
+    trained: words.filter((_, i) => !isHeldOut[i]),
+    inherited: inherited.filter(hasGradient),
+    retrieved: [...own, ...inherited].filter((one) => !hasGradient(one)),
+    heldOut: [...words.filter((_, i) => isHeldOut[i]), ...measured.filter(hasGradient)],
   }
+}
+
+function hasGradient({ row }: OwnedRow): boolean {
+  return tierOf(row) === 'full'
 }
 
 /** Commits to which rows are trained on and in which order they are numbered. */
@@ -74,7 +90,7 @@ export async function prepareData(
   manifest: TrainingManifest,
   read: ReadContent,
 ): Promise<TrainingData> {
-  const { trained, inherited, heldOut } = await readRows(manifest, read)
+  const { trained, inherited, retrieved, heldOut } = await readRows(manifest, read)
   const root = orderRoot(trained)
   if (root !== manifest.orderRoot) {
     throw userError(
@@ -82,9 +98,15 @@ export async function prepareData(
       `the rows to train on have order root ${root}; the manifest says ${manifest.orderRoot}`,
     )
   }
-  const all = [...trained, ...inherited]
+  const learned = [...trained, ...inherited]
+  if (learned.length === 0)
+    throw userError(
+      'training-rows',
+      'there is no row to train on: rows of pictures and sounds are only retrieved; name a Datanet of text too',
+    )
+  const all = [...learned, ...retrieved]
   const sample = ({ row }: OwnedRow, i: number): Sample => sampleOf(base, manifest, row.text, i)
-  const indexed = all.map(sample)
+  const indexed = learned.map(sample)
   const { owners, contributors } = ownersOf(all)
   const { k } = manifest.attribution
   if (contributors.length > k) {

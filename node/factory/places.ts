@@ -1,6 +1,8 @@
 /** Where the rows of a model stand: from its manifest to Datanet, version and row, in the order of its leaves. */
+import type { RowPlace } from '../attribution/explain.ts'
 import { type Hex, keccakHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
+import { tierOf } from '../datanet/media.ts'
 import { type PlacedRow, type ReadContent, readRows } from './data.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 
@@ -19,6 +21,10 @@ export async function readTrainingManifest(
   checkManifest(manifest)
   if (manifestHash(manifest) === hash) return manifest
   throw new NodeError('training-manifest', 'user', `manifest ${hash} is not in canonical form`)
+}
+
+export function placeOf({ datanet, version, index, row }: PlacedRow): RowPlace {
+  return { datanet, version, row: index, tier: tierOf(row) }
 }
 
 export class RowPlaces {
@@ -43,7 +49,7 @@ export class RowPlaces {
 
   async #load(hash: Hex): Promise<readonly PlacedRow[]> {
     const manifest = await readTrainingManifest(hash, this.#read)
-    const { trained, inherited } = await readRows(manifest, this.#read)
-    return [...trained, ...inherited]
+    const { trained, inherited, retrieved } = await readRows(manifest, this.#read)
+    return [...trained, ...inherited, ...retrieved]
   }
 }
