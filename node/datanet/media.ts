@@ -8,8 +8,8 @@
 import { type Hex, keccakHex } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 
-/** Media type -> endings of files that say it. */
-const ENDINGS = {
+/** Media type -> endings of files that say it, the usual one first. */
+export const ENDINGS = {
   'image/png': ['png'],
   'image/jpeg': ['jpg', 'jpeg'],
   'image/webp': ['webp'],
