@@ -9,6 +9,7 @@ type Load = () => Promise<readonly Command[]>
 
 const FILES: Readonly<Record<string, Load>> = {
   init: async () => [(await import('./init.ts')).init],
+  deploy: async () => [(await import('./deploy.ts')).deploy],
   run: async () => [(await import('./run.ts')).run],
   devnet: async () => [(await import('./devnet.ts')).devnet],
   status: async () => [(await import('./status.ts')).status],
@@ -38,6 +39,7 @@ const FILES: Readonly<Record<string, Load>> = {
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],
+  supply: async () => [(await import('./supply.ts')).supply],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
   token: async () => [(await import('./token.ts')).token],
