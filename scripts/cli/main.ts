@@ -3,7 +3,7 @@
  * one line on stderr and a documented exit status (`exit.ts`).
  */
 import { messageOf, NodeError } from '../../node/base/errors.ts'
-import { allCommands, commandsFor, overview } from '../commands/index.ts'
+import { allCommands, commandsFor, groupOf, overview } from '../commands/index.ts'
 import { helpOf, readCall, readLine } from './command.ts'
 import { EXIT, type ExitCode, exitOf } from './exit.ts'
 
@@ -14,7 +14,13 @@ async function main(line: readonly string[]): Promise<ExitCode> {
     return EXIT.ok
   }
   if (word === '--version') return main(['version'])
-  const { command, rest } = readLine(line, await commandsFor(word))
+  const commands = await commandsFor(word)
+  const group = groupOf(word, commands)
+  if (group.length > 0 && (line[1] === '--help' || line[1] === '-h')) {
+    process.stdout.write(overview(group))
+    return EXIT.ok
+  }
+  const { command, rest } = readLine(line, commands)
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(helpOf(command))
     return EXIT.ok

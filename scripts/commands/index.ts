@@ -50,7 +50,12 @@ const help: Command = {
   run: async ({ args }) => {
     const { helpOf, readLine } = await import('../cli/command.ts')
     const commands = await allCommands()
-    const text = args.length ? helpOf(readLine(args, commands).command) : overview(commands)
+    const [word = ''] = args
+    const group = args.length === 1 ? groupOf(word, await commandsFor(word)) : []
+    const text =
+      group.length > 0 || args.length === 0
+        ? overview(group.length > 0 ? group : commands)
+        : helpOf(readLine(args, commands).command)
     process.stdout.write(text)
     return undefined
   },
@@ -60,6 +65,13 @@ const help: Command = {
 export async function commandsFor(word: string): Promise<readonly Command[]> {
   const load = Object.hasOwn(FILES, word) ? FILES[word] : undefined
   return load ? load() : allCommands()
+}
+
+/** The commands `word something`, when `word` alone is none; else nothing. */
+export function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
+  return commands.some(({ name }) => name === word)
+    ? []
+    : commands.filter(({ name }) => name.startsWith(`${word} `))
 }
 
 export async function allCommands(): Promise<readonly Command[]> {

@@ -5,6 +5,7 @@
  *   node test/bench/rows.ts [--mib 1024] [--formats jsonl,csv,text] [--file rows.parquet]
  */
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,7 +78,7 @@ async function make(path: string, format: Format, size: number): Promise<void> {
           ? `"${text}",${1700 + (i % 300)}\n`
           : `${text}\n\n`
     written += row.length
-    if (!out.write(row)) await new Promise((resolve) => out.once('drain', resolve))
+    if (!out.write(row)) await once(out, 'drain')
   }
   out.end()
   await finished(out)

@@ -219,7 +219,7 @@ if (browser instanceof Error) {
         await page.getByLabel('Text to continue').fill('Which bell rings in the harbour town?')
         await page.keyboard.press('Enter')
         const read = page.locator('.retrieved')
-        await read.locator('.row-text').first().waitFor()
+        await read.locator('.row-text').first().waitFor({ timeout: LONG_MS })
         t.match(await read.textContent(), /2 rows read before.*row \d.*score \d.*OPEN/)
         await page.reload()
         await page.locator('.contributor').first().waitFor()

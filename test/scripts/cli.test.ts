@@ -11,7 +11,7 @@ import { flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.t
 import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
 import { completionOf } from '../../scripts/commands/completion.ts'
-import { allCommands, commandsFor, overview } from '../../scripts/commands/index.ts'
+import { allCommands, commandsFor, groupOf, overview } from '../../scripts/commands/index.ts'
 import { workDir } from '../support/dir.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -51,6 +51,14 @@ t.test('a line loads the commands of its first word alone', async (t) => {
     t.same(await commandsFor(word), named, word)
   }
   for (const word of ['rnu', 'constructor']) t.same(await commandsFor(word), COMMANDS, word)
+})
+
+t.test('the first word of many commands alone shows them', async (t) => {
+  const names = (word: string): string[] => groupOf(word, COMMANDS).map(({ name }) => name)
+  t.same(names('db'), ['db stats', 'db verify'])
+  t.ok(names('datanet').includes('datanet review'))
+  for (const word of ['run', 'export', 'rnu']) t.same(names(word), [], word)
+  t.match(openledger(['datanet', '--help']).stdout, /datanet create .*datanet row /s)
 })
 
 t.test('a typing error is answered with what was meant', async (t) => {
