@@ -247,7 +247,7 @@ fn a_defect_of_an_adapter_is_named_by_file_tensor_and_limit() {
     let utf8: Spoil = &|good| [good, b"\xff"].concat();
     refused(&config, utf8, &["adapter_config.json is not valid UTF-8 at byte"], &load);
     let other = LlamaConfig { ffn: 48, ..tiny_config() };
-    let error = Adapter::load(&dir.0, &other).err().expect("it is for another base").to_string();
+    let error = Adapter::load(&dir.0, &other).expect_err("it is for another base").to_string();
     assert!(error.contains(&a.replace("layers.1", "layers.0")), "{error}");
     assert!(error.contains("[2, 40], expected [2, 48]"), "{error}");
 }

@@ -120,7 +120,7 @@ mod tests {
             let mut values = Aligned::<f32>::zeros(len);
             assert!(values.len() == len && values.iter().all(|x| x.to_bits() == 0));
             let align = if len * 4 >= HUGE_PAGE { HUGE_PAGE } else { LINE };
-            assert!(len == 0 || values.as_ptr() as usize % align == 0);
+            assert!(len == 0 || (values.as_ptr() as usize).is_multiple_of(align));
             values.fill(1.5);
             let copy = values.clone();
             drop(values);
