@@ -4,7 +4,7 @@
  * disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
  *
  *   registered -> waiting (disk) -> verdict
- *                    ^    \-- content withheld: verdict with an error --later--/
+ *                    ^    \-- content withheld, or rows private: no verdict but why --later--/
  */
 import { join } from 'node:path'
 import { decodeEventLog, parseAbi } from 'viem/utils'
@@ -13,6 +13,7 @@ import { readSealed } from '../node/attribution/table.ts'
 import { fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
+import type { OpenDatanet } from '../node/datanet/granted.ts'
 import type { Node } from '../node/main.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import { checkTable } from './check.ts'
@@ -26,7 +27,8 @@ const REGISTERED = parseAbi([
 
 export type ModelVerdict = {
   readonly modelId: Hex
-  readonly ok: boolean
+  /** null: it could not be looked at, which says nothing about it. */
+  readonly ok: boolean | null
   /** Steps up to this one were run again; 0: none (a merge, or content that nobody shows). */
   readonly steps: number
   readonly difference: Difference | null
@@ -41,6 +43,8 @@ const AGAIN_MS_MAX = 86_400_000
 type Modules = {
   readonly node: Node
   readonly read: (hash: Hex) => Promise<Uint8Array>
+  /** Private rows granted to the validator's account. */
+  readonly open: OpenDatanet
   readonly signal: AbortSignal
 }
 
@@ -94,8 +98,11 @@ export class ModelAudits {
       await this.#keep({ modelId, ok: difference === null, steps, difference, error: null })
     } catch (error) {
       if (signal.aborted) return
-      const isWithheld = error instanceof NodeError && error.severity === 'retry'
-      const verdict = { modelId, ok: false, steps: 0, difference: null, error: messageOf(error) }
+      // A grant may still come.
+      const isPrivate = error instanceof NodeError && error.code === 'datanet-private'
+      const isWithheld = isPrivate || (error instanceof NodeError && error.severity === 'retry')
+      const why = isPrivate ? `cannot check: ${messageOf(error)}` : messageOf(error)
+      const verdict = { modelId, ok: null, steps: 0, difference: null, error: why }
       await this.#keep(verdict, isWithheld)
       node.log.warn('model not verified', { model: modelId, error: verdict.error, isWithheld })
       if (isWithheld) this.#again(modelId, l1Hash)
@@ -122,13 +129,13 @@ export class ModelAudits {
     modelId: Hex,
     l1Hash: Hex,
   ): Promise<{ difference: Difference | null; steps: number }> {
-    const { node, read, signal } = this.#modules
+    const { node, read, open, signal } = this.#modules
     const { registry, library } = node.models
     const record = await registry.model(modelId)
     if (!record) throw new Error('it is not registered')
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const looked = await checkTable(record, table, l1Hash, { registry, library, read })
+    const looked = await checkTable(record, table, l1Hash, { registry, library, read, open })
     const { difference, manifest, report, data } = looked
     const last = report.checkpoints.at(-1)?.step ?? 0
     if (difference || last === 0 || manifest.parents.length > 0) return { difference, steps: 0 }

@@ -29,6 +29,8 @@ export function nodeOf({ flags }: Call): { url: string; rpc: Rpc } {
 }
 
 export type Person = {
+  /** The node that is asked. */
+  readonly url: string
   readonly wallet: Wallet
   readonly rpc: Rpc
   readonly chainId: number
@@ -41,7 +43,7 @@ export async function walletFor(call: Call): Promise<Person> {
   const key = keyOf(call)
   const chainId = Number(await rpc<string>('eth_chainId'))
   const wallet = createWallet({ privateKey: key }, { rpc: url, chainId })
-  return { wallet, rpc, chainId, key: fromHex(key) }
+  return { url, wallet, rpc, chainId, key: fromHex(key) }
 }
 
 /** @throws NodeError `usage`, `key-file` */
