@@ -9,6 +9,7 @@ import { decodeLeaves } from '../node/attribution/leaves.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { rowVector, vectorOf } from '../node/attribution/vectors.ts'
 import { type Hex, keccakHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
+import type { OpenDatanet } from '../node/datanet/granted.ts'
 import { prepareData, type ReadContent, type TrainingData } from '../node/factory/data.ts'
 import type { TrainingManifest } from '../node/factory/manifest.ts'
 import { readTrainingManifest } from '../node/factory/places.ts'
@@ -41,6 +42,8 @@ export type TableModules = {
   readonly registry: Pick<Registry, 'jobResult'>
   readonly library: ReinferModules['library']
   readonly read: ReadContent
+  /** Private rows, for a validator with grants. */
+  readonly open?: OpenDatanet | undefined
 }
 
 export type LookedAt = {
@@ -54,12 +57,12 @@ export type LookedAt = {
 const VECTORS_DRAWN = 16
 
 /** A model's table from its leaves, the leaves from the rows of its manifest, and vectors of rows that `draw` draws: a block
- * hash that nobody knew when the model was made. @throws Error when no job made it */
+ * hash that nobody knew when the model was made. @throws Error when no job made it, NodeError `datanet-private` when the rows cannot be read */
 export async function checkTable(
   record: ModelArtefacts,
   table: SealedTable,
   draw: Hex,
-  { registry, library, read }: TableModules,
+  { registry, library, read, open }: TableModules,
 ): Promise<LookedAt> {
   const { manifestHash } = record
   const result = await registry.jobResult(manifestHash)
@@ -67,7 +70,7 @@ export async function checkTable(
   const manifest = await readTrainingManifest(manifestHash, read)
   checkMachine(manifest, library.base)
   const report = await readReport(result, read)
-  const data = await prepareData(library.base.model, manifest, read)
+  const data = await prepareData(library.base.model, manifest, read, open)
   const leaves = decodeLeaves(await read(report.leavesHash))
   const difference =
     resum(table, leaves, data) ?? (await wrongVector(await library.load(record), record.id, draw))

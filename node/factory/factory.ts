@@ -11,15 +11,17 @@ import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { decodeEnvelope } from '../datanet/envelope.ts'
+import type { OpenDatanet } from '../datanet/granted.ts'
 import type { Row } from '../datanet/rows.ts'
 import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
 import type { Action } from './control.ts'
-import { prepareData, type ReadContent, type TrainingData } from './data.ts'
+import { prepareData, type ReadContent } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
-import { Calibrations, calibrate, type Estimate, estimateOf, vectorTokensOf } from './estimate.ts'
+import { Calibrations, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
 import {
   endedLongAgo,
@@ -37,7 +39,9 @@ import {
   type TrainingManifest,
 } from './manifest.ts'
 import { JOBS_KEPT_MAX, JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
+import { timed } from './probe.ts'
 import { ensureBase, publishRows } from './publish.ts'
+import { sizeOf } from './size.ts'
 import { checkMachine } from './train.ts'
 
 export type FactoryModules = {
@@ -46,6 +50,8 @@ export type FactoryModules = {
   readonly base: BaseModel
   readonly content: ContentStore
   readonly read: ReadContent
+  /** Private rows granted to the node's account. */
+  readonly open?: OpenDatanet | undefined
   readonly registry: DraftModules['registry'] & Pick<Registry, 'find'>
   readonly log: Log
   readonly now: () => number
@@ -128,13 +134,12 @@ export class ModelFactory {
 
   /** Measures this machine first where it has not done such work yet. */
   async estimate(manifest: TrainingManifest): Promise<Estimate> {
-    const { base, read, weiPerSecond } = this.#modules
+    const { base, read, open, weiPerSecond } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
-    const data = await prepareData(base.model, manifest, read)
-    const calibration = await this.#calibration(manifest, data)
-    const vectorTokens = vectorTokensOf(base, manifest, data)
-    return estimateOf(manifest, data, { calibration, weiPerSecond, vectorTokens })
+    const [prepare, data] = await timed(() => prepareData(base.model, manifest, read, open))
+    const calibration = await this.#calibrations.of(base, manifest, { data, read })
+    return estimateOf(sizeOf(base, manifest, data), { calibration, prepare, weiPerSecond })
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */
@@ -176,7 +181,7 @@ export class ModelFactory {
       result: null,
       modelId: null,
       error: null,
-      estimate: given.estimate ?? (await this.estimate(manifest).catch(() => null)),
+      estimate: given.estimate ?? (await this.estimate(manifest).catch(exceptPrivate)),
       labels: given.labels ?? {},
     }
     await this.jobs.create(record)
@@ -425,7 +430,11 @@ export class ModelFactory {
     }
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
       const held = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
-      for (const { file } of held.contributions) await share(file)
+      for (const { file, isPrivate } of held.contributions) {
+        const content = await share(file)
+        // Encrypted: a worker opens it with a key of its own.
+        if (isPrivate) await share(decodeEnvelope(content).payloadHash)
+      }
       if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
     }
     for (const { adapter } of parents) {
@@ -439,14 +448,6 @@ export class ModelFactory {
     await content.put(await fabric.objects.get(hash))
     for (const file of (await readManifest(content, hash)).files)
       if (!(await content.has(file.hash))) await content.put(await fabric.objects.get(file.hash))
-  }
-
-  async #calibration(manifest: TrainingManifest, data: TrainingData) {
-    const known = await this.#calibrations.get(manifest)
-    if (known) return known
-    const made = await calibrate(this.#modules.base, manifest, data, () => performance.now())
-    await this.#calibrations.put(manifest, made)
-    return made
   }
 
   /** What the chain refuses for good ends the job; anything else is tried again. */
@@ -476,4 +477,10 @@ export class ModelFactory {
       if (this.#turns.get(id) === turn) this.#turns.delete(id)
     })
   }
+}
+
+/** A job is taken without an estimate, but not when nobody here can read its rows. */
+function exceptPrivate(error: unknown): null {
+  if (error instanceof NodeError && error.code === 'datanet-private') throw error
+  return null
 }

@@ -12,6 +12,7 @@ import type { Log } from '../base/log.ts'
 import { Loop } from '../base/loop.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import type { OpenDatanet } from '../datanet/granted.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { ReadContent } from './data.ts'
 import type { Checkpoint } from './engine.ts'
@@ -34,6 +35,8 @@ export type WorkerModules = {
   readonly content: ContentStore
   /** Content that is neither here nor in the fabric: from peers, in a node. */
   readonly fetch?: ReadContent
+  /** Private rows, for a worker with a key that has grants. */
+  readonly open?: OpenDatanet | undefined
   readonly log: Log
   readonly now: () => number
 }
@@ -116,7 +119,7 @@ export class TrainingWorker {
       // A wish that came before the watch began.
       const latest = await this.#jobs.get(job.id)
       if (latest?.wish !== 'run' || latest.holder !== holder) stop()
-      const { content, base } = this.#modules
+      const { content, base, open } = this.#modules
       const result = await runTraining(
         {
           manifest: job.manifest,
@@ -127,6 +130,7 @@ export class TrainingWorker {
         {
           content,
           read: (hash) => this.#read(hash),
+          open,
           onProgress: (progress) => diary.progress(progress),
           onCheckpoint: async (checkpoint) => {
             await this.#shareDirectory(checkpoint.state)

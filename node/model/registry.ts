@@ -243,6 +243,16 @@ export class Registry {
     return true
   }
 
+  /** Content hash of the key to private rows for a reader; zero: no grant. */
+  grantOf(at: {
+    readonly datanetId: bigint
+    readonly rowsRoot: Hex
+    readonly grantee: Hex
+  }): Promise<Hex> {
+    const args = [at.datanetId, at.rowsRoot, at.grantee]
+    return this.#read<Hex>(CONTRACTS.datanets, 'grantOf', args)
+  }
+
   /** Who judges contributions to a Datanet. */
   quorum(datanet: bigint): Promise<object> {
     return this.#read<object>(CONTRACTS.validation, 'getQuorum', [datanet])

@@ -33,6 +33,7 @@ t.test(
           return content.get(hash)
         },
         signal: new AbortController().signal,
+        open: () => async () => [],
         later: (ms, work) => {
           waits.push(ms)
           next.push(work)
@@ -49,7 +50,7 @@ t.test(
     const first = open()
     await first.audits.heard([model], l1)
     await first.audits.stop()
-    t.match(await first.audits.verdict(model), { ok: false, error: /nobody shows/ })
+    t.match(await first.audits.verdict(model), { ok: null, error: /nobody shows/ })
     t.same([first.waits, await waiting()], [[60_000], 1])
     first.next.shift()?.()
     await first.audits.stop()
@@ -74,7 +75,7 @@ t.test(
     }
     t.equal(looks, 23)
     t.equal(second.waits.at(-1), 86_400_000, 'once a day in the end')
-    t.match(await second.audits.verdict(model), { ok: false, error: /nobody shows/ })
+    t.match(await second.audits.verdict(model), { ok: null, error: /nobody shows/ })
     t.equal(await waiting(), 0, 'let go')
     t.equal(await second.audits.verdict(unknown), null)
   },

@@ -10,6 +10,7 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { grantedTo, type OpenDatanet } from '../../node/datanet/granted.ts'
 import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { packVersion } from '../../node/datanet/version.ts'
@@ -24,7 +25,7 @@ import type { NodeAccount } from '../../node/model/account.ts'
 import { type BaseModel, openBaseModel } from '../../node/model/base.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { Store } from '../../node/store/store.ts'
-import { alice, bob, type Wallet } from './chain.ts'
+import { alice, bob, testConfig, type Wallet } from './chain.ts'
 import { contribute as contributeRows, contributionOf, openDatanet, versionOf } from './datanet.ts'
 import { workDir } from './dir.ts'
 import { type Contract, carol, Economy, operator, provider } from './economy.ts'
@@ -63,8 +64,10 @@ export type World = {
   readonly fabric: Fabric
   readonly factory: ModelFactory
   readonly datanet: bigint
-  /** Another worker on the same fabric; it is not started. */
+  /** Another worker on the same fabric, with the key of the node's account; it is not started. */
   worker(name: string): TrainingWorker
+  /** Private rows for who has a grant. */
+  granted(who: Wallet): OpenDatanet
   /** Drafts, and submits on chain in the name of `who`. */
   submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
   /** Holds the worker at the next object it shares (a checkpoint, a result) until this is resolved. */
@@ -88,12 +91,22 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   )
   const registry = new Registry(economy.chain)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
+  const granted = (who: Wallet): OpenDatanet =>
+    grantedTo({
+      chainId: testConfig.l2ChainId,
+      secret: who.key,
+      address: who.address,
+      grantOf: (place) => registry.grantOf(place),
+      read,
+    })
+  const open = granted(provider)
   const factory = new ModelFactory({
     fabric,
     chain: nodeOn(economy),
     base,
     content,
     read,
+    open,
     registry,
     log: silentLog,
     now: Date.now,
@@ -119,10 +132,11 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
     fabric,
     factory,
     datanet,
+    granted,
     worker: (name) => {
       const worker = new TrainingWorker(
         { name, dir: join(dir, name) },
-        { fabric, base, content, log: silentLog, now: Date.now },
+        { fabric, base, content, open, log: silentLog, now: Date.now },
       )
       workers.push(worker)
       return worker
