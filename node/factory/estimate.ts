@@ -13,6 +13,7 @@ import { availableParallelism } from 'node:os'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import type { BaseModel } from '../model/base.ts'
+import type { ChainCost } from './cost.ts'
 import type { ReadContent, TrainingData } from './data.ts'
 import type { RecordStore } from './fabric/types.ts'
 import type { TrainingManifest } from './manifest.ts'
@@ -47,6 +48,8 @@ export type Estimate = {
   readonly memoryBytes: number | null
   /** wei this node asks for the work. */
   readonly fee: string
+  /** Gas of the commitment and of the registration, at most; null where the registry would refuse them of this node. */
+  readonly chain: ChainCost | null
 }
 
 type Features = readonly [number, number]
@@ -84,7 +87,7 @@ export function estimateOf(
     prepare: Spent
     weiPerSecond: bigint
   },
-): Estimate {
+): Omit<Estimate, 'chain'> {
   const sum = (unit: keyof Spent, stages: readonly Stage[]): number =>
     stages.reduce((all, stage) => all + secondsOf(stage, size, calibration, unit), 0)
   const [train, evaluate] = [sum('wall', TRAINING), sum('wall', ['evaluate'])]

@@ -19,6 +19,7 @@ import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
 import type { Action } from './control.ts'
+import { chainCost } from './cost.ts'
 import { prepareData, type ReadContent } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, type Estimate, estimateOf } from './estimate.ts'
@@ -68,6 +69,7 @@ export type Draft = {
 export type JobListener = (job: JobRecord) => void
 
 const RETRY_MS = 2_000
+const DAY_SECONDS = 86_400n
 const DEADLINE_SECONDS_MIN = 3_600
 /** A job may take so much longer than estimated. */
 const DEADLINE_FACTOR = 20
@@ -134,12 +136,27 @@ export class ModelFactory {
 
   /** Measures this machine first where it has not done such work yet. */
   async estimate(manifest: TrainingManifest): Promise<Estimate> {
-    const { base, read, open, weiPerSecond } = this.#modules
+    const { base, chain, read, open, weiPerSecond } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
     const [prepare, data] = await timed(() => prepareData(base.model, manifest, read, open))
     const calibration = await this.#calibrations.of(base, manifest, { data, read })
-    return estimateOf(sizeOf(base, manifest, data), { calibration, prepare, weiPerSecond })
+    const size = sizeOf(base, manifest, data)
+    const estimate = estimateOf(size, { calibration, prepare, weiPerSecond })
+    const terms = submitTerms(manifest, {
+      worker: chain.worker,
+      deadline: chain.time + DAY_SECONDS,
+    })
+    const cost = chainCost(
+      {
+        ...{ base, manifest, size, terms, worker: chain.worker },
+        contributors: data.contributors.length,
+        seconds: estimate.seconds.total,
+        fee: BigInt(estimate.fee),
+      },
+      chain.view(),
+    )
+    return { ...estimate, chain: await cost }
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */

@@ -30,6 +30,20 @@ t.test('a job is drafted, committed, trained, measured and registered for its ow
     [id],
   )
   t.match(there, { state: 4, step: estimate.steps, resultHash: job.result?.report })
+
+  // What was said of gas before holds for what was spent, and by little.
+  await factory.settled()
+  const gasOf = (...names: string[]): bigint =>
+    world.sent.reduce((sum, { name, gas }) => sum + (names.includes(name) ? gas : 0n), 0n)
+  const { submit, register } = estimate.chain as NonNullable<typeof estimate.chain>
+  for (const [part, used] of [
+    [submit, gasOf('submit')],
+    [register, gasOf('start', 'checkpoint', 'putChunk', 'complete')],
+  ] as const) {
+    t.ok(used > 0n && used <= BigInt(part.gas), `${used} of ${part.gas} gas`)
+    t.ok(BigInt(part.gas) * 100n <= used * 120n, 'within a fifth')
+    t.ok(BigInt(part.wei) > 0n)
+  }
 })
 
 t.test('a job that stands otherwise on chain, or not at all, is refused', async (t) => {
