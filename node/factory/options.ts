@@ -29,8 +29,6 @@ export const ATTEMPTS_MAX = 5
 export const LEASE_RENEWAL_MS = 240_000
 /** Tokens of a run that contaminate a held-out row when a training row has the same. */
 export const CONTAMINATION_TOKENS = 13
-/** Runs of training tokens that are compared. */
-export const CONTAMINATION_RUNS_MAX = 8_000_000
 /** A file uploaded through OpenAI's API, and its rows. */
 export const UPLOAD_BYTES_MAX: number = 64 * 2 ** 20
 export const UPLOAD_ROWS_MAX = 50_000
