@@ -8,6 +8,7 @@ import { canonicalJson } from '../base/canonical.ts'
 import { NodeError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
 import { decodeEnvelope, type Envelope, envelopeRoot } from './envelope.ts'
+import { type Tier, tierOf } from './media.ts'
 import { decodeRows, encodeRow, type Row, rowsRoot, versionLeaf, versionLeafOf } from './rows.ts'
 
 export type Contribution = {
@@ -110,6 +111,8 @@ export type HashedRow = {
   /** keccak256 of its canonical bytes. */
   readonly hash: Uint8Array
   readonly isPrivate: boolean
+  /** A private row counts as text: nobody without a grant sees what it names. */
+  readonly tier: Tier
 }
 
 /** The same version by the hashes of its rows: what needs no grant, and stands when private rows are erased. */
@@ -121,10 +124,10 @@ export async function readRowHashes(
   const rows: HashedRow[] = []
   for (const one of decodeVersionManifest(bytes, expected.manifestHash).contributions) {
     const { contributor, rowsRoot: claimed, rowCount, file, isPrivate = false } = one
-    const { root, hashes } = hashesOf(await readContent(file), isPrivate)
-    if (root !== claimed || hashes.length !== rowCount)
+    const { root, shown } = shownOf(await readContent(file), isPrivate)
+    if (root !== claimed || shown.length !== rowCount)
       throw mismatch(`contribution of ${contributor}`, claimed, root)
-    for (const hash of hashes) rows.push({ contributor, hash, isPrivate })
+    for (const row of shown) rows.push({ contributor, isPrivate, ...row })
   }
   const leaves = rows.map(({ contributor, hash }) => versionLeafOf(contributor, hash))
   const root = toHex(merkleRoot(leaves))
@@ -132,13 +135,18 @@ export async function readRowHashes(
   return rows
 }
 
-function hashesOf(file: Uint8Array, isPrivate: boolean): { root: Hex; hashes: Uint8Array[] } {
+function shownOf(
+  file: Uint8Array,
+  isPrivate: boolean,
+): { root: Hex; shown: Pick<HashedRow, 'hash' | 'tier'>[] } {
   if (isPrivate) {
     const envelope = decodeEnvelope(file)
-    return { root: envelopeRoot(envelope), hashes: [...envelope.rowHashes] }
+    const shown = envelope.rowHashes.map((hash) => ({ hash, tier: 'full' as const }))
+    return { root: envelopeRoot(envelope), shown }
   }
   const rows = decodeRows(file)
-  return { root: rowsRoot(rows), hashes: rows.map((row) => keccak(encodeRow(row))) }
+  const shown = rows.map((row) => ({ hash: keccak(encodeRow(row)), tier: tierOf(row) }))
+  return { root: rowsRoot(rows), shown }
 }
 
 /** @throws NodeError `datanet-content` */

@@ -1,6 +1,7 @@
 /**
  * From a manifest to samples: rows read by content hash and checked against their roots, cut into those
  * that are trained on and those held out, tokens, owners, and the contamination of what is held out.
+ * Rows that name a picture or sound are neither: they are retrieved by their words, and stand last.
  *
  * The held-out part is sealed: whether a row is in it depends on keccak256(seed || row hash), which is
  * fixed when the manifest is committed and which nobody can steer without changing the row.
@@ -14,6 +15,7 @@ import { userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
 import type { OpenDatanet } from '../datanet/granted.ts'
 import { decodeGroups, KIND } from '../datanet/groups.ts'
+import { type Tier, tierOf } from '../datanet/media.ts'
 import { encodeRow, type Row, versionLeafOf } from '../datanet/rows.ts'
 import { type HashedRow, readRowHashes, readVersion } from '../datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
@@ -38,17 +40,17 @@ export type OpenRow = PlacedRow & { readonly row: Row }
 
 export type TrainingData = {
   readonly trained: readonly Sample[]
-  /** Trained ones first, then inherited ones. */
+  /** Those that have gradients: trained ones first, then inherited ones. */
   readonly indexed: readonly Sample[]
-  /** Where each indexed sample comes from. */
+  /** A row for each leaf: where each indexed sample comes from, then those that are only retrieved. */
   readonly rows: readonly OpenRow[]
-  /** Which indexed samples count: the first of each group of copies. */
+  /** Which rows count: the first of each group of copies. */
   readonly counted: readonly boolean[]
-  /** Contributor of each indexed sample. */
+  /** Contributor of each row. */
   readonly owners: Uint32Array
   /** In order of first appearance. */
   readonly contributors: readonly Hex[]
-  /** 32 bytes for each indexed sample. */
+  /** 32 bytes for each row. */
   readonly contents: Uint8Array
   readonly measured: readonly Sample[]
   /** Rows of the sealed split that share a run of tokens with a trained row, and were left out. */
@@ -59,6 +61,8 @@ type Split<R> = {
   /** Rows the trainer sees, in the order that the seed permutes. */
   readonly trained: readonly R[]
   readonly inherited: readonly R[]
+  /** Those of media, own ones first. */
+  readonly retrieved: readonly R[]
   /** Those it must not see. */
   readonly heldOut: readonly R[]
 }
@@ -79,7 +83,8 @@ function readOpen(
     const rows = await readVersion(ref, read, open?.(ref.datanet))
     return rows.map(({ contributor, row }) => {
       const isPrivate = row.salt !== undefined
-      return { contributor, row, isPrivate, hash: keccak(encodeRow(row)) }
+      const tier: Tier = isPrivate ? 'full' : tierOf(row)
+      return { contributor, row, isPrivate, tier, hash: keccak(encodeRow(row)) }
     })
   })
 }
@@ -90,13 +95,23 @@ async function split<R extends HashedRow>(
   load: (ref: DatanetVersionRef) => Promise<R[]>,
 ): Promise<Split<R & PlacedRow>> {
   const placed = (refs: readonly DatanetVersionRef[]) => placedRows(refs, read, load)
-  const own = await placed(datanets)
-  const isHeldOut = own.map(({ hash }) => isSealed(hash, seed, evaluation.heldOutPerMille))
+  const [own, old, measured] = [
+    await placed(datanets),
+    await placed(inherited),
+    await placed(evaluation.datanets),
+  ]
+  const words = own.filter(hasGradient)
+  const isHeldOut = words.map(({ hash }) => isSealed(hash, seed, evaluation.heldOutPerMille))
   return {
-    trained: own.filter((_, i) => !isHeldOut[i]),
-    inherited: await placed(inherited),
-    heldOut: [...own.filter((_, i) => isHeldOut[i]), ...(await placed(evaluation.datanets))],
+    trained: words.filter((_, i) => !isHeldOut[i]),
+    inherited: old.filter(hasGradient),
+    retrieved: [...own, ...old].filter((one) => !hasGradient(one)),
+    heldOut: [...words.filter((_, i) => isHeldOut[i]), ...measured.filter(hasGradient)],
   }
+}
+
+function hasGradient({ tier }: HashedRow): boolean {
+  return tier === 'full'
 }
 
 /** Commits to which rows are trained on and in which order they are numbered. */
@@ -116,7 +131,7 @@ export async function prepareData(
   read: ReadContent,
   open?: OpenDatanet,
 ): Promise<TrainingData> {
-  const { trained, inherited, heldOut } = await readOpen(manifest, read, open)
+  const { trained, inherited, retrieved, heldOut } = await readOpen(manifest, read, open)
   const root = orderRoot(trained)
   if (root !== manifest.orderRoot) {
     throw userError(
@@ -124,9 +139,15 @@ export async function prepareData(
       `the rows to train on have order root ${root}; the manifest says ${manifest.orderRoot}`,
     )
   }
-  const all = [...trained, ...inherited]
+  const learned = [...trained, ...inherited]
+  if (learned.length === 0)
+    throw userError(
+      'training-rows',
+      'there is no row to train on: rows of pictures and sounds are only retrieved; name a Datanet of text too',
+    )
+  const all = [...learned, ...retrieved]
   const sample = ({ row }: OpenRow, i: number): Sample => sampleOf(base, manifest, row.text, i)
-  const indexed = all.map(sample)
+  const indexed = learned.map(sample)
   const { owners, contributors } = ownersOf(all)
   const { k } = manifest.attribution
   if (contributors.length > k) {

@@ -77,7 +77,8 @@ function corpusSize(
   const most = vectorTokensMax(model)
   for (const [i, { row, isPrivate }] of rows.entries()) {
     if (!counted[i] || isPrivate) continue
-    const read = (indexed[i] as Sample).tokens.length
+    // A row of media has no sample.
+    const read = indexed[i]?.tokens.length ?? training.maxTokens
     const whole = read < training.maxTokens ? read : model.encode(row.text).length
     size.corpusRows++
     size.corpusTokens += whole

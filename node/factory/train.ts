@@ -225,13 +225,15 @@ async function makeIndex(
   const { k, damping, labelDraws, normCap } = manifest.attribution
   const { owners, contributors, indexed: samples, contents, counted } = data
   const count = contributors.length
+  // Owners are numbered by first appearance: those of samples come first, and alone have gradients.
+  const sampleOwners = owners.subarray(0, samples.length)
   const built = await buildIndex(
     base.model,
     adapter,
     {
       samples,
-      contributors: owners,
-      contributorCount: count,
+      contributors: sampleOwners,
+      contributorCount: sampleOwners.reduce((most, owner) => Math.max(most, owner + 1), 0),
       k,
       damping,
       labelDraws,
@@ -241,7 +243,10 @@ async function makeIndex(
       onProgress?.({ phase: 'index', stage, step: done, steps: total }),
     signal,
   )
-  const sketches = weighSketches(built.sketches, { k, counted, normCap })
+  const sketches = new Int16Array(owners.length * k)
+  sketches.set(
+    weighSketches(built.sketches, { k, counted: counted.slice(0, samples.length), normCap }),
+  )
   const sums = sumSketches(sketches, { k, owners, count })
   const multipliers = multipliersOf(owners, counted, count)
   const table = {

@@ -7,7 +7,8 @@
  *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  *
  * Only what was answered is owed: a request that fails, or comes later than its caller said, costs nothing, and one
- * whose reader leaves in the middle costs the tokens made until then.
+ * whose reader leaves in the middle costs the tokens made until then. A payment that is carried out by itself has bought
+ * its answer: asked again with it, the same is given.
  */
 
 import { CONTRIBUTORS_MAX } from '../../genesis/limits.ts'
@@ -27,8 +28,8 @@ import {
   tokenBytes,
   tokensCommit,
 } from '../attribution/request.ts'
-import { concatBytes, type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
-import { NodeError, userError } from '../base/errors.ts'
+import { concatBytes, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../base/bytes.ts'
+import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
 import { signTypedData } from '../keys/sign.ts'
@@ -37,13 +38,14 @@ import { Catalogue } from './catalogue.ts'
 import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot } from './infer.ts'
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
-import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
-import { whoPays } from './paying/who-pays.ts'
+import type { BoughtAnswers } from './paying/bought.ts'
+import type { Caller, Due, Owed, Payer, WayOfPaying } from './paying/types.ts'
+import { refuse, whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import { type RetrievalLimits, retrieve } from './retrieve.ts'
 import type { InferenceRunner } from './runner.ts'
-import type { Settler } from './settle.ts'
+import type { Outcome, Settlement, Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
 
@@ -101,6 +103,7 @@ export type ServeModules = {
   readonly runner: InferenceRunner
   readonly registry: Registry
   readonly settler: Settler
+  readonly bought: BoughtAnswers
   readonly content: ContentStore
   /** Asked in order. Given what the service knows of its own requests. */
   ways(owed: (purse: Purse) => Owed): readonly WayOfPaying[]
@@ -128,13 +131,7 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
-    modules.settler.judgePayments(async (awaits) => {
-      for (const way of this.#ways) {
-        const outcome = await way.outcomeOf?.(awaits)
-        if (outcome) return outcome
-      }
-      return 'open'
-    })
+    modules.settler.judgePayments((awaits) => this.#outcomeOf(awaits))
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -203,6 +200,12 @@ export class InferenceService {
     const feeMax = feeOf(record, tokensIn, tokensOutMax)
     const bill = { model: record, tokensIn, tokensOutMax, feeMax }
     const payer = await whoPays(this.#ways, asking.caller, bill)
+    const asked = askedHash(record.id, question, asking)
+    const again = await this.#bought(asked, payer)
+    if (again) {
+      asking.onText?.(again.text)
+      return again
+    }
     const tab = await this.#tabs.open(payer, feeMax, async (reserved) => {
       // In this order: what settles in between is counted twice rather than not at all.
       const owed = this.#modules.settler.owedBy(payer)
@@ -232,12 +235,14 @@ export class InferenceService {
       const parent = asking.parentAction ?? ZERO_HASH
       const parentAction = payer.actionOf?.(parent) ?? parent
       const answered = asAnswered(request, inference.tokens)
-      const settled = await tab.settle(() =>
-        this.#settle(record, answered, inference, { payer, startedAt, finishedAt, parentAction }),
+      const said = { text, finish: finishOf(inference.tokens, question) }
+      const times = { startedAt, finishedAt }
+      const answer = await tab.settle(() =>
+        this.#settle(record, answered, inference, { payer, asked, said, times, parentAction }),
       )
       isOwed = true
       if (payer.paysLast) asking.onText?.(text)
-      return { ...settled, text, finish: finishOf(inference.tokens, question) }
+      return answer
     } finally {
       tab.close()
       if (!isOwed) await payer.release()
@@ -361,10 +366,16 @@ export class InferenceService {
     record: ModelRecord,
     request: InferenceRequest,
     inference: Inference,
-    context: { payer: Payer; startedAt: bigint; finishedAt: bigint; parentAction: Hex },
-  ): Promise<Omit<Answer, 'text' | 'finish'>> {
+    context: {
+      payer: Payer
+      asked: Hex
+      said: Pick<Answer, 'text' | 'finish'>
+      times: Pick<InferenceReceipt, 'startedAt' | 'finishedAt'>
+      parentAction: Hex
+    },
+  ): Promise<Answer> {
     const { registry, settler, domains, library, signer } = this.#modules
-    const { payer, startedAt, finishedAt, parentAction } = context
+    const { payer, asked, said, times, parentAction } = context
     const { claims } = inference
     const sketch = sketchBytes(inference.sketch).slice()
     const policyId = await registry.policyFor(record.id)
@@ -389,12 +400,11 @@ export class InferenceService {
       sketchHash: sketchHash(inference.sketch),
       claimsHash: keccakHex(claims),
       fee,
-      startedAt,
-      finishedAt,
+      ...times,
       parentAction,
     }
-    const asked = { receipt: unscored, sketch, claims }
-    const { attributionRoot } = await registry.share(asked, policyId, fee)
+    const scored = { receipt: unscored, sketch, claims }
+    const { attributionRoot } = await registry.share(scored, policyId, fee)
     const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
     const providerSignature = await signTypedData(
@@ -405,18 +415,8 @@ export class InferenceService {
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
     const settlement = { hash, receipt, providerSignature, payment, sketch, claims }
-    if (payer.pay) {
-      // Written down first: who has paid must not lose the answer to a full disk.
-      await settler.add({ ...settlement, awaits: payer.pay.awaits })
-      await payer.pay.carryOut(due).catch(async (error) => {
-        const isPending = error instanceof NodeError && error.code === 'payment-pending'
-        if (!isPending) await settler.paid(hash, false)
-        throw error
-      })
-      await settler.paid(hash, true)
-    } else await settler.add(settlement)
-    await this.#modules.announce(hash, trace)
-    return {
+    const answer = {
+      ...said,
       id: hash,
       tokensIn: receipt.tokensIn,
       tokensOut: receipt.tokensOut,
@@ -428,6 +428,78 @@ export class InferenceService {
         ...(request.retrieval && { retrieved: retrievedIn(claims) }),
       },
     }
+    if (payer.pay) await this.#carryOut(settlement, payer.pay, { asked, answer, due })
+    else await settler.add(settlement)
+    await this.#modules.announce(hash, trace)
+    return answer
+  }
+
+  /** The answer is on disk, and its receipt, before it is paid: who has paid must not lose it to a crash or a full disk. */
+  async #carryOut(
+    settlement: Settlement,
+    pay: NonNullable<Payer['pay']>,
+    { asked, answer, due }: { asked: Hex; answer: Answer & { receiptHash: Hex }; due: Due },
+  ): Promise<void> {
+    const { settler, bought, now } = this.#modules
+    const { hash } = settlement
+    const fee = due.fee.toString()
+    await bought.keep(pay.key, { question: asked, answer, fee, at: now() })
+    await settler.add({ ...settlement, awaits: pay.awaits })
+    try {
+      await pay.carryOut(due)
+    } catch (error) {
+      if (!(error instanceof NodeError && error.code === 'payment-pending')) {
+        await settler.paid(hash, false)
+        await bought.forget(pay.key)
+      }
+      throw error
+    }
+    await this.#paid(hash)
+  }
+
+  /** Who has paid gets the answer, though it cannot be noted: the settler sees the payment by itself. */
+  async #paid(receipt: Hex): Promise<void> {
+    const { settler, log } = this.#modules
+    await settler.paid(receipt, true).catch((error) => {
+      log.warn('a payment is not noted', { receipt, error: messageOf(error) })
+    })
+  }
+
+  /** What this very payment has bought already; null: nothing. @throws NodeError `payment-pending` while it may yet come in,
+   * `payment-required` when it bought something else or nothing any more */
+  async #bought(asked: Hex, { pay }: Payer): Promise<Answer | null> {
+    const { bought } = this.#modules
+    const kept = pay ? await bought.get(pay.key) : null
+    if (!pay || !kept) return null
+    if (kept.question !== asked) throw refuse('this payment has bought another answer')
+    const { answer, fee } = kept
+    const due = { fee: BigInt(fee), tokens: answer.tokensIn + answer.tokensOut }
+    if ((await this.#outcomeOf(pay.awaits)) === 'open') {
+      // The process that was to carry it out has died, or is at it now.
+      await pay.carryOut(due).catch((error) => {
+        this.#modules.log.warn('a payment waits', { error: messageOf(error) })
+      })
+    }
+    const outcome = await this.#outcomeOf(pay.awaits)
+    if (outcome === 'paid') {
+      await this.#paid(answer.receiptHash)
+      pay.recall(due)
+      return answer
+    }
+    if (outcome === 'void') {
+      await bought.forget(pay.key)
+      throw refuse('this payment can no longer be carried out; nothing was paid')
+    }
+    const why = 'the payment may yet come in: ask the same again with it, soon'
+    throw new NodeError('payment-pending', 'retry', why)
+  }
+
+  async #outcomeOf(awaits: string): Promise<Outcome> {
+    for (const way of this.#ways) {
+      const outcome = await way.outcomeOf?.(awaits)
+      if (outcome) return outcome
+    }
+    return 'open'
   }
 
   /** Evidence anyone may fetch by hash: the request, the answer's tokens, the trace. */
@@ -441,6 +513,13 @@ export class InferenceService {
     await content.put(tokenBytes(tokens))
     return content.put(concatBytes(...inference.trace))
   }
+}
+
+/** Of all that decides an answer and its receipt, but the payment. */
+function askedHash(modelId: Hex, question: Question, { parentAction }: Asking): Hex {
+  const { prompt, sampler, retrieval, stopTexts, seed } = question
+  const parts = [modelId, prompt, sampler, retrieval, stopTexts, seed?.toString(), parentAction]
+  return keccakHex(utf8(JSON.stringify(parts)))
 }
 
 /** The request whose answer these tokens are. One that ended early (a stop text, a reader that left) is the answer to

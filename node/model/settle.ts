@@ -54,8 +54,10 @@ export const SETTLER_DEFAULTS: SettlerOptions = {
 /** Reverted transactions after which a receipt is given up. */
 const REVERTS_MAX = 4
 
+export type SettlerTable = Pick<KvTable, 'put' | 'delete' | 'iterate'>
+
 export type SettlerModules = {
-  readonly table: KvTable
+  readonly table: SettlerTable
   readonly log: Log
   /** Sends one `settle` call; the transaction's hash. @throws NodeError `settlement-refused` when the
    * registry would revert. */

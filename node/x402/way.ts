@@ -6,7 +6,7 @@
  */
 import { encodeAbiParameters } from 'viem/utils'
 import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
-import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { fromHex, type Hex, keccakHex, utf8, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { signTypedData } from '../keys/sign.ts'
 import type { Signer } from '../keys/signer.ts'
@@ -150,9 +150,11 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
     },
     pay: {
+      key: keccakHex(utf8(key)),
       awaits: `${AWAITS}${header}`,
       carryOut: async ({ fee }) => {
-        const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
+        // What was signed for exactly is what was asked for then; the price may have changed.
+        const amount = requirements.scheme === 'upto' ? fee : order.amount
         const settled = await facilitator.settle(request(amount), true)
         caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
         if (!settled.success) {
@@ -161,9 +163,20 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
           if (isClear || (await facilitator.outcomeOf(order)) === 'void') throw refuse(why)
           // Its receipt has it now.
           isMine = false
-          throw new NodeError('payment-pending', 'retry', `${why}; it may yet come in`)
+          throw new NodeError(
+            'payment-pending',
+            'retry',
+            `${why}; it may yet come in: ask again with it`,
+          )
         }
         await release()
+      },
+      recall: ({ fee }) => {
+        const amount = requirements.scheme === 'upto' ? fee : order.amount
+        const made = { success: true, payer: order.payer, network: facilitator.network }
+        // Which transaction made it is not looked up.
+        const response = { ...made, transaction: '', amount: amount.toString() }
+        caller.respond?.({ 'PAYMENT-RESPONSE': encode(response) })
       },
     },
     release,

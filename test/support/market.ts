@@ -13,6 +13,7 @@ import type { JobRequest } from '../../node/factory/draft.ts'
 import type { JobRecord } from '../../node/factory/job.ts'
 import { localSigner } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
+import { BoughtAnswers } from '../../node/model/paying/bought.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { localRunner } from '../../node/model/runner.ts'
@@ -109,6 +110,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
       runner: localRunner(library),
       registry,
       settler,
+      bought: await BoughtAnswers.open(store.table('answers')),
       content,
       domains: {
         receipts: { chainId, verifyingContract: receipts.address },

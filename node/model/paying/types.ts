@@ -55,8 +55,15 @@ export type Payer = {
   /** The voucher that pays what is now known to be due; runs in the order of the payer's requests. */
   redeem(due: Due, owed: Owed): Promise<Payment>
   /** Carries out a payment that is not the voucher itself: after the receipt is on disk, which names it by `awaits`, and before
-   * anything is shown. @throws NodeError `payment-pending` when it may have come in all the same, another when it was refused */
-  readonly pay?: { readonly awaits: string; carryOut(due: Due): Promise<void> }
+   * anything is shown; `key` is of the payment, in whatever bytes it comes. @throws NodeError `payment-pending` when it may
+   * have come in all the same, another when it was refused */
+  readonly pay?: {
+    readonly key: Hex
+    readonly awaits: string
+    carryOut(due: Due): Promise<void>
+    /** It was carried out before: this caller is told so. */
+    recall(due: Due): void
+  }
   /** Nothing is owed: the request failed, or came too late. */
   release(): Promise<void>
 }

@@ -141,9 +141,13 @@ export const contribution: JsonSchema = openShape(
   'contribution',
 )
 
+/** How a row is paid: by every channel, or, of a picture or sound, for being retrieved alone. */
+export const tier: JsonSchema = words('full', 'retrieval')
+
 const rowMembers = {
   // null: private
-  row: nullable(openShape({ text })),
+  row: nullable(openShape({ text, 'media?': openShape({ hash, type: text, bytes: integer }) })),
+  tier,
   contributor: address,
   contribution: hash,
   rowHash: hash,
@@ -151,6 +155,8 @@ const rowMembers = {
   count: integer,
   root: hash,
 }
+/** `type` is null for what is neither picture nor sound. */
+export const media: JsonSchema = shape({ type: nullable(text), bytes: integer })
 export const row: JsonSchema = openShape(rowMembers)
 export const rowProof: JsonSchema = openShape({ ...rowMembers, proof: listOf(hash) })
 
@@ -312,6 +318,7 @@ const rowOwner = {
   datanet: decimal,
   version: integer,
   row: integer,
+  tier,
   contributor: address,
   index: integer,
   rowHash: hash,
