@@ -106,7 +106,7 @@ export function estimateOf(
 }
 
 /** a and b from two runs, neither below zero: where the runs say otherwise the one feature that is left fits the longer one. */
-export function secondsOf(
+function secondsOf(
   stage: Stage,
   size: JobSize,
   { long, short }: Pick<Calibration, 'long' | 'short'>,
@@ -129,7 +129,9 @@ export function secondsOf(
     const most = one.seconds >= other.seconds ? one : other
     const all = isSolved ? [most] : runs
     const seconds = all.reduce((sum, run) => sum + run.seconds, 0)
-    return seconds / all.reduce((sum, run) => sum + run[feature], 0)
+    const amount = all.reduce((sum, run) => sum + run[feature], 0)
+    // Neither run had any of it, such as a corpus of the few public rows among private ones.
+    return amount === 0 ? 0 : seconds / amount
   }
   if (second === 0 || (isSolved && b < 0)) return first === 0 ? 0 : by('x') * first
   return by('y') * second
