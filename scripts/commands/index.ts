@@ -34,6 +34,7 @@ const FILES: Readonly<Record<string, Load>> = {
   attribution: async () => [(await import('./attribution.ts')).verifyAttribution],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
+  market: async () => (await import('./market.ts')).marketCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
