@@ -2,8 +2,7 @@
 import type { RowPlace } from '../attribution/explain.ts'
 import { type Hex, keccakHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
-import { tierOf } from '../datanet/media.ts'
-import { type PlacedRow, type ReadContent, readRows } from './data.ts'
+import { type PlacedRow, type ReadContent, readPlaces } from './data.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 
 /** Models whose rows are kept at hand. */
@@ -23,8 +22,8 @@ export async function readTrainingManifest(
   throw new NodeError('training-manifest', 'user', `manifest ${hash} is not in canonical form`)
 }
 
-export function placeOf({ datanet, version, index, row }: PlacedRow): RowPlace {
-  return { datanet, version, row: index, tier: tierOf(row) }
+export function placeOf({ datanet, version, index, tier }: PlacedRow): RowPlace {
+  return { datanet, version, row: index, tier }
 }
 
 export class RowPlaces {
@@ -49,7 +48,7 @@ export class RowPlaces {
 
   async #load(hash: Hex): Promise<readonly PlacedRow[]> {
     const manifest = await readTrainingManifest(hash, this.#read)
-    const { trained, inherited, retrieved } = await readRows(manifest, this.#read)
+    const { trained, inherited, retrieved } = await readPlaces(manifest, this.#read)
     return [...trained, ...inherited, ...retrieved]
   }
 }

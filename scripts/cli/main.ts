@@ -3,8 +3,8 @@
  * one line on stderr and a documented exit status (`exit.ts`).
  */
 import { messageOf, NodeError } from '../../node/base/errors.ts'
-import { allCommands, commandsFor, groupOf, overview } from '../commands/index.ts'
-import { helpOf, readCall, readLine } from './command.ts'
+import { allCommands, commandsFor, overview } from '../commands/index.ts'
+import { asksForFamily, helpOf, readCall, readLine } from './command.ts'
 import { EXIT, type ExitCode, exitOf } from './exit.ts'
 
 async function main(line: readonly string[]): Promise<ExitCode> {
@@ -15,9 +15,8 @@ async function main(line: readonly string[]): Promise<ExitCode> {
   }
   if (word === '--version') return main(['version'])
   const commands = await commandsFor(word)
-  const group = groupOf(word, commands)
-  if (group.length > 0 && (line[1] === '--help' || line[1] === '-h')) {
-    process.stdout.write(overview(group))
+  if (asksForFamily(line, commands)) {
+    process.stdout.write(overview(commands))
     return EXIT.ok
   }
   const { command, rest } = readLine(line, commands)

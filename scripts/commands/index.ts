@@ -9,6 +9,7 @@ type Load = () => Promise<readonly Command[]>
 
 const FILES: Readonly<Record<string, Load>> = {
   init: async () => [(await import('./init.ts')).init],
+  deploy: async () => [(await import('./deploy.ts')).deploy],
   run: async () => [(await import('./run.ts')).run],
   devnet: async () => [(await import('./devnet.ts')).devnet],
   status: async () => [(await import('./status.ts')).status],
@@ -27,14 +28,19 @@ const FILES: Readonly<Record<string, Load>> = {
   job: async () => (await import('./job.ts')).jobCommands,
   worker: async () => [(await import('./worker.ts')).worker],
   mcp: async () => [(await import('./mcp.ts')).mcp],
-  model: async () => [(await import('./model.ts')).modelFetch],
+  model: async () => (await import('./model.ts')).modelCommands,
+  ask: async () => [(await import('./ask.ts')).ask],
+  escrow: async () => (await import('./escrow.ts')).escrowCommands,
+  rewards: async () => (await import('./rewards.ts')).rewardCommands,
   generate: async () => [(await import('./generate.ts')).generateAnswers],
   train: async () => [(await import('./train.ts')).trainAdapter],
   attribute: async () => [(await import('./attribute.ts')).attributeRows],
   attribution: async () => [(await import('./attribution.ts')).verifyAttribution],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
+  market: async () => (await import('./market.ts')).marketCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],
+  supply: async () => [(await import('./supply.ts')).supply],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
   token: async () => [(await import('./token.ts')).token],
@@ -50,12 +56,7 @@ const help: Command = {
   run: async ({ args }) => {
     const { helpOf, readLine } = await import('../cli/command.ts')
     const commands = await allCommands()
-    const [word = ''] = args
-    const group = args.length === 1 ? groupOf(word, await commandsFor(word)) : []
-    const text =
-      group.length > 0 || args.length === 0
-        ? overview(group.length > 0 ? group : commands)
-        : helpOf(readLine(args, commands).command)
+    const text = args.length ? helpOf(readLine(args, commands).command) : overview(commands)
     process.stdout.write(text)
     return undefined
   },
@@ -65,13 +66,6 @@ const help: Command = {
 export async function commandsFor(word: string): Promise<readonly Command[]> {
   const load = Object.hasOwn(FILES, word) ? FILES[word] : undefined
   return load ? load() : allCommands()
-}
-
-/** The commands `word something`, when `word` alone is none; else nothing. */
-export function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
-  return commands.some(({ name }) => name === word)
-    ? []
-    : commands.filter(({ name }) => name.startsWith(`${word} `))
 }
 
 export async function allCommands(): Promise<readonly Command[]> {

@@ -7,11 +7,11 @@ import { nearest } from '../../node/base/nearest.ts'
 import { VERSION } from '../../node/base/version.ts'
 import { flagOf, isSecret, OPTION_NAMES, variableOf } from '../../node/options.ts'
 import { diskFullError, storeError } from '../../node/store/errors.ts'
-import { flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.ts'
+import { asksForFamily, flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.ts'
 import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
 import { completionOf } from '../../scripts/commands/completion.ts'
-import { allCommands, commandsFor, groupOf, overview } from '../../scripts/commands/index.ts'
+import { allCommands, commandsFor, overview } from '../../scripts/commands/index.ts'
 import { workDir } from '../support/dir.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -53,20 +53,12 @@ t.test('a line loads the commands of its first word alone', async (t) => {
   for (const word of ['rnu', 'constructor']) t.same(await commandsFor(word), COMMANDS, word)
 })
 
-t.test('the first word of many commands alone shows them', async (t) => {
-  const names = (word: string): string[] => groupOf(word, COMMANDS).map(({ name }) => name)
-  t.same(names('db'), ['db stats', 'db verify'])
-  t.ok(names('datanet').includes('datanet review'))
-  for (const word of ['run', 'export', 'rnu']) t.same(names(word), [], word)
-  t.match(openledger(['datanet', '--help']).stdout, /datanet create .*datanet row /s)
-})
-
 t.test('a typing error is answered with what was meant', async (t) => {
   const rows: [string[], RegExp][] = [
     [['rnu'], /did you mean 'openledger run'\?/],
     [['snapshot', 'creat'], /did you mean 'openledger snapshot create'\?/],
     [['db'], /unknown command 'db': known: stats, verify/],
-    [['zzzzzzzz'], /known: init, run, /],
+    [['zzzzzzzz'], /known: init, deploy, run, /],
   ]
   for (const [line, words] of rows) t.throws(() => readLine(line, COMMANDS), words)
   const { command, rest } = readLine(['run', '--rpc-prot', '1'], COMMANDS)
@@ -76,6 +68,18 @@ t.test('a typing error is answered with what was meant', async (t) => {
   t.throws(() => readCall(verify, ['a', 'b'], {}), /unexpected argument 'b'/)
   t.equal(nearest('verfiy', ['stats', 'verify']), 'verify')
   t.equal(nearest('abc', ['stats', 'verify']), undefined)
+})
+
+t.test('help on the first of two words lists what may follow', async (t) => {
+  for (const word of ['bench', 'model', 'snapshot']) {
+    const family = await commandsFor(word)
+    t.ok(asksForFamily([word, '--help'], family), word)
+    t.notOk(asksForFamily([word, 'x', '--help'], family), 'that is a command of it')
+  }
+  t.notOk(asksForFamily(['run', '--help'], await commandsFor('run')))
+  const { stdout, status } = openledger(['model', '--help'])
+  t.match(stdout, /model fetch +Brings a base model/)
+  t.equal(status, EXIT.ok)
 })
 
 t.test('other spellings that operators know are taken', async (t) => {

@@ -168,14 +168,23 @@ export const versionProfile: JsonSchema = shape({
   copies: nullable(shape({ exact: integer, near: integer })),
 })
 
+const chainPart = shape({ transactions: integer, gas: decimal, wei: decimal })
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
   evaluationTokens: integer,
   steps: integer,
-  seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  seconds: shape({
+    prepare: number,
+    train: number,
+    evaluate: number,
+    index: number,
+    total: number,
+  }),
+  cpuSeconds: number,
   memoryBytes: nullable(integer),
   fee: decimal,
+  chain: nullable(shape({ submit: chainPart, register: chainPart })),
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
 const manifest: JsonSchema = { type: 'object' }
@@ -291,6 +300,25 @@ export const openSupply: JsonSchema = openShape({
   staked: decimal,
   bridged: decimal,
 })
+
+/** Who gets how many wei of a price. */
+const split = listOf(shape({ account: address, amount: decimal }))
+
+export const listing: JsonSchema = shape(
+  {
+    kind: words('agent', 'model', 'datanet'),
+    id: text,
+    name: nullable(text),
+    seller: address,
+    expiresAt: integer,
+    isGood: flag,
+    sale: nullable(shape({ price: decimal, split })),
+    licence: nullable(shape({ price: decimal, seconds: integer, termsHash: hash, split })),
+  },
+  'listing',
+)
+
+export const listings: JsonSchema = shape({ total: integer, listings: listOf(listing) })
 
 export const rewards: JsonSchema = openShape({ pending: decimal, claimable: decimal })
 
@@ -487,7 +515,7 @@ export const payoutTrace: JsonSchema = openShape({
 
 export const modelVerdict: JsonSchema = openShape({
   modelId: hash,
-  ok: flag,
+  ok: nullable(flag),
   steps: integer,
   difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
   error: nullable(text),
