@@ -15,12 +15,13 @@ import { prepareData, type ReadContent, type TrainingData } from '../node/factor
 import type { TrainingManifest } from '../node/factory/manifest.ts'
 import { readTrainingManifest } from '../node/factory/places.ts'
 import { readReport, type TrainingReport } from '../node/factory/report.ts'
-import { checkMachine } from '../node/factory/train.ts'
+import { checkMachine, corpusRows } from '../node/factory/train.ts'
 import type { LoadedModel } from '../node/model/infer.ts'
 import type { ModelArtefacts } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
 import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
+import { recorpus } from './recorpus.ts'
 import { type ReinferModules, reinfer } from './reinfer.ts'
 import { resum, type SealedTable } from './resum.ts'
 import { drawOne } from './sample.ts'
@@ -57,7 +58,8 @@ export type LookedAt = {
 /** Rows of a model whose vectors are made again. */
 const VECTORS_DRAWN = 16
 
-/** A model's manifest by what its owner is held to, its table from its leaves, the leaves from the rows of its manifest, and vectors of rows that `draw` draws: a block
+/** A model's manifest by what its owner is held to, its table from its leaves, leaves and corpus from the rows of its
+ * manifest, and vectors of rows that `draw` draws: a block
  * hash that nobody knew when the model was made. @throws Error when no job made it, NodeError `datanet-private` when the rows cannot be read */
 export async function checkTable(
   record: ModelArtefacts,
@@ -74,10 +76,13 @@ export async function checkTable(
   const other = await uncommitted(manifest, registry)
   const data = await prepareData(library.base.model, manifest, read, open)
   const leaves = decodeLeaves(await read(report.leavesHash))
+  const summed = (other && termsDiffer(other)) ?? resum(table, leaves, data)
+  if (summed) return { difference: summed, manifest, report, data }
+  const model = await library.load(record)
+  const rows = corpusRows(library.base, data)
   const difference =
-    (other && termsDiffer(other)) ??
-    resum(table, leaves, data) ??
-    (await wrongVector(await library.load(record), record.id, draw))
+    (await recorpus(model.corpus, rows, manifest.attribution.spanTokens)) ??
+    (await wrongVector(model, record.id, draw))
   return { difference, manifest, report, data }
 }
 

@@ -1,7 +1,7 @@
 /**
- * Models looked at again as they are registered: the table added up from its leaves, drawn rows' vectors made again, and training
- * steps up to a drawn one run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
- * disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
+ * Models looked at again as they are registered: the table added up from its leaves, the corpus compared with the rows of the
+ * manifest, drawn rows' vectors made again, and training steps up to a drawn one run again. Beside the verification of
+ * blocks, one model at a time: a long job holds up no receipt. What waits is on disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
  *
  *   registered -> waiting (disk) -> verdict
  *                    ^    \-- content withheld, or rows private: no verdict but why --later, TRIES_MAX times--/
