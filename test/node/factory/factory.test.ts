@@ -142,6 +142,35 @@ t.test('a worker that names what it has not given loses the job to another', asy
 })
 
 t.test(
+  'a worker that comes back from a stall finds the job with another, and writes nothing',
+  async (t) => {
+    const world = await openWorld(t)
+    const { factory } = world
+    const { id, manifest } = await world.submit()
+    await factory.submit(manifest)
+    // It stands still at its first checkpoint.
+    let wake = (): void => {}
+    world.hold(
+      new Promise<void>((resolve) => {
+        wake = resolve
+      }),
+    )
+    const stalled = world.worker('stalled')
+    stalled.start()
+    const taken = await world.until(id, ({ state }) => state === 'running')
+    await factory.jobs.update(id, () => ({ holder: 'another#2', attempts: 2 }))
+    wake()
+    await stalled.stop()
+    const { state, holder, attempts, result } = await factory.get(id)
+    t.same(
+      { state, holder, attempts, result },
+      { state: 'running', holder: 'another#2', attempts: 2, result: null },
+    )
+    t.match(taken.holder, /^stalled#1#/)
+  },
+)
+
+t.test(
   'pausing stops at a step, resuming ends at the same bytes, cancelling refunds',
   async (t) => {
     const world = await openWorld(t)
