@@ -42,8 +42,13 @@ export function explainDifference(
     case 'model':
       return { operator: 'model registry', tile: field, row: null, ...of }
     case 'trace': {
-      const tile = index === undefined ? field : `${field} of token ${at} of the answer`
-      return { operator: 'forward pass, language model head', tile, row: null, ...of }
+      const isAdapter = field === 'adapter'
+      const what = isAdapter ? 'logits' : field
+      const tile = index === undefined ? field : `${what} of token ${at} of the answer`
+      const operator = isAdapter
+        ? 'forward pass: the base without the LoRA adapter gives what is claimed'
+        : 'forward pass, up to the logits'
+      return { operator, tile, row: null, ...of }
     }
     case 'tokens': {
       if (index === undefined) return { operator: 'sampler', tile: field, row: null, ...of }

@@ -4,7 +4,7 @@
  */
 import { messageOf, NodeError } from '../../node/base/errors.ts'
 import { allCommands, commandsFor, overview } from '../commands/index.ts'
-import { helpOf, readCall, readLine } from './command.ts'
+import { asksForFamily, helpOf, readCall, readLine } from './command.ts'
 import { EXIT, type ExitCode, exitOf } from './exit.ts'
 
 async function main(line: readonly string[]): Promise<ExitCode> {
@@ -14,7 +14,12 @@ async function main(line: readonly string[]): Promise<ExitCode> {
     return EXIT.ok
   }
   if (word === '--version') return main(['version'])
-  const { command, rest } = readLine(line, await commandsFor(word))
+  const commands = await commandsFor(word)
+  if (asksForFamily(line, commands)) {
+    process.stdout.write(overview(commands))
+    return EXIT.ok
+  }
+  const { command, rest } = readLine(line, commands)
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(helpOf(command))
     return EXIT.ok

@@ -104,7 +104,8 @@ const create: Command = {
 
 const contribute: Command = {
   name: 'datanet contribute',
-  summary: 'Commits the rows of a file (JSONL, CSV, Parquet, text), then shows and reveals them',
+  summary:
+    'Commits the rows of a file (JSONL, CSV, Parquet, text) or of a folder of pictures and sounds, then shows and reveals them',
   args: '<id> <file>',
   flags: {
     ...STATE_FLAGS,
@@ -113,12 +114,17 @@ const contribute: Command = {
       value: 'NAME',
       help: 'CSV, Parquet: the column that is the text (default text)',
     },
+    'media-column': {
+      value: 'NAME',
+      help: 'CSV, Parquet: the column that names a picture or sound (default media)',
+    },
     private: { help: 'encrypted; only you and those with a grant can read them' },
     grant: { value: 'WHO,…', help: 'who else may read private rows: accounts or public keys' },
     relay: { help: "the node's account pays the gas; you only sign" },
     'commit-only': { help: "stop after the commitments; 'datanet reveal' goes on" },
   },
-  notes: 'Bad rows are listed by number and left out; the status is 4 when there were any.',
+  notes:
+    'Bad rows are listed by number and left out; the status is 4 when there were any. A row names its picture or sound from the folder of the file, {"text":"…","media":"photos/a.png"}; of a folder, each has its caption in the text file of the same name (a.png, a.txt).',
   run: async (call) => {
     const [id, path = ''] = [idOf(call.args[0]), call.args[1]]
     const modules = { ...(await walletFor(call)), state: call.flags.state as string }

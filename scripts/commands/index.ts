@@ -9,6 +9,7 @@ type Load = () => Promise<readonly Command[]>
 
 const FILES: Readonly<Record<string, Load>> = {
   init: async () => [(await import('./init.ts')).init],
+  deploy: async () => [(await import('./deploy.ts')).deploy],
   run: async () => [(await import('./run.ts')).run],
   devnet: async () => [(await import('./devnet.ts')).devnet],
   status: async () => [(await import('./status.ts')).status],
@@ -27,7 +28,10 @@ const FILES: Readonly<Record<string, Load>> = {
   job: async () => (await import('./job.ts')).jobCommands,
   worker: async () => [(await import('./worker.ts')).worker],
   mcp: async () => [(await import('./mcp.ts')).mcp],
-  model: async () => [(await import('./model.ts')).modelFetch],
+  model: async () => (await import('./model.ts')).modelCommands,
+  ask: async () => [(await import('./ask.ts')).ask],
+  escrow: async () => (await import('./escrow.ts')).escrowCommands,
+  rewards: async () => (await import('./rewards.ts')).rewardCommands,
   generate: async () => [(await import('./generate.ts')).generateAnswers],
   train: async () => [(await import('./train.ts')).trainAdapter],
   attribute: async () => [(await import('./attribute.ts')).attributeRows],
@@ -36,6 +40,7 @@ const FILES: Readonly<Record<string, Load>> = {
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
   market: async () => (await import('./market.ts')).marketCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],
+  supply: async () => [(await import('./supply.ts')).supply],
   account: async () => (await import('./account.ts')).accountCommands,
   config: async () => [(await import('./config.ts')).configPrint],
   token: async () => [(await import('./token.ts')).token],

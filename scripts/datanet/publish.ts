@@ -14,6 +14,7 @@ import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
+import { wrongMedia } from './media.ts'
 import { contentOf } from './private.ts'
 import { DATANETS, VALIDATION } from './session.ts'
 
@@ -36,7 +37,8 @@ export type Published = {
   readonly contributions: number
   /** Rows that stand in an earlier row's group. */
   readonly copies: number
-  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another: left out. */
+  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another; of this one, also those whose
+   * rows name a picture or sound of which that is so: left out. */
   readonly unread: readonly Hex[]
 }
 
@@ -62,7 +64,7 @@ export async function publishVersion(
     const isOwn = held.datanetId === id
     if (held.isPrivate && !(isOwn && withPrivate)) continue
     const said = await readHeld(held, rpc)
-    if (!said) {
+    if (!said || (isOwn && 'rows' in said && (await hasWrongMedia(said.rows, rpc)))) {
       unread.push(held.rowsRoot)
       continue
     }
@@ -94,6 +96,11 @@ async function readHeld(
     if (error instanceof NodeError && error.code !== 'rpc-unreachable') return null
     throw error
   }
+}
+
+async function hasWrongMedia(rows: readonly Row[], rpc: Rpc): Promise<boolean> {
+  for (const { media } of rows) if (media && (await wrongMedia(media, rpc))) return true
+  return false
 }
 
 async function publish(

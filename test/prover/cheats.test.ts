@@ -1,7 +1,7 @@
 /** A provider and a trainer that lie: found, named, and what they would have earned is held. */
 import { join } from 'node:path'
 import t from 'tap'
-import { replay } from '../../native/index.ts'
+import { Engine, replay } from '../../native/index.ts'
 import { decodeLeaves, encodeLeaves } from '../../node/attribution/leaves.ts'
 import { readSealed } from '../../node/attribution/table.ts'
 import type { RowVectors } from '../../node/attribution/vectors.ts'
@@ -107,6 +107,22 @@ t.test('lies are found, named and held', async (t) => {
       )
     },
   )
+
+  await t.test('an adapter left out: the base is shown to have answered', async (t) => {
+    const { engine } = market.library
+    engine.generate = (request, ...rest) =>
+      Engine.prototype.generate.call(engine, { ...request, adapter: null }, ...rest)
+    const { settled } = await market.ask('Fellow citizens, the harvest', 8)
+    const { library, registry } = await sell(t, world, market.job)
+    const traceOf = async (hash: Hex) => market.traces.get(hash) ?? null
+    const modules = { library, registry, content: read, traceOf }
+    const verdict = await reinfer(settled, modules)
+    t.match('stage' in verdict ? verdict : verdict.difference, {
+      stage: 'trace',
+      field: 'adapter',
+      index: 0,
+    })
+  })
 
   const report = await readReport(result.report, read)
   await t.test('drawn steps come out again; the first that was not so is named', async (t) => {
