@@ -9,7 +9,6 @@
 import {
   type Account,
   type Client,
-  type PublicActions,
   parseEventLogs,
   publicActions,
   size,
@@ -71,7 +70,7 @@ export type OpenLedgerActions = {
 
 type Writer = Client & { readonly account: Account }
 
-export function openLedgerActions(base: Client): PublicActions & OpenLedgerActions {
+export function openLedgerActions(base: Client): OpenLedgerActions {
   const client = base.extend(publicActions)
   const of = contracts(client)
   const send = (call: Omit<WriteContractSyncParameters, 'chain' | 'account'>) => {
@@ -98,7 +97,6 @@ export function openLedgerActions(base: Client): PublicActions & OpenLedgerActio
     }
   }
   return {
-    ...publicActions(base),
     contracts: of,
     findAgent: async () => {
       const { agentCount, getMetadata, ownerOf, tokenURI } = of.agents.read

@@ -277,6 +277,8 @@ if (browser instanceof Error) {
         '/agent/1',
         '/agent/1?tab=account',
         '/agent/1?tab=standing',
+        '/market',
+        '/market/agent/1',
         '/errors',
         '/errors/pool-full',
         `/trace/${receipt?.receiptHash}`,
