@@ -128,6 +128,7 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
   return {
     address: till.address,
     session: ZERO_ADDRESS,
+    key: keccakHex(utf8(key)),
     paysLast: true,
     actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
@@ -150,7 +151,6 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
     },
     pay: {
-      key: keccakHex(utf8(key)),
       awaits: `${AWAITS}${header}`,
       carryOut: async ({ fee }) => {
         // What was signed for exactly is what was asked for then; the price may have changed.

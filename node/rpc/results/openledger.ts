@@ -168,6 +168,7 @@ export const versionProfile: JsonSchema = shape({
   copies: nullable(shape({ exact: integer, near: integer })),
 })
 
+const chainPart = shape({ transactions: integer, gas: decimal, wei: decimal })
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
@@ -183,6 +184,7 @@ const estimateMembers = {
   cpuSeconds: number,
   memoryBytes: nullable(integer),
   fee: decimal,
+  chain: nullable(shape({ submit: chainPart, register: chainPart })),
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
 const manifest: JsonSchema = { type: 'object' }
