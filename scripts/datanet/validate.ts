@@ -53,7 +53,9 @@ const review: Command = {
       if (wrong) process.stderr.write(`row ${i + 1}: ${wrong}\n`)
       else if (dir) await writeFile(join(dir, nameOf(i + 1, media)), await fetchMedia(media, url))
     }
-    process.stdout.write(new TextDecoder().decode(encodeRows(rows)))
+    // Salts are for proofs, not for readers.
+    const shown = rows.map(({ salt: _, ...row }) => row)
+    process.stdout.write(new TextDecoder().decode(encodeRows(shown)))
     return undefined
   },
 }

@@ -301,6 +301,25 @@ export const openSupply: JsonSchema = openShape({
   bridged: decimal,
 })
 
+/** Who gets how many wei of a price. */
+const split = listOf(shape({ account: address, amount: decimal }))
+
+export const listing: JsonSchema = shape(
+  {
+    kind: words('agent', 'model', 'datanet'),
+    id: text,
+    name: nullable(text),
+    seller: address,
+    expiresAt: integer,
+    isGood: flag,
+    sale: nullable(shape({ price: decimal, split })),
+    licence: nullable(shape({ price: decimal, seconds: integer, termsHash: hash, split })),
+  },
+  'listing',
+)
+
+export const listings: JsonSchema = shape({ total: integer, listings: listOf(listing) })
+
 export const rewards: JsonSchema = openShape({ pending: decimal, claimable: decimal })
 
 export const attributionProof: JsonSchema = openShape({
