@@ -78,10 +78,17 @@ export function explainDifference(
       return { operator, tile: field, row: rowOf('payout', index), ...of }
     }
     case 'table':
-      return { operator: 'sum of leaves', tile: field, row: rowOf('row', index), ...of }
+      return { operator: operatorOf(field), tile: field, row: rowOf('row', index), ...of }
     case 'training':
       return { operator: 'training step', tile: `${field} of step ${at}`, row: null, ...of }
   }
+}
+
+/** Of the things that a job makes beside the adapter. */
+function operatorOf(field: string): string {
+  if (field.startsWith('suffix array')) return 'suffix array'
+  if (field.includes('corpus')) return 'corpus of the verbatim channel'
+  return field.startsWith('vector') ? 'vector of a row' : 'sum of leaves'
 }
 
 function rowOf(name: string, index: number | undefined): string | null {

@@ -137,6 +137,7 @@ export class Prover {
     this.#filer = new Filer(node.options, {
       ...onChain,
       table: node.store.table('filings'),
+      days: node.store.table('filing-days'),
       chain: node.chain,
       now: () => node.chain.head('unsafe').timestamp,
     })

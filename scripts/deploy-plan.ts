@@ -16,7 +16,7 @@ import {
   type Governance,
   type SystemConfig,
 } from '../genesis/chain.ts'
-import { EIP1559_ELASTICITY_MAX, GAS_LIMIT_MAX, GAS_LIMIT_MIN } from '../genesis/limits.ts'
+import { GAS_LIMIT_MAX, GAS_LIMIT_MIN } from '../genesis/limits.ts'
 import type { Hex } from '../node/base/bytes.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
 import { nearest } from '../node/base/nearest.ts'
@@ -148,8 +148,6 @@ function assertTogether({ system, settlement, economy }: DeployPlan): void {
   const { gasLimit } = system
   if (gasLimit < GAS_LIMIT_MIN || gasLimit > GAS_LIMIT_MAX)
     throw refuse('gasLimit', `is ${gasLimit}; ${GAS_LIMIT_MIN} to ${GAS_LIMIT_MAX}`)
-  if (system.eip1559Elasticity > EIP1559_ELASTICITY_MAX)
-    throw refuse('eip1559Elasticity', 'too high')
   try {
     assertEconomy(economy)
   } catch (error) {

@@ -8,7 +8,12 @@
 import { createReadStream } from 'node:fs'
 import { dirname } from 'node:path'
 import { parse as parseCsv } from 'csv-parse'
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
+import {
+  asyncBufferFromFile,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from 'hyparquet'
 import type { Json } from '../base/canonical.ts'
 import { messageOf, userError } from '../base/errors.ts'
 import { type FoundMedia, folderRows, readMedia } from './read-media.ts'
@@ -42,7 +47,8 @@ export type ReadOptions = {
   onBytes?(count: number): void
 }
 
-const PARQUET_SLICE_ROWS = 256
+/** Of a Parquet file, in clear, held at a time; each slice decodes its row group from the start. */
+const PARQUET_SLICE_BYTES = 32 * 2 ** 20
 const LINE_FEED = 10
 
 /** By the name's ending. @throws NodeError `datanet-format` */
@@ -229,8 +235,7 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
     throw userError('datanet-format', `${path} is not Parquet: ${messageOf(error)}`)
   })
   const count = Number(metadata.num_rows)
-  for (let rowStart = 0; rowStart < count; rowStart += PARQUET_SLICE_ROWS) {
-    const rowEnd = Math.min(count, rowStart + PARQUET_SLICE_ROWS)
+  for (const { rowStart, rowEnd } of slicesOf(metadata)) {
     const slice = { file, metadata, rowStart, rowEnd }
     const rows = await parquetReadObjects(slice).catch((error) => {
       throw userError(
@@ -240,6 +245,21 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
     })
     options.onBytes?.(Math.floor((file.byteLength * rowEnd) / count))
     for (const row of rows) yield rowOfColumns(row, options)
+  }
+}
+
+/** Within a row group each, of about `PARQUET_SLICE_BYTES`. */
+function* slicesOf({
+  row_groups: groups,
+}: FileMetaData): Generator<{ rowStart: number; rowEnd: number }> {
+  let first = 0
+  for (const { num_rows: rows, total_byte_size: size } of groups) {
+    const end = first + Number(rows)
+    const slices = Math.max(1, Math.ceil(Number(size) / PARQUET_SLICE_BYTES))
+    const step = Math.max(1, Math.ceil(Number(rows) / slices))
+    for (let rowStart = first; rowStart < end; rowStart += step)
+      yield { rowStart, rowEnd: Math.min(end, rowStart + step) }
+    first = end
   }
 }
 

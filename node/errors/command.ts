@@ -135,6 +135,14 @@ export const COMMAND_ERRORS: ErrorPages = {
     'The command line cannot be read.',
     'The message has the usage and what may have been meant.',
   ],
+  'not-offered': [
+    'The thing is not offered on the market, or not so.',
+    '`openledger market list` shows what is; its owner offers it by `openledger market offer`.',
+  ],
+  'nothing-booked': [
+    'The market owes that account nothing.',
+    'It books what sales and licences pay, to seller and ancestors.',
+  ],
   options: [
     'An option has a value it may not have.',
     '`openledger config print --origin` shows every value and where it came from.',

@@ -9,7 +9,7 @@
  * Which rows there are, in which order, follows from their hashes, which everybody has (`readPlaces`). What they say takes a
  * grant where they are private (`prepareData`, `open`).
  */
-import type { Model, Sample } from '../../native/index.ts'
+import { type Model, ROW_END, type Sample, SuffixIndex } from '../../native/index.ts'
 import { bytesToBigint, concatBytes, type Hex, keccak, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
@@ -19,7 +19,7 @@ import { type Tier, tierOf } from '../datanet/media.ts'
 import { encodeRow, type Row, versionLeafOf } from '../datanet/rows.ts'
 import { type HashedRow, readRowHashes, readVersion } from '../datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
-import { CONTAMINATION_RUNS_MAX, CONTAMINATION_TOKENS, ROWS_MAX } from './options.ts'
+import { CONTAMINATION_TOKENS, ROWS_MAX } from './options.ts'
 import { countedRows } from './weigh.ts'
 
 export type ReadContent = (hash: Hex) => Promise<Uint8Array>
@@ -158,7 +158,7 @@ export async function prepareData(
   }
   const trainedSamples = indexed.slice(0, trained.length)
   const sealed = heldOut.map(sample)
-  const measured = withoutContamination(trainedSamples, sealed)
+  const measured = await withoutContamination(trainedSamples, sealed)
   return {
     trained: trainedSamples,
     indexed,
@@ -172,30 +172,28 @@ export async function prepareData(
   }
 }
 
-/** Held-out samples that share no run of `CONTAMINATION_TOKENS` tokens with a trained one; a shorter sample
- * counts as one run. */
-export function withoutContamination(
+/** Held-out samples that share no run of `CONTAMINATION_TOKENS` tokens with a trained one, by the suffix array of these; a shorter
+ * sample counts as one run. */
+export async function withoutContamination(
   trained: readonly Sample[],
   heldOut: readonly Sample[],
-): Sample[] {
-  if (heldOut.length === 0) return []
-  const seen = new Set<string>()
+): Promise<Sample[]> {
+  if (heldOut.length === 0 || trained.length === 0) return [...heldOut]
+  const stream = new Uint32Array(trained.reduce((sum, { tokens }) => sum + tokens.length + 1, 0))
+  let end = 0
   for (const { tokens } of trained) {
-    for (const run of runsOf(tokens)) seen.add(run)
-    if (seen.size > CONTAMINATION_RUNS_MAX) {
-      throw userError(
-        'training-rows',
-        `over ${CONTAMINATION_RUNS_MAX} runs of tokens to compare; hold nothing out or split the job`,
-      )
-    }
+    stream.set(tokens, end)
+    end += tokens.length + 1
+    stream[end - 1] = ROW_END
   }
-  return heldOut.filter(({ tokens }) => ![...runsOf(tokens)].some((run) => seen.has(run)))
-}
-
-function* runsOf(tokens: Uint32Array): Generator<string> {
-  const bytes = Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength)
-  const size = 4 * Math.min(CONTAMINATION_TOKENS, tokens.length)
-  for (let at = 0; at + size <= bytes.length; at += 4) yield bytes.toString('latin1', at, at + size)
+  const index = await SuffixIndex.build(stream)
+  const clean: Sample[] = []
+  for (const sample of heldOut) {
+    const least = Math.min(CONTAMINATION_TOKENS, sample.tokens.length)
+    const matches = await index.matches(sample.tokens)
+    if (matches.every(({ length }) => length < least)) clean.push(sample)
+  }
+  return clean
 }
 
 function isSealed(rowHash: Uint8Array, seed: number, perMille: number): boolean {

@@ -14,6 +14,7 @@ import { availableParallelism } from 'node:os'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import type { BaseModel } from '../model/base.ts'
+import type { ChainCost } from './cost.ts'
 import type { ReadContent, TrainingData } from './data.ts'
 import type { RecordStore } from './fabric/types.ts'
 import type { TrainingManifest } from './manifest.ts'
@@ -48,6 +49,8 @@ export type Estimate = {
   readonly memoryBytes: number | null
   /** wei this node asks for the work. */
   readonly fee: string
+  /** Gas of the commitment and of the registration, at most; null where the registry would refuse them of this node. */
+  readonly chain: ChainCost | null
 }
 
 type Features = readonly [number, number]
@@ -88,7 +91,7 @@ export function estimateOf(
     prepare: Spent
     weiPerSecond: bigint
   },
-): Estimate {
+): Omit<Estimate, 'chain'> {
   const sum = (unit: keyof Spent, stages: readonly Stage[]): number =>
     stages.reduce((all, stage) => all + secondsOf(stage, size, calibration, unit), 0)
   const [train, evaluate] = [sum('wall', TRAINING), sum('wall', ['evaluate'])]
@@ -107,7 +110,7 @@ export function estimateOf(
 }
 
 /** a and b from two runs, neither below zero: where the runs say otherwise the one feature that is left fits the longer one. */
-export function secondsOf(
+function secondsOf(
   stage: Stage,
   size: JobSize,
   { long, short }: Pick<Calibration, 'long' | 'short'>,
@@ -130,7 +133,9 @@ export function secondsOf(
     const most = one.seconds >= other.seconds ? one : other
     const all = isSolved ? [most] : runs
     const seconds = all.reduce((sum, run) => sum + run.seconds, 0)
-    return seconds / all.reduce((sum, run) => sum + run[feature], 0)
+    const amount = all.reduce((sum, run) => sum + run[feature], 0)
+    // Neither run had any of it, such as a corpus of the few public rows among private ones.
+    return amount === 0 ? 0 : seconds / amount
   }
   if (second === 0 || (isSolved && b < 0)) return first === 0 ? 0 : by('x') * first
   return by('y') * second

@@ -18,7 +18,9 @@ import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
+import { type CommittedRegistry, uncommitted } from './committed.ts'
 import type { Action } from './control.ts'
+import { chainCost } from './cost.ts'
 import { prepareData, type ReadContent } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, type Estimate, estimateOf } from './estimate.ts'
@@ -52,7 +54,7 @@ export type FactoryModules = {
   readonly read: ReadContent
   /** Private rows granted to the node's account. */
   readonly open?: OpenDatanet | undefined
-  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'>
+  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'> & CommittedRegistry
   readonly log: Log
   readonly now: () => number
   /** wei this node asks for a second of its work. */
@@ -68,6 +70,7 @@ export type Draft = {
 export type JobListener = (job: JobRecord) => void
 
 const RETRY_MS = 2_000
+const DAY_SECONDS = 86_400n
 const DEADLINE_SECONDS_MIN = 3_600
 /** A job may take so much longer than estimated. */
 const DEADLINE_FACTOR = 20
@@ -134,12 +137,27 @@ export class ModelFactory {
 
   /** Measures this machine first where it has not done such work yet. */
   async estimate(manifest: TrainingManifest): Promise<Estimate> {
-    const { base, read, open, weiPerSecond } = this.#modules
+    const { base, chain, read, open, weiPerSecond } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
     const [prepare, data] = await timed(() => prepareData(base.model, manifest, read, open))
     const calibration = await this.#calibrations.of(base, manifest, { data, read })
-    return estimateOf(sizeOf(base, manifest, data), { calibration, prepare, weiPerSecond })
+    const size = sizeOf(base, manifest, data)
+    const estimate = estimateOf(size, { calibration, prepare, weiPerSecond })
+    const terms = submitTerms(manifest, {
+      worker: chain.worker,
+      deadline: chain.time + DAY_SECONDS,
+    })
+    const cost = chainCost(
+      {
+        ...{ base, manifest, size, terms, worker: chain.worker },
+        contributors: data.contributors.length,
+        seconds: estimate.seconds.total,
+        fee: BigInt(estimate.fee),
+      },
+      chain.view(),
+    )
+    return { ...estimate, chain: await cost }
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */
@@ -307,16 +325,17 @@ export class ModelFactory {
   }
 
   async #register(job: JobRecord): Promise<void> {
-    const { chain, content, fabric, now, log } = this.#modules
+    const { chain, fabric, now, log } = this.#modules
     const { result, manifest, id } = job
     if (!result) return
     const there = await this.#taken(id)
     if (there.state === 'running') {
-      await this.#fetchAdapter(result.adapterHash)
-      await content.put(await fabric.objects.get(result.artefactHash))
-      await content.put(await fabric.objects.get(result.report))
-      await content.put(await fabric.objects.get(result.leavesHash))
-      await this.#keepCorpus(result)
+      try {
+        await this.#fetch(result)
+      } catch (error) {
+        if (!isLacking(error)) throw error
+        return this.#again(job, error)
+      }
       const last = job.checkpoints.at(-1)
       if (last) await chain.checkpoint(id, last)
       for (const [i, hash] of result.chunks.entries()) {
@@ -345,12 +364,28 @@ export class ModelFactory {
     log.info('job done', { id, model: after.modelId, name: manifest.name })
   }
 
-  /** To serve it; its record is also a chunk on chain. */
-  async #keepCorpus({ corpusArtefact, corpusHash, vectorsHash }: JobResult): Promise<void> {
+  /** What it takes to register the model and to serve it. @throws NodeError when a worker has named what it has not given */
+  async #fetch(result: JobResult): Promise<void> {
     const { content, fabric } = this.#modules
-    if (corpusHash === ZERO_HASH) return
-    for (const hash of [corpusArtefact, corpusHash, vectorsHash])
+    const { artefactHash, report, leavesHash, corpusArtefact, corpusHash, vectorsHash } = result
+    await this.#fetchAdapter(result.adapterHash)
+    const ofCorpus = corpusHash === ZERO_HASH ? [] : [corpusArtefact, corpusHash, vectorsHash]
+    for (const hash of [artefactHash, report, leavesHash, ...ofCorpus])
       await content.put(await fabric.objects.get(hash))
+    for (const hash of [...result.chunks, result.seal])
+      if (!(await fabric.objects.has(hash))) throw lacking(hash)
+  }
+
+  /** Another worker's turn, until there were too many. */
+  async #again({ id }: JobRecord, error: NodeError): Promise<void> {
+    const { fabric, log } = this.#modules
+    log.warn('a worker named what it has not given', { id, error: messageOf(error) })
+    const again = await this.jobs.update(id, (latest) =>
+      latest.state === 'trained'
+        ? { state: 'queued', result: null, holder: null, progress: null, turn: latest.turn + 1 }
+        : null,
+    )
+    if (again.state === 'queued') await fabric.queue.push(id, again.turn)
   }
 
   async #progress(id: Hex, step: number, steps: number): Promise<void> {
@@ -391,7 +426,7 @@ export class ModelFactory {
   }
 
   async #onChain(id: Hex, manifest: TrainingManifest): Promise<ChainJob> {
-    const { chain } = this.#modules
+    const { chain, registry } = this.#modules
     const job = await chain.job(id)
     if (!job) {
       throw userError('job-not-committed', `submit job ${id} to JobRegistry before training`)
@@ -406,13 +441,15 @@ export class ModelFactory {
       if (committed === given) return
       throw userError(
         'job-terms',
-        `JobRegistry has ${field} ${committed} for job ${id}, its manifest ${given}`,
+        `the chain has ${field} ${committed} for job ${id}, its manifest ${given}`,
       )
     }
     differs('config hash', job.configHash, configHash(manifest))
     differs('order root', job.orderRoot, manifest.orderRoot)
     differs('seed', job.seed, manifest.seed)
     differs('kernel set', job.kernelSet, manifest.kernelSet)
+    const other = await uncommitted(manifest, registry)
+    if (other) differs(other.field, other.committed, other.given)
     if (job.state !== 'queued' && !(job.state === 'running' && job.worker === chain.worker))
       throw userError('job-state', `job ${id} is ${job.state} on chain; only a queued one is taken`)
     return job
@@ -477,6 +514,14 @@ export class ModelFactory {
       if (this.#turns.get(id) === turn) this.#turns.delete(id)
     })
   }
+}
+
+function isLacking(error: unknown): error is NodeError {
+  return error instanceof NodeError && ['content-missing', 'content-corrupt'].includes(error.code)
+}
+
+function lacking(hash: Hex): NodeError {
+  return new NodeError('content-missing', 'retry', `no object ${hash} in the fabric`, { hash })
 }
 
 /** A job is taken without an estimate, but not when nobody here can read its rows. */

@@ -75,6 +75,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
       call: (request, at) => chain.call(request, at),
       code: (address) => chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
       time: () => chain.head('unsafe').timestamp,
+      view: () => chain.stateAt('unsafe'),
     },
     account,
     included: (transaction) => included(chain, transaction),

@@ -12,7 +12,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../../native/index.ts'
-import { spanCorpus } from '../attribution/corpus.ts'
+import { type CorpusRow, spanCorpus } from '../attribution/corpus.ts'
 import { encodeLeaves } from '../attribution/leaves.ts'
 import { encodeSeal } from '../attribution/table.ts'
 import { encodeVectors, rowVector, vectorsRoot } from '../attribution/vectors.ts'
@@ -280,22 +280,34 @@ const NO_CORPUS: Corpus = {
  * Rows that count, whole: what is cut for training may still be quoted. Private ones are left out: the corpus is public, and so are
  * the vectors of its rows. They earn by the gradient alone.
  */
+export function corpusRows(
+  base: Pick<BaseModel, 'model'>,
+  { rows, counted, owners }: Pick<TrainingData, 'rows' | 'counted' | 'owners'>,
+): CorpusRow[] {
+  return rows.flatMap(({ row, hash, isPrivate }, i) =>
+    counted[i] && !isPrivate
+      ? [
+          {
+            tokens: base.model.encode(row.text),
+            contributor: owners[i] as number,
+            group: i,
+            content: toHex(hash),
+          },
+        ]
+      : [],
+  )
+}
+
 async function makeCorpus(
   { manifest, base }: TrainingRun,
   modules: TrainingModules,
-  { rows, counted, owners }: TrainingData,
+  data: TrainingData,
 ): Promise<Corpus> {
   const { content, onProgress } = modules
   const { spanTokens: least } = manifest.attribution
-  const kept = rows.flatMap((row, i) => (counted[i] && !row.isPrivate ? [{ ...row, i }] : []))
-  if (least === 0 || kept.length === 0) return NO_CORPUS
+  const placed = least === 0 ? [] : corpusRows(base, data)
+  if (placed.length === 0) return NO_CORPUS
   onProgress?.({ phase: 'index', stage: 'corpus', step: 0, steps: 1 })
-  const placed = kept.map(({ row, hash, i }) => ({
-    tokens: base.model.encode(row.text),
-    contributor: owners[i] as number,
-    group: i,
-    content: toHex(hash),
-  }))
   const corpus = await spanCorpus(placed, { vocabulary: base.model.config.vocab_size, least })
   onProgress?.({ phase: 'index', stage: 'corpus', step: 1, steps: 1 })
   return {

@@ -387,6 +387,12 @@ export class Registry {
     )
   }
 
+  /** What the owner of a training manifest is held to; null: it is not committed. */
+  async manifestTerms(manifest: Hex): Promise<ManifestTerms | null> {
+    const found = this.#read<{ terms: ManifestTerms }>(CONTRACTS.models, 'getManifest', [manifest])
+    return (await orNull(found))?.terms ?? null
+  }
+
   /** Content hash of the report of the job with this manifest; zero when no job made it. */
   async jobResult(manifest: Hex): Promise<Hex> {
     const job = this.#read<{ resultHash: Hex }>(CONTRACTS.jobs, 'getJob', [manifest])
@@ -414,6 +420,21 @@ export class Registry {
   ): Promise<T> {
     return readContract<T>(this.#chain, contract, name, args, at)
   }
+}
+
+/** ModelRegistry's, by its names. */
+export type ManifestTerms = {
+  readonly manifestHash: Hex
+  readonly baseHash: Hex
+  readonly datanetIds: readonly bigint[]
+  readonly versions: readonly number[]
+  readonly parents: readonly Hex[]
+  readonly isMerge: boolean
+  readonly isCommercial: boolean
+  readonly purposes: number
+  readonly contributorsPart: number
+  readonly evaluationIds: readonly bigint[]
+  readonly evaluationVersions: readonly number[]
 }
 
 type RawModel = Omit<ModelRecord, 'id'>

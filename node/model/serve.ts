@@ -7,8 +7,8 @@
  *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  *
  * Only what was answered is owed: a request that fails, or comes later than its caller said, costs nothing, and one
- * whose reader leaves in the middle costs the tokens made until then. A payment that is carried out by itself has bought
- * its answer: asked again with it, the same is given.
+ * whose reader leaves in the middle costs the tokens made until then. A payment has bought its answer:
+ * asked again with it, the same is given (`paying/purchases.ts`).
  */
 
 import { CONTRIBUTORS_MAX } from '../../genesis/limits.ts'
@@ -29,7 +29,7 @@ import {
   tokensCommit,
 } from '../attribution/request.ts'
 import { concatBytes, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../base/bytes.ts'
-import { messageOf, NodeError, userError } from '../base/errors.ts'
+import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
 import { signTypedData } from '../keys/sign.ts'
@@ -39,13 +39,14 @@ import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot }
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
 import type { BoughtAnswers } from './paying/bought.ts'
-import type { Caller, Due, Owed, Payer, WayOfPaying } from './paying/types.ts'
-import { refuse, whoPays } from './paying/who-pays.ts'
+import { Purchases } from './paying/purchases.ts'
+import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
+import { whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import { type RetrievalLimits, retrieve } from './retrieve.ts'
 import type { InferenceRunner } from './runner.ts'
-import type { Outcome, Settlement, Settler } from './settle.ts'
+import type { Outcome, Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
 
@@ -123,6 +124,7 @@ export class InferenceService {
   readonly catalogue: Catalogue
   readonly #ways: WayOfPaying[]
   readonly #tabs = new Tabs()
+  readonly #purchases: Purchases
 
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
@@ -131,7 +133,9 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
-    modules.settler.judgePayments((awaits) => this.#outcomeOf(awaits))
+    const outcomeOf = (awaits: string): Promise<Outcome> => this.#outcomeOf(awaits)
+    this.#purchases = new Purchases({ ...modules, outcomeOf })
+    modules.settler.judgePayments(outcomeOf)
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -201,7 +205,7 @@ export class InferenceService {
     const bill = { model: record, tokensIn, tokensOutMax, feeMax }
     const payer = await whoPays(this.#ways, asking.caller, bill)
     const asked = askedHash(record.id, question, asking)
-    const again = await this.#bought(asked, payer)
+    const again = await this.#purchases.again(asked, payer)
     if (again) {
       asking.onText?.(again.text)
       return again
@@ -428,70 +432,10 @@ export class InferenceService {
         ...(request.retrieval && { retrieved: retrievedIn(claims) }),
       },
     }
-    if (payer.pay) await this.#carryOut(settlement, payer.pay, { asked, answer, due })
-    else await settler.add(settlement)
+    const at = this.#modules.now()
+    await this.#purchases.carryOut(settlement, payer, { question: asked, answer, due, at })
     await this.#modules.announce(hash, trace)
     return answer
-  }
-
-  /** The answer is on disk, and its receipt, before it is paid: who has paid must not lose it to a crash or a full disk. */
-  async #carryOut(
-    settlement: Settlement,
-    pay: NonNullable<Payer['pay']>,
-    { asked, answer, due }: { asked: Hex; answer: Answer & { receiptHash: Hex }; due: Due },
-  ): Promise<void> {
-    const { settler, bought, now } = this.#modules
-    const { hash } = settlement
-    const fee = due.fee.toString()
-    await bought.keep(pay.key, { question: asked, answer, fee, at: now() })
-    await settler.add({ ...settlement, awaits: pay.awaits })
-    try {
-      await pay.carryOut(due)
-    } catch (error) {
-      if (!(error instanceof NodeError && error.code === 'payment-pending')) {
-        await settler.paid(hash, false)
-        await bought.forget(pay.key)
-      }
-      throw error
-    }
-    await this.#paid(hash)
-  }
-
-  /** Who has paid gets the answer, though it cannot be noted: the settler sees the payment by itself. */
-  async #paid(receipt: Hex): Promise<void> {
-    const { settler, log } = this.#modules
-    await settler.paid(receipt, true).catch((error) => {
-      log.warn('a payment is not noted', { receipt, error: messageOf(error) })
-    })
-  }
-
-  /** What this very payment has bought already; null: nothing. @throws NodeError `payment-pending` while it may yet come in,
-   * `payment-required` when it bought something else or nothing any more */
-  async #bought(asked: Hex, { pay }: Payer): Promise<Answer | null> {
-    const { bought } = this.#modules
-    const kept = pay ? await bought.get(pay.key) : null
-    if (!pay || !kept) return null
-    if (kept.question !== asked) throw refuse('this payment has bought another answer')
-    const { answer, fee } = kept
-    const due = { fee: BigInt(fee), tokens: answer.tokensIn + answer.tokensOut }
-    if ((await this.#outcomeOf(pay.awaits)) === 'open') {
-      // The process that was to carry it out has died, or is at it now.
-      await pay.carryOut(due).catch((error) => {
-        this.#modules.log.warn('a payment waits', { error: messageOf(error) })
-      })
-    }
-    const outcome = await this.#outcomeOf(pay.awaits)
-    if (outcome === 'paid') {
-      await this.#paid(answer.receiptHash)
-      pay.recall(due)
-      return answer
-    }
-    if (outcome === 'void') {
-      await bought.forget(pay.key)
-      throw refuse('this payment can no longer be carried out; nothing was paid')
-    }
-    const why = 'the payment may yet come in: ask the same again with it, soon'
-    throw new NodeError('payment-pending', 'retry', why)
   }
 
   async #outcomeOf(awaits: string): Promise<Outcome> {

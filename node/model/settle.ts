@@ -144,6 +144,11 @@ export class Settler {
     this.#waiting.set(hash, free)
   }
 
+  /** Whether the receipt waits here, or the chain has it. */
+  async holds(hash: Hex): Promise<boolean> {
+    return this.#waiting.has(hash) || this.#modules.isSettled(hash)
+  }
+
   /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a
    * place. @throws NodeError `queue-full` */
   assertRoom(requests: number): void {

@@ -4,9 +4,8 @@
  * fee is known, before anything of the answer is shown: `exact` takes the worst case, `upto` the fee itself. The receipt's
  * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
  */
-import { encodeAbiParameters } from 'viem/utils'
-import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
-import { fromHex, type Hex, keccakHex, utf8, ZERO_ADDRESS } from '../base/bytes.ts'
+import { type SigningDomain, voucherTypedData, x402Action } from '../attribution/receipt.ts'
+import { type Hex, keccakHex, utf8, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { signTypedData } from '../keys/sign.ts'
 import type { Signer } from '../keys/signer.ts'
@@ -128,6 +127,7 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
   return {
     address: till.address,
     session: ZERO_ADDRESS,
+    key: keccakHex(utf8(key)),
     paysLast: true,
     actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
@@ -150,7 +150,6 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
       return { payer: till.address, session: ZERO_ADDRESS, cumulative, signature }
     },
     pay: {
-      key: keccakHex(utf8(key)),
       awaits: `${AWAITS}${header}`,
       carryOut: async ({ fee }) => {
         // What was signed for exactly is what was asked for then; the price may have changed.
@@ -181,12 +180,6 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
     },
     release,
   }
-}
-
-/** As ReputationRegistry.x402Action has it: keccak256(abi.encode(payer, nonce, parent)). */
-export function x402Action(payer: Hex, nonce: Hex, parent: Hex): Hex {
-  const words = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
-  return keccakHex(fromHex(encodeAbiParameters(words, [payer, nonce, parent])))
 }
 
 /** @throws NodeError `payment` */

@@ -30,7 +30,9 @@ export type Looked = {
 export type LookModules = Omit<CheckModules, 'registry'> & {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
   readonly registry: CheckModules['registry'] &
-    Pick<Registry, 'jobResult'> & { table(model: Hex): Promise<SealedTable> }
+    Pick<Registry, 'jobResult' | 'manifestTerms' | 'version'> & {
+      table(model: Hex): Promise<SealedTable>
+    }
 }
 
 const TABLE: (typeof LOOKS)[number] = { name: 'table', stages: ['table'] }

@@ -69,6 +69,13 @@ export function readLine(
   throw unknownWord(first, first, words, 'openledger')
 }
 
+/** `openledger bench --help`, where `bench` alone is no command: help on all that begin so. */
+export function asksForFamily(line: readonly string[], commands: readonly Command[]): boolean {
+  const [first, second = ''] = line
+  const isFamily = commands.every(({ name }) => name.startsWith(`${first} `))
+  return isFamily && ['--help', '-h'].includes(second)
+}
+
 /** @throws NodeError `usage` naming the flag and the one that was meant */
 export function readCall(command: Command, rest: readonly string[], environment: Texts): Call {
   const { values, positionals } = parse(command, rest)

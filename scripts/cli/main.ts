@@ -4,7 +4,7 @@
  */
 import { messageOf, NodeError } from '../../node/base/errors.ts'
 import { allCommands, commandsFor, overview } from '../commands/index.ts'
-import { type Command, helpOf, readCall, readLine } from './command.ts'
+import { asksForFamily, helpOf, readCall, readLine } from './command.ts'
 import { EXIT, type ExitCode, exitOf } from './exit.ts'
 
 async function main(line: readonly string[]): Promise<ExitCode> {
@@ -15,7 +15,7 @@ async function main(line: readonly string[]): Promise<ExitCode> {
   }
   if (word === '--version') return main(['version'])
   const commands = await commandsFor(word)
-  if (isFamily(line, commands)) {
+  if (asksForFamily(line, commands)) {
     process.stdout.write(overview(commands))
     return EXIT.ok
   }
@@ -25,12 +25,6 @@ async function main(line: readonly string[]): Promise<ExitCode> {
     return EXIT.ok
   }
   return (await command.run(readCall(command, rest, process.env))) ?? EXIT.ok
-}
-
-/** `openledger datanet --help`: a word that commands begin with, and none of them. */
-function isFamily([word, next = '']: readonly string[], commands: readonly Command[]): boolean {
-  const asksHelp = next === '--help' || next === '-h'
-  return asksHelp && commands.every(({ name }) => name.startsWith(`${word} `))
 }
 
 // `openledger ... | head` is no error.

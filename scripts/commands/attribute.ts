@@ -10,10 +10,13 @@ export const attributeRows: Command = {
   summary: 'Scores training rows of a PEFT adapter for a file of queries',
   args: '[checkpoint…]',
   flags: {
-    base: { value: 'PATH', help: 'a GGUF file or a Hugging Face directory' },
+    base: {
+      value: 'PATH',
+      help: 'a GGUF file or a Hugging Face directory; for spans its tokenizer counts',
+    },
     adapter: {
       value: 'DIR',
-      help: 'a PEFT directory; without --checkpoints it is what is scored. Spans need neither',
+      help: 'a PEFT directory; without --checkpoints it is what is scored. Spans need neither of the two',
     },
     checkpoints: {
       value: 'DIR,…',

@@ -1,4 +1,4 @@
-/** `openledger datanet`: create, contribute, reveal, list, show, row; private rows and votes are beside. */
+/** `openledger datanet`: create, contribute, reveal, version, list, show, row; private rows, reviews and votes are beside. */
 import { readFile } from 'node:fs/promises'
 import { hexToBigInt } from 'viem'
 import { type Hex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
@@ -15,6 +15,7 @@ import { show } from '../cli/result.ts'
 import { commitFile, revealPending } from '../datanet/contribute.ts'
 import { type Reader, readerOf } from '../datanet/private.ts'
 import { publishVersion } from '../datanet/publish.ts'
+import { reviewCommands } from '../datanet/review.ts'
 import { DATANETS, idOf, STATE_FLAGS } from '../datanet/session.ts'
 import { voteCommands } from '../datanet/validate.ts'
 import { privateCommands } from './datanet-private.ts'
@@ -29,7 +30,11 @@ const create: Command = {
   args: '<name>',
   flags: {
     ...KEY_FLAGS,
-    schema: { value: 'JSON', help: 'or @FILE', fallback: '{"text":"string"}' },
+    schema: {
+      value: 'JSON',
+      help: 'or @FILE; "media":"image", "audio" or "any" takes pictures and sounds, "meta" names fields',
+      fallback: '{"text":"string"}',
+    },
     permit: {
       value: 'LIST',
       help: `of ${Object.keys(PERMISSIONS).join(', ')}`,
@@ -105,7 +110,7 @@ const create: Command = {
 const contribute: Command = {
   name: 'datanet contribute',
   summary:
-    'Commits the rows of a file (JSONL, CSV, Parquet, text) or of a folder of pictures and sounds, then shows and reveals them',
+    'Commits the rows of a file (JSONL, CSV, Parquet, text) or a folder of pictures and sounds, then reveals them',
   args: '<id> <file>',
   flags: {
     ...STATE_FLAGS,
@@ -246,6 +251,7 @@ export const datanetCommands: readonly Command[] = [
   create,
   contribute,
   reveal,
+  ...reviewCommands,
   ...voteCommands,
   ...privateCommands,
   version,

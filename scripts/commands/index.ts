@@ -38,6 +38,7 @@ const FILES: Readonly<Record<string, Load>> = {
   attribution: async () => [(await import('./attribution.ts')).verifyAttribution],
   bench: async () => [(await import('./bench.ts')).benchEngine],
   datanet: async () => (await import('./datanet.ts')).datanetCommands,
+  market: async () => (await import('./market.ts')).marketCommands,
   provenance: async () => [(await import('./provenance.ts')).provenance],
   supply: async () => [(await import('./supply.ts')).supply],
   account: async () => (await import('./account.ts')).accountCommands,

@@ -16,7 +16,7 @@ import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
 import { wrongMedia } from './media.ts'
 import { contentOf } from './private.ts'
-import { DATANETS, VALIDATION } from './session.ts'
+import { DATANETS, LOG_RANGE_BLOCKS, VALIDATION } from './session.ts'
 
 type Part = VersionPart & { readonly groups: readonly Membership[] }
 
@@ -41,9 +41,6 @@ export type Published = {
    * rows name a picture or sound of which that is so: left out. */
   readonly unread: readonly Hex[]
 }
-
-/** Blocks of one log query: below the node's limit. */
-const LOG_RANGE_BLOCKS = 5_000n
 
 /** @param withPrivate private rows too: models cannot be trained on such a version yet */
 export async function publishVersion(

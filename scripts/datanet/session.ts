@@ -57,11 +57,19 @@ export type Sealed = {
 }
 
 const OWNER_ONLY = 0o600
+/** Blocks of one log query: below the node's limit. */
+export const LOG_RANGE_BLOCKS = 5_000n
 
 export function idOf(text: string | undefined): number {
   const id = Number(text)
   if (Number.isSafeInteger(id) && id > 0) return id
   throw userError('usage', `'${text}' is no Datanet id: a number from 1 on`)
+}
+
+/** @throws NodeError `usage` */
+export function rowsRootOf(text = ''): Hex {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hex
+  throw userError('usage', `'${text}' is no rows root: 32 bytes of 0x hex`)
 }
 
 /** Writes a contribution so that it survives a crash of the next line. */

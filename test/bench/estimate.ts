@@ -109,21 +109,28 @@ async function manifestOf(name: string, { rowsEach, ...request }: Job): Promise<
   )
 }
 
-async function estimateFor(manifest: TrainingManifest): Promise<Estimate> {
+async function estimateFor(manifest: TrainingManifest): Promise<Omit<Estimate, 'chain'>> {
   const [prepare, data] = await timed(() => prepareData(base.model, manifest, read))
   const calibration = await calibrations.of(base, manifest, { data, read })
   return estimateOf(sizeOf(base, manifest, data), { calibration, prepare, weiPerSecond: 1n })
 }
 
 /** From the queue until all of it is there to be registered. */
-async function run(manifest: TrainingManifest, estimate: Estimate): Promise<Spent> {
+async function run(manifest: TrainingManifest, estimate: Omit<Estimate, 'chain'>): Promise<Spent> {
   const id = manifestHash(manifest)
   const jobs = new JobTable(fabric.records)
   const nothing = { startedAtMs: null, finishedAtMs: null, holder: null, progress: null }
   await jobs.create({
     ...{ id, manifest, owner: keccakHex(utf8('nobody')), fee: '0', createdAtMs: 0, ...nothing },
     ...{ state: 'queued', wish: 'run', turn: 1, attempts: 0, etaSeconds: null, points: [] },
-    ...{ checkpoints: [], result: null, modelId: null, error: null, estimate, labels: {} },
+    ...{
+      checkpoints: [],
+      result: null,
+      modelId: null,
+      error: null,
+      estimate: { ...estimate, chain: null },
+      labels: {},
+    },
   })
   const [spent] = await timed(async () => {
     const ended = new Promise<void>((resolve, reject) => {

@@ -1,7 +1,8 @@
 /**
  * The engine against Hugging Face transformers on the same weights: SmolLM2-135M-Instruct from its GGUF
- * file, transformers in f32. In f32 logits within float error, greedy answers and token ids of a corpus equal; in int8
- * how often both choose the same next token.
+ * file, transformers in f32. In f32 logits within float error, choices after every token, greedy answers and token ids of
+ * a corpus equal; int8 has to choose as f32 does after most tokens, with logits near it. Two prompts are enough to
+ * try it; progress goes to stderr.
  *
  *   node test/conformance/transformers.ts [--precision f32|int8] [--prompts N] [--new N]
  *     [--python VENV/bin/python] [--cache DIR]
@@ -29,9 +30,19 @@ const { values: flags } = parseArgs({
     cache: { type: 'string', default: join(tmpdir(), 'openledger-models') },
   },
 })
-/** Largest difference of a logit, relative to the largest logit of its row. */
-const ERROR_MAX = 1e-4
-const precision = flags.precision === 'int8' ? 'int8' : 'f32'
+/**
+ * Largest difference of a logit, relative to the largest logit of its row; least share of prompt tokens after which
+ * both choose the same next one.
+ */
+const LIMITS = {
+  f32: { error: 1e-4, choices: 1 },
+  int8: { error: 0.25, choices: 0.85 },
+}
+if (flags.precision !== 'f32' && flags.precision !== 'int8') {
+  throw new Error(`precision is '${flags.precision}'; known are f32 and int8`)
+}
+const precision = flags.precision
+const limit = LIMITS[precision]
 /** Tokens of the longest prompt. */
 const PROMPT_TOKENS_MAX = 64
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -61,16 +72,18 @@ function floats(path: string): Float32Array {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
 }
 
-/** Largest difference and largest value of a row, and whether both choose the same token. */
-function compare(ours: Float32Array, theirs: Float32Array): { error: number; agrees: boolean } {
-  const best = (row: Float32Array): number =>
-    row.reduce((b, x, i) => (x > (row[b] ?? 0) ? i : b), 0)
+function words(path: string): Uint32Array {
+  return new Uint32Array(floats(path).buffer)
+}
+
+/** Largest difference of a row's values over the largest of them. */
+function errorOf(ours: Float32Array, theirs: Float32Array): number {
   let [difference, largest] = [0, 0]
   for (const [i, x] of theirs.entries()) {
     difference = Math.max(difference, Math.abs(x - (ours[i] ?? Number.NaN)))
     largest = Math.max(largest, Math.abs(x))
   }
-  return { error: difference / largest, agrees: best(ours) === best(theirs) }
+  return difference / largest
 }
 
 /** Tokens before the first that differs. */
@@ -101,7 +114,9 @@ try {
   writeFileSync(corpus, JSON.stringify(texts))
 
   const out = join(work, 'out.jsonl')
-  await generateFile({ base: path, prompts: rows, out, maxNew: Number(flags.new), precision })
+  const job = { base: path, prompts: rows, out, maxNew: Number(flags.new), precision } as const
+  await generateFile(job, (done) => process.stderr.write(`\ranswers: row ${done.rows}`))
+  process.stderr.write('\n')
   const manifest = join(ROOT, 'native/Cargo.toml')
   const cargo = [
     'run',
@@ -112,8 +127,9 @@ try {
     '-p',
     'openledger-core',
   ]
-  const mine = join(work, 'ours.f32')
-  execFileSync('cargo', [...cargo, '--example', 'logits', '--', path, precision, rows, mine])
+  const mine = [join(work, 'ours.f32'), join(work, 'ours.u32')] as const
+  const logits = [...cargo, '--example', 'logits', '--', path, precision, rows, ...mine]
+  execFileSync('cargo', logits, { stdio: 'inherit' })
   const script = join(import.meta.dirname, 'reference.py')
   const file = [dirname(path), basename(path)]
   execFileSync(python, [script, ...file, rows, flags.new, corpus, work], { stdio: 'inherit' })
@@ -121,12 +137,14 @@ try {
   const answers = readFileSync(out, 'utf8').trimEnd().split('\n')
   const ours = answers.map((row) => (JSON.parse(row) as { tokens: number[] }).tokens)
   const theirs = JSON.parse(readFileSync(join(work, 'answers.json'), 'utf8')) as number[][]
-  const [a, b] = [floats(mine), floats(join(work, 'logits.f32'))]
+  const [a, b] = [floats(mine[0]), floats(join(work, 'logits.f32'))]
   const vocab = model.config.vocab_size
   const errors = prompts.map((_, i) => {
     const row = (all: Float32Array): Float32Array => all.subarray(i * vocab, (i + 1) * vocab)
-    return compare(row(a), row(b))
+    return errorOf(row(a), row(b))
   })
+  const [chosen, choices] = [words(mine[1]), words(join(work, 'choices.u32'))]
+  const sameChoices = choices.filter((token, i) => token === chosen[i]).length
   const ids = JSON.parse(readFileSync(join(work, 'ids.json'), 'utf8')) as number[][]
   const encoded = texts.map((text) => [...model.encode(text)])
   const sameText = (i: number): boolean => JSON.stringify(encoded[i]) === JSON.stringify(ids[i])
@@ -135,19 +153,21 @@ try {
   const common = ours.map((answer, i) => agreeingTokens(answer, theirs[i] ?? []))
   const until = common.reduce((sum, n) => sum + n, 0)
   const answered = theirs.reduce((sum, { length }) => sum + length, 0)
-  const worst = Math.max(...errors.map(({ error }) => error))
-  const agreeing = errors.filter(({ agrees }) => agrees).length
+  const worst = Math.max(...errors)
+  const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length
+  const share = sameChoices / choices.length
   const tokens = encoded.reduce((sum, { length }) => sum + length, 0)
   process.stdout.write(`${precision} against transformers in f32
-logits: largest relative difference ${worst.toExponential(2)}${precision === 'f32' ? ` (limit ${ERROR_MAX})` : ''}, same choice in ${agreeing} of ${errors.length} rows
+logits after ${errors.length} prompts: largest relative difference ${worst.toExponential(2)} (limit ${limit.error}), in the mean ${mean.toExponential(2)}
+same next token after ${sameChoices} of ${choices.length} tokens, ${share.toFixed(4)} (at least ${limit.choices})
 greedy answers of ${flags.new} tokens equal: ${sameAnswers} of ${ours.length}; until they part, ${until} of ${answered} tokens
 token ids equal: ${sameIds} of ${texts.length} texts (${tokens} tokens)
 `)
   for (const [i, text] of texts.entries()) {
     if (!sameText(i)) process.stdout.write(`  differs: ${JSON.stringify(text.slice(0, 60))}\n`)
   }
-  const isExact = worst <= ERROR_MAX && agreeing === errors.length && sameAnswers === ours.length
-  const isGood = precision === 'int8' || isExact
+  const isNear = worst <= limit.error && share >= limit.choices
+  const isGood = isNear && (precision === 'int8' || sameAnswers === ours.length)
   process.exitCode = isGood && sameIds === texts.length ? 0 : 1
 } finally {
   rmSync(work, { recursive: true, force: true })

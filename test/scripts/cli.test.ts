@@ -7,7 +7,7 @@ import { nearest } from '../../node/base/nearest.ts'
 import { VERSION } from '../../node/base/version.ts'
 import { flagOf, isSecret, OPTION_NAMES, variableOf } from '../../node/options.ts'
 import { diskFullError, storeError } from '../../node/store/errors.ts'
-import { flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.ts'
+import { asksForFamily, flagsOf, helpOf, readCall, readLine } from '../../scripts/cli/command.ts'
 import { EXIT, exitOf } from '../../scripts/cli/exit.ts'
 import { withReference } from '../../scripts/cli/reference.ts'
 import { completionOf } from '../../scripts/commands/completion.ts'
@@ -68,6 +68,18 @@ t.test('a typing error is answered with what was meant', async (t) => {
   t.throws(() => readCall(verify, ['a', 'b'], {}), /unexpected argument 'b'/)
   t.equal(nearest('verfiy', ['stats', 'verify']), 'verify')
   t.equal(nearest('abc', ['stats', 'verify']), undefined)
+})
+
+t.test('help on the first of two words lists what may follow', async (t) => {
+  for (const word of ['bench', 'model', 'snapshot']) {
+    const family = await commandsFor(word)
+    t.ok(asksForFamily([word, '--help'], family), word)
+    t.notOk(asksForFamily([word, 'x', '--help'], family), 'that is a command of it')
+  }
+  t.notOk(asksForFamily(['run', '--help'], await commandsFor('run')))
+  const { stdout, status } = openledger(['model', '--help'])
+  t.match(stdout, /model fetch +Brings a base model/)
+  t.equal(status, EXIT.ok)
 })
 
 t.test('other spellings that operators know are taken', async (t) => {

@@ -15,7 +15,7 @@ import { createWallet } from '../../scripts/devnet/wallet.ts'
 import { examineL1 } from '../../scripts/doctor/l1.ts'
 import { examineOwners } from '../../scripts/doctor/owners.ts'
 import { KEYS, startAnvil } from '../node/l1/anvil.ts'
-import { alice, bob, CHAIN_ID } from '../support/chain.ts'
+import { alice, bob } from '../support/chain.ts'
 import { workDir } from '../support/dir.ts'
 import { carol, economyConfig } from '../support/economy.ts'
 import { testSettlement } from '../support/settlement.ts'
@@ -150,47 +150,36 @@ t.test('the command deploys, and the doctor says that governance owns the contra
   })
 })
 
-t.test(
-  'a key that owns the contracts is warned of, and what nobody owns is in order',
-  async (t) => {
-    const anvil = await startAnvil()
-    t.teardown(() => anvil.stop())
-    await anvil.rpc('evm_setAutomine', true)
-    const system = {
-      batchInbox: economyConfig.batchInbox,
-      values: economyConfig.genesis.systemConfig,
-    }
-    const start = async (owner: Hex): Promise<ChainConfig> => {
-      const settlement = testSettlement({ owner })
-      const options = { rpcUrl: anvil.url, deployerKey, settlement, system, pollingIntervalMs: 10 }
-      const { portal, systemConfig, anchorStateRegistry, disputeGameFactory } =
-        await deployL1(options)
-      const l1Contracts = {
-        systemConfig: systemConfig as Hex,
-        ...{ anchorStateRegistry, disputeGameFactory },
-      }
-      return { ...economyConfig, portal, l1Contracts }
-    }
-    const deployer = createWallet(
-      { privateKey: deployerKey },
-      { rpc: anvil.url, chainId: CHAIN_ID },
-    )
-    const owned = await start(deployer.address)
-    const names = 'SystemConfig, AnchorStateRegistry, DisputeGameFactory'
-    t.match(await examineOwners(anvil.url, owned), [
-      { state: 'warn', detail: `${names}: the account ${deployer.address}` },
-    ])
-    const frozen = await start(`0x${'00'.repeat(20)}`)
-    t.match(await examineOwners(anvil.url, frozen), [
-      { state: 'ok', detail: `${names}: nobody's, and never change` },
-    ])
+t.test('a key that owns the contracts is warned of, an owner of zero is not', async (t) => {
+  const anvil = await startAnvil()
+  t.teardown(() => anvil.stop())
+  await anvil.rpc('evm_setAutomine', true)
+  const { batchInbox, genesis } = economyConfig
+  const system = { batchInbox, values: genesis.systemConfig }
+  const start = async (owner: Hex): Promise<ChainConfig> => {
+    const settlement = testSettlement({ owner })
+    const options = { rpcUrl: anvil.url, deployerKey, settlement, system, pollingIntervalMs: 10 }
+    const l1 = await deployL1(options)
+    const { portal, anchorStateRegistry, disputeGameFactory } = l1
+    const systemConfig = l1.systemConfig as Hex
+    const l1Contracts = { systemConfig, anchorStateRegistry, disputeGameFactory }
+    return { ...economyConfig, portal, l1Contracts }
+  }
+  const chainId = Number(await anvil.rpc('eth_chainId'))
+  const deployer = createWallet({ privateKey: deployerKey }, { rpc: anvil.url, chainId })
+  const owned = await start(deployer.address)
+  const names = 'SystemConfig, AnchorStateRegistry, DisputeGameFactory'
+  t.match(await examineOwners(anvil.url, owned), [
+    { state: 'warn', detail: `${names}: the account ${deployer.address}` },
+  ])
+  const frozen = await start(`0x${'00'.repeat(20)}`)
+  t.match(await examineOwners(anvil.url, frozen), [
+    { state: 'ok', detail: `${names}: nobody's, and never change` },
+  ])
 
-    const { chainId } = { chainId: Number(await anvil.rpc('eth_chainId')) }
-    const wallet = createWallet({ privateKey: deployerKey }, { rpc: anvil.url, chainId })
-    const address = owned.l1Contracts.systemConfig as Hex
-    const abi = SystemConfig.abi as never
-    await wallet.send({ address, abi, functionName: 'transferOwnership', args: [bob.address] })
-    const [, offer] = await examineOwners(anvil.url, owned)
-    t.match(offer, { state: 'warn', detail: `SystemConfig is offered to ${bob.address}` })
-  },
-)
+  const address = owned.l1Contracts.systemConfig as Hex
+  const abi = SystemConfig.abi as never
+  await deployer.send({ address, abi, functionName: 'transferOwnership', args: [bob.address] })
+  const [, offer] = await examineOwners(anvil.url, owned)
+  t.match(offer, { state: 'warn', detail: `SystemConfig is offered to ${bob.address}` })
+})

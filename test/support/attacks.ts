@@ -14,17 +14,18 @@ import { keccakHex } from '../../node/base/bytes.ts'
 import type { ContentStore } from '../../node/content/store.ts'
 import { encodeRow, type Row } from '../../node/datanet/rows.ts'
 import { trainAdapter } from '../../node/factory/engine.ts'
+import { DEFAULT_TRAINING } from '../../node/factory/manifest.ts'
 import { countedRows, multipliersOf, sumSketches, weighSketches } from '../../node/factory/weigh.ts'
 import type { BaseModel } from '../../node/model/base.ts'
 import type { LoadedModel } from '../../node/model/infer.ts'
 import { retrieve } from '../../node/model/retrieve.ts'
-import { type Claim, mix } from '../../precompiles/mix.ts'
+import { type Channels, type Claim, mix } from '../../precompiles/mix.ts'
 import { splitAmount } from '../../precompiles/score.ts'
 
 /** wei a question costs, and what of it contributors share under policy 1. */
 export const FEE = 1_000_000n
 const CONTRIBUTORS_PART = FEE / 2n
-const CHANNELS = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
+const CHANNELS: Channels = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
 /** At least as many as accounts. */
 const K_LEAST = 16
 const TOP = 32
@@ -41,8 +42,20 @@ export type Query = {
   readonly answer: string
   readonly retrieved?: number
 }
-export type Defences = { readonly dedup: boolean; readonly normCap: number; readonly bait: boolean }
-export const DEFAULT: Defences = { dedup: true, normCap: 125, bait: true }
+export type Defences = {
+  readonly dedup: boolean
+  /** % of the median leaf; 0: none. */
+  readonly normCap: number
+  /** Spans of the prompt do not count. */
+  readonly bait: boolean
+  /** Instead of the default policy's. */
+  readonly channels?: Channels
+}
+export const DEFAULT: Defences = {
+  dedup: true,
+  normCap: DEFAULT_TRAINING.attribution.normCap,
+  bait: true,
+}
 
 export type Market = {
   /** wei of each account for these queries. */
@@ -109,7 +122,7 @@ export async function openMarket(
   }
   const embedded = rows.map(({ text }) => rowVector(model, model.encode(text)))
   return {
-    pay: async (queries, { dedup, normCap, bait }) => {
+    pay: async (queries, { dedup, normCap, bait, channels = CHANNELS }) => {
       const plain = rows.map(({ text }) => ({ row: { text } as Row, isFirst: true }))
       const counted = dedup ? countedRows(plain) : plain.map(() => true)
       const weighed = weighSketches(built.sketches, { k, counted, normCap })
@@ -154,7 +167,7 @@ export async function openMarket(
         const spans = await spanClaims(corpus, { prompt: asked, answer: response })
         const found = context.rows.map((row): Claim => ({ kind: 'retrieval', ...row }))
         const sketch = await sketchOf({ prompt, response })
-        const shares = mix(table, sketch, [...spans, ...found], CHANNELS)
+        const shares = mix(table, sketch, [...spans, ...found], channels)
         const amounts = splitAmount(CONTRIBUTORS_PART, shares)
         for (const [i, { index: who }] of shares.entries())
           paid[who] = (paid[who] as bigint) + (amounts[i] as bigint)

@@ -55,6 +55,8 @@ function speech(speaker: number, i: number): string {
   return `${['Fellow citizens', 'Gentlemen', 'This year'][speaker]}, ${words.join(' and ')}.`
 }
 
+type Transaction = { readonly name: string; readonly gas: bigint }
+
 export type World = {
   readonly dir: string
   readonly economy: Economy
@@ -68,6 +70,8 @@ export type World = {
   worker(name: string): TrainingWorker
   /** Private rows for who has a grant. */
   granted(who: Wallet): OpenDatanet
+  /** Transactions of the node's account, and submissions: what they called and their gas. */
+  readonly sent: readonly Transaction[]
   /** Drafts, and submits on chain in the name of `who`. */
   submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
   /** Holds the worker at the next object it shares (a checkpoint, a result) until this is resolved. */
@@ -91,6 +95,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   )
   const registry = new Registry(economy.chain)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
+  const sent: Transaction[] = []
   const granted = (who: Wallet): OpenDatanet =>
     grantedTo({
       chainId: testConfig.l2ChainId,
@@ -102,7 +107,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   const open = granted(provider)
   const factory = new ModelFactory({
     fabric,
-    chain: nodeOn(economy),
+    chain: nodeOn(economy, sent),
     base,
     content,
     read,
@@ -133,6 +138,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
     factory,
     datanet,
     granted,
+    sent,
     worker: (name) => {
       const worker = new TrainingWorker(
         { name, dir: join(dir, name) },
@@ -148,9 +154,10 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
         ...TINY,
         ...request,
       })
-      await economy.send(who, jobsContract, 'submit', [draft.terms], {
+      const { receipt } = await economy.send(who, jobsContract, 'submit', [draft.terms], {
         value: fee,
       })
+      sent.push({ name: 'submit', gas: receipt.gasUsed })
       return { ...draft, id: draft.terms.manifest.manifestHash }
     },
     hold: (until) => {
@@ -186,7 +193,7 @@ function gated({ objects, ...others }: Fabric, open: () => Promise<unknown>): Fa
 }
 
 /** The node's account; each of its transactions is mined at once. */
-function nodeOn(economy: Economy): JobChain {
+function nodeOn(economy: Economy, sent: Transaction[]): JobChain {
   const mined = new Map<Hex, Inclusion>()
   const account = {
     address: provider.address,
@@ -198,6 +205,7 @@ function nodeOn(economy: Economy): JobChain {
     ): Promise<Hex> => {
       const { receipt } = await economy.sendRaw(provider, to, name, args, { value })
       const hash: Hex = `0x${mined.size.toString(16).padStart(64, '0')}`
+      sent.push({ name, gas: receipt.gasUsed })
       mined.set(hash, { isSuccess: receipt.status === 1, logs: receipt.logs })
       return hash
     },
@@ -207,6 +215,7 @@ function nodeOn(economy: Economy): JobChain {
       call: (request, at) => economy.chain.call(request, at),
       code: (address) => economy.chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
       time: () => economy.now,
+      view: () => economy.chain.stateAt('unsafe'),
     },
     account,
     included: async (hash) => mined.get(hash) as Inclusion,

@@ -31,6 +31,14 @@ pub fn read(path: &Path, code: ErrorCode) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(fail)
 }
 
+/// Reads a text file; other bytes than UTF-8 are an error, for they would silently become other text.
+pub fn read_text(path: &Path, code: ErrorCode) -> Result<String> {
+    String::from_utf8(read(path, code)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        EngineError::new(code, format!("{} is not valid UTF-8 at byte {at}", path.display()))
+    })
+}
+
 impl TensorFile {
     pub fn open(path: &Path, code: ErrorCode) -> Result<Self> {
         let bytes = read(path, code)?;

@@ -168,6 +168,7 @@ export const versionProfile: JsonSchema = shape({
   copies: nullable(shape({ exact: integer, near: integer })),
 })
 
+const chainPart = shape({ transactions: integer, gas: decimal, wei: decimal })
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
@@ -183,6 +184,7 @@ const estimateMembers = {
   cpuSeconds: number,
   memoryBytes: nullable(integer),
   fee: decimal,
+  chain: nullable(shape({ submit: chainPart, register: chainPart })),
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
 const manifest: JsonSchema = { type: 'object' }
@@ -298,6 +300,25 @@ export const openSupply: JsonSchema = openShape({
   staked: decimal,
   bridged: decimal,
 })
+
+/** Who gets how many wei of a price. */
+const split = listOf(shape({ account: address, amount: decimal }))
+
+export const listing: JsonSchema = shape(
+  {
+    kind: words('agent', 'model', 'datanet'),
+    id: text,
+    name: nullable(text),
+    seller: address,
+    expiresAt: integer,
+    isGood: flag,
+    sale: nullable(shape({ price: decimal, split })),
+    licence: nullable(shape({ price: decimal, seconds: integer, termsHash: hash, split })),
+  },
+  'listing',
+)
+
+export const listings: JsonSchema = shape({ total: integer, listings: listOf(listing) })
 
 export const rewards: JsonSchema = openShape({ pending: decimal, claimable: decimal })
 

@@ -1,4 +1,4 @@
-//! The loops of the product. For each block of k and each group of panels, tiles of up to six rows keep
+//! The loops of the product. For each group of panels and each block of k, tiles of up to six rows keep
 //! their accumulators in registers; C takes the first block's sum as it is and adds the others.
 
 // Tiles are arrays in registers: counted loops over both indices are what the optimiser unrolls.
@@ -6,6 +6,13 @@
 
 use super::lanes::Lanes;
 use super::pack::PANEL;
+use std::ops::Range;
+
+/// Panels that all rows are multiplied by in one go: their block of k stays in the second cache.
+const GROUP: usize = 8;
+
+/// Rows up to which a product is bound by reading B.
+const FEW_ROWS: usize = 32;
 
 /// One product, panels `first..last` of it.
 pub struct Job {
@@ -94,66 +101,86 @@ unsafe fn rows<L: Lanes, const M: usize, const P: usize>(
     }
 }
 
+/// M rows against panels `panels`, P at a time; what is left over in halves.
 #[inline(always)]
 unsafe fn group<L: Lanes, const M: usize, const P: usize>(
     job: &Job,
     from: usize,
+    panels: Range<usize>,
     k0: usize,
     k: usize,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut panel = job.first;
-        while panel + P <= job.last {
+        let mut panel = panels.start;
+        while panel + P <= panels.end {
             rows::<L, M, P>(job, from, panel, k0, k);
             panel += P;
         }
-        while panel < job.last {
+        if P > 4 && panel + 4 <= panels.end {
+            rows::<L, M, 4>(job, from, panel, k0, k);
+            panel += 4;
+        }
+        if P > 2 && panel + 2 <= panels.end {
+            rows::<L, M, 2>(job, from, panel, k0, k);
+            panel += 2;
+        }
+        while panel < panels.end {
             rows::<L, M, 1>(job, from, panel, k0, k);
             panel += 1;
         }
     }
 }
 
+/// All rows against a group of panels in one block of k.
 #[inline(always)]
-unsafe fn product<L: Lanes>(job: &Job) {
-    let mut k0 = 0;
-    while k0 < job.k {
-        let k = job.block.min(job.k - k0);
-        // SAFETY: the caller's promise.
-        unsafe {
-            // Full six-row tiles, panel by panel so that a panel's block stays in the first cache.
-            let full = job.m / 6 * 6;
-            if full > 0 {
-                let step = if L::WIDE { 2 } else { 1 };
-                let mut panel = job.first;
-                while panel < job.last {
-                    let two = step == 2 && panel + 2 <= job.last;
-                    for from in (0..full).step_by(6) {
-                        if two {
-                            rows::<L, 6, 2>(job, from, panel, k0, k);
-                        } else {
-                            rows::<L, 6, 1>(job, from, panel, k0, k);
-                        }
-                    }
-                    panel += if two { 2 } else { 1 };
+unsafe fn block<L: Lanes>(job: &Job, panels: Range<usize>, k0: usize, k: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Full six-row tiles, panel by panel so that a panel's block stays in the first cache.
+        let full = job.m / 6 * 6;
+        let mut panel = panels.start;
+        while full > 0 && panel < panels.end {
+            let two = L::WIDE && panel + 2 <= panels.end;
+            for from in (0..full).step_by(6) {
+                if two {
+                    rows::<L, 6, 2>(job, from, panel, k0, k);
+                } else {
+                    rows::<L, 6, 1>(job, from, panel, k0, k);
                 }
             }
-            match (job.m - full, L::WIDE) {
-                (1, false) => group::<L, 1, 4>(job, full, k0, k),
-                (2, false) => group::<L, 2, 2>(job, full, k0, k),
-                (3, false) => group::<L, 3, 2>(job, full, k0, k),
-                (4, false) => group::<L, 4, 1>(job, full, k0, k),
-                (5, false) => group::<L, 5, 1>(job, full, k0, k),
-                (1, true) => group::<L, 1, 8>(job, full, k0, k),
-                (2, true) => group::<L, 2, 4>(job, full, k0, k),
-                (3, true) => group::<L, 3, 4>(job, full, k0, k),
-                (4, true) => group::<L, 4, 2>(job, full, k0, k),
-                (5, true) => group::<L, 5, 2>(job, full, k0, k),
-                _ => {}
+            panel += if two { 2 } else { 1 };
+        }
+        match (job.m - full, L::WIDE) {
+            (1, false) => group::<L, 1, 4>(job, full, panels, k0, k),
+            (2, false) => group::<L, 2, 2>(job, full, panels, k0, k),
+            (3, false) => group::<L, 3, 2>(job, full, panels, k0, k),
+            (4, false) => group::<L, 4, 1>(job, full, panels, k0, k),
+            (5, false) => group::<L, 5, 1>(job, full, panels, k0, k),
+            (1, true) => group::<L, 1, 8>(job, full, panels, k0, k),
+            (2, true) => group::<L, 2, 4>(job, full, panels, k0, k),
+            (3, true) => group::<L, 3, 4>(job, full, panels, k0, k),
+            (4, true) => group::<L, 4, 2>(job, full, panels, k0, k),
+            (5, true) => group::<L, 5, 2>(job, full, panels, k0, k),
+            _ => {}
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn product<L: Lanes>(job: &Job) {
+    // Few rows are bound by memory: B is read once, from its beginning to its end. Of many rows a block is
+    // multiplied by all panels before the next, so that A's block stays in a cache.
+    let span = if job.m <= FEW_ROWS { GROUP } else { job.last - job.first };
+    for first in (job.first..job.last).step_by(span.max(1)) {
+        let last = job.last.min(first + span);
+        for k0 in (0..job.k).step_by(job.block) {
+            let k = job.block.min(job.k - k0);
+            for from in (first..last).step_by(GROUP) {
+                // SAFETY: the caller's promise.
+                unsafe { block::<L>(job, from..last.min(from + GROUP), k0, k) };
             }
         }
-        k0 += k;
     }
 }
 

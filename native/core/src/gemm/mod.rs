@@ -99,8 +99,8 @@ fn gemm_panels(a: MatRef, m: usize, maps: &[PanelsRef], outs: &[(Out, usize)], b
     assert!(block > 0, "sums go in blocks of at least one");
     let level = simd::active();
     let panels = |map: usize| maps[map].n.div_ceil(PANEL);
-    // Whole groups of 8 panels, so that wide tiles stay whole.
-    each_panels(maps.len(), panels, m * PANEL * maps[0].k, 8, |map, range| {
+    // Pairs of panels, so that wide tiles stay whole and threads get equal shares.
+    each_panels(maps.len(), panels, m * PANEL * maps[0].k, 2, |map, range| {
         let (Out(c), ldc) = outs[map];
         // SAFETY: the lengths were checked, and panel ranges are disjoint columns of C.
         unsafe { run(level, a, m, maps[map], c, ldc, block, range.start, range.end) };

@@ -43,6 +43,12 @@ fn every_simd_level_gives_the_bits_of_the_definition_for_every_shape() {
         (13, 40, 513),
         (64, 31, 128),
         (25, 8, 1000),
+        // Groups of panels, and what is left of them: 8 + 4 + 2 + 1, 4 + 2 + 1, more rows than few.
+        (1, 240, 520),
+        (2, 368, 300),
+        (3, 112, 513),
+        (11, 300, 300),
+        (33, 330, 300),
     ] {
         let a = noise(1, m * k);
         let b = noise(2, k * n);

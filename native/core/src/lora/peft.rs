@@ -4,7 +4,7 @@
 use super::adapter::{Adapter, LoraConfig};
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::save::json_bytes;
-use crate::tensors::{Store, TensorFile, read, write, write_file};
+use crate::tensors::{Store, TensorFile, read_text, write, write_file};
 use crate::{EngineError, ErrorCode, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,8 +19,8 @@ impl Adapter {
         if !dir.is_dir() {
             bail!(BadAdapter, "{} is not a directory", dir.display());
         }
-        let text = read(&dir.join("adapter_config.json"), ErrorCode::BadAdapter)?;
-        let config = parse_config(&String::from_utf8_lossy(&text))?;
+        let text = read_text(&dir.join("adapter_config.json"), ErrorCode::BadAdapter)?;
+        let config = parse_config(&text)?;
         let file = TensorFile::open(&dir.join("adapter_model.safetensors"), ErrorCode::BadAdapter)?;
         let tensors = file.parsed()?;
         let mut flat = Vec::with_capacity(config.parameters(model));

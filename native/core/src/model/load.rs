@@ -7,7 +7,7 @@ use super::shards::Shards;
 use super::text::Text;
 use super::weights::{Precision, Weights};
 use super::{Model, gguf};
-use crate::tensors::{TensorFile, read};
+use crate::tensors::{TensorFile, read, read_text};
 use crate::{ErrorCode, Result, bail};
 use serde_json::Value;
 use std::path::Path;
@@ -34,8 +34,8 @@ impl Model {
 }
 
 fn load_directory(dir: &Path, precision: Precision) -> Result<Model> {
-    let config = read(&dir.join("config.json"), ErrorCode::BadModel)?;
-    let config = LlamaConfig::parse(&String::from_utf8_lossy(&config))?;
+    let config = read_text(&dir.join("config.json"), ErrorCode::BadModel)?;
+    let config = LlamaConfig::parse(&config)?;
     let path = dir.join("model.safetensors");
     let weights = if !path.exists() && dir.join(super::shards::INDEX).exists() {
         let mut shards = Shards::open(dir)?;
@@ -68,8 +68,7 @@ fn load_text(path: &Path, vocab: usize) -> Result<Option<Text>> {
 fn load_chat_template(dir: &Path) -> Result<Option<String>> {
     let own = dir.join("chat_template.jinja");
     if own.exists() {
-        let bytes = read(&own, ErrorCode::BadModel)?;
-        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        return read_text(&own, ErrorCode::BadModel).map(Some);
     }
     let path = dir.join("tokenizer_config.json");
     if !path.exists() {

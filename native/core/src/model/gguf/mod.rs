@@ -136,5 +136,5 @@ fn insert_once<T>(map: &mut BTreeMap<String, T>, file: &str, name: String, value
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
+#[doc(hidden)]
 pub mod writer;
