@@ -5,7 +5,16 @@ import type { JobSize } from '../../../node/factory/size.ts'
 
 const NOTHING: JobSize = {
   ...{ steps: 0, trainTokens: 0, checkpoints: 1, evaluatedRows: 0, evaluatedTokens: 0, rows: 0 },
-  ...{ tokens: 0, k: 8, gramRows: 0, heldRows: 0, walks: 1, drawnWalks: 1 },
+  ...{
+    tokens: 0,
+    drawnRows: 0,
+    drawnTokens: 0,
+    k: 8,
+    gramRows: 0,
+    heldRows: 0,
+    walks: 1,
+    drawnWalks: 1,
+  },
   ...{ corpusRows: 0, corpusTokens: 0, vectorTokens: 0 },
 }
 const probe = (size: Partial<JobSize>, spent: Partial<Record<Stage, number>>): Probe => ({

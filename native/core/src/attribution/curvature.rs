@@ -24,7 +24,7 @@ use super::whiten::{
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
-/// Samples that are read for the curvature of an index. What more would change is lost in what rounds it (README.md).
+/// Samples that are read for the curvature of an index; what more of them are worth is in README.md.
 pub const CURVATURE_SAMPLES_MAX: usize = 512;
 /// Samples walked between two progress calls, per thread.
 const SAMPLES_PER_THREAD: usize = 8;
