@@ -194,7 +194,13 @@ function decodeEconomy(economy: Reader): Economy {
       ? { governance: decodeGovernance(economy.object('governance')) }
       : {}),
   }
-  const { governance = GOVERNANCE_DEFAULTS, epochSeconds, challengeSeconds } = decoded
+  assertEconomy(decoded)
+  return decoded
+}
+
+/** @throws Error saying which of its numbers cannot be together */
+export function assertEconomy(economy: Economy): void {
+  const { governance = GOVERNANCE_DEFAULTS, epochSeconds, challengeSeconds } = economy
   const { unbondingSeconds, quorumPercent } = governance
   const challenged = epochSeconds + challengeSeconds
   if (unbondingSeconds <= challenged) {
@@ -205,7 +211,6 @@ function decodeEconomy(economy: Reader): Economy {
   if (quorumPercent > 100n) {
     throw new Error(`rollup.json.economy.governance.quorumPercent is ${quorumPercent}; 100 at most`)
   }
-  return decoded
 }
 
 function decodeGovernance(governance: Reader): Governance {

@@ -26,6 +26,7 @@ import { encodeBlock } from './chain/block.ts'
 import { Chain } from './chain/chain.ts'
 import { Pruner, pruneOptions } from './chain/prune.ts'
 import { ContentStore } from './content/store.ts'
+import { mediaRoute } from './datanet/media-route.ts'
 import { Checkpoints } from './derive/checkpoints.ts'
 import { l2RefOf } from './derive/l2-ref.ts'
 import { DerivationPipeline, PIPELINE_DEFAULTS } from './derive/pipeline.ts'
@@ -312,6 +313,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
           },
           ...(options.webL1 ? [l1Route(l1.client)] : []),
           sessions.route,
+          mediaRoute({ content, readContent: models.readContent }, COST.read),
           errorRoute(web),
           { prefix: '/', cost: COST.read, handle: hubHandler(hub, web) },
         ],

@@ -9,16 +9,19 @@ import { decodeLeaves } from '../node/attribution/leaves.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { rowVector, vectorOf } from '../node/attribution/vectors.ts'
 import { type Hex, keccakHex, utf8, ZERO_HASH } from '../node/base/bytes.ts'
+import type { OpenDatanet } from '../node/datanet/granted.ts'
+import { type CommittedRegistry, type Mismatch, uncommitted } from '../node/factory/committed.ts'
 import { prepareData, type ReadContent, type TrainingData } from '../node/factory/data.ts'
 import type { TrainingManifest } from '../node/factory/manifest.ts'
 import { readTrainingManifest } from '../node/factory/places.ts'
 import { readReport, type TrainingReport } from '../node/factory/report.ts'
-import { checkMachine } from '../node/factory/train.ts'
+import { checkMachine, corpusRows } from '../node/factory/train.ts'
 import type { LoadedModel } from '../node/model/infer.ts'
 import type { ModelArtefacts } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
 import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
+import { recorpus } from './recorpus.ts'
 import { type ReinferModules, reinfer } from './reinfer.ts'
 import { resum, type SealedTable } from './resum.ts'
 import { drawOne } from './sample.ts'
@@ -38,9 +41,11 @@ export async function checkReceipt(
 }
 
 export type TableModules = {
-  readonly registry: Pick<Registry, 'jobResult'>
+  readonly registry: Pick<Registry, 'jobResult'> & CommittedRegistry
   readonly library: ReinferModules['library']
   readonly read: ReadContent
+  /** Private rows, for a validator with grants. */
+  readonly open?: OpenDatanet | undefined
 }
 
 export type LookedAt = {
@@ -53,13 +58,14 @@ export type LookedAt = {
 /** Rows of a model whose vectors are made again. */
 const VECTORS_DRAWN = 16
 
-/** A model's table from its leaves, the leaves from the rows of its manifest, and vectors of rows that `draw` draws: a block
- * hash that nobody knew when the model was made. @throws Error when no job made it */
+/** A model's manifest by what its owner is held to, its table from its leaves, leaves and corpus from the rows of its
+ * manifest, and vectors of rows that `draw` draws: a block
+ * hash that nobody knew when the model was made. @throws Error when no job made it, NodeError `datanet-private` when the rows cannot be read */
 export async function checkTable(
   record: ModelArtefacts,
   table: SealedTable,
   draw: Hex,
-  { registry, library, read }: TableModules,
+  { registry, library, read, open }: TableModules,
 ): Promise<LookedAt> {
   const { manifestHash } = record
   const result = await registry.jobResult(manifestHash)
@@ -67,11 +73,21 @@ export async function checkTable(
   const manifest = await readTrainingManifest(manifestHash, read)
   checkMachine(manifest, library.base)
   const report = await readReport(result, read)
-  const data = await prepareData(library.base.model, manifest, read)
+  const other = await uncommitted(manifest, registry)
+  const data = await prepareData(library.base.model, manifest, read, open)
   const leaves = decodeLeaves(await read(report.leavesHash))
+  const summed = (other && termsDiffer(other)) ?? resum(table, leaves, data)
+  if (summed) return { difference: summed, manifest, report, data }
+  const model = await library.load(record)
+  const rows = corpusRows(library.base, data)
   const difference =
-    resum(table, leaves, data) ?? (await wrongVector(await library.load(record), record.id, draw))
+    (await recorpus(model.corpus, rows, manifest.attribution.spanTokens)) ??
+    (await wrongVector(model, record.id, draw))
   return { difference, manifest, report, data }
+}
+
+function termsDiffer({ field, given, committed }: Mismatch): Difference {
+  return { stage: 'table', field: `manifest ${field}`, index: 0, claimed: given, found: committed }
 }
 
 /** What is loaded is what the report commits to. */

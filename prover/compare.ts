@@ -39,6 +39,8 @@ export type Evidence = {
   readonly trace: readonly Uint8Array[] | null
   /** Trace leaves of the tokens shown, had the network honestly computed each after those before it. */
   readonly replayed: readonly Uint8Array[] | null
+  /** The same by the base without the adapter: who saves itself the adapter has these. */
+  readonly unadapted: readonly Uint8Array[] | null
   /** From the settlement's calldata. */
   readonly sketch: Int8Array
   /** From the settlement's calldata. */
@@ -67,7 +69,9 @@ export function compareRequest(
 }
 
 /** Token by token, so that a wrong answer is named at the step where it went wrong, and by the operator that is to blame:
- * `logits` when the network was not the committed one, `token` when it was and another token than the sampler's stands there. */
+ * `logits` when the network was not the committed one, `adapter` when it is shown to have been left out, `token` when the
+ * network was the committed one and another token than the sampler's stands there. A leaf hashes all logits of a token: which
+ * matrix of the network differed, and which tile of it, no commitment says. */
 export function compareInference(
   receipt: InferenceReceipt,
   evidence: Evidence,
@@ -171,7 +175,7 @@ function compareClaims(claimed: Uint8Array, found: Uint8Array): Difference | nul
 }
 
 function firstStep(evidence: Evidence, ours: Inference): Difference | null {
-  const { tokens, trace, replayed } = evidence
+  const { tokens, trace, replayed, unadapted } = evidence
   if (!trace) return null
   const show = (leaf: Uint8Array | undefined): string => (leaf ? toHex(leaf) : 'nothing')
   for (let index = 0; index < Math.max(trace.length, ours.trace.length); index++) {
@@ -180,7 +184,8 @@ function firstStep(evidence: Evidence, ours: Inference): Difference | null {
     const isNetworkHonest = replayed?.[index] !== undefined && show(replayed[index]) === claimed
     const byToken = isNetworkHonest ? firstToken(tokens, [...ours.tokens]) : null
     if (byToken?.index === index) return byToken
-    return { stage: 'trace', field: 'logits', index, claimed, found }
+    const isBare = unadapted?.[index] !== undefined && show(unadapted[index]) === claimed
+    return { stage: 'trace', field: isBare ? 'adapter' : 'logits', index, claimed, found }
   }
   return null
 }

@@ -42,8 +42,13 @@ export function explainDifference(
     case 'model':
       return { operator: 'model registry', tile: field, row: null, ...of }
     case 'trace': {
-      const tile = index === undefined ? field : `${field} of token ${at} of the answer`
-      return { operator: 'forward pass, language model head', tile, row: null, ...of }
+      const isAdapter = field === 'adapter'
+      const what = isAdapter ? 'logits' : field
+      const tile = index === undefined ? field : `${what} of token ${at} of the answer`
+      const operator = isAdapter
+        ? 'forward pass: the base without the LoRA adapter gives what is claimed'
+        : 'forward pass, up to the logits'
+      return { operator, tile, row: null, ...of }
     }
     case 'tokens': {
       if (index === undefined) return { operator: 'sampler', tile: field, row: null, ...of }
@@ -73,10 +78,17 @@ export function explainDifference(
       return { operator, tile: field, row: rowOf('payout', index), ...of }
     }
     case 'table':
-      return { operator: 'sum of leaves', tile: field, row: rowOf('row', index), ...of }
+      return { operator: operatorOf(field), tile: field, row: rowOf('row', index), ...of }
     case 'training':
       return { operator: 'training step', tile: `${field} of step ${at}`, row: null, ...of }
   }
+}
+
+/** Of the things that a job makes beside the adapter. */
+function operatorOf(field: string): string {
+  if (field.startsWith('suffix array')) return 'suffix array'
+  if (field.includes('corpus')) return 'corpus of the verbatim channel'
+  return field.startsWith('vector') ? 'vector of a row' : 'sum of leaves'
 }
 
 function rowOf(name: string, index: number | undefined): string | null {

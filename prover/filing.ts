@@ -6,11 +6,19 @@
  *   judged -> waiting (disk) --final or upheld--> filed for each agent (once more if lost on the way) --> gone
  *                       \--of no agent, or reorganised away--> gone
  *
- * What it may cost is bounded: so many filings a day of the chain, so many receipts that wait, so many agents looked at.
+ * What it may cost is bounded: so many filings a day of the chain (a restart within it counts on), so many receipts that
+ * wait, so many agents looked at.
  */
 import { AgentDirectory, VALIDATION } from '../node/agents/directory.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
-import { fromHex, type Hex, toHex } from '../node/base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesToBigint,
+  concatBytes,
+  fromHex,
+  type Hex,
+  toHex,
+} from '../node/base/bytes.ts'
 import { messageOf } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { NodeAccount } from '../node/model/account.ts'
@@ -29,9 +37,12 @@ const AGENTS_OF_RECEIPT_MAX = 4
 const UNDECIDED = 50
 const DAY_SECONDS = 86_400n
 const JUDGED = new Uint8Array(1)
+const TODAY = new Uint8Array(1)
 
 export type FilerModules = {
   readonly table: KvTable
+  /** 00 -> day of the chain u64 || filings in it u32 */
+  readonly days: Pick<KvTable, 'get' | 'put'>
   readonly account: Pick<NodeAccount, 'send' | 'address'>
   readonly log: Log
   readonly chain: ChainReader
@@ -49,7 +60,7 @@ export class Filer {
   #from: Uint8Array = new Uint8Array(0)
   /** Sent in the last turn: a block may have them by the next. */
   #fresh = new Set<string>()
-  #today = { day: 0n, filed: 0 }
+  #today: { day: bigint; filed: number } | null = null
 
   /** @param options.filingsPerDay 0: none */
   constructor(options: { filingsPerDay: number }, modules: FilerModules) {
@@ -115,17 +126,32 @@ export class Filer {
   async #file(agent: bigint, settled: SettledReceipt, request: Hex): Promise<void> {
     const { account, log, now } = this.#modules
     const day = now() / DAY_SECONDS
-    if (day !== this.#today.day) this.#today = { day, filed: 0 }
-    if (this.#today.filed >= this.#filingsPerDay) return
+    const known = this.#today ?? (await this.#kept())
+    const today = known.day === day ? known : { day, filed: 0 }
+    this.#today = today
+    if (today.filed >= this.#filingsPerDay) return
     const of = { receipt: settled.hash, agent: agent.toString() }
     try {
       const transaction = await account.send(VALIDATION, 'fileReceipt', [agent, settled.receipt])
-      this.#today.filed += 1
       this.#fresh.add(request)
+      await this.#keep({ day, filed: today.filed + 1 })
       log.info('receipt filed with its agent', { ...of, transaction })
     } catch (error) {
       log.warn('a filing waits', { ...of, account: account.address, error: messageOf(error) })
     }
+  }
+
+  async #kept(): Promise<{ day: bigint; filed: number }> {
+    const row = await this.#modules.days.get(TODAY)
+    if (!row) return { day: 0n, filed: 0 }
+    const [day, filed] = [row.subarray(0, 8), row.subarray(8)].map(bytesToBigint)
+    return { day: day as bigint, filed: Number(filed) }
+  }
+
+  async #keep(today: { day: bigint; filed: number }): Promise<void> {
+    this.#today = today
+    const row = concatBytes(bigintToBytes(today.day, 8), bigintToBytes(BigInt(today.filed), 4))
+    await this.#modules.days.put(TODAY, row)
   }
 
   async #count(): Promise<number> {

@@ -9,9 +9,11 @@ import type { VerdictRecord } from '../node/attribution/ledger.ts'
 import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
+import { parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
 import { Loop } from '../node/base/loop.ts'
 import type { Block } from '../node/chain/types.ts'
+import { grantedTo } from '../node/datanet/granted.ts'
 import { FILE_BYTES_MAX } from '../node/datanet/rows.ts'
 import { Checkpoints } from '../node/derive/checkpoints.ts'
 import { missingKey } from '../node/keys/resolve.ts'
@@ -135,6 +137,7 @@ export class Prover {
     this.#filer = new Filer(node.options, {
       ...onChain,
       table: node.store.table('filings'),
+      days: node.store.table('filing-days'),
       chain: node.chain,
       now: () => node.chain.head('unsafe').timestamp,
     })
@@ -147,6 +150,13 @@ export class Prover {
     this.#audits = new ModelAudits({
       node,
       read: (hash) => this.#content(hash, FILE_BYTES_MAX),
+      open: grantedTo({
+        chainId: node.config.l2ChainId,
+        secret: node.options.validatorKey ? parsePrivateKey(node.options.validatorKey) : undefined,
+        address: signer.address,
+        grantOf: (place) => node.models.registry.grantOf(place),
+        read: (hash) => this.#content(hash, FILE_BYTES_MAX),
+      }),
       signal: this.#abort.signal,
     })
     this.#loop = new Loop(LOOP, {

@@ -1,10 +1,12 @@
 /**
- * Models looked at again as they are registered: the table added up from its leaves, drawn rows' vectors made again, and training
- * steps up to a drawn one run again. Beside the verification of blocks, one model at a time: a long job holds up no receipt. What waits is on
- * disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
+ * Models looked at again as they are registered: the table added up from its leaves, the corpus compared with the rows of the
+ * manifest, drawn rows' vectors made again, and training steps up to a drawn one run again. Beside the verification of
+ * blocks, one model at a time: a long job holds up no receipt. What waits is on disk: a restart forgets none, and a model whose content nobody shows is looked at again, ever more seldom.
  *
  *   registered -> waiting (disk) -> verdict
- *                    ^    \-- content withheld: verdict with an error --later--/
+ *                    ^    \-- content withheld, or rows private: no verdict but why --later, TRIES_MAX times--/
+ *
+ * Files are hashed on a thread (`node/content/hash-thread.ts`), so a model of many rows does not hold up the node.
  */
 import { join } from 'node:path'
 import { decodeEventLog, parseAbi } from 'viem/utils'
@@ -13,6 +15,7 @@ import { readSealed } from '../node/attribution/table.ts'
 import { fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
 import type { Receipt } from '../node/chain/types.ts'
+import type { OpenDatanet } from '../node/datanet/granted.ts'
 import type { Node } from '../node/main.ts'
 import type { KvTable } from '../node/store/kv.ts'
 import { checkTable } from './check.ts'
@@ -26,7 +29,8 @@ const REGISTERED = parseAbi([
 
 export type ModelVerdict = {
   readonly modelId: Hex
-  readonly ok: boolean
+  /** null: it could not be looked at, which says nothing about it. */
+  readonly ok: boolean | null
   /** Steps up to this one were run again; 0: none (a merge, or content that nobody shows). */
   readonly steps: number
   readonly difference: Difference | null
@@ -37,11 +41,17 @@ export type ModelVerdict = {
 /** After the first look that found no content, and at most, ms. */
 const AGAIN_MS = 60_000
 const AGAIN_MS_MAX = 86_400_000
+/** Looks at a model whose content nobody shows, over two weeks; then the verdict stays that it could not be looked at. */
+const TRIES_MAX = 24
 
 type Modules = {
-  readonly node: Node
+  readonly node: Pick<Node, 'store' | 'log' | 'content' | 'models' | 'options' | 'chain'>
   readonly read: (hash: Hex) => Promise<Uint8Array>
+  /** Private rows granted to the validator's account. */
+  readonly open: OpenDatanet
   readonly signal: AbortSignal
+  /** Later, unless the process ends before. */
+  readonly later?: (ms: number, work: () => void) => void
 }
 
 export class ModelAudits {
@@ -94,11 +104,16 @@ export class ModelAudits {
       await this.#keep({ modelId, ok: difference === null, steps, difference, error: null })
     } catch (error) {
       if (signal.aborted) return
-      const isWithheld = error instanceof NodeError && error.severity === 'retry'
-      const verdict = { modelId, ok: false, steps: 0, difference: null, error: messageOf(error) }
+      const tries = 1 + (this.#tries.get(modelId) ?? 0)
+      // A grant may still come.
+      const isPrivate = error instanceof NodeError && error.code === 'datanet-private'
+      const isMissing = isPrivate || (error instanceof NodeError && error.severity === 'retry')
+      const isWithheld = isMissing && tries < TRIES_MAX
+      const why = isPrivate ? `cannot check: ${messageOf(error)}` : messageOf(error)
+      const verdict = { modelId, ok: null, steps: 0, difference: null, error: why }
       await this.#keep(verdict, isWithheld)
       node.log.warn('model not verified', { model: modelId, error: verdict.error, isWithheld })
-      if (isWithheld) this.#again(modelId, l1Hash)
+      if (isWithheld) this.#again(modelId, l1Hash, tries)
     }
   }
 
@@ -109,26 +124,25 @@ export class ModelAudits {
     return true
   }
 
-  #again(modelId: Hex, l1Hash: Hex): void {
-    const tries = this.#tries.get(modelId) ?? 0
-    this.#tries.set(modelId, tries + 1)
-    const ms = Math.min(AGAIN_MS * 2 ** tries, AGAIN_MS_MAX)
-    setTimeout(() => {
-      if (!this.#modules.signal.aborted) this.#queue(modelId, l1Hash)
-    }, ms).unref()
+  #again(modelId: Hex, l1Hash: Hex, tries: number): void {
+    this.#tries.set(modelId, tries)
+    const { signal, later = laterUnref } = this.#modules
+    later(Math.min(AGAIN_MS * 2 ** (tries - 1), AGAIN_MS_MAX), () => {
+      if (!signal.aborted) this.#queue(modelId, l1Hash)
+    })
   }
 
   async #difference(
     modelId: Hex,
     l1Hash: Hex,
   ): Promise<{ difference: Difference | null; steps: number }> {
-    const { node, read, signal } = this.#modules
+    const { node, read, open, signal } = this.#modules
     const { registry, library } = node.models
     const record = await registry.model(modelId)
     if (!record) throw new Error('it is not registered')
     const state = node.chain.stateAt('unsafe')
     const table = readSealed(state.code(`0x${modelId.slice(26)}`), (at) => state.code(at))
-    const looked = await checkTable(record, table, l1Hash, { registry, library, read })
+    const looked = await checkTable(record, table, l1Hash, { registry, library, read, open })
     const { difference, manifest, report, data } = looked
     const last = report.checkpoints.at(-1)?.step ?? 0
     if (difference || last === 0 || manifest.parents.length > 0) return { difference, steps: 0 }
@@ -150,6 +164,10 @@ export class ModelAudits {
     if (ok) log.info('model verified', { model: modelId, steps })
     else if (difference) log.warn('model refuted', { model: modelId, ...difference })
   }
+}
+
+function laterUnref(ms: number, work: () => void): void {
+  setTimeout(work, ms).unref()
 }
 
 /** Models that these transactions registered. */

@@ -65,6 +65,8 @@ export async function reinfer(
     tokens,
     trace: agrees ? null : await traceLeaves(settled.hash, modules),
     replayed: tokens && (await replayInference(model, request, tokens)),
+    unadapted:
+      tokens && (await replayInference({ base: model.base, adapter: null }, request, tokens)),
     sketch: Int8Array.from(settled.sketch),
     claims: settled.claims,
   }

@@ -1,6 +1,7 @@
 /**
  * A model's attribution table once more from the leaves that were published: their root is the seal's, they are of the
- * rows of the manifest and their owners, copies weigh nothing, and each contributor's sums are those of their leaves.
+ * rows of the manifest and their owners, copies and rows of media weigh nothing, and each contributor's sums are those of
+ * their leaves.
  * Whether a leaf is the right one for its row takes the model (`retrain.ts` looks at how that was made).
  */
 import { type Leaves, leavesRootOf } from '../node/attribution/leaves.ts'
@@ -22,7 +23,7 @@ export type SealedTable = {
 export function resum(
   table: SealedTable,
   leaves: Leaves,
-  data: Pick<TrainingData, 'owners' | 'contributors' | 'contents' | 'counted'>,
+  data: Pick<TrainingData, 'indexed' | 'owners' | 'contributors' | 'contents' | 'counted'>,
 ): Difference | null {
   const { k, owners, contents, sketches } = leaves
   const at = (field: string, index: number, claimed: unknown, found: unknown): Difference => ({
@@ -45,6 +46,8 @@ export function resum(
     if (claimed !== found) return at('content of row', row, claimed, found)
     const weighs = sketches.subarray(row * k, (row + 1) * k).some((entry) => entry !== 0)
     if (weighs && !data.counted[row]) return at('copied row', row, 'counts', 'weighs nothing')
+    if (weighs && row >= data.indexed.length)
+      return at('row of media', row, 'has a gradient', 'weighs nothing')
   }
   const count = data.contributors.length
   if (table.accounts.length !== count) return at('contributors', 0, table.accounts.length, count)

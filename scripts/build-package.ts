@@ -22,7 +22,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 const root: string = resolve(import.meta.dirname, '..')
 
@@ -44,6 +44,7 @@ type Manifest = {
   name: string
   version: string
   description: string
+  exports: Record<string, string>
   dependencies: Record<string, string>
   devDependencies: Record<string, string>
 }
@@ -75,6 +76,7 @@ function buildMain(dist: string, manifest: Manifest, nativePackage: string): str
     writeFileSync(file, withCompiledUrls(readFileSync(file, 'utf8')))
   }
   for (const name of LEFT_OUT) rmSync(join(target, name), { force: true })
+  keepTypesOf(target, Object.values(manifest.exports))
   for (const asset of ASSETS) {
     cpSync(join(root, asset), join(target, asset), { recursive: true })
   }
@@ -93,6 +95,7 @@ function buildMain(dist: string, manifest: Manifest, nativePackage: string): str
     type: 'module',
     engines: { node: NODE_MIN },
     bin: { openledger: 'scripts/openledger.mjs' },
+    exports: compiledExports(manifest.exports),
     dependencies,
     optionalDependencies: {
       [nativePackage]: manifest.version,
@@ -100,6 +103,29 @@ function buildMain(dist: string, manifest: Manifest, nativePackage: string): str
     },
   })
   return target
+}
+
+/** Declarations for what is exported, and what that names; nobody else's. */
+function keepTypesOf(target: string, exported: readonly string[]): void {
+  const wanted = exported.filter((path) => path.endsWith('.ts')).map((path) => join(target, path))
+  const kept = new Set(wanted.map(declarationOf))
+  for (const file of kept) {
+    const named = readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+\.ts)['"]/g)
+    for (const [, path = ''] of named) kept.add(declarationOf(resolve(dirname(file), path)))
+  }
+  for (const file of filesOf(target, '.d.ts')) if (!kept.has(file)) rmSync(file)
+}
+
+const declarationOf = (source: string): string => source.replace(/\.ts$/, '.d.ts')
+
+/** What the checkout exports as sources, as what they are compiled to, with types. */
+function compiledExports(exports: Manifest['exports']): Record<string, unknown> {
+  const compiled = Object.entries(exports).map(([name, path]) => {
+    if (!path.endsWith('.ts')) return [name, path]
+    const stem = path.slice(0, -'.ts'.length)
+    return [name, { types: `${stem}.d.ts`, default: `${stem}.js` }]
+  })
+  return Object.fromEntries(compiled)
 }
 
 /** `new URL('./worker.ts', import.meta.url)`: the one spelling of a path that tsc does not rewrite. */

@@ -26,6 +26,12 @@ import {
   SystemConfig,
   Vesting,
 } from '../genesis/contracts.generated.ts'
+import {
+  assertVestingPlan,
+  type VestedAllocation,
+  type VestingPlan,
+  walletArguments,
+} from './vesting.ts'
 
 /** How outputs are settled on L1. Seconds, wei. */
 export type Settlement = {
@@ -52,33 +58,6 @@ export type Settlement = {
    * GovernanceRelay when 'governance'. The deployer unless named. */
   readonly owner?: Hex | 'governance'
 }
-
-/** The published schedule, in wallets (OpenSupply on L2 has the same numbers, and counts from the same start). */
-export type VestingPlan = {
-  /** Seconds; `governance.vestingStart` of the chain's economy. */
-  readonly start: bigint
-  /** Whose the wallets are; liquidity is paid out at once. */
-  readonly community: Hex
-  readonly investors: Hex
-  readonly team: Hex
-  readonly liquidity: Hex
-}
-
-/** A twelfth of 365 days. */
-export const MONTH_SECONDS = 2_628_000n
-const SUPPLY_WEI = 1_000_000_000n * 10n ** 18n
-
-/** Parts of 10,000 of the supply, months from the start to the first wei, months of vesting. */
-export const VESTING_SCHEDULE = {
-  community: { part: 6_171n, cliff: 0n, months: 48n },
-  investors: { part: 1_829n, cliff: 12n, months: 36n },
-  team: { part: 1_500n, cliff: 12n, months: 36n },
-  liquidity: { part: 500n, cliff: 0n, months: 0n },
-} as const
-
-type Vested = 'community' | 'investors' | 'team'
-/** Where the wallets stand. */
-export type VestingWallets = Readonly<Record<`${Vested}Vesting`, Hex>>
 
 const DAY = 86_400n
 
@@ -110,7 +89,9 @@ export type L1Deployment = {
   readonly outputGame: Hex
   /** The block of the portal: the first L1 origin. `timestamp` is the L2's genesis time, seconds. */
   readonly genesisL1: BlockId & { readonly timestamp: bigint }
-} & Partial<VestingWallets>
+  /** Where the supply went, when a plan said so. */
+  readonly vesting?: readonly VestedAllocation[]
+}
 
 /**
  * @param options.holder receives the whole OPEN supply unless `vesting` says whose it is; the deployer unless named
@@ -150,6 +131,7 @@ export async function deployL1(options: {
   }
 
   const plan = options.vesting
+  if (plan) assertVestingPlan(plan)
   const token = await deploy('OpenToken', OpenToken, [
     plan ? account.address : (options.holder ?? account.address),
   ])
@@ -215,6 +197,9 @@ export async function deployL1(options: {
       system.batchInbox,
       configOf(system.values),
     ]))
+  if (systemConfig && BigInt(owner) === 0n) {
+    await call(systemConfig, SystemConfig, 'renounceOwnership', [])
+  }
   const { maturitySeconds } = settlement
   const portal = await deploy('Portal', Portal, [token, anchorStateRegistry, maturitySeconds])
 
@@ -237,7 +222,7 @@ export async function deployL1(options: {
     outputGame,
     ...(systemConfig && { systemConfig }),
     ...(governanceRelay && { governanceRelay }),
-    ...vesting,
+    ...(vesting && { vesting }),
     genesisL1: { hash: block.hash, number: block.number, timestamp: block.timestamp },
   }
 }
@@ -254,28 +239,21 @@ type Call = (
   args: readonly unknown[],
 ) => Promise<void>
 
-/** A wallet for each part that vests, filled; liquidity, which does not, sent. */
+/** A wallet for each allocation that vests, filled; liquidity, which does not, sent. */
 async function vest(
   plan: VestingPlan,
   token: Hex,
   { deploy, call }: { deploy: Deploy; call: Call },
-): Promise<VestingWallets> {
-  const walletOf = async (name: Vested): Promise<Hex> => {
-    const { part, cliff, months } = VESTING_SCHEDULE[name]
-    const start = plan.start + cliff * MONTH_SECONDS
-    const args = [plan[name], start, months * MONTH_SECONDS]
-    const wallet = await deploy('Vesting', Vesting, args)
-    await call(token, OpenToken, 'transfer', [wallet, (SUPPLY_WEI * part) / 10_000n])
-    return wallet
+): Promise<VestedAllocation[]> {
+  const vested: VestedAllocation[] = []
+  for (const [i, args] of walletArguments(plan).entries()) {
+    const allocation = plan.allocations[i] as VestedAllocation
+    const wallet = args && (await deploy('Vesting', Vesting, args))
+    const { beneficiary, wei } = allocation
+    await call(token, OpenToken, 'transfer', [wallet ?? beneficiary, wei])
+    vested.push({ ...allocation, ...(wallet && { wallet }) })
   }
-  const wallets = {
-    communityVesting: await walletOf('community'),
-    investorsVesting: await walletOf('investors'),
-    teamVesting: await walletOf('team'),
-  }
-  const liquidity = (SUPPLY_WEI * VESTING_SCHEDULE.liquidity.part) / 10_000n
-  await call(token, OpenToken, 'transfer', [plan.liquidity, liquidity])
-  return wallets
+  return vested
 }
 
 /** The largest of ours takes less than half of it. */

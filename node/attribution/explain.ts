@@ -6,6 +6,7 @@
  */
 import { type Claim, decodeClaims } from '../../precompiles/mix.ts'
 import { type Hex, ZERO_HASH } from '../base/bytes.ts'
+import type { Tier } from '../datanet/media.ts'
 import type { PlacedRow } from './corpus.ts'
 import type { Attributed } from './settled.ts'
 
@@ -16,6 +17,8 @@ export type RowPlace = {
   readonly version: number
   /** Within the version, from 0. */
   readonly row: number
+  /** `retrieval`: a row of a picture or sound, which is paid for being retrieved and for nothing it taught. */
+  readonly tier: Tier
 }
 
 export type Owner = RowPlace & {

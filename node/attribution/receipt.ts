@@ -4,8 +4,8 @@
  * Field order is the contract's struct order.
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { hashTypedData } from 'viem/utils'
-import { concatBytes, fromHex, type Hex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { encodeAbiParameters, hashTypedData } from 'viem/utils'
+import { concatBytes, fromHex, type Hex, keccakHex, toHex, ZERO_ADDRESS } from '../base/bytes.ts'
 import { addressOfPublicKey } from '../base/keys.ts'
 import type { TypedData } from '../keys/sign.ts'
 import { type InferenceReceipt, RECEIPT_TYPES } from './receipt-types.ts'
@@ -79,6 +79,12 @@ export function voucherTypedData(voucher: Voucher, signingDomain: SigningDomain)
   }
   const message = { payer, session, provider, cumulative }
   return { domain, types: SESSION_VOUCHER_TYPES, primaryType: 'SessionVoucher', message }
+}
+
+/** `parentAction` of a receipt that `payer` paid by x402, as ReputationRegistry.x402Action has it: keccak256(abi.encode(payer, nonce, parent)). */
+export function x402Action(payer: Hex, nonce: Hex, parent: Hex): Hex {
+  const words = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
+  return keccakHex(fromHex(encodeAbiParameters(words, [payer, nonce, parent])))
 }
 
 /** 65 bytes r || s || v, v = 27 or 28, as contracts expect. */

@@ -15,6 +15,7 @@ export type ContentErrorCode =
   | 'bad-name'
   | 'bad-directory'
   | 'target-exists'
+  | 'hash-thread'
 
 const SEVERITY: Record<ContentErrorCode, Severity> = {
   'content-missing': 'retry',
@@ -26,6 +27,7 @@ const SEVERITY: Record<ContentErrorCode, Severity> = {
   'bad-name': 'user',
   'bad-directory': 'user',
   'target-exists': 'user',
+  'hash-thread': 'retry',
 }
 
 export class ContentError extends NodeError {

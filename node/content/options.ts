@@ -9,7 +9,7 @@ export const CONTENT_BYTES_MAX: number = 2 ** 32
 export const GET_BYTES_MAX: number = 256 * 2 ** 20
 /** Bytes hashed or copied at a time. */
 export const COPY_CHUNK_BYTES: number = 2 ** 20
-/** Bytes of a file hashed in one turn of the event loop (about 20 ms); a larger one is hashed as it is read. */
+/** Bytes of a file hashed in one turn of the event loop (about 20 ms); a larger one is hashed on a thread. */
 export const HASH_AT_ONCE_BYTES_MAX: number = 8 * 2 ** 20
 /** A temporary file older than this belongs to a writer that died. */
 export const TEMP_AGE_MS_MAX: number = 60 * 60 * 1000

@@ -10,14 +10,14 @@
  * is not trusted).
  */
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { keccak_256 } from '@noble/hashes/sha3.js'
-import { type Hex, keccakHex, toHex } from '../base/bytes.ts'
+import { type Hex, keccakHex } from '../base/bytes.ts'
+import { chunksOf, tooLarge } from './chunks.ts'
 import { ContentError } from './errors.ts'
+import { hashFileOnThread, hashOnThread } from './hash-thread.ts'
 import {
   CONTENT_BYTES_MAX,
-  COPY_CHUNK_BYTES,
   GET_BYTES_MAX,
   HASH_AT_ONCE_BYTES_MAX,
   TEMP_AGE_MS_MAX,
@@ -38,6 +38,7 @@ export class ContentStore {
   }
 
   async put(bytes: Uint8Array): Promise<Hex> {
+    if (bytes.length > HASH_AT_ONCE_BYTES_MAX) return this.#putLarge(bytes)
     const hash = keccakHex(bytes)
     if ((await this.size(hash)) === bytes.length) return hash
     await this.#write(async (file) => {
@@ -47,17 +48,20 @@ export class ContentStore {
     return hash
   }
 
+  #putLarge(bytes: Uint8Array): Promise<Hex> {
+    return this.#write(async (file, path) => {
+      await file.writeFile(bytes)
+      return (await hashFile(path)).hash
+    })
+  }
+
   /** Copies a file in. The hash is of the bytes that were copied, whatever happens to the source. */
   async putFile(path: string): Promise<Hex> {
     const source = await open(path, 'r')
     try {
-      return await this.#write(async (file) => {
-        const hasher = keccak_256.create()
-        for await (const chunk of chunksOf(source, path)) {
-          hasher.update(chunk)
-          await file.writeFile(chunk)
-        }
-        return toHex(hasher.digest())
+      return await this.#write(async (file, copy) => {
+        for await (const chunk of chunksOf(source, path)) await file.writeFile(chunk)
+        return (await hashFile(copy)).hash
       })
     } finally {
       await source.close()
@@ -74,13 +78,18 @@ export class ContentStore {
         { hash },
       )
     }
-    const bytes = await this.read(hash, 0, size)
-    if (options.verify !== false && keccakHex(bytes) !== hash) throw corrupt(hash)
+    const read = await this.read(hash, 0, size)
+    if (options.verify === false) return read
+    const isLarge = size > HASH_AT_ONCE_BYTES_MAX
+    const { hash: found, bytes } = isLarge
+      ? await hashOnThread(read)
+      : { hash: keccakHex(read), bytes: read }
+    if (found !== hash) throw corrupt(hash)
     return bytes
   }
 
   /** `length` bytes at `offset`, fewer at the end; not verified: the whole is what has a hash. */
-  async read(hash: Hex, offset: number, length: number): Promise<Uint8Array> {
+  async read(hash: Hex, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const size = await this.#sizeOrThrow(hash)
     if (!isCount(offset) || !isCount(length) || offset > size) {
       throw new ContentError('bad-range', `bytes ${offset}+${length} of ${size}`, { hash })
@@ -145,11 +154,11 @@ export class ContentStore {
     throw new ContentError('content-missing', `no content ${hash} here; fetch it first`, { hash })
   }
 
-  async #write(fill: (file: FileHandle) => Promise<Hex>): Promise<Hex> {
+  async #write(fill: (file: FileHandle, path: string) => Promise<Hex>): Promise<Hex> {
     const temporary = join(this.dir, 'tmp', `${process.pid}-${++this.#writes}`)
     const file = await open(temporary, 'w')
     try {
-      const hash = await fill(file)
+      const hash = await fill(file, temporary)
       await file.sync()
       await file.close()
       const target = this.path(hash)
@@ -166,42 +175,13 @@ export class ContentStore {
   }
 }
 
-/** keccak256 of a file: of a small one at once, natively; of a large one as it streams.
- * @throws ContentError `content-too-large`. */
+/** keccak256 of a file: of a small one at once, of a large one on a thread. @throws ContentError `content-too-large`. */
 export async function hashFile(path: string): Promise<{ hash: Hex; size: number }> {
-  const file = await open(path, 'r')
-  try {
-    if ((await file.stat()).size <= HASH_AT_ONCE_BYTES_MAX) {
-      const bytes = await file.readFile()
-      return { hash: keccakHex(bytes), size: bytes.length }
-    }
-    const hasher = keccak_256.create()
-    let size = 0
-    for await (const chunk of chunksOf(file, path)) {
-      hasher.update(chunk)
-      size += chunk.length
-    }
-    return { hash: toHex(hasher.digest()), size }
-  } finally {
-    await file.close()
-  }
-}
-
-async function* chunksOf(file: FileHandle, path: string): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(COPY_CHUNK_BYTES)
-  for (let size = 0; ; ) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, size)
-    if (bytesRead === 0) return
-    size += bytesRead
-    if (size > CONTENT_BYTES_MAX) {
-      throw new ContentError(
-        'content-too-large',
-        `${path} has more than ${CONTENT_BYTES_MAX} bytes`,
-        { name: path },
-      )
-    }
-    yield buffer.subarray(0, bytesRead)
-  }
+  const { size } = await stat(path)
+  if (size > CONTENT_BYTES_MAX) throw tooLarge(path)
+  if (size > HASH_AT_ONCE_BYTES_MAX) return hashFileOnThread(path)
+  const bytes = await readFile(path)
+  return { hash: keccakHex(bytes), size: bytes.length }
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -15,7 +15,7 @@ export type Contribution = {
   /** keccak256 of the row file, or of its encrypted form. */
   readonly contentHash: Hex
   readonly rowCount: number
-  /** Bytes of the row file in clear. */
+  /** Bytes of the row file in clear, and of the pictures and sounds that its rows name. */
   readonly byteCount: bigint
   readonly isPrivate: boolean
   readonly salt: Hex

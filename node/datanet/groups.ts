@@ -4,6 +4,9 @@
  * word 3-grams at least 4/5), or it starts a group. So a later row never changes what an earlier one belongs
  * to, and nobody can bridge two groups to take either.
  *
+ * Of rows that name a picture or sound, those of the same bytes are copies, whatever they say of it; and as they are found
+ * by what they say, one that says what an earlier row says is near it, whatever it shows.
+ *
  * Candidates come from MinHash bands (32 of 4 entries: a pair at 4/5 is missed once in 2e7); what decides is
  * the exact Jaccard index of the sets. A group has one weight, and it is its first row's: a copy's leaf is zero
  * (`node/factory/weigh.ts`).
@@ -49,9 +52,9 @@ export class GroupIndex {
   readonly #firsts: { readonly group: Hex; readonly shingles: Uint32Array }[] = []
 
   /** @param rowHash keccak256 of the row's canonical bytes
-   * @param text what is compared; undefined for rows whose words nobody may read, or that have none */
-  add(rowHash: Uint8Array, text: string | undefined): Membership {
-    const key = toHex(rowHash)
+   * @param text what is compared; undefined for rows whose words nobody may read, or that have none
+   * @param key what an exact copy has in common */
+  add(rowHash: Uint8Array, text: string | undefined, key: Hex = toHex(rowHash)): Membership {
     const known = this.#byHash.get(key)
     if (known) return { group: known, kind: KIND.exact }
     const shingles = text === undefined ? new Uint32Array(0) : shinglesOf(utf8(text))
@@ -69,9 +72,14 @@ export class GroupIndex {
     return { group, kind: KIND.first }
   }
 
+  /** One that anybody may read. */
+  addRow(row: Row): Membership {
+    return this.add(keccak(encodeRow(row)), row.text, row.media?.hash)
+  }
+
   /** Rows that anybody may read, one after another. */
   addRows(rows: readonly Row[]): Membership[] {
-    return rows.map((row) => this.add(keccak(encodeRow(row)), row.text))
+    return rows.map((row) => this.addRow(row))
   }
 
   /** The earliest first row that is near. */

@@ -7,12 +7,14 @@ import { type Hex, keccak, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { merkleProof, merkleRoot } from '../base/merkle.ts'
 import { decodeEnvelope, envelopeRoot } from './envelope.ts'
+import { type Tier, tierOf } from './media.ts'
 import { decodeRows, encodeRow, type Row, versionLeafOf } from './rows.ts'
 import { decodeVersionManifest } from './version.ts'
 
 export type RowProof = {
   /** null when it is private: what is proved is its hash. */
   readonly row: Row | null
+  readonly tier: Tier
   readonly contributor: Hex
   /** Rows root of the contribution. */
   readonly contribution: Hex
@@ -47,13 +49,19 @@ export async function proveRow(
   const bytes = await readContent(expected.manifestHash)
   const { contributions } = decodeVersionManifest(bytes, expected.manifestHash)
   const leaves: Uint8Array[] = []
-  let found: Pick<RowProof, 'row' | 'contributor' | 'contribution' | 'rowHash'> | undefined
+  let found: Pick<RowProof, 'row' | 'tier' | 'contributor' | 'contribution' | 'rowHash'> | undefined
   for (const { contributor, file, rowsRoot, isPrivate } of contributions) {
     const content = await readContent(file)
     if (keccakHex(content) !== file) throw differs(`the file of ${rowsRoot}`)
     for (const { row, hash } of isPrivate ? sealedRows(content, rowsRoot) : openRows(content)) {
       if (leaves.length === index)
-        found = { row, contributor, contribution: rowsRoot, rowHash: toHex(hash) }
+        found = {
+          row,
+          tier: tierOf(row ?? {}),
+          contributor,
+          contribution: rowsRoot,
+          rowHash: toHex(hash),
+        }
       leaves.push(versionLeafOf(contributor, hash))
     }
   }

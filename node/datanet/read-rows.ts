@@ -1,36 +1,54 @@
 /**
- * Rows out of files of any size: JSONL, CSV, Parquet, plain text. Whatever is wrong with a row comes in its
- * place, with its number (from 1) and a reason, and reading goes on; memory is bounded by one row, one chunk
- * of the file, or one slice of a Parquet file.
+ * Rows out of files of any size: JSONL, CSV, Parquet, plain text, or a folder of pictures and sounds. Whatever is wrong
+ * with a row comes in its place, with its number (from 1) and a reason, and reading goes on; memory is bounded by one
+ * row, one picture or sound, one chunk of the file, or one slice of a Parquet file.
  *
  *   file --> texts of rows --> {number, row} | {number, fault}
  */
 import { createReadStream } from 'node:fs'
+import { dirname } from 'node:path'
 import { parse as parseCsv } from 'csv-parse'
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
+import {
+  asyncBufferFromFile,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from 'hyparquet'
 import type { Json } from '../base/canonical.ts'
 import { messageOf, userError } from '../base/errors.ts'
-import { encodeRow, parseRow, type Row } from './rows.ts'
+import { type FoundMedia, folderRows, readMedia } from './read-media.ts'
+import { encodeRow, PRIVATE_MEDIA, parseRow, type Row } from './rows.ts'
 import { checkRow, type Schema } from './schema.ts'
 
-export const FORMATS = ['jsonl', 'csv', 'parquet', 'text'] as const
+export const FORMATS = ['jsonl', 'csv', 'parquet', 'text', 'folder'] as const
 export type Format = (typeof FORMATS)[number]
 
 export type ReadRow =
-  | { readonly number: number; readonly row: Row; readonly bytes: Uint8Array }
+  | {
+      readonly number: number
+      readonly row: Row
+      readonly bytes: Uint8Array
+      /** Where the picture or sound is that it names. */
+      readonly file: string | null
+    }
   | { readonly number: number; readonly fault: string }
 
 export type ReadOptions = {
   readonly format: Format
   readonly schema: Schema
   readonly rowBytesMax: number
-  /** CSV and Parquet: the column that is the row's text; the others become its meta. */
+  /** They will be encrypted: they must be words alone. */
+  readonly isPrivate?: boolean
+  /** CSV and Parquet: the column that is the row's text (`text`), and the one that names its picture or sound (`media`,
+   * where the schema has such); the others become its meta. */
   readonly textColumn?: string
+  readonly mediaColumn?: string
   /** Bytes of the file that have been read so far. */
   onBytes?(count: number): void
 }
 
-const PARQUET_SLICE_ROWS = 256
+/** Of a Parquet file, in clear, held at a time; each slice decodes its row group from the start. */
+const PARQUET_SLICE_BYTES = 32 * 2 ** 20
 const LINE_FEED = 10
 
 /** By the name's ending. @throws NodeError `datanet-format` */
@@ -51,30 +69,49 @@ export async function* readRows(path: string, options: ReadOptions): AsyncGenera
   let number = 0
   for await (const candidate of candidatesOf(path, options)) {
     number++
-    yield judge(number, candidate, options)
+    yield await judge(number, candidate, { path, ...options })
   }
 }
 
 /** A row as it stands in the file, or what keeps it from being read at all. */
 type Candidate = { readonly value: unknown } | { readonly fault: string }
 
-function judge(number: number, candidate: Candidate, options: ReadOptions): ReadRow {
+async function judge(
+  number: number,
+  candidate: Candidate,
+  options: ReadOptions & { readonly path: string },
+): Promise<ReadRow> {
   if ('fault' in candidate) return { number, fault: candidate.fault }
   try {
-    const row = parseRow(candidate.value)
+    const { value, found } = await withMedia(candidate.value, options)
+    const row = parseRow(value)
+    if (row.media && options.isPrivate) return { number, fault: PRIVATE_MEDIA }
     checkRow(row, options.schema)
     const bytes = encodeRow(row)
-    if (bytes.length <= options.rowBytesMax) return { number, row, bytes }
+    if (bytes.length <= options.rowBytesMax)
+      return { number, row, bytes, file: found?.path ?? null }
     return { number, fault: `has ${bytes.length} bytes; at most ${options.rowBytesMax}` }
   } catch (error) {
     return { number, fault: messageOf(error) }
   }
 }
 
+/** A row that names a file, as the row that says what the file is. */
+async function withMedia(
+  value: unknown,
+  { path, format }: Pick<ReadOptions, 'format'> & { readonly path: string },
+): Promise<{ value: unknown; found: FoundMedia | null }> {
+  const name = (value as { media?: unknown } | null)?.media
+  if (name === undefined || name === null) return { value, found: null }
+  const found = await readMedia(format === 'folder' ? path : dirname(path), name)
+  return { value: { ...(value as object), media: found.media }, found }
+}
+
 function candidatesOf(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
   if (options.format === 'jsonl') return jsonLines(path, options)
   if (options.format === 'csv') return csvRows(path, options)
   if (options.format === 'text') return textRows(path, options)
+  if (options.format === 'folder') return folderRows(path)
   return parquetRows(path, options)
 }
 
@@ -198,8 +235,7 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
     throw userError('datanet-format', `${path} is not Parquet: ${messageOf(error)}`)
   })
   const count = Number(metadata.num_rows)
-  for (let rowStart = 0; rowStart < count; rowStart += PARQUET_SLICE_ROWS) {
-    const rowEnd = Math.min(count, rowStart + PARQUET_SLICE_ROWS)
+  for (const { rowStart, rowEnd } of slicesOf(metadata)) {
     const slice = { file, metadata, rowStart, rowEnd }
     const rows = await parquetReadObjects(slice).catch((error) => {
       throw userError(
@@ -212,6 +248,21 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
   }
 }
 
+/** Within a row group each, of about `PARQUET_SLICE_BYTES`. */
+function* slicesOf({
+  row_groups: groups,
+}: FileMetaData): Generator<{ rowStart: number; rowEnd: number }> {
+  let first = 0
+  for (const { num_rows: rows, total_byte_size: size } of groups) {
+    const end = first + Number(rows)
+    const slices = Math.max(1, Math.ceil(Number(size) / PARQUET_SLICE_BYTES))
+    const step = Math.max(1, Math.ceil(Number(rows) / slices))
+    for (let rowStart = first; rowStart < end; rowStart += step)
+      yield { rowStart, rowEnd: Math.min(end, rowStart + step) }
+    first = end
+  }
+}
+
 function rowOfColumns(columns: Record<string, unknown>, options: ReadOptions): Candidate {
   const name = options.textColumn ?? 'text'
   if (!Object.hasOwn(columns, name)) {
@@ -219,14 +270,17 @@ function rowOfColumns(columns: Record<string, unknown>, options: ReadOptions): C
     return { fault: `has no column '${name}'; it has ${known}: say --text-column` }
   }
   const text = columns[name]
+  const mediaName = options.mediaColumn ?? (options.schema.media ? 'media' : null)
+  const media = (mediaName !== null && columns[mediaName]) || undefined
   const meta: Record<string, Json> = {}
   for (const [key, value] of Object.entries(columns)) {
-    if (key === name || value === null || value === undefined) continue
+    if (key === name || key === mediaName || value === null || value === undefined) continue
     const wanted = options.schema.meta?.[key]?.type
     const number = typeof value === 'bigint' ? Number(value) : value
     if (wanted === 'number' && typeof number === 'string') meta[key] = Number(number)
     else if (wanted === 'boolean' && typeof number === 'string') meta[key] = number === 'true'
     else meta[key] = number instanceof Date ? number.toISOString() : (number as Json)
   }
-  return { value: { text, ...(Object.keys(meta).length > 0 ? { meta } : {}) } }
+  const some = Object.keys(meta).length > 0 ? { meta } : {}
+  return { value: { text, ...(media === undefined ? {} : { media }), ...some } }
 }

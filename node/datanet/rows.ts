@@ -10,10 +10,12 @@ import { concatBytes, fromHex, type Hex, keccak, toHex, utf8 } from '../base/byt
 import { canonicalJson, type Json } from '../base/canonical.ts'
 import { messageOf, userError } from '../base/errors.ts'
 import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
+import { type Media, parseMedia } from './media.ts'
 
-/** One row of text with whatever its author says about it. */
+/** One row of text with whatever its author says about it. Of a picture or sound, the text is its caption or transcript. */
 export type Row = {
   readonly text: string
+  readonly media?: Media
   readonly meta?: { readonly [key: string]: Json }
   /** Of a private row alone: 32 random bytes, so that no hash of it can be tried with guesses. */
   readonly salt?: Hex
@@ -24,11 +26,12 @@ export const ROWS_PER_CONTRIBUTION_MAX = 100_000
 /** What a salt adds to a row: `"salt":"0x…",`. */
 const SALT_CHARACTERS = 76
 const SALT = /^0x[0-9a-f]{64}$/
+export const PRIVATE_MEDIA = 'has media, which anybody could read: private rows are words alone'
 /** Bytes of one row file, or of a version's manifest, that a node fetches. */
 export const FILE_BYTES_MAX: number = 64 * 2 ** 20
 
 export function encodeRow(row: Row): Uint8Array {
-  return utf8(canonicalJson({ text: row.text, meta: row.meta, salt: row.salt }))
+  return utf8(canonicalJson({ text: row.text, media: row.media, meta: row.meta, salt: row.salt }))
 }
 
 /** The JSONL file of a contribution; rows keep their order. */
@@ -88,8 +91,11 @@ function decodeRow(line: string, number: number, isSalted = false): Row {
 
 function parseSalted(value: unknown): Row {
   const { salt, ...rest } = (value ?? {}) as Record<string, unknown>
-  if (typeof salt === 'string' && SALT.test(salt)) return { ...parseRow(rest), salt: salt as Hex }
-  throw userError('datanet-rows', "needs a 'salt' of 32 bytes of 0x hex: it is private")
+  if (typeof salt !== 'string' || !SALT.test(salt))
+    throw userError('datanet-rows', "needs a 'salt' of 32 bytes of 0x hex: it is private")
+  const row = parseRow(rest)
+  if (row.media) throw userError('datanet-rows', PRIVATE_MEDIA)
+  return { ...row, salt: salt as Hex }
 }
 
 /** A row out of plain data. @throws NodeError `datanet-rows` saying what is wrong with it. */
@@ -97,13 +103,14 @@ export function parseRow(value: unknown): Row {
   const bad = (why: string): Error => userError('datanet-rows', why)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw bad('is not an object')
-  const { text, meta, ...rest } = value as Record<string, unknown>
+  const { text, media, meta, ...rest } = value as Record<string, unknown>
   if (typeof text !== 'string' || text.length === 0) throw bad("needs a non-empty string 'text'")
   if (!text.isWellFormed()) throw bad("has a 'text' that is not well-formed Unicode")
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined) throw bad(`unknown field '${unknown}'`)
-  if (meta === undefined) return { text }
+  const row: Row = media === undefined ? { text } : { text, media: parseMedia(media) }
+  if (meta === undefined) return row
   if (typeof meta !== 'object' || meta === null || Array.isArray(meta))
     throw bad("'meta' is not an object")
-  return { text, meta: meta as { [key: string]: Json } }
+  return { ...row, meta: meta as { [key: string]: Json } }
 }

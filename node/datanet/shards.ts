@@ -5,6 +5,7 @@
  */
 import { concatBytes, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
+import type { Media } from './media.ts'
 import { type ReadOptions, readRows } from './read-rows.ts'
 
 export type Shard = {
@@ -12,7 +13,11 @@ export type Shard = {
   readonly rowsRoot: Hex
   readonly contentHash: Hex
   readonly rowCount: number
+  /** Pictures and sounds that its rows name: content hash -> where the bytes are. */
+  readonly media: ReadonlyMap<Hex, MediaFile>
 }
+
+export type MediaFile = Pick<Media, 'bytes'> & { readonly path: string }
 
 export type Fault = { readonly row: number; readonly reason: string }
 export type ShardSummary = {
@@ -34,11 +39,12 @@ export async function* shardsOf(
   options: ReadOptions & { readonly rowsMax: number },
 ): AsyncGenerator<Shard, ShardSummary> {
   let rows: Uint8Array[] = []
+  let media = new Map<Hex, MediaFile>()
   let size = 0
   const summary = { rows: 0, bytes: 0, faults: 0, listed: [] as Fault[] }
   const close = (): Shard => {
-    const shard = shardOf(rows)
-    ;[rows, size] = [[], 0]
+    const shard = shardOf(rows, media)
+    ;[rows, size, media] = [[], 0, new Map()]
     return shard
   }
   for await (const read of readRows(path, options)) {
@@ -52,6 +58,8 @@ export async function* shardsOf(
     const isFull = rows.length === options.rowsMax || size + read.bytes.length >= SHARD_BYTES_MAX
     if (isFull && rows.length > 0) yield close()
     rows.push(read.bytes)
+    const { media: of } = read.row
+    if (of && read.file) media.set(of.hash, { bytes: of.bytes, path: read.file })
     size += read.bytes.length + 1
     summary.rows++
     summary.bytes += read.bytes.length + 1
@@ -61,12 +69,13 @@ export async function* shardsOf(
 }
 
 /** @param rows canonical bytes */
-export function shardOf(rows: readonly Uint8Array[]): Shard {
+function shardOf(rows: readonly Uint8Array[], media: Shard['media']): Shard {
   const bytes = concatBytes(...rows.flatMap((row) => [row, LINE_FEED]))
   return {
     bytes,
     rowsRoot: toHex(merkleRoot(rows.map(merkleLeaf))),
     contentHash: keccakHex(bytes),
     rowCount: rows.length,
+    media,
   }
 }

@@ -3,12 +3,13 @@
  * kept as content; its hash and the rows root stand in DatanetRegistry. Everything a trainer reads is
  * checked against both.
  */
-import { type Hex, keccakHex, toHex, utf8 } from '../base/bytes.ts'
+import { type Hex, keccak, keccakHex, toHex, utf8 } from '../base/bytes.ts'
 import { canonicalJson } from '../base/canonical.ts'
 import { NodeError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
-import { type Envelope, envelopeRoot } from './envelope.ts'
-import { decodeRows, type Row, rowsRoot, versionLeaf, versionLeafOf } from './rows.ts'
+import { decodeEnvelope, type Envelope, envelopeRoot } from './envelope.ts'
+import { type Tier, tierOf } from './media.ts'
+import { decodeRows, encodeRow, type Row, rowsRoot, versionLeaf, versionLeafOf } from './rows.ts'
 
 export type Contribution = {
   readonly contributor: Hex
@@ -102,6 +103,50 @@ export async function readVersion(
   const root = versionRoot(rows)
   if (root !== expected.rowsRoot) throw mismatch('the version', expected.rowsRoot, root)
   return rows
+}
+
+/** A row as everybody sees it. */
+export type HashedRow = {
+  readonly contributor: Hex
+  /** keccak256 of its canonical bytes. */
+  readonly hash: Uint8Array
+  readonly isPrivate: boolean
+  /** A private row counts as text: nobody without a grant sees what it names. */
+  readonly tier: Tier
+}
+
+/** The same version by the hashes of its rows: what needs no grant, and stands when private rows are erased. */
+export async function readRowHashes(
+  expected: { manifestHash: Hex; rowsRoot: Hex },
+  readContent: (hash: Hex) => Promise<Uint8Array>,
+): Promise<HashedRow[]> {
+  const bytes = await readContent(expected.manifestHash)
+  const rows: HashedRow[] = []
+  for (const one of decodeVersionManifest(bytes, expected.manifestHash).contributions) {
+    const { contributor, rowsRoot: claimed, rowCount, file, isPrivate = false } = one
+    const { root, shown } = shownOf(await readContent(file), isPrivate)
+    if (root !== claimed || shown.length !== rowCount)
+      throw mismatch(`contribution of ${contributor}`, claimed, root)
+    for (const row of shown) rows.push({ contributor, isPrivate, ...row })
+  }
+  const leaves = rows.map(({ contributor, hash }) => versionLeafOf(contributor, hash))
+  const root = toHex(merkleRoot(leaves))
+  if (root !== expected.rowsRoot) throw mismatch('the version', expected.rowsRoot, root)
+  return rows
+}
+
+function shownOf(
+  file: Uint8Array,
+  isPrivate: boolean,
+): { root: Hex; shown: Pick<HashedRow, 'hash' | 'tier'>[] } {
+  if (isPrivate) {
+    const envelope = decodeEnvelope(file)
+    const shown = envelope.rowHashes.map((hash) => ({ hash, tier: 'full' as const }))
+    return { root: envelopeRoot(envelope), shown }
+  }
+  const rows = decodeRows(file)
+  const shown = rows.map((row) => ({ hash: keccak(encodeRow(row)), tier: tierOf(row) }))
+  return { root: rowsRoot(rows), shown }
 }
 
 /** @throws NodeError `datanet-content` */

@@ -106,6 +106,10 @@ const DOCTOR: ErrorPages = {
   ],
   'doctor-l1-genesis': ['The L1 is not the one this chain stands on.', 'Give the right --l1-rpc.'],
   'doctor-l1-agreement': ['L1 endpoints do not agree.', 'Take out the wrong one, or add a third.'],
+  'doctor-l1-owner': [
+    'Somebody’s key, not a vote, may change the L1 contracts.',
+    'The finding names what and whom: trust that account, or hand over to the relay.',
+  ],
   'doctor-l1-rpc': ['An L1 endpoint does not answer, or lags.', 'See its address and key.'],
   'doctor-beacon': [
     'A beacon endpoint does not answer, or has no blobs.',
@@ -130,6 +134,14 @@ export const COMMAND_ERRORS: ErrorPages = {
   usage: [
     'The command line cannot be read.',
     'The message has the usage and what may have been meant.',
+  ],
+  'not-offered': [
+    'The thing is not offered on the market, or not so.',
+    '`openledger market list` shows what is; its owner offers it by `openledger market offer`.',
+  ],
+  'nothing-booked': [
+    'The market owes that account nothing.',
+    'It books what sales and licences pay, to seller and ancestors.',
   ],
   options: [
     'An option has a value it may not have.',
@@ -159,6 +171,14 @@ export const COMMAND_ERRORS: ErrorPages = {
   'devnet-folder': [
     'The folder for the devnet holds something else.',
     'Choose another with --dir.',
+  ],
+  'deploy-plan': [
+    'The plan of a deployment cannot be carried out.',
+    'The message names the field; nothing was sent.',
+  ],
+  'vesting-plan': [
+    'Beneficiaries and amounts are not the published schedule.',
+    'Each part must sum to its share of the supply, to the wei; the message says by how much it does not.',
   ],
   package: ['A package does not hold what it should.', "Run 'npm ci' again."],
   prompts: ['A row of prompts cannot be used.', 'The message has the row.'],

@@ -137,7 +137,11 @@ export const MODEL_ERRORS: ErrorPages = {
   licence: ['That is no licence term.', 'The message lists those there are.'],
   'datanet-schema': [
     'A Datanet’s schema cannot be read.',
-    'It is JSON such as {"text":"string","meta":{"year":"number?"}}.',
+    'It is JSON such as {"text":"string","media":"image?","meta":{"year":"number?"}}.',
+  ],
+  'datanet-media': [
+    'A row’s picture or sound is not there, too large, or not what it is called.',
+    'The message has the file: PNG, JPEG, WebP, WAV, FLAC, MP3 or Ogg, 16 MiB at most, named by its format.',
   ],
   'datanet-rows': [
     'A row is not as the Datanet’s schema or limits want it.',

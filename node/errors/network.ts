@@ -59,6 +59,10 @@ const CONTENT: Readonly<Record<ContentErrorCode, ErrorPage>> = {
     'A directory cannot be published so.',
     'Plain files only, and not too many; the message says which.',
   ],
+  'hash-thread': [
+    'The thread that hashes large content has ended.',
+    'Try again; report it if it stays so.',
+  ],
   'target-exists': ['Something else lies where a directory should be made.', 'Move it away.'],
 }
 

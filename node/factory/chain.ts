@@ -4,6 +4,7 @@
  */
 import { fromHex, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
+import type { StateView } from '../chain/state-view.ts'
 import type { NodeAccount } from '../model/account.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from '../model/contracts.ts'
 import { CONTRACTS } from '../model/registry.ts'
@@ -101,6 +102,8 @@ export type JobChainModules = {
     code(address: Hex): Uint8Array
     /** Seconds, of the newest block. */
     time(): bigint
+    /** The newest state. */
+    view(): Pick<StateView, 'simulate' | 'l1Fee' | 'header'>
   }
   readonly account: NodeAccount
   /** Waits until the transaction is in a block. */
@@ -127,6 +130,10 @@ export class JobChain {
 
   get time(): bigint {
     return this.#modules.chain.time()
+  }
+
+  view(): ReturnType<JobChainModules['chain']['view']> {
+    return this.#modules.chain.view()
   }
 
   async job(id: Hex): Promise<ChainJob | null> {

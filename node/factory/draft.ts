@@ -6,7 +6,7 @@ import { capabilities } from '../../native/index.ts'
 import { type Hex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import type { ModelRecord, VersionRecord } from '../model/registry.ts'
-import { orderRoot, type ReadContent, readRows } from './data.ts'
+import { orderRoot, type ReadContent, readPlaces } from './data.ts'
 import {
   checkManifest,
   type DatanetVersionRef,
@@ -98,7 +98,7 @@ export async function draftManifest(
     kernelSet: capabilities().kernelSet,
   }
   checkManifest({ ...draft, orderRoot: ZERO_HASH })
-  const { trained } = await readRows(draft, modules.read)
+  const { trained } = await readPlaces(draft, modules.read)
   return { ...draft, orderRoot: orderRoot(trained) }
 }
 

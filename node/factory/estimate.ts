@@ -1,31 +1,31 @@
 /**
- * What a job will take, before it starts: tokens counted on its own rows, times what this machine was measured to
- * need for each. A calibration belongs to a base and a configuration; the first estimate measures one on some of
- * the job's own rows.
+ * What a job will take, before it starts. Two short real runs of some of the job's own rows (`probe.ts`), one as long as they are
+ * and one of many short ones, give each stage its two numbers; the job's size, counted token by token (`size.ts`), does the rest.
  *
- *   train seconds = tokens * epochs * a        index seconds = b + tokens * c + row tokens * e        evaluation = 2 * tokens * d
+ *   stage      time = a * first + b * second                      begin       first step:  1, its tokens
+ *   step       steps, tokens                                      basis       Gram matrix: rows^2, rows
+ *   covariance, eigenvalues, whiten:  rows, tokens                directions  eigenvectors: rows^3; basis: rows * k
+ *
+ * A calibration belongs to a base, a configuration and lengths of rows, and is kept. What a run does once, and reading the rows, is
+ * measured whole. Times are of this machine as it was; processor seconds do not depend on what else it does.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { buildIndex, evaluateLoss, type Sample, trainLora } from '../../native/index.ts'
-import { vectorTokensMax } from '../attribution/vectors.ts'
+import { availableParallelism } from 'node:os'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import type { BaseModel } from '../model/base.ts'
-import type { TrainingData } from './data.ts'
+import type { ChainCost } from './cost.ts'
+import type { ReadContent, TrainingData } from './data.ts'
 import type { RecordStore } from './fabric/types.ts'
 import type { TrainingManifest } from './manifest.ts'
+import { CLOCK, type Clock, type Probe, probe, type Spent, STAGES, type Stage } from './probe.ts'
+import { type JobSize, parametersOf, tokensOf } from './size.ts'
 
 export type Calibration = {
-  readonly trainSecondsPerToken: number
-  readonly indexSecondsPerToken: number
-  readonly indexFixedSeconds: number
-  readonly evaluateSecondsPerToken: number
-  /** Of the rows' vectors. */
-  readonly embedSecondsPerToken: number
-  /** Most that the process held while it was measured; absent in those of older versions. */
-  readonly memoryBytes?: number
+  /** Rows as they are, and many short ones. */
+  readonly long: Probe
+  readonly short: Probe
+  /** Most that the process held while it was measured. */
+  readonly memoryBytes: number
 }
 
 export type Estimate = {
@@ -34,127 +34,146 @@ export type Estimate = {
   readonly evaluationTokens: number
   readonly steps: number
   readonly seconds: {
+    /** Reading rows, tokens, duplicates. */
+    readonly prepare: number
     readonly train: number
-    readonly index: number
     readonly evaluate: number
+    /** With leaves, corpus and vectors. */
+    readonly index: number
     readonly total: number
   }
+  /** Of the processor, all threads together. */
+  readonly cpuSeconds: number
   /** Of the whole process while it trains, the base included; null where it was not measured. */
   readonly memoryBytes: number | null
   /** wei this node asks for the work. */
   readonly fee: string
+  /** Gas of the commitment and of the registration, at most; null where the registry would refuse them of this node. */
+  readonly chain: ChainCost | null
 }
 
-/** Batches that are trained, and rows that are indexed, to measure. */
-const PROBE_BATCHES = 2
-/** Rows whose tokens are counted for an estimate. */
-const COUNTED_ROWS = 256
-const PROBE_ROWS: readonly [number, number] = [8, 40]
+type Features = readonly [number, number]
+
+/** What the time of a stage grows with. */
+const FEATURES: Readonly<Record<Stage, (size: JobSize) => Features>> = {
+  begin: ({ steps, trainTokens }) => (steps === 0 ? [0, 0] : [1, trainTokens / steps]),
+  step: ({ steps, trainTokens }) =>
+    steps === 0 ? [0, 0] : [steps - 1, (trainTokens * (steps - 1)) / steps],
+  checkpoint: ({ checkpoints }) => [checkpoints, 0],
+  evaluate: ({ evaluatedRows, evaluatedTokens }) => [evaluatedRows, evaluatedTokens],
+  covariance: ({ rows, tokens, drawnWalks }) => [drawnWalks * rows, drawnWalks * tokens],
+  eigenbases: () => [1, 0],
+  eigenvalues: ({ rows, tokens }) => [rows, tokens],
+  whiten: ({ rows, tokens, walks }) => [walks * rows, walks * tokens],
+  basis: ({ gramRows }) => [gramRows ** 2, gramRows],
+  directions: ({ gramRows, heldRows, k }) => [heldRows ** 3, gramRows * k],
+  sketch: ({ rows }) => [rows, 0],
+  leaves: ({ rows }) => [1, rows],
+  corpus: ({ corpusRows, corpusTokens }) => (corpusRows === 0 ? [0, 0] : [1, corpusTokens]),
+  vectors: ({ corpusRows, vectorTokens }) => [corpusRows, vectorTokens],
+  finish: () => [1, 0],
+}
+
+const TRAINING: readonly Stage[] = ['begin', 'step', 'checkpoint']
 
 export function estimateOf(
-  manifest: TrainingManifest,
-  data: Pick<TrainingData, 'trained' | 'indexed' | 'measured'>,
+  size: JobSize,
   {
     calibration,
+    prepare,
     weiPerSecond,
-    vectorTokens,
-  }: { calibration: Calibration; weiPerSecond: bigint; vectorTokens: number },
-): Estimate {
-  const { epochs, batch } = manifest.training
-  const isMerge = manifest.parents.length > 1
-  const trainTokens = isMerge ? 0 : tokensOf(data.trained) * epochs
-  const indexTokens = tokensOf(data.indexed)
-  const evaluationTokens = tokensOf(data.measured)
-  const train = trainTokens * calibration.trainSecondsPerToken
-  const { indexFixedSeconds, indexSecondsPerToken, embedSecondsPerToken } = calibration
-  const index =
-    indexFixedSeconds + indexTokens * indexSecondsPerToken + vectorTokens * embedSecondsPerToken
-  const evaluate = 2 * evaluationTokens * calibration.evaluateSecondsPerToken
-  const total = train + index + evaluate
+  }: {
+    calibration: Calibration
+    prepare: Spent
+    weiPerSecond: bigint
+  },
+): Omit<Estimate, 'chain'> {
+  const sum = (unit: keyof Spent, stages: readonly Stage[]): number =>
+    stages.reduce((all, stage) => all + secondsOf(stage, size, calibration, unit), 0)
+  const [train, evaluate] = [sum('wall', TRAINING), sum('wall', ['evaluate'])]
+  const index = sum('wall', STAGES) - train - evaluate
+  const total = prepare.wall + train + evaluate + index
   return {
-    trainTokens,
-    indexTokens,
-    evaluationTokens,
-    steps: isMerge ? 0 : Math.ceil(data.trained.length / batch) * epochs,
-    seconds: { train, index, evaluate, total },
-    memoryBytes: calibration.memoryBytes ?? null,
+    trainTokens: size.trainTokens,
+    indexTokens: size.tokens,
+    evaluationTokens: size.evaluatedTokens,
+    steps: size.steps,
+    seconds: { prepare: prepare.wall, train, evaluate, index, total },
+    cpuSeconds: prepare.cpu + sum('cpu', STAGES),
+    memoryBytes: calibration.memoryBytes,
     fee: (BigInt(Math.ceil(total)) * weiPerSecond).toString(),
   }
 }
 
-/** Tokens that the rows' vectors are made of, by some of the rows; 0 when the model has no corpus. */
-export function vectorTokensOf(
-  base: BaseModel,
-  { attribution }: TrainingManifest,
-  { rows, counted }: Pick<TrainingData, 'rows' | 'counted'>,
+/** a and b from two runs, neither below zero: where the runs say otherwise the one feature that is left fits the longer one. */
+function secondsOf(
+  stage: Stage,
+  size: JobSize,
+  { long, short }: Pick<Calibration, 'long' | 'short'>,
+  unit: keyof Spent,
 ): number {
-  const count = counted.filter((counts) => counts).length
-  if (attribution.spanTokens === 0 || count === 0) return 0
-  const stride = Math.max(1, Math.floor(rows.length / COUNTED_ROWS))
-  const some = rows.filter((_, i) => i % stride === 0)
-  const most = vectorTokensMax(base.model)
-  const tokens = some.map(({ row }) => Math.min(most, base.model.encode(row.text).length))
-  return (count * tokens.reduce((sum, n) => sum + n, 0)) / some.length
+  const features = FEATURES[stage]
+  const [first, second] = features(size)
+  const runs = [long, short].map(({ size: of, spent }) => {
+    const [x, y] = features(of)
+    return { x, y, seconds: spent[stage]?.[unit] ?? 0 }
+  })
+  const [one, other] = runs as [(typeof runs)[number], (typeof runs)[number]]
+  const determinant = one.x * other.y - other.x * one.y
+  const a = (one.seconds * other.y - other.seconds * one.y) / determinant
+  const b = (one.x * other.seconds - other.x * one.seconds) / determinant
+  // Within rounding the two runs have the same proportions, or there is one feature alone.
+  const isSolved = Math.abs(determinant) > 1e-9 * (one.x * other.y + other.x * one.y)
+  if (isSolved && a >= 0 && b >= 0) return a * first + b * second
+  const by = (feature: 'x' | 'y'): number => {
+    const most = one.seconds >= other.seconds ? one : other
+    const all = isSolved ? [most] : runs
+    const seconds = all.reduce((sum, run) => sum + run.seconds, 0)
+    const amount = all.reduce((sum, run) => sum + run[feature], 0)
+    // Neither run had any of it, such as a corpus of the few public rows among private ones.
+    return amount === 0 ? 0 : seconds / amount
+  }
+  if (second === 0 || (isSolved && b < 0)) return first === 0 ? 0 : by('x') * first
+  return by('y') * second
 }
 
-/** Runs a little of the job and times it. */
+/** Rows of the long run, for each core: two times what a thread takes together (native/core/src/attribution/stack.rs). */
+const LONG_ROWS_PER_CORE = 16
+const LONG_ROWS_MAX = 128
+/** Of the short one: a half of the job's and a power of two, since eigenvectors cost the cube of it. */
+const SHORT_ROWS: Features = [64, 1_024]
+const SHORT_TOKENS = 2
+/** Of whitened rows. */
+const SHORT_BYTES_MAX = 2 ** 28
+
+/** Runs a little of the job, twice, and times it. */
 export async function calibrate(
   base: BaseModel,
   manifest: TrainingManifest,
-  data: Pick<TrainingData, 'trained' | 'indexed' | 'owners' | 'contributors'>,
-  nowMs: () => number,
+  { data, read }: { data: TrainingData; read: ReadContent },
+  clock: Clock = CLOCK,
 ): Promise<Calibration> {
-  const dir = await mkdtemp(join(tmpdir(), 'openledger-calibrate-'))
-  const timed = async <T>(work: () => Promise<T>): Promise<[seconds: number, result: T]> => {
-    const from = nowMs()
-    const result = await work()
-    return [(nowMs() - from) / 1000, result]
-  }
   const memory = watchMemory()
   try {
-    const { lora, training, attribution, seed } = manifest
-    const { checkpointSteps: _, ...schedule } = training
-    const pool = data.trained.length > 0 ? data.trained : data.indexed
-    const config = { ...lora, ...schedule, epochs: 1, seed: BigInt(seed) }
-    const samples = cycle(pool, training.batch * PROBE_BATCHES)
-    // The first steps of a process warm caches up and are not timed.
-    await trainLora(base.model, { samples: samples.slice(0, training.batch), config }, dir)
-    const [trainSeconds, { adapter }] = await timed(() =>
-      trainLora(base.model, { samples, config }, dir),
-    )
-    const index = (rows: readonly Sample[]) =>
-      timed(() =>
-        buildIndex(base.model, adapter, {
-          samples: rows,
-          contributors: Uint32Array.from(rows, () => 0),
-          contributorCount: 1,
-          ...attribution,
-          seed: BigInt(seed),
-        }),
-      )
-    const [few, many] = PROBE_ROWS.map((count) => cycle(data.indexed, count)) as [
-      Sample[],
-      Sample[],
-    ]
-    const [fewSeconds] = await index(few)
-    const [manySeconds] = await index(many)
-    const [evaluateSeconds] = await timed(() => evaluateLoss(base.model, adapter, few))
-    const [embedSeconds] = await timed(async () => {
-      for (const { tokens } of few) await base.model.embed(tokens)
-    })
-    const perToken = Math.max(0, manySeconds - fewSeconds) / (tokensOf(many) - tokensOf(few))
-    return {
-      trainSecondsPerToken: trainSeconds / tokensOf(samples),
-      indexSecondsPerToken: perToken,
-      indexFixedSeconds: Math.max(0, manySeconds - perToken * tokensOf(many)),
-      evaluateSecondsPerToken: evaluateSeconds / tokensOf(few),
-      embedSecondsPerToken: embedSeconds / tokensOf(few),
-      memoryBytes: memory.peak(),
-    }
+    const run = { manifest, base }
+    const rows = shortRows(base, manifest, data)
+    const longRows = Math.min(LONG_ROWS_MAX, LONG_ROWS_PER_CORE * availableParallelism())
+    const short = await probe(run, { data, read, shape: { rows, tokensMax: SHORT_TOKENS } }, clock)
+    const long = await probe(run, { data, read, shape: { rows: longRows } }, clock)
+    return { long, short, memoryBytes: memory.peak() }
   } finally {
     memory.stop()
-    await rm(dir, { recursive: true, force: true })
   }
+}
+
+function shortRows(
+  base: BaseModel,
+  manifest: TrainingManifest,
+  { indexed }: Pick<TrainingData, 'indexed'>,
+): number {
+  const room = SHORT_BYTES_MAX / (4 * parametersOf(base.model.config, manifest))
+  const wanted = Math.min(room, indexed.length / 2, SHORT_ROWS[1])
+  return Math.max(SHORT_ROWS[0], 2 ** Math.floor(Math.log2(wanted)))
 }
 
 const MEMORY_SAMPLE_MS = 10
@@ -175,50 +194,41 @@ function watchMemory(): { peak(): number; stop(): void } {
   }
 }
 
-/** Calibrations by base and configuration, in the records of the fabric. */
+/** Calibrations by base, configuration and lengths of rows, in the records of the fabric. */
 export class Calibrations {
   readonly #records: RecordStore
-  readonly #known = new Map<string, Calibration>()
 
   constructor(records: RecordStore) {
     this.#records = records
   }
 
-  async get(manifest: TrainingManifest): Promise<Calibration | null> {
-    const key = keyOf(manifest)
-    const known = this.#known.get(key)
-    if (known) return known
+  /** Measures this machine first where it has not done such work yet. */
+  async of(
+    base: BaseModel,
+    manifest: TrainingManifest,
+    given: { data: TrainingData; read: ReadContent },
+  ): Promise<Calibration> {
+    const key = keyOf(base, manifest, given.data)
     const row = await this.#records.get(key)
-    return row && (JSON.parse(Buffer.from(row.value).toString()) as Calibration)
-  }
-
-  async put(manifest: TrainingManifest, calibration: Calibration): Promise<void> {
-    this.#known.set(keyOf(manifest), calibration)
-    await this.#records.put(keyOf(manifest), Buffer.from(JSON.stringify(calibration)))
+    if (row) return JSON.parse(Buffer.from(row.value).toString()) as Calibration
+    const made = await calibrate(base, manifest, given)
+    await this.#records.put(key, Buffer.from(JSON.stringify(made)))
+    return made
   }
 }
 
-function keyOf({ base, lora, training, attribution, kernelSet }: TrainingManifest): string {
+function keyOf(base: BaseModel, manifest: TrainingManifest, data: TrainingData): string {
+  const { lora, training, attribution, kernelSet, parents } = manifest
   const { batch, maxTokens } = training
-  const { k, labelDraws } = attribution
+  const { k, labelDraws, spanTokens } = attribution
+  const mean = tokensOf(data.indexed) / data.indexed.length
   const hash: Hex = canonicalHash({
-    base,
-    lora,
-    batch,
-    maxTokens,
-    k,
-    labelDraws,
-    kernelSet,
+    ...{ base: base.hash, lora, batch, maxTokens, k, labelDraws, kernelSet },
+    hasCorpus: spanTokens > 0,
+    merged: parents.length > 1 ? parents.length : 0,
+    // In steps of a quarter.
+    length: Math.round(Math.log(mean) / Math.log(1.25)),
+    rows: shortRows(base, manifest, data),
   } as unknown as Json)
-  return `calibration.2.${hash}`
-}
-
-export function tokensOf(samples: readonly Sample[]): number {
-  return samples.reduce((sum, { tokens }) => sum + tokens.length, 0)
-}
-
-/** `count` samples, spread over all there are. */
-function cycle(samples: readonly Sample[], count: number): Sample[] {
-  const stride = Math.max(1, Math.floor(samples.length / count))
-  return Array.from({ length: count }, (_, i) => samples[(i * stride) % samples.length] as Sample)
+  return `calibration.3.${hash}`
 }

@@ -11,15 +11,19 @@ import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { decodeEnvelope } from '../datanet/envelope.ts'
+import type { OpenDatanet } from '../datanet/granted.ts'
 import type { Row } from '../datanet/rows.ts'
 import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
+import { type CommittedRegistry, uncommitted } from './committed.ts'
 import type { Action } from './control.ts'
-import { prepareData, type ReadContent, type TrainingData } from './data.ts'
+import { chainCost } from './cost.ts'
+import { prepareData, type ReadContent } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
-import { Calibrations, calibrate, type Estimate, estimateOf, vectorTokensOf } from './estimate.ts'
+import { Calibrations, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
 import {
   endedLongAgo,
@@ -37,7 +41,9 @@ import {
   type TrainingManifest,
 } from './manifest.ts'
 import { JOBS_KEPT_MAX, JOBS_WAITING_MAX, LEASE_RENEWAL_MS } from './options.ts'
+import { timed } from './probe.ts'
 import { ensureBase, publishRows } from './publish.ts'
+import { sizeOf } from './size.ts'
 import { checkMachine } from './train.ts'
 
 export type FactoryModules = {
@@ -46,7 +52,9 @@ export type FactoryModules = {
   readonly base: BaseModel
   readonly content: ContentStore
   readonly read: ReadContent
-  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'>
+  /** Private rows granted to the node's account. */
+  readonly open?: OpenDatanet | undefined
+  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'> & CommittedRegistry
   readonly log: Log
   readonly now: () => number
   /** wei this node asks for a second of its work. */
@@ -62,6 +70,7 @@ export type Draft = {
 export type JobListener = (job: JobRecord) => void
 
 const RETRY_MS = 2_000
+const DAY_SECONDS = 86_400n
 const DEADLINE_SECONDS_MIN = 3_600
 /** A job may take so much longer than estimated. */
 const DEADLINE_FACTOR = 20
@@ -128,13 +137,27 @@ export class ModelFactory {
 
   /** Measures this machine first where it has not done such work yet. */
   async estimate(manifest: TrainingManifest): Promise<Estimate> {
-    const { base, read, weiPerSecond } = this.#modules
+    const { base, chain, read, open, weiPerSecond } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
-    const data = await prepareData(base.model, manifest, read)
-    const calibration = await this.#calibration(manifest, data)
-    const vectorTokens = vectorTokensOf(base, manifest, data)
-    return estimateOf(manifest, data, { calibration, weiPerSecond, vectorTokens })
+    const [prepare, data] = await timed(() => prepareData(base.model, manifest, read, open))
+    const calibration = await this.#calibrations.of(base, manifest, { data, read })
+    const size = sizeOf(base, manifest, data)
+    const estimate = estimateOf(size, { calibration, prepare, weiPerSecond })
+    const terms = submitTerms(manifest, {
+      worker: chain.worker,
+      deadline: chain.time + DAY_SECONDS,
+    })
+    const cost = chainCost(
+      {
+        ...{ base, manifest, size, terms, worker: chain.worker },
+        contributors: data.contributors.length,
+        seconds: estimate.seconds.total,
+        fee: BigInt(estimate.fee),
+      },
+      chain.view(),
+    )
+    return { ...estimate, chain: await cost }
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */
@@ -176,7 +199,7 @@ export class ModelFactory {
       result: null,
       modelId: null,
       error: null,
-      estimate: given.estimate ?? (await this.estimate(manifest).catch(() => null)),
+      estimate: given.estimate ?? (await this.estimate(manifest).catch(exceptPrivate)),
       labels: given.labels ?? {},
     }
     await this.jobs.create(record)
@@ -302,16 +325,17 @@ export class ModelFactory {
   }
 
   async #register(job: JobRecord): Promise<void> {
-    const { chain, content, fabric, now, log } = this.#modules
+    const { chain, fabric, now, log } = this.#modules
     const { result, manifest, id } = job
     if (!result) return
     const there = await this.#taken(id)
     if (there.state === 'running') {
-      await this.#fetchAdapter(result.adapterHash)
-      await content.put(await fabric.objects.get(result.artefactHash))
-      await content.put(await fabric.objects.get(result.report))
-      await content.put(await fabric.objects.get(result.leavesHash))
-      await this.#keepCorpus(result)
+      try {
+        await this.#fetch(result)
+      } catch (error) {
+        if (!isLacking(error)) throw error
+        return this.#again(job, error)
+      }
       const last = job.checkpoints.at(-1)
       if (last) await chain.checkpoint(id, last)
       for (const [i, hash] of result.chunks.entries()) {
@@ -340,12 +364,28 @@ export class ModelFactory {
     log.info('job done', { id, model: after.modelId, name: manifest.name })
   }
 
-  /** To serve it; its record is also a chunk on chain. */
-  async #keepCorpus({ corpusArtefact, corpusHash, vectorsHash }: JobResult): Promise<void> {
+  /** What it takes to register the model and to serve it. @throws NodeError when a worker has named what it has not given */
+  async #fetch(result: JobResult): Promise<void> {
     const { content, fabric } = this.#modules
-    if (corpusHash === ZERO_HASH) return
-    for (const hash of [corpusArtefact, corpusHash, vectorsHash])
+    const { artefactHash, report, leavesHash, corpusArtefact, corpusHash, vectorsHash } = result
+    await this.#fetchAdapter(result.adapterHash)
+    const ofCorpus = corpusHash === ZERO_HASH ? [] : [corpusArtefact, corpusHash, vectorsHash]
+    for (const hash of [artefactHash, report, leavesHash, ...ofCorpus])
       await content.put(await fabric.objects.get(hash))
+    for (const hash of [...result.chunks, result.seal])
+      if (!(await fabric.objects.has(hash))) throw lacking(hash)
+  }
+
+  /** Another worker's turn, until there were too many. */
+  async #again({ id }: JobRecord, error: NodeError): Promise<void> {
+    const { fabric, log } = this.#modules
+    log.warn('a worker named what it has not given', { id, error: messageOf(error) })
+    const again = await this.jobs.update(id, (latest) =>
+      latest.state === 'trained'
+        ? { state: 'queued', result: null, holder: null, progress: null, turn: latest.turn + 1 }
+        : null,
+    )
+    if (again.state === 'queued') await fabric.queue.push(id, again.turn)
   }
 
   async #progress(id: Hex, step: number, steps: number): Promise<void> {
@@ -386,7 +426,7 @@ export class ModelFactory {
   }
 
   async #onChain(id: Hex, manifest: TrainingManifest): Promise<ChainJob> {
-    const { chain } = this.#modules
+    const { chain, registry } = this.#modules
     const job = await chain.job(id)
     if (!job) {
       throw userError('job-not-committed', `submit job ${id} to JobRegistry before training`)
@@ -401,13 +441,15 @@ export class ModelFactory {
       if (committed === given) return
       throw userError(
         'job-terms',
-        `JobRegistry has ${field} ${committed} for job ${id}, its manifest ${given}`,
+        `the chain has ${field} ${committed} for job ${id}, its manifest ${given}`,
       )
     }
     differs('config hash', job.configHash, configHash(manifest))
     differs('order root', job.orderRoot, manifest.orderRoot)
     differs('seed', job.seed, manifest.seed)
     differs('kernel set', job.kernelSet, manifest.kernelSet)
+    const other = await uncommitted(manifest, registry)
+    if (other) differs(other.field, other.committed, other.given)
     if (job.state !== 'queued' && !(job.state === 'running' && job.worker === chain.worker))
       throw userError('job-state', `job ${id} is ${job.state} on chain; only a queued one is taken`)
     return job
@@ -425,7 +467,11 @@ export class ModelFactory {
     }
     for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
       const held = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
-      for (const { file } of held.contributions) await share(file)
+      for (const { file, isPrivate } of held.contributions) {
+        const content = await share(file)
+        // Encrypted: a worker opens it with a key of its own.
+        if (isPrivate) await share(decodeEnvelope(content).payloadHash)
+      }
       if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
     }
     for (const { adapter } of parents) {
@@ -439,14 +485,6 @@ export class ModelFactory {
     await content.put(await fabric.objects.get(hash))
     for (const file of (await readManifest(content, hash)).files)
       if (!(await content.has(file.hash))) await content.put(await fabric.objects.get(file.hash))
-  }
-
-  async #calibration(manifest: TrainingManifest, data: TrainingData) {
-    const known = await this.#calibrations.get(manifest)
-    if (known) return known
-    const made = await calibrate(this.#modules.base, manifest, data, () => performance.now())
-    await this.#calibrations.put(manifest, made)
-    return made
   }
 
   /** What the chain refuses for good ends the job; anything else is tried again. */
@@ -476,4 +514,18 @@ export class ModelFactory {
       if (this.#turns.get(id) === turn) this.#turns.delete(id)
     })
   }
+}
+
+function isLacking(error: unknown): error is NodeError {
+  return error instanceof NodeError && ['content-missing', 'content-corrupt'].includes(error.code)
+}
+
+function lacking(hash: Hex): NodeError {
+  return new NodeError('content-missing', 'retry', `no object ${hash} in the fabric`, { hash })
+}
+
+/** A job is taken without an estimate, but not when nobody here can read its rows. */
+function exceptPrivate(error: unknown): null {
+  if (error instanceof NodeError && error.code === 'datanet-private') throw error
+  return null
 }

@@ -113,7 +113,7 @@ export const DEFAULT_TRAINING: Omit<TrainingManifest, Decided> = {
     maxTokens: 64,
     checkpointSteps: 25,
   },
-  attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32, normCap: 125, spanTokens: 8 },
+  attribution: { k: 64, damping: 0.1, labelDraws: 2, top: 32, normCap: 100, spanTokens: 8 },
   seed: 20260101,
 }
 

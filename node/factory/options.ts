@@ -18,6 +18,9 @@ export const WORKING_MS = 5_000
 export const SILENT_MS_MAX = 20_000
 /** An inference request that a worker elsewhere has not answered by then is not wanted any more. */
 export const REQUEST_MS_MAX = 600_000
+/** Questions and answers that nobody has taken away are dropped at this age: an answer may come when its question is as old as the
+ * line above says. */
+export const PASSING_MS: number = 2 * REQUEST_MS_MAX
 /** Progress is written to the record at most this often; checkpoints and changes of state at once. */
 export const PROGRESS_MS = 500
 /** A job that fails without its own fault is tried again so often. */
@@ -26,8 +29,6 @@ export const ATTEMPTS_MAX = 5
 export const LEASE_RENEWAL_MS = 240_000
 /** Tokens of a run that contaminate a held-out row when a training row has the same. */
 export const CONTAMINATION_TOKENS = 13
-/** Runs of training tokens that are compared. */
-export const CONTAMINATION_RUNS_MAX = 8_000_000
 /** A file uploaded through OpenAI's API, and its rows. */
 export const UPLOAD_BYTES_MAX: number = 64 * 2 ** 20
 export const UPLOAD_ROWS_MAX = 50_000

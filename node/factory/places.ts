@@ -1,7 +1,8 @@
 /** Where the rows of a model stand: from its manifest to Datanet, version and row, in the order of its leaves. */
+import type { RowPlace } from '../attribution/explain.ts'
 import { type Hex, keccakHex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
-import { type PlacedRow, type ReadContent, readRows } from './data.ts'
+import { type PlacedRow, type ReadContent, readPlaces } from './data.ts'
 import { checkManifest, manifestHash, type TrainingManifest } from './manifest.ts'
 
 /** Models whose rows are kept at hand. */
@@ -19,6 +20,10 @@ export async function readTrainingManifest(
   checkManifest(manifest)
   if (manifestHash(manifest) === hash) return manifest
   throw new NodeError('training-manifest', 'user', `manifest ${hash} is not in canonical form`)
+}
+
+export function placeOf({ datanet, version, index, tier }: PlacedRow): RowPlace {
+  return { datanet, version, row: index, tier }
 }
 
 export class RowPlaces {
@@ -43,7 +48,7 @@ export class RowPlaces {
 
   async #load(hash: Hex): Promise<readonly PlacedRow[]> {
     const manifest = await readTrainingManifest(hash, this.#read)
-    const { trained, inherited } = await readRows(manifest, this.#read)
-    return [...trained, ...inherited]
+    const { trained, inherited, retrieved } = await readPlaces(manifest, this.#read)
+    return [...trained, ...inherited, ...retrieved]
   }
 }

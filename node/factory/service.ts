@@ -6,10 +6,12 @@ import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Hex } from '../base/bytes.ts'
 import { NodeError } from '../base/errors.ts'
+import { parsePrivateKey } from '../base/keys.ts'
 import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import { type FetchContent, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { grantedTo } from '../datanet/granted.ts'
 import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeAccount } from '../model/account.ts'
 import type { BaseModel } from '../model/base.ts'
@@ -25,7 +27,7 @@ import { createFineTuningHandler } from './openai/route.ts'
 import { TrainingWorker } from './worker.ts'
 
 export type JobModules = {
-  readonly options: Pick<NodeOptions, 'dataDir' | 'natsUrl'>
+  readonly options: Pick<NodeOptions, 'dataDir' | 'natsUrl' | 'providerKey'>
   readonly chain: Chain
   readonly store: Store
   readonly content: ContentStore
@@ -60,11 +62,20 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     : await openLocalFabric({ table: store.table('jobs'), content, log })
   const read: ReadContent = (hash) =>
     readContent(content, { hash, bytesMax: FILE_BYTES_MAX, fetch: modules.fetchContent })
+  // A signer elsewhere shows no key, and so decrypts nothing.
+  const open = grantedTo({
+    chainId: chain.config.l2ChainId,
+    secret: options.providerKey ? parsePrivateKey(options.providerKey) : undefined,
+    address: account.address,
+    grantOf: (place) => registry.grantOf(place),
+    read,
+  })
   const jobChain = new JobChain({
     chain: {
       call: (request, at) => chain.call(request, at),
       code: (address) => chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
       time: () => chain.head('unsafe').timestamp,
+      view: () => chain.stateAt('unsafe'),
     },
     account,
     included: (transaction) => included(chain, transaction),
@@ -82,6 +93,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     base,
     content,
     read,
+    open,
     registry,
     log,
     now: Date.now,
@@ -89,7 +101,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
   })
   const worker = new TrainingWorker(
     { name: `node-${process.pid}`, dir: join(options.dataDir, 'jobs') },
-    { fabric, base, content, fetch: read, log, now: Date.now },
+    { fabric, base, content, fetch: read, open, log, now: Date.now },
   )
   let unsubscribe = (): void => {}
   const files = new FileTable({ records: fabric.records, content })

@@ -12,15 +12,15 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adapter, buildIndex, capabilities, evaluateLoss, sketchRoot } from '../../native/index.ts'
-import { spanCorpus } from '../attribution/corpus.ts'
+import { type CorpusRow, spanCorpus } from '../attribution/corpus.ts'
 import { encodeLeaves } from '../attribution/leaves.ts'
 import { encodeSeal } from '../attribution/table.ts'
 import { encodeVectors, rowVector, vectorsRoot } from '../attribution/vectors.ts'
-import { type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
+import { type Hex, toHex, ZERO_HASH } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { importDirectory, materialise } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
-import { encodeRow } from '../datanet/rows.ts'
+import type { OpenDatanet } from '../datanet/granted.ts'
 import type { BaseModel } from '../model/base.ts'
 import { prepareData, type ReadContent, type TrainingData } from './data.ts'
 import { type Checkpoint, trainAdapter } from './engine.ts'
@@ -88,6 +88,8 @@ export type TrainingRun = {
 export type TrainingModules = {
   readonly content: ContentStore
   readonly read: ReadContent
+  /** Private rows, for who has a grant. */
+  readonly open?: OpenDatanet | undefined
   onProgress?(progress: TrainingProgress): void
   /** The state it names is in the content store. */
   onCheckpoint?(checkpoint: Checkpoint): Promise<void>
@@ -102,7 +104,16 @@ export async function runTraining(
   const { manifest, base } = run
   checkManifest(manifest)
   checkMachine(manifest, base)
-  const data = await prepareData(base.model, manifest, modules.read)
+  return trainOn(run, await prepareData(base.model, manifest, modules.read, modules.open), modules)
+}
+
+/** All but the reading: what a calibration does with a few rows (`probe.ts`). */
+export async function trainOn(
+  run: TrainingRun,
+  data: TrainingData,
+  modules: TrainingModules,
+): Promise<TrainingResult> {
+  const { manifest, base } = run
   const dir = join(run.workDir, 'adapter')
   await rm(dir, { recursive: true, force: true })
   const adapter = await makeAdapter(run, modules, { data, dir })
@@ -196,6 +207,7 @@ async function evaluate(
   onProgress?.({ phase: 'evaluate', stage: 'sealed split', step: 1, steps: 2 })
   const after = await evaluateLoss(base.model, adapter, measured)
   signal?.throwIfAborted()
+  onProgress?.({ phase: 'evaluate', stage: 'sealed split', step: 2, steps: 2 })
   return {
     rows: measured.length,
     contaminated,
@@ -213,13 +225,15 @@ async function makeIndex(
   const { k, damping, labelDraws, normCap } = manifest.attribution
   const { owners, contributors, indexed: samples, contents, counted } = data
   const count = contributors.length
+  // Owners are numbered by first appearance: those of samples come first, and alone have gradients.
+  const sampleOwners = owners.subarray(0, samples.length)
   const built = await buildIndex(
     base.model,
     adapter,
     {
       samples,
-      contributors: owners,
-      contributorCount: count,
+      contributors: sampleOwners,
+      contributorCount: sampleOwners.reduce((most, owner) => Math.max(most, owner + 1), 0),
       k,
       damping,
       labelDraws,
@@ -229,7 +243,10 @@ async function makeIndex(
       onProgress?.({ phase: 'index', stage, step: done, steps: total }),
     signal,
   )
-  const sketches = weighSketches(built.sketches, { k, counted, normCap })
+  const sketches = new Int16Array(owners.length * k)
+  sketches.set(
+    weighSketches(built.sketches, { k, counted: counted.slice(0, samples.length), normCap }),
+  )
   const sums = sumSketches(sketches, { k, owners, count })
   const multipliers = multipliersOf(owners, counted, count)
   const table = {
@@ -259,23 +276,38 @@ const NO_CORPUS: Corpus = {
   chunks: [],
 }
 
-/** Rows that count, whole: what is cut for training may still be quoted. */
+/**
+ * Rows that count, whole: what is cut for training may still be quoted. Private ones are left out: the corpus is public, and so are
+ * the vectors of its rows. They earn by the gradient alone.
+ */
+export function corpusRows(
+  base: Pick<BaseModel, 'model'>,
+  { rows, counted, owners }: Pick<TrainingData, 'rows' | 'counted' | 'owners'>,
+): CorpusRow[] {
+  return rows.flatMap(({ row, hash, isPrivate }, i) =>
+    counted[i] && !isPrivate
+      ? [
+          {
+            tokens: base.model.encode(row.text),
+            contributor: owners[i] as number,
+            group: i,
+            content: toHex(hash),
+          },
+        ]
+      : [],
+  )
+}
+
 async function makeCorpus(
   { manifest, base }: TrainingRun,
   modules: TrainingModules,
-  { rows, counted, owners }: TrainingData,
+  data: TrainingData,
 ): Promise<Corpus> {
   const { content, onProgress } = modules
   const { spanTokens: least } = manifest.attribution
-  const kept = rows.flatMap(({ row }, i) => (counted[i] ? [{ row, i }] : []))
-  if (least === 0 || kept.length === 0) return NO_CORPUS
+  const placed = least === 0 ? [] : corpusRows(base, data)
+  if (placed.length === 0) return NO_CORPUS
   onProgress?.({ phase: 'index', stage: 'corpus', step: 0, steps: 1 })
-  const placed = kept.map(({ row, i }) => ({
-    tokens: base.model.encode(row.text),
-    contributor: owners[i] as number,
-    group: i,
-    content: keccakHex(encodeRow(row)),
-  }))
   const corpus = await spanCorpus(placed, { vocabulary: base.model.config.vocab_size, least })
   onProgress?.({ phase: 'index', stage: 'corpus', step: 1, steps: 1 })
   return {

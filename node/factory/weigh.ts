@@ -9,10 +9,9 @@
  * Copies weigh nothing rather than m_c being a fraction: a fraction would leave who copies a strong row, and adds weak
  * ones, a part of the strong row's pay. The cap is on rows and holds for sums by it: n rows weigh at most n caps.
  */
-import { keccak } from '../base/bytes.ts'
 import { userError } from '../base/errors.ts'
 import { GroupIndex, KIND } from '../datanet/groups.ts'
-import { encodeRow, type Row } from '../datanet/rows.ts'
+import type { Row } from '../datanet/rows.ts'
 
 const INT32_MAX = 0x7fff_ffff
 
@@ -24,9 +23,7 @@ export function countedRows(
   rows: readonly { readonly row: Row; readonly isFirst: boolean }[],
 ): boolean[] {
   const seen = new GroupIndex()
-  return rows.map(
-    ({ row, isFirst }) => isFirst && seen.add(keccak(encodeRow(row)), row.text).kind === KIND.first,
-  )
+  return rows.map(({ row, isFirst }) => isFirst && seen.addRow(row).kind === KIND.first)
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Log } from '../base/log.ts'
 import { Loop } from '../base/loop.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import type { OpenDatanet } from '../datanet/granted.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { ReadContent } from './data.ts'
 import type { Checkpoint } from './engine.ts'
@@ -34,6 +35,8 @@ export type WorkerModules = {
   readonly content: ContentStore
   /** Content that is neither here nor in the fabric: from peers, in a node. */
   readonly fetch?: ReadContent
+  /** Private rows, for a worker with a key that has grants. */
+  readonly open?: OpenDatanet | undefined
   readonly log: Log
   readonly now: () => number
 }
@@ -110,13 +113,16 @@ export class TrainingWorker {
     const unwatch = await this.#jobs.watch((now) => {
       if (now.id === job.id && (now.wish !== 'run' || now.holder !== holder)) stop()
     })
-    const diary = new Diary(this.#jobs, { id: job.id, holder, now: this.#modules.now, stop })
+    const diary = new Diary(this.#jobs, {
+      ...{ id: job.id, holder, now: this.#modules.now, stop },
+      estimate: job.estimate,
+    })
     let superseded = job.checkpoints.findLast(({ state }) => state !== ZERO_HASH)?.state
     try {
       // A wish that came before the watch began.
       const latest = await this.#jobs.get(job.id)
       if (latest?.wish !== 'run' || latest.holder !== holder) stop()
-      const { content, base } = this.#modules
+      const { content, base, open } = this.#modules
       const result = await runTraining(
         {
           manifest: job.manifest,
@@ -127,6 +133,7 @@ export class TrainingWorker {
         {
           content,
           read: (hash) => this.#read(hash),
+          open,
           onProgress: (progress) => diary.progress(progress),
           onCheckpoint: async (checkpoint) => {
             await this.#shareDirectory(checkpoint.state)
@@ -273,22 +280,27 @@ function before(points: readonly Point[], first: Point | undefined): Point[] {
   return points.filter(([step]) => !first || step < first[0])
 }
 
+type DiaryOf = Pick<JobRecord, 'id' | 'estimate'> & {
+  readonly holder: string
+  readonly now: () => number
+  readonly stop: () => void
+}
+
 /** Writes progress into the record: now and then, and at once what must not be lost. */
 class Diary {
   readonly #jobs: JobTable
-  readonly #of: { id: Hex; holder: string; now: () => number; stop: () => void }
+  readonly #of: DiaryOf
   readonly #startedAtMs: number
   #points: Point[] = []
   #progress: TrainingProgress | null = null
   #first: number | null = null
+  /** Estimated for what follows the steps, as these went on. */
+  #rest: { readonly seconds: number; readonly fromMs: number } | null = null
   #writtenAtMs = 0
   #turn: Promise<void> = Promise.resolve()
   #error: unknown = null
 
-  constructor(
-    jobs: JobTable,
-    of: { id: Hex; holder: string; now: () => number; stop: () => void },
-  ) {
+  constructor(jobs: JobTable, of: DiaryOf) {
     this.#jobs = jobs
     this.#of = of
     this.#startedAtMs = of.now()
@@ -338,13 +350,21 @@ class Diary {
       })
   }
 
-  /** Seconds until the phase ends, by its own pace; null while nothing is known. */
+  /** Seconds until the model can be registered: steps by their own pace, the rest as estimated, at that pace; null while nothing is
+   * known. */
   #eta(): number | null {
+    const { estimate, now } = this.#of
     const progress = this.#progress
-    if (progress?.phase !== 'train' || this.#first === null) return null
-    const done = progress.step - this.#first
-    if (done < 1) return null
-    const elapsed = (this.#of.now() - this.#startedAtMs) / 1000
-    return Math.round(((progress.steps - progress.step) * elapsed) / (done + 1))
+    if (progress?.phase === 'train' && this.#first !== null) {
+      const done = progress.step - this.#first
+      if (done < 1) return null
+      const pace = (now() - this.#startedAtMs) / 1000 / (done + 1)
+      const rest = estimate ? estimate.seconds.evaluate + estimate.seconds.index : 0
+      const estimated = estimate ? estimate.seconds.train / progress.steps : pace
+      this.#rest = { seconds: (rest * pace) / estimated, fromMs: now() }
+      return Math.round((progress.steps - progress.step) * pace + this.#rest.seconds)
+    }
+    if (!this.#rest) return null
+    return Math.max(0, Math.round(this.#rest.seconds - (now() - this.#rest.fromMs) / 1000))
   }
 }

@@ -19,6 +19,7 @@ import { readBody } from '../base/body.ts'
 import type { Hex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { rangeOf } from '../base/range.ts'
 import { decodeSchema } from '../datanet/schema.ts'
 import { croissantOf } from './croissant.ts'
 import {
@@ -255,18 +256,6 @@ async function file(
     return
   }
   await pipeline(read(from, to), response)
-}
-
-/** [from, to) of a `Range` of one piece; null without one, `none` when nothing of it is there. */
-function rangeOf(
-  header: string | undefined,
-  size: number,
-): { from: number; to: number } | 'none' | null {
-  const [, first, last] = header?.match(/^bytes=(\d*)-(\d*)$/) ?? []
-  if (first === undefined || last === undefined || first + last === '') return null
-  const from = first === '' ? Math.max(0, size - Number(last)) : Number(first)
-  const to = first === '' || last === '' ? size : Math.min(size, Number(last) + 1)
-  return from < to ? { from, to } : 'none'
 }
 
 /** Content is read first: its size on chain is only what its author said. */

@@ -86,10 +86,10 @@ export async function runInference(
   return { tokens, trace, sketch, claims }
 }
 
-/** Trace leaves of a claimed answer, had each token been computed after those before it; null when it is no answer at all
- * to this request. Costs one prefill. */
+/** Trace leaves of a claimed answer, had each token been computed after those before it, by the model or by its base
+ * alone; null when it is no answer at all to this request. Costs one prefill. */
 export async function replayInference(
-  model: LoadedModel,
+  model: Pick<LoadedModel, 'base' | 'adapter'> | { base: Model; adapter: null },
   request: InferenceRequest,
   claimed: readonly number[],
 ): Promise<readonly Uint8Array[] | null> {

@@ -110,15 +110,23 @@ const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host'
  * puts our name for the one it was asked by (nginx does both unless told otherwise; it then speaks HTTP/1.0) cannot be
  * told from a client for certain: `--behind-proxy true` is for its operator. */
 export function isLocal(req: Asked): boolean {
-  const from = req.socket.remoteAddress ?? ''
-  const { host = '', origin } = req.headers
-  const isLoopback = /^(::ffff:)?127\.|^::1$/.test(from)
-  const isOwn = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
+  const { host, origin } = req.headers
+  // By name as well: a page that reached this machine by DNS rebinding sends no origin with a GET.
+  const isAsked = isOwnName(host) && (origin === undefined || origin === `http://${host}`)
+  return isDirect(req) && isAsked
+}
+
+/** From this machine, and by no proxy that says so. */
+export function isDirect(req: Asked): boolean {
+  const isLoopback = /^(::ffff:)?127\.|^::1$/.test(req.socket.remoteAddress ?? '')
   const isProxied =
     req.httpVersion === '1.0' || PROXY_HEADERS.some((name) => req.headers[name] !== undefined)
-  // By name as well: a page that reached this machine by DNS rebinding sends no origin with a GET.
-  const isAsked = isOwn && (origin === undefined || origin === `http://${host}`)
-  return isLoopback && !isProxied && isAsked
+  return isLoopback && !isProxied
+}
+
+/** Whether a `Host` is a name that this machine has for itself alone. */
+export function isOwnName(host = ''): boolean {
+  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
 }
 
 const helpFor = (error: unknown): { help?: string } =>

@@ -243,6 +243,16 @@ export class Registry {
     return true
   }
 
+  /** Content hash of the key to private rows for a reader; zero: no grant. */
+  grantOf(at: {
+    readonly datanetId: bigint
+    readonly rowsRoot: Hex
+    readonly grantee: Hex
+  }): Promise<Hex> {
+    const args = [at.datanetId, at.rowsRoot, at.grantee]
+    return this.#read<Hex>(CONTRACTS.datanets, 'grantOf', args)
+  }
+
   /** Who judges contributions to a Datanet. */
   quorum(datanet: bigint): Promise<object> {
     return this.#read<object>(CONTRACTS.validation, 'getQuorum', [datanet])
@@ -377,6 +387,12 @@ export class Registry {
     )
   }
 
+  /** What the owner of a training manifest is held to; null: it is not committed. */
+  async manifestTerms(manifest: Hex): Promise<ManifestTerms | null> {
+    const found = this.#read<{ terms: ManifestTerms }>(CONTRACTS.models, 'getManifest', [manifest])
+    return (await orNull(found))?.terms ?? null
+  }
+
   /** Content hash of the report of the job with this manifest; zero when no job made it. */
   async jobResult(manifest: Hex): Promise<Hex> {
     const job = this.#read<{ resultHash: Hex }>(CONTRACTS.jobs, 'getJob', [manifest])
@@ -404,6 +420,21 @@ export class Registry {
   ): Promise<T> {
     return readContract<T>(this.#chain, contract, name, args, at)
   }
+}
+
+/** ModelRegistry's, by its names. */
+export type ManifestTerms = {
+  readonly manifestHash: Hex
+  readonly baseHash: Hex
+  readonly datanetIds: readonly bigint[]
+  readonly versions: readonly number[]
+  readonly parents: readonly Hex[]
+  readonly isMerge: boolean
+  readonly isCommercial: boolean
+  readonly purposes: number
+  readonly contributorsPart: number
+  readonly evaluationIds: readonly bigint[]
+  readonly evaluationVersions: readonly number[]
 }
 
 type RawModel = Omit<ModelRecord, 'id'>

@@ -7,7 +7,8 @@
  *          -> whose data, by sketch and quoted spans: ATTRIBUTE by eth_call -> receipt, signed -> settlement queue -> answer
  *
  * Only what was answered is owed: a request that fails, or comes later than its caller said, costs nothing, and one
- * whose reader leaves in the middle costs the tokens made until then.
+ * whose reader leaves in the middle costs the tokens made until then. A payment has bought its answer:
+ * asked again with it, the same is given (`paying/purchases.ts`).
  */
 
 import { CONTRIBUTORS_MAX } from '../../genesis/limits.ts'
@@ -27,7 +28,7 @@ import {
   tokenBytes,
   tokensCommit,
 } from '../attribution/request.ts'
-import { concatBytes, type Hex, keccakHex, toHex, ZERO_HASH } from '../base/bytes.ts'
+import { concatBytes, type Hex, keccakHex, toHex, utf8, ZERO_HASH } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { ContentStore } from '../content/store.ts'
@@ -37,13 +38,15 @@ import { Catalogue } from './catalogue.ts'
 import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot } from './infer.ts'
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
+import type { BoughtAnswers } from './paying/bought.ts'
+import { Purchases } from './paying/purchases.ts'
 import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
 import { whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
 import type { ModelRecord, Registry } from './registry.ts'
 import { type RetrievalLimits, retrieve } from './retrieve.ts'
 import type { InferenceRunner } from './runner.ts'
-import type { Settler } from './settle.ts'
+import type { Outcome, Settler } from './settle.ts'
 import { TextStream } from './text.ts'
 import { type Purse, Tabs } from './turns.ts'
 
@@ -101,6 +104,7 @@ export type ServeModules = {
   readonly runner: InferenceRunner
   readonly registry: Registry
   readonly settler: Settler
+  readonly bought: BoughtAnswers
   readonly content: ContentStore
   /** Asked in order. Given what the service knows of its own requests. */
   ways(owed: (purse: Purse) => Owed): readonly WayOfPaying[]
@@ -120,6 +124,7 @@ export class InferenceService {
   readonly catalogue: Catalogue
   readonly #ways: WayOfPaying[]
   readonly #tabs = new Tabs()
+  readonly #purchases: Purchases
 
   constructor(options: ServeOptions, modules: ServeModules) {
     this.#options = options
@@ -128,13 +133,9 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
-    modules.settler.judgePayments(async (awaits) => {
-      for (const way of this.#ways) {
-        const outcome = await way.outcomeOf?.(awaits)
-        if (outcome) return outcome
-      }
-      return 'open'
-    })
+    const outcomeOf = (awaits: string): Promise<Outcome> => this.#outcomeOf(awaits)
+    this.#purchases = new Purchases({ ...modules, outcomeOf })
+    modules.settler.judgePayments(outcomeOf)
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -203,6 +204,12 @@ export class InferenceService {
     const feeMax = feeOf(record, tokensIn, tokensOutMax)
     const bill = { model: record, tokensIn, tokensOutMax, feeMax }
     const payer = await whoPays(this.#ways, asking.caller, bill)
+    const asked = askedHash(record.id, question, asking)
+    const again = await this.#purchases.again(asked, payer)
+    if (again) {
+      asking.onText?.(again.text)
+      return again
+    }
     const tab = await this.#tabs.open(payer, feeMax, async (reserved) => {
       // In this order: what settles in between is counted twice rather than not at all.
       const owed = this.#modules.settler.owedBy(payer)
@@ -232,12 +239,14 @@ export class InferenceService {
       const parent = asking.parentAction ?? ZERO_HASH
       const parentAction = payer.actionOf?.(parent) ?? parent
       const answered = asAnswered(request, inference.tokens)
-      const settled = await tab.settle(() =>
-        this.#settle(record, answered, inference, { payer, startedAt, finishedAt, parentAction }),
+      const said = { text, finish: finishOf(inference.tokens, question) }
+      const times = { startedAt, finishedAt }
+      const answer = await tab.settle(() =>
+        this.#settle(record, answered, inference, { payer, asked, said, times, parentAction }),
       )
       isOwed = true
       if (payer.paysLast) asking.onText?.(text)
-      return { ...settled, text, finish: finishOf(inference.tokens, question) }
+      return answer
     } finally {
       tab.close()
       if (!isOwed) await payer.release()
@@ -361,10 +370,16 @@ export class InferenceService {
     record: ModelRecord,
     request: InferenceRequest,
     inference: Inference,
-    context: { payer: Payer; startedAt: bigint; finishedAt: bigint; parentAction: Hex },
-  ): Promise<Omit<Answer, 'text' | 'finish'>> {
+    context: {
+      payer: Payer
+      asked: Hex
+      said: Pick<Answer, 'text' | 'finish'>
+      times: Pick<InferenceReceipt, 'startedAt' | 'finishedAt'>
+      parentAction: Hex
+    },
+  ): Promise<Answer> {
     const { registry, settler, domains, library, signer } = this.#modules
-    const { payer, startedAt, finishedAt, parentAction } = context
+    const { payer, asked, said, times, parentAction } = context
     const { claims } = inference
     const sketch = sketchBytes(inference.sketch).slice()
     const policyId = await registry.policyFor(record.id)
@@ -389,12 +404,11 @@ export class InferenceService {
       sketchHash: sketchHash(inference.sketch),
       claimsHash: keccakHex(claims),
       fee,
-      startedAt,
-      finishedAt,
+      ...times,
       parentAction,
     }
-    const asked = { receipt: unscored, sketch, claims }
-    const { attributionRoot } = await registry.share(asked, policyId, fee)
+    const scored = { receipt: unscored, sketch, claims }
+    const { attributionRoot } = await registry.share(scored, policyId, fee)
     const receipt: InferenceReceipt = { ...unscored, attributionRoot }
     const hash = receiptHash(receipt, domains.receipts)
     const providerSignature = await signTypedData(
@@ -405,18 +419,8 @@ export class InferenceService {
     const payment = await payer.redeem(due, settler.owedBy(payer))
     const trace = await this.#publish(request, tokens, inference)
     const settlement = { hash, receipt, providerSignature, payment, sketch, claims }
-    if (payer.pay) {
-      // Written down first: who has paid must not lose the answer to a full disk.
-      await settler.add({ ...settlement, awaits: payer.pay.awaits })
-      await payer.pay.carryOut(due).catch(async (error) => {
-        const isPending = error instanceof NodeError && error.code === 'payment-pending'
-        if (!isPending) await settler.paid(hash, false)
-        throw error
-      })
-      await settler.paid(hash, true)
-    } else await settler.add(settlement)
-    await this.#modules.announce(hash, trace)
-    return {
+    const answer = {
+      ...said,
       id: hash,
       tokensIn: receipt.tokensIn,
       tokensOut: receipt.tokensOut,
@@ -428,6 +432,18 @@ export class InferenceService {
         ...(request.retrieval && { retrieved: retrievedIn(claims) }),
       },
     }
+    const at = this.#modules.now()
+    await this.#purchases.carryOut(settlement, payer, { question: asked, answer, due, at })
+    await this.#modules.announce(hash, trace)
+    return answer
+  }
+
+  async #outcomeOf(awaits: string): Promise<Outcome> {
+    for (const way of this.#ways) {
+      const outcome = await way.outcomeOf?.(awaits)
+      if (outcome) return outcome
+    }
+    return 'open'
   }
 
   /** Evidence anyone may fetch by hash: the request, the answer's tokens, the trace. */
@@ -441,6 +457,13 @@ export class InferenceService {
     await content.put(tokenBytes(tokens))
     return content.put(concatBytes(...inference.trace))
   }
+}
+
+/** Of all that decides an answer and its receipt, but the payment. */
+function askedHash(modelId: Hex, question: Question, { parentAction }: Asking): Hex {
+  const { prompt, sampler, retrieval, stopTexts, seed } = question
+  const parts = [modelId, prompt, sampler, retrieval, stopTexts, seed?.toString(), parentAction]
+  return keccakHex(utf8(JSON.stringify(parts)))
 }
 
 /** The request whose answer these tokens are. One that ended early (a stop text, a reader that left) is the answer to

@@ -24,6 +24,7 @@ import { NodeAccount } from './account.ts'
 import { Catalogue } from './catalogue.ts'
 import { ModelLibrary } from './library.ts'
 import { endpointOf, Listing } from './listing.ts'
+import { BoughtAnswers } from './paying/bought.ts'
 import { DailyQuota, payFromFreeQuota } from './paying/sponsor.ts'
 import type { Owed, WayOfPaying } from './paying/types.ts'
 import { payByVoucher, type VoucherModules } from './paying/voucher.ts'
@@ -151,6 +152,7 @@ async function openProvider(
       runner,
       registry,
       settler,
+      bought: await BoughtAnswers.open(modules.store.table('answers')),
       content,
       domains,
       ways: (owed) => waysOfPaying(account.address, { ...modules, domain: domains.escrow, owed }),

@@ -54,8 +54,10 @@ export const SETTLER_DEFAULTS: SettlerOptions = {
 /** Reverted transactions after which a receipt is given up. */
 const REVERTS_MAX = 4
 
+export type SettlerTable = Pick<KvTable, 'put' | 'delete' | 'iterate'>
+
 export type SettlerModules = {
-  readonly table: KvTable
+  readonly table: SettlerTable
   readonly log: Log
   /** Sends one `settle` call; the transaction's hash. @throws NodeError `settlement-refused` when the
    * registry would revert. */
@@ -140,6 +142,11 @@ export class Settler {
     const { awaits: _, ...free } = settlement
     await this.#modules.table.put(fromHex(hash), packr.pack(free))
     this.#waiting.set(hash, free)
+  }
+
+  /** Whether the receipt waits here, or the chain has it. */
+  async holds(hash: Hex): Promise<boolean> {
+    return this.#waiting.has(hash) || this.#modules.isSettled(hash)
   }
 
   /** That `requests` under way will find room when they are answered: what was paid for must not be lost for want of a

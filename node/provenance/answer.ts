@@ -78,16 +78,8 @@ export async function answerOf(settled: SettledReceipt, modules: AnswerModules):
     }
   }
   const retrieved: Answer['retrieved'][number][] = []
-  for (const {
-    contributor,
-    claim,
-    score,
-    rowHash,
-    datanet,
-    version,
-    row,
-  } of explained?.retrieved ?? []) {
-    const source = await sources.of({ datanet, version, row }, rowHash)
+  for (const { contributor, claim, score, rowHash, ...place } of explained?.retrieved ?? []) {
+    const source = await sources.of(place, rowHash)
     retrieved.push({ contributor, claim, score, ...source })
   }
   const payees: Answer['payees'][number][] = []
@@ -136,14 +128,14 @@ class Sources {
     this.#modules = modules
   }
 
-  async of({ datanet, version, row }: RowPlace, rowHash: Hex): Promise<SourceRow> {
+  async of({ datanet, version, row, tier }: RowPlace, rowHash: Hex): Promise<SourceRow> {
     const key = `${datanet}/${version}/${row}`
     const found = this.#known.get(key) ?? this.#contributed({ datanet, version, row })
     this.#known.set(key, found)
-    return { datanet, version, row, rowHash, contributed: await found }
+    return { datanet, version, row, tier, rowHash, contributed: await found }
   }
 
-  async #contributed(place: RowPlace): Promise<Hex | null> {
+  async #contributed(place: Omit<RowPlace, 'tier'>): Promise<Hex | null> {
     const rowsRoot = await contributionAt(place, this.#modules)
     if (!rowsRoot) return null
     const events = await this.#modules.index.about(subject.contribution(place.datanet, rowsRoot), {
@@ -156,7 +148,7 @@ class Sources {
 
 /** Rows root of the contribution that holds a row; null when there is no such row, or its manifest is not here. */
 export async function contributionAt(
-  { datanet, version, row }: RowPlace,
+  { datanet, version, row }: Omit<RowPlace, 'tier'>,
   { versionManifest, readContent }: Pick<AnswerModules, 'versionManifest' | 'readContent'>,
 ): Promise<Hex | null> {
   const hash = await versionManifest(datanet, version)

@@ -36,6 +36,7 @@ const config: UserConfig = defineConfig({
     proxy: {
       '/v1': NODE_URL,
       '/l1': NODE_URL,
+      '/media': NODE_URL,
       '/a2a': NODE_URL,
       '/session': NODE_URL,
       // JSON-RPC is a POST, or a WebSocket, at the root; every GET is a page.

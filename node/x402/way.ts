@@ -4,9 +4,8 @@
  * fee is known, before anything of the answer is shown: `exact` takes the worst case, `upto` the fee itself. The receipt's
  * payer is the provider's till; who really paid stands in `parentAction`, as ReputationRegistry.x402Action hashes it.
  */
-import { encodeAbiParameters } from 'viem/utils'
-import { type SigningDomain, voucherTypedData } from '../attribution/receipt.ts'
-import { fromHex, type Hex, keccakHex, ZERO_ADDRESS } from '../base/bytes.ts'
+import { type SigningDomain, voucherTypedData, x402Action } from '../attribution/receipt.ts'
+import { type Hex, keccakHex, utf8, ZERO_ADDRESS } from '../base/bytes.ts'
 import { NodeError, userError } from '../base/errors.ts'
 import { signTypedData } from '../keys/sign.ts'
 import type { Signer } from '../keys/signer.ts'
@@ -128,6 +127,7 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
   return {
     address: till.address,
     session: ZERO_ADDRESS,
+    key: keccakHex(utf8(key)),
     paysLast: true,
     actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
@@ -152,7 +152,8 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
     pay: {
       awaits: `${AWAITS}${header}`,
       carryOut: async ({ fee }) => {
-        const amount = requirements.scheme === 'upto' ? fee : bill.feeMax
+        // What was signed for exactly is what was asked for then; the price may have changed.
+        const amount = requirements.scheme === 'upto' ? fee : order.amount
         const settled = await facilitator.settle(request(amount), true)
         caller.respond?.({ 'PAYMENT-RESPONSE': encode(settled) })
         if (!settled.success) {
@@ -161,19 +162,24 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
           if (isClear || (await facilitator.outcomeOf(order)) === 'void') throw refuse(why)
           // Its receipt has it now.
           isMine = false
-          throw new NodeError('payment-pending', 'retry', `${why}; it may yet come in`)
+          throw new NodeError(
+            'payment-pending',
+            'retry',
+            `${why}; it may yet come in: ask again with it`,
+          )
         }
         await release()
+      },
+      recall: ({ fee }) => {
+        const amount = requirements.scheme === 'upto' ? fee : order.amount
+        const made = { success: true, payer: order.payer, network: facilitator.network }
+        // Which transaction made it is not looked up.
+        const response = { ...made, transaction: '', amount: amount.toString() }
+        caller.respond?.({ 'PAYMENT-RESPONSE': encode(response) })
       },
     },
     release,
   }
-}
-
-/** As ReputationRegistry.x402Action has it: keccak256(abi.encode(payer, nonce, parent)). */
-export function x402Action(payer: Hex, nonce: Hex, parent: Hex): Hex {
-  const words = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
-  return keccakHex(fromHex(encodeAbiParameters(words, [payer, nonce, parent])))
 }
 
 /** @throws NodeError `payment` */

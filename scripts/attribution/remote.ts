@@ -20,8 +20,8 @@ import { decodeManifest } from '../../precompiles/manifest.ts'
 import { decodeClaims, mix } from '../../precompiles/mix.ts'
 import { splitAmount } from '../../precompiles/score.ts'
 import { sumRoot } from '../../precompiles/sum-tree.ts'
-import type { CheckModules } from '../../prover/check.ts'
 import type { Rpc } from '../cli/rpc.ts'
+import type { LookModules } from './verify.ts'
 
 /** Bytes of one answer of `openledger_getContent`. */
 const PART_BYTES = 4 * 2 ** 20
@@ -119,9 +119,7 @@ function inputsIn({ type, to, input, error, calls = [] }: CallFrame): Uint8Array
 }
 
 /** Reads of contracts, and scoring done here from a table that hashes to the model's id. */
-export function remoteRegistry(
-  rpc: Rpc,
-): CheckModules['registry'] & Pick<Registry, 'jobResult'> & { table(model: Hex): Promise<Sealed> } {
+export function remoteRegistry(rpc: Rpc): LookModules['registry'] {
   const registry = new Registry(callsTo(rpc))
   const tables = new Map<Hex, Promise<Sealed>>()
   const table = (model: Hex): Promise<Sealed> => {
@@ -158,6 +156,8 @@ export function remoteRegistry(
     },
     splitOf: (policyId, fee, at) => registry.splitOf(policyId, fee, at),
     jobResult: (manifest) => registry.jobResult(manifest),
+    manifestTerms: (manifest) => registry.manifestTerms(manifest),
+    version: (datanet, version) => registry.version(datanet, version),
   }
 }
 

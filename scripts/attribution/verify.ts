@@ -1,6 +1,7 @@
 /** One receipt looked at whole, as a list of what was checked and an explanation of what differs. */
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
 import type { Hex } from '../../node/base/bytes.ts'
+import { NodeError } from '../../node/base/errors.ts'
 import type { ModelLibrary } from '../../node/model/library.ts'
 import type { Registry } from '../../node/model/registry.ts'
 import { type CheckModules, checkReceipt, checkTable } from '../../prover/check.ts'
@@ -16,7 +17,9 @@ export type Looked = {
   /** In order; what comes after the first difference was not looked at. */
   readonly checks: readonly {
     readonly stage: string
-    readonly result: 'ok' | 'differs' | 'not looked at'
+    readonly result: 'ok' | 'differs' | 'not looked at' | 'cannot check'
+    /** Why it cannot be checked here. */
+    readonly why?: string
   }[]
   readonly difference: (Difference & Explanation) | null
   readonly contributors: number
@@ -27,7 +30,9 @@ export type Looked = {
 export type LookModules = Omit<CheckModules, 'registry'> & {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
   readonly registry: CheckModules['registry'] &
-    Pick<Registry, 'jobResult'> & { table(model: Hex): Promise<SealedTable> }
+    Pick<Registry, 'jobResult' | 'manifestTerms' | 'version'> & {
+      table(model: Hex): Promise<SealedTable>
+    }
 }
 
 const TABLE: (typeof LOOKS)[number] = { name: 'table', stages: ['table'] }
@@ -52,7 +57,15 @@ export async function lookAt(
 ): Promise<Looked> {
   const { receipt, block, contributors } = settled
   let difference = await checkReceipt(settled, modules)
-  if (!difference && withTable) difference = await tableOf(settled, modules)
+  let unread: string | null = null
+  if (!difference && withTable) {
+    try {
+      difference = await tableOf(settled, modules)
+    } catch (error) {
+      if (!(error instanceof NodeError) || error.code !== 'datanet-private') throw error
+      unread = error.message
+    }
+  }
   const looks = withTable ? [...LOOKS, TABLE] : LOOKS
   const wrong = difference?.stage
   const at = wrong ? looks.findIndex(({ stages }) => stages.includes(wrong)) : looks.length
@@ -63,10 +76,11 @@ export async function lookAt(
     block: Number(block.number),
     model: receipt.modelId,
     ok: difference === null,
-    checks: looks.map(({ name }, i) => ({
-      stage: name,
-      result: i < at ? 'ok' : i === at ? 'differs' : 'not looked at',
-    })),
+    checks: looks.map((look, i) =>
+      unread && look === TABLE
+        ? { stage: look.name, result: 'cannot check', why: unread }
+        : { stage: look.name, result: i < at ? 'ok' : i === at ? 'differs' : 'not looked at' },
+    ),
     difference: difference && { ...difference, ...explainDifference(difference, show) },
     contributors: contributors.length,
     fee: receipt.fee.toString(),
@@ -94,8 +108,8 @@ export function reportLines({
 }: Looked): string[] {
   return [
     `receipt ${receipt} of block ${block}, model ${model}`,
-    ...checks.map(({ stage, result }) => {
-      const why = result === 'ok' ? (MEANING[stage] ?? '') : ''
+    ...checks.map(({ stage, result, why: unread = '' }) => {
+      const why = result === 'ok' ? (MEANING[stage] ?? '') : unread
       return `  ${result.padEnd(14)} ${stage.padEnd(12)} ${why}`.trimEnd()
     }),
     ...(difference

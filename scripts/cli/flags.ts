@@ -1,4 +1,5 @@
 /** Reading single flags of a command: present, a whole number, wei, a number, one of a few words. */
+import { parseEther } from 'viem/utils'
 import { userError } from '../../node/base/errors.ts'
 import type { Call } from './command.ts'
 
@@ -29,6 +30,17 @@ export function wei(flags: Flags, name: string): bigint {
   const text = need(flags, name)
   if (/^\d{1,30}$/.test(text)) return BigInt(text)
   throw userError('usage', `--${name} is '${text}'; it must be a whole number of wei`)
+}
+
+/** wei of an amount of OPEN, up to 18 decimals. */
+export function open(flags: Flags, name: string): bigint {
+  return openOf(need(flags, name), `--${name}`)
+}
+
+/** @param what is read, for the message @throws NodeError `usage` */
+export function openOf(text = '', what: string): bigint {
+  if (/^\d{1,10}(\.\d{1,18})?$/.test(text)) return parseEther(text)
+  throw userError('usage', `${what} is '${text}'; it must be an amount of OPEN, such as 0.25`)
 }
 
 /** A finite number of at least 0. */

@@ -1,5 +1,5 @@
 /** A person at the command line: a node to ask, a key to sign with, answers in words or as JSON. */
-import { fromHex } from '../../node/base/bytes.ts'
+import { fromHex, type Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { readSecretFile } from '../../node/keys/files.ts'
 import { createWallet, type Wallet } from '../devnet/wallet.ts'
@@ -29,6 +29,8 @@ export function nodeOf({ flags }: Call): { url: string; rpc: Rpc } {
 }
 
 export type Person = {
+  /** The node that is asked. */
+  readonly url: string
   readonly wallet: Wallet
   readonly rpc: Rpc
   readonly chainId: number
@@ -38,12 +40,16 @@ export type Person = {
 /** @throws NodeError `usage`, `key-file` */
 export async function walletFor(call: Call): Promise<Person> {
   const { url, rpc } = nodeOf(call)
-  const path = call.flags['key-file']
-  const key = path ? readSecretFile(path, 'a key').trim() : process.env.OPENLEDGER_KEY
-  if (!key || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
-    throw userError('usage', 'a key is needed: --key-file FILE or OPENLEDGER_KEY, 0x and 64 digits')
-  }
+  const key = keyOf(call)
   const chainId = Number(await rpc<string>('eth_chainId'))
-  const wallet = createWallet({ privateKey: key as `0x${string}` }, { rpc: url, chainId })
-  return { wallet, rpc, chainId, key: fromHex(key) }
+  const wallet = createWallet({ privateKey: key }, { rpc: url, chainId })
+  return { url, wallet, rpc, chainId, key: fromHex(key) }
+}
+
+/** @throws NodeError `usage`, `key-file` */
+export function keyOf({ flags }: Pick<Call, 'flags'>): Hex {
+  const path = flags['key-file']
+  const key = path ? readSecretFile(path, 'a key').trim() : process.env.OPENLEDGER_KEY
+  if (key && /^0x[0-9a-fA-F]{64}$/.test(key)) return key as Hex
+  throw userError('usage', 'a key is needed: --key-file FILE or OPENLEDGER_KEY, 0x and 64 digits')
 }

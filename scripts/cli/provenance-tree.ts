@@ -113,9 +113,9 @@ function wordsOf({ kind, about }: TreeEvent): string {
   }
 }
 
-function placeOf({ datanet, version, row, contributed }: SourceRow): string {
+function placeOf({ datanet, version, row, tier, contributed }: SourceRow): string {
   const by = contributed ? ` (${short(contributed)})` : ''
-  return `${datanet}/${version}/${row}${by}`
+  return `${datanet}/${version}/${row}${by}${tier === 'retrieval' ? ', retrieval only' : ''}`
 }
 
 function drawn(branches: readonly Branch[], indent = ''): string[] {

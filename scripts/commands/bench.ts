@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { capabilities } from '../../native/index.ts'
 import { userError } from '../../node/base/errors.ts'
-import { benchInfluence } from '../bench/influence/index.ts'
+import { benchInfluence, type Told } from '../bench/influence/index.ts'
 import { benchPolicy } from '../bench/influence/policy.ts'
 import { benchScan } from '../bench/scan.ts'
 import type { Call, Command } from '../cli/command.ts'
@@ -11,24 +11,24 @@ import { count } from '../cli/flags.ts'
 import { Meter } from '../cli/progress.ts'
 import { show } from '../cli/result.ts'
 
-type Part = (flags: Call['flags'], cache: string, told: (text: string) => void) => Promise<string>
+type Part = (call: Call, cache: string, told: Told) => Promise<string>
 
 /** Every part of the table, by name. */
 const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
   [
     'scan',
-    (flags, cache, told) => benchScan({ cache, rows: count(flags, 'rows', 16_000_000), told }),
+    ({ flags }, cache, told) => benchScan({ cache, rows: count(flags, 'rows', 16_000_000), told }),
   ],
   [
     'influence',
-    (flags, cache, told) => {
+    ({ flags }, cache, told) => {
       const [masks, seeds] = [count(flags, 'masks', 1000, 3), count(flags, 'seeds', 10)]
       return benchInfluence({ cache, masks, seeds, told })
     },
   ],
   [
     'policy',
-    (flags, cache, told) => {
+    ({ flags, switches }, cache, told) => {
       const size = {
         contributors: count(flags, 'contributors', 30, 2),
         rows: count(flags, 'contributor-rows', 60, 7),
@@ -40,6 +40,7 @@ const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
         seeds,
         size,
         planted: count(flags, 'planted', 10_000),
+        withPeers: !switches.has('no-peers'),
         told,
       })
     },
@@ -63,6 +64,7 @@ export const benchEngine: Command = {
     contributors: { value: 'N', help: 'contributors of the policy part', fallback: '8' },
     'contributor-rows': { value: 'N', help: 'rows of each, two of them queries', fallback: '14' },
     planted: { value: 'N', help: 'answers with a planted row', fallback: '200' },
+    'no-peers': { help: 'policy: ours alone, nothing from PyPI' },
     json: { help: 'as JSON, a line for the conditions and one for each part' },
   },
   notes: `Parts: ${NAMES.join(', ')}; all of them when none is named. Peers come from PyPI into the cache folder; what cannot be had is named. Run it alone on a quiet machine: the whole takes about 40 minutes on two cores.`,
@@ -80,14 +82,14 @@ export const benchEngine: Command = {
     const folder = flags.cache ?? ''
     const cache = folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder
     const meter = new Meter('bench')
-    const told = (text: string): void => meter.update(text)
+    const told: Told = (text, part) => meter.update(text, part)
     show(call, { kernelSet, simd, threads }, [
       `kernel set ${kernelSet}, ${simd}, ${threads} threads`,
     ])
     try {
       // Each as it is done: the whole takes long.
       for (const [i, part] of parts.entries()) {
-        const table = await part(flags, cache, told)
+        const table = await part(call, cache, told)
         show(call, { part: names[i], table }, [`${table}\n`])
       }
     } finally {

@@ -8,7 +8,7 @@ import type { Command } from '../cli/command.ts'
 import { KEY_FLAGS, walletFor } from '../cli/person.ts'
 import { show } from '../cli/result.ts'
 import { grant, keyFor, readableRows, readerFrom, readerOf, setGrant } from '../datanet/private.ts'
-import { DATANETS, idOf } from '../datanet/session.ts'
+import { DATANETS, idOf, rowsRootOf } from '../datanet/session.ts'
 
 const key: Command = {
   name: 'datanet key',
@@ -32,7 +32,7 @@ const grantRows: Command = {
   run: async (call) => {
     const person = await walletFor(call)
     const [id, rowsRoot = '', text = ''] = call.args
-    const place = { datanetId: BigInt(idOf(id)), rowsRoot: rootOf(rowsRoot) }
+    const place = { datanetId: BigInt(idOf(id)), rowsRoot: rowsRootOf(rowsRoot) }
     if (call.switches.has('revoke')) {
       const isKey = text.length > 42
       const address = isKey ? (await readerOf(text, person)).address : (text.toLowerCase() as Hex)
@@ -62,7 +62,7 @@ const erase: Command = {
   flags: KEY_FLAGS,
   run: async (call) => {
     const { wallet } = await walletFor(call)
-    const args = [BigInt(idOf(call.args[0])), rootOf(call.args[1] ?? '')]
+    const args = [BigInt(idOf(call.args[0])), rowsRootOf(call.args[1])]
     const sent = await wallet.send({ ...DATANETS, functionName: 'erase', args })
     show(call, { transaction: sent.transactionHash }, [
       'erased: root, count and owner stay on chain',
@@ -89,11 +89,6 @@ const exportRows: Command = {
     for (const one of unread) process.stderr.write(`${one}\n`)
     return undefined
   },
-}
-
-function rootOf(text: string): Hex {
-  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hex
-  throw userError('usage', `'${text}' is no rows root: 32 bytes of 0x hex`)
 }
 
 export const privateCommands: readonly Command[] = [key, grantRows, erase, exportRows]

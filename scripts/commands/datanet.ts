@@ -1,4 +1,4 @@
-/** `openledger datanet`: create, contribute, reveal, list, show, row; private rows and votes are beside. */
+/** `openledger datanet`: create, contribute, reveal, version, list, show, row; private rows, reviews and votes are beside. */
 import { readFile } from 'node:fs/promises'
 import { hexToBigInt } from 'viem'
 import { type Hex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
@@ -15,6 +15,7 @@ import { show } from '../cli/result.ts'
 import { commitFile, revealPending } from '../datanet/contribute.ts'
 import { type Reader, readerOf } from '../datanet/private.ts'
 import { publishVersion } from '../datanet/publish.ts'
+import { reviewCommands } from '../datanet/review.ts'
 import { DATANETS, idOf, STATE_FLAGS } from '../datanet/session.ts'
 import { voteCommands } from '../datanet/validate.ts'
 import { privateCommands } from './datanet-private.ts'
@@ -29,7 +30,11 @@ const create: Command = {
   args: '<name>',
   flags: {
     ...KEY_FLAGS,
-    schema: { value: 'JSON', help: 'or @FILE', fallback: '{"text":"string"}' },
+    schema: {
+      value: 'JSON',
+      help: 'or @FILE; "media":"image", "audio" or "any" takes pictures and sounds, "meta" names fields',
+      fallback: '{"text":"string"}',
+    },
     permit: {
       value: 'LIST',
       help: `of ${Object.keys(PERMISSIONS).join(', ')}`,
@@ -104,7 +109,8 @@ const create: Command = {
 
 const contribute: Command = {
   name: 'datanet contribute',
-  summary: 'Commits the rows of a file (JSONL, CSV, Parquet, text), then shows and reveals them',
+  summary:
+    'Commits the rows of a file (JSONL, CSV, Parquet, text) or a folder of pictures and sounds, then reveals them',
   args: '<id> <file>',
   flags: {
     ...STATE_FLAGS,
@@ -113,12 +119,17 @@ const contribute: Command = {
       value: 'NAME',
       help: 'CSV, Parquet: the column that is the text (default text)',
     },
+    'media-column': {
+      value: 'NAME',
+      help: 'CSV, Parquet: the column that names a picture or sound (default media)',
+    },
     private: { help: 'encrypted; only you and those with a grant can read them' },
     grant: { value: 'WHO,…', help: 'who else may read private rows: accounts or public keys' },
     relay: { help: "the node's account pays the gas; you only sign" },
     'commit-only': { help: "stop after the commitments; 'datanet reveal' goes on" },
   },
-  notes: 'Bad rows are listed by number and left out; the status is 4 when there were any.',
+  notes:
+    'Bad rows are listed by number and left out; the status is 4 when there were any. A row names its picture or sound from the folder of the file, {"text":"…","media":"photos/a.png"}; of a folder, each has its caption in the text file of the same name (a.png, a.txt).',
   run: async (call) => {
     const [id, path = ''] = [idOf(call.args[0]), call.args[1]]
     const modules = { ...(await walletFor(call)), state: call.flags.state as string }
@@ -240,6 +251,7 @@ export const datanetCommands: readonly Command[] = [
   create,
   contribute,
   reveal,
+  ...reviewCommands,
   ...voteCommands,
   ...privateCommands,
   version,

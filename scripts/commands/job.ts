@@ -7,6 +7,7 @@ import { signHash } from '../../node/attribution/receipt.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { ACTIONS, type Action, controlHash } from '../../node/factory/control.ts'
+import type { ChainPart } from '../../node/factory/cost.ts'
 import type { JobRequest, VersionChoice } from '../../node/factory/draft.ts'
 import type { Estimate } from '../../node/factory/estimate.ts'
 import type { JobView } from '../../node/factory/view.ts'
@@ -42,7 +43,7 @@ const estimate: Command = {
   flags: { ...REQUEST, ...NODE_FLAGS },
   run: async (call) => {
     const { estimate: found } = await draft(call)
-    show(call, found, [estimateText(found)])
+    show(call, found, estimateLines(found))
     return undefined
   },
 }
@@ -216,10 +217,25 @@ function linesOf(job: JobView): string[] {
   ].filter(Boolean)
 }
 
-function estimateText(estimate: Estimate): string {
-  const { seconds, steps, trainTokens, indexTokens, memoryBytes, fee } = estimate
+function estimateLines(estimate: Estimate): string[] {
+  const { seconds, cpuSeconds, steps, trainTokens, indexTokens, evaluationTokens } = estimate
+  const { memoryBytes, fee, chain } = estimate
   const s = (value: number): string => `${value.toFixed(1)} s`
-  return `${s(seconds.total)}: training ${s(seconds.train)} (${steps} steps, ${trainTokens} tokens), index ${s(seconds.index)} (${indexTokens} tokens), evaluation ${s(seconds.evaluate)}; memory ${memoryBytes === null ? 'not measured' : `${Math.ceil(memoryBytes / 1e6)} MB of the node`}; fee ${fee} wei`
+  const part = ({ transactions, gas, wei: most }: ChainPart): string =>
+    `at most ${gas} gas in ${transactions} transactions, ${most} wei`
+  return [
+    `time        ${s(seconds.total)} as this machine is now, ${s(cpuSeconds)} of processor`,
+    `  training    ${s(seconds.train)}: ${steps} steps, ${trainTokens} tokens`,
+    `  evaluation  ${s(seconds.evaluate)}: ${evaluationTokens} tokens`,
+    `  index       ${s(seconds.index)}: ${indexTokens} tokens`,
+    `  rows        ${s(seconds.prepare)}`,
+    `memory      ${memoryBytes === null ? 'not measured' : `${Math.ceil(memoryBytes / 1e6)} MB of the node`}`,
+    `fee         ${fee} wei`,
+    chain
+      ? `your gas    ${part(chain.submit)}`
+      : 'your gas    unknown: the registry refuses such a job of the node itself',
+    chain ? `node's gas  ${part(chain.register)}` : '',
+  ].filter(Boolean)
 }
 
 async function jobOf(call: Call): Promise<JobView> {

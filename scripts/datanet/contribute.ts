@@ -21,8 +21,16 @@ import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import { until } from '../devnet/economy.ts'
 import type { Wallet } from '../devnet/wallet.ts'
+import { uploadMedia } from './media.ts'
 import { grant, type Reader, random, readerFrom } from './private.ts'
-import { DATANETS, dropPending, keepPending, payloadOf, readPending } from './session.ts'
+import {
+  DATANETS,
+  dropPending,
+  keepPending,
+  mediaFilesOf,
+  payloadOf,
+  readPending,
+} from './session.ts'
 
 const COMMITS_PER_CALL = 64
 /** With their salts they must fit into one upload, as their hashes must. */
@@ -51,18 +59,24 @@ export async function commitFile(
   const me = readerFrom(secp256k1.getPublicKey(own, true))
   const datanet = await rpc<DatanetView | null>('openledger_getDatanet', datanetId)
   if (!datanet) throw userError('datanet-unknown', `there is no Datanet ${datanetId}`)
-  const { size } = await stat(path).catch(() => {
+  const found = await stat(path).catch(() => {
     throw userError('usage', `cannot read ${path}`)
   })
   const meter = new Meter('reading')
-  const textColumn = call.flags['text-column']
+  const { 'text-column': textColumn, 'media-column': mediaColumn } = call.flags
   const shards = shardsOf(path, {
-    format: call.flags.format ? choice(call.flags, 'format', FORMATS) : formatOf(path),
+    format: found.isDirectory()
+      ? 'folder'
+      : call.flags.format
+        ? choice(call.flags, 'format', FORMATS)
+        : formatOf(path),
     schema: decodeSchema(datanet.schema),
+    isPrivate: readers !== null,
     ...datanet.limits,
     ...(readers ? { rowsMax: Math.min(datanet.limits.rowsMax, PRIVATE_ROWS_MAX) } : {}),
     ...(textColumn ? { textColumn } : {}),
-    onBytes: (count) => meter.update(`${(count / 2 ** 20).toFixed(0)} MiB`, count / size),
+    ...(mediaColumn ? { mediaColumn } : {}),
+    onBytes: (count) => meter.update(`${(count / 2 ** 20).toFixed(0)} MiB`, count / found.size),
   })
   const contributions: Hex[] = []
   let waiting: Hex[] = []
@@ -76,7 +90,8 @@ export async function commitFile(
       meter.end(`${next.value.rows} rows, ${contributions.length} contributions committed`)
       return { ...next.value, contributions }
     }
-    const { bytes, rowCount } = next.value
+    const { bytes, rowCount, media } = next.value
+    const mediaBytes = [...media.values()].reduce((sum, one) => sum + one.bytes, 0)
     const key = random(KEY_BYTES)
     const sealed = readers && sealRows(decodeRows(bytes), { key, random })
     const { rowsRoot, contentHash } = sealed ?? next.value
@@ -86,15 +101,15 @@ export async function commitFile(
       rowsRoot,
       contentHash,
       rowCount,
-      byteCount: BigInt(bytes.length),
+      byteCount: BigInt(bytes.length + mediaBytes),
       isPrivate: sealed !== null,
       salt: toHex(randomBytes(32)),
     }
     if (sealed) {
       const keys = [me, ...readers].map((reader) => toHex(reader.key))
       const kept = { key: toHex(key), readers: [...new Set(keys)], payload: sealed.payload }
-      await keepPending(state, contribution, sealed.envelope, kept)
-    } else await keepPending(state, contribution, bytes)
+      await keepPending(state, contribution, { bytes: sealed.envelope, media }, kept)
+    } else await keepPending(state, contribution, next.value)
     contributions.push(rowsRoot)
     waiting.push(commitmentOf(contribution))
   }
@@ -106,7 +121,7 @@ export async function revealPending(
   modules: Modules,
   send: (contribution: Contribution) => Promise<void>,
 ): Promise<Hex[]> {
-  const { wallet, rpc, state } = modules
+  const { wallet, rpc, url, state } = modules
   const pending = await readPending(state, BigInt(datanetId))
   const meter = new Meter('revealing')
   const revealed: Hex[] = []
@@ -126,6 +141,7 @@ export async function revealPending(
     await until('the block after the commitment', async () => {
       return (await wallet.reader.getBlockNumber({ cacheTime: 0 })) > block
     })
+    for (const path of await mediaFilesOf(file)) await uploadMedia(path, url)
     await rpc('openledger_putContent', toHex(await readFile(file)))
     if (sealed) await rpc('openledger_putContent', toHex(await readFile(payloadOf(file))))
     if (!(await isRevealed(contribution, wallet))) await send(contribution)

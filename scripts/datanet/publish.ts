@@ -14,8 +14,9 @@ import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
+import { wrongMedia } from './media.ts'
 import { contentOf } from './private.ts'
-import { DATANETS, VALIDATION } from './session.ts'
+import { DATANETS, LOG_RANGE_BLOCKS, VALIDATION } from './session.ts'
 
 type Part = VersionPart & { readonly groups: readonly Membership[] }
 
@@ -36,12 +37,10 @@ export type Published = {
   readonly contributions: number
   /** Rows that stand in an earlier row's group. */
   readonly copies: number
-  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another: left out. */
+  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another; of this one, also those whose
+   * rows name a picture or sound of which that is so: left out. */
   readonly unread: readonly Hex[]
 }
-
-/** Blocks of one log query: below the node's limit. */
-const LOG_RANGE_BLOCKS = 5_000n
 
 /** @param withPrivate private rows too: models cannot be trained on such a version yet */
 export async function publishVersion(
@@ -62,7 +61,7 @@ export async function publishVersion(
     const isOwn = held.datanetId === id
     if (held.isPrivate && !(isOwn && withPrivate)) continue
     const said = await readHeld(held, rpc)
-    if (!said) {
+    if (!said || (isOwn && 'rows' in said && (await hasWrongMedia(said.rows, rpc)))) {
       unread.push(held.rowsRoot)
       continue
     }
@@ -94,6 +93,11 @@ async function readHeld(
     if (error instanceof NodeError && error.code !== 'rpc-unreachable') return null
     throw error
   }
+}
+
+async function hasWrongMedia(rows: readonly Row[], rpc: Rpc): Promise<boolean> {
+  for (const { media } of rows) if (media && (await wrongMedia(media, rpc))) return true
+  return false
 }
 
 async function publish(

@@ -4,10 +4,12 @@
  * is sent, so a crash between commit and reveal loses no row.
  *
  *   <state>/<rows root>.jsonl     the row file, or the envelope of private rows
+ *   <state>/<rows root>.media/    pictures and sounds that the rows name, by hash
  *   <state>/<rows root>.payload   private rows, encrypted
  *   <state>/<rows root>.json      the contribution; of private rows the key, and who may read
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
@@ -15,6 +17,7 @@ import { DatanetRegistry, DatanetValidation, Staking } from '../../genesis/contr
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Contribution } from '../../node/datanet/contribution.ts'
+import type { Shard } from '../../node/datanet/shards.ts'
 import { type Flags, KEY_FLAGS } from '../cli/person.ts'
 
 export const DATANETS: { address: `0x${string}`; abi: Abi } = {
@@ -54,6 +57,8 @@ export type Sealed = {
 }
 
 const OWNER_ONLY = 0o600
+/** Blocks of one log query: below the node's limit. */
+export const LOG_RANGE_BLOCKS = 5_000n
 
 export function idOf(text: string | undefined): number {
   const id = Number(text)
@@ -61,15 +66,26 @@ export function idOf(text: string | undefined): number {
   throw userError('usage', `'${text}' is no Datanet id: a number from 1 on`)
 }
 
+/** @throws NodeError `usage` */
+export function rowsRootOf(text = ''): Hex {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hex
+  throw userError('usage', `'${text}' is no rows root: 32 bytes of 0x hex`)
+}
+
 /** Writes a contribution so that it survives a crash of the next line. */
 export async function keepPending(
   state: string,
   contribution: Contribution,
-  bytes: Uint8Array,
+  { bytes, media }: Pick<Shard, 'bytes' | 'media'>,
   sealed?: Sealed & { readonly payload: Uint8Array },
 ): Promise<void> {
   await mkdir(state, { recursive: true })
   const path = join(state, contribution.rowsRoot)
+  if (media.size > 0) await mkdir(mediaOf(`${path}.jsonl`), { recursive: true })
+  for (const [hash, file] of media) {
+    const kept = join(mediaOf(`${path}.jsonl`), hash)
+    await copyFile(file.path, kept, constants.COPYFILE_FICLONE)
+  }
   await writeFile(`${path}.jsonl`, bytes, { flush: true })
   if (sealed) await writeFile(payloadOf(`${path}.jsonl`), sealed.payload, { flush: true })
   const kept = sealed && { key: sealed.key, readers: sealed.readers }
@@ -97,6 +113,18 @@ export async function dropPending(state: string, rowsRoot: string): Promise<void
   await rm(join(state, `${rowsRoot}.json`), { force: true })
   await rm(join(state, `${rowsRoot}.jsonl`), { force: true })
   await rm(join(state, `${rowsRoot}.payload`), { force: true })
+  await rm(join(state, `${rowsRoot}.media`), { force: true, recursive: true })
+}
+
+/** The folder of the pictures and sounds of a row file. */
+function mediaOf(file: string): string {
+  return file.replace(/jsonl$/, 'media')
+}
+
+/** Their paths. */
+export async function mediaFilesOf(file: string): Promise<string[]> {
+  const names = await readdir(mediaOf(file)).catch(() => [] as string[])
+  return names.map((name) => join(mediaOf(file), name))
 }
 
 export function payloadOf(file: string): string {

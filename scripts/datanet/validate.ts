@@ -1,5 +1,5 @@
 /**
- * `openledger datanet stake|vote|unveil|conclude`: a validator's steps. The salt of a vote is derived from the
+ * `openledger datanet stake|validate|unveil|conclude`: a validator's steps. The salt of a vote is derived from the
  * validator's key, so nothing has to be kept between the vote and its unveiling.
  */
 import { parseEther } from 'viem'
@@ -8,7 +8,7 @@ import { userError } from '../../node/base/errors.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { KEY_FLAGS, type Person, walletFor } from '../cli/person.ts'
 import { show } from '../cli/result.ts'
-import { idOf, STAKING, VALIDATION } from './session.ts'
+import { idOf, rowsRootOf, STAKING, VALIDATION } from './session.ts'
 
 const SCORE_MAX = 10_000
 /** Staking.Role */
@@ -97,7 +97,7 @@ const conclude: Command = {
   flags: KEY_FLAGS,
   run: async (call) => {
     const person = await walletFor(call)
-    const [id, rows] = [BigInt(idOf(call.args[0])), rootOf(call.args[1])]
+    const [id, rows] = [BigInt(idOf(call.args[0])), rowsRootOf(call.args[1])]
     await person.wallet.send({ ...VALIDATION, functionName: 'conclude', args: [id, rows] })
     const found = await person.rpc<{ validation: { outcome: string; score: number } } | null>(
       'openledger_getContribution',
@@ -118,7 +118,7 @@ async function ballotOf(
   { args }: Call,
   { wallet, key }: Person,
 ): Promise<{ id: bigint; rows: Hex; round: number; score: number; salt: Hex }> {
-  const [id, rows, score] = [BigInt(idOf(args[0])), rootOf(args[1]), Number(args[2])]
+  const [id, rows, score] = [BigInt(idOf(args[0])), rowsRootOf(args[1]), Number(args[2])]
   if (!Number.isInteger(score) || score < 0 || score > SCORE_MAX) {
     throw userError('usage', `the score is '${args[2]}'; a whole number from 0 to ${SCORE_MAX}`)
   }
@@ -129,9 +129,4 @@ async function ballotOf(
   })
   const salt = keccakHex(concatBytes(utf8(`openledger score ${id} ${round}`), fromHex(rows), key))
   return { id, rows, round, score, salt }
-}
-
-function rootOf(text = ''): Hex {
-  if (/^0x[0-9a-f]{64}$/.test(text)) return text as Hex
-  throw userError('usage', `'${text}' is no rows root: 0x and 64 hex digits`)
 }

@@ -6,21 +6,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Abi } from 'viem'
 import { OP, OPENLEDGER, PRECOMPILE, STANDARD } from '../../genesis/addresses.ts'
-import { genesisAlloc } from '../../genesis/alloc.ts'
 import {
   type ChainConfig,
   type Economy,
-  economyOf,
   encodeChainConfig,
   type Governance,
   type SystemConfig,
 } from '../../genesis/chain.ts'
 import { AttestationVerifier, OpenToken } from '../../genesis/contracts.generated.ts'
 import { MULTICALL3_CODE } from '../../genesis/preinstalls.generated.ts'
-import { ZERO_HASH } from '../../node/base/bytes.ts'
-import { createGenesis } from '../../node/chain/genesis.ts'
-import { creationCodeOf } from '../../node/preinstalls.ts'
 import { deployL1, type L1Deployment, SETTLEMENT_DEFAULTS, type Settlement } from '../deploy-l1.ts'
+import { batchInboxOf, chainConfigOn } from '../network.ts'
 import { devnetAccount, devnetAccounts } from './accounts.ts'
 import { type L1, startAnvil } from './anvil.ts'
 import { createRpc } from './economy.ts'
@@ -34,7 +30,6 @@ export type Nodes = { readonly sequencer: Role; readonly validator: Role }
 export const DEFAULT_PORTS: Ports = { l1: 8545, sequencer: 9545, validator: 9546 }
 const L1_BLOCK_SECONDS = 2
 const L2_CHAIN_ID = 161_200
-const BATCH_INBOX = `0x00${L2_CHAIN_ID.toString().padStart(38, '0')}` as const
 /** The windows of a public chain in seconds instead of days; one validator is the quorum. */
 const SETTLEMENT: Settlement = {
   ...SETTLEMENT_DEFAULTS,
@@ -47,6 +42,8 @@ const SETTLEMENT: Settlement = {
   finalitySeconds: 2n,
   validatorExitSeconds: 60n,
   upgradeSeconds: 60n,
+  // As on a public chain: nobody's key changes the L1 contracts, a vote does.
+  owner: 'governance',
 }
 
 export async function startL1(
@@ -67,10 +64,15 @@ export async function startL1(
     rpcUrl: l1.rpc,
     deployerKey: deployer.privateKey,
     settlement: SETTLEMENT,
-    system: { batchInbox: BATCH_INBOX, values: systemConfig(gasLimit) },
+    system: { batchInbox: batchInboxOf(L2_CHAIN_ID), values: systemConfig(gasLimit) },
   })
   await bondValidators(l1.rpc, deployed)
-  const config = await chainConfig(deployed, gasLimit, economy)
+  const config = await chainConfigOn(deployed, {
+    l2ChainId: L2_CHAIN_ID,
+    system: systemConfig(gasLimit),
+    seqWindowSize: 600n,
+    economy: { governance: GOVERNANCE, ...economy },
+  })
   writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config))
   return { l1, config }
 }
@@ -96,43 +98,6 @@ async function bondValidators(rpc: string, deployed: L1Deployment): Promise<void
   const bond = { address: verifier, abi: AttestationVerifier.abi as Abi, functionName: 'bond' }
   await wallet.send({ ...approve, args: [verifier, total] })
   for (const validator of SETTLEMENT.validators) await wallet.send({ ...bond, args: [validator] })
-}
-
-async function chainConfig(
-  deployed: L1Deployment,
-  gasLimit: bigint,
-  economy: Partial<Economy>,
-): Promise<ChainConfig> {
-  const { timestamp, ...l1 } = deployed.genesisL1
-  const plain: ChainConfig = {
-    l1ChainId: deployed.l1ChainId,
-    l2ChainId: L2_CHAIN_ID,
-    genesis: {
-      l1,
-      l2: { hash: ZERO_HASH, number: 0n },
-      l2Time: timestamp,
-      systemConfig: systemConfig(gasLimit),
-    },
-    blockTime: 1n,
-    maxSequencerDrift: 600n,
-    seqWindowSize: 600n,
-    channelTimeout: 50n,
-    batchInbox: BATCH_INBOX,
-    portal: deployed.portal,
-    ...(deployed.systemConfig && { l1SystemConfig: deployed.systemConfig }),
-    l1Contracts: {
-      token: deployed.token,
-      portal: deployed.portal,
-      disputeGameFactory: deployed.disputeGameFactory,
-      anchorStateRegistry: deployed.anchorStateRegistry,
-      attestationVerifier: deployed.attestationVerifier,
-      ...(deployed.systemConfig && { systemConfig: deployed.systemConfig }),
-      ...(deployed.governanceRelay && { governanceRelay: deployed.governanceRelay }),
-    },
-  }
-  const config = { ...plain, economy: { ...economyOf(plain), governance: GOVERNANCE, ...economy } }
-  const { block } = await createGenesis(config, genesisAlloc(config, creationCodeOf))
-  return { ...config, genesis: { ...config.genesis, l2: { hash: block.hash, number: 0n } } }
 }
 
 /** Until SystemConfig on L1 says otherwise. */

@@ -4,6 +4,7 @@ import { messageOf } from '../../node/base/errors.ts'
 import type { NodeOptions } from '../../node/options.ts'
 import { rpcTo } from '../cli/rpc.ts'
 import { type Finding, ok, warn, wrong } from './examine.ts'
+import { examineOwners } from './owners.ts'
 
 const TIMEOUT_MS = 5_000
 /** Ethereum refuses blocks further ahead than this; so do we. */
@@ -21,9 +22,20 @@ export async function examineL1(
   return [
     ...endpoints.flat(),
     ...agreement(options),
+    ...(await owners(options, config, endpoints.flat())),
     ...blobs,
     ...(await forwarding(options, config)),
   ]
+}
+
+/** Of the first endpoint, when it is the right L1. */
+async function owners(
+  { l1Rpc: [url] }: NodeOptions,
+  config: ChainConfig | null,
+  found: readonly Finding[],
+): Promise<Finding[]> {
+  const isThere = found.some(({ name, state }) => name === 'l1 genesis' && state === 'ok')
+  return config && url && isThere ? examineOwners(url, config) : []
 }
 
 /** With one endpoint, L1 is what it says it is. */

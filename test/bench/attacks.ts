@@ -17,8 +17,10 @@ import {
   type Market,
   openMarket,
   type Query,
+  questionLike,
   questions,
   ROWS,
+  reworded,
   sentence,
   stuffed,
 } from '../support/attacks.ts'
@@ -34,6 +36,11 @@ export type AttackRow = {
 
 const ATTACKER = 3
 const QUESTIONS = 9
+/** Of those that rows are retrieved for, and how many rows for each: few questions make the luck of a row look like profit. */
+const RETRIEVING = 24
+const RETRIEVED = 3
+/** Characters put behind an honest row. */
+const PADDING = 60
 /** Of a fee, under policy 1. */
 const OWNERS_PART = 0.2
 const sumOf = (paid: readonly bigint[], from: number): bigint =>
@@ -125,6 +132,8 @@ export async function measureAttacks(dir: string): Promise<AttackRow[]> {
     on: await gained(DEFAULT),
   })
 
+  rows.push(...(await onRetrieval({ market, earned, victim, own, honest, split })))
+
   // Its own questions, which it pays for.
   const baits = own
     .slice(0, 5)
@@ -147,6 +156,83 @@ export async function measureAttacks(dir: string): Promise<AttackRow[]> {
     on: back + OWNERS_PART * wei - wei,
   })
   return rows
+}
+
+type Measured = {
+  readonly market: (crowd: Crowd) => Promise<Market>
+  readonly earned: (
+    crowd: Crowd,
+    defences: Defences,
+    queries: readonly Query[],
+    on: Market,
+  ) => Promise<number>
+  readonly victim: readonly string[]
+  readonly own: readonly string[]
+  /** The own rows in one hand, and one account for each. */
+  readonly honest: Market
+  readonly split: Market
+}
+
+/** Rows made to be retrieved: for questions of others, each with the three rows that it finds. */
+async function onRetrieval({
+  market,
+  earned,
+  victim,
+  own,
+  honest,
+  split,
+}: Measured): Promise<AttackRow[]> {
+  const asked = questions(RETRIEVING).map((query) => ({ ...query, retrieved: RETRIEVED }))
+  const by = (on: Market, defences: Defences): Promise<number> => earned([], defences, asked, on)
+  const over = async (on: Market, base: Market, defences: Defences): Promise<number> =>
+    (await by(on, defences)) - (await by(base, defences))
+  const copies = await market([
+    ...honestCrowd(),
+    victim.flatMap((text) => [`Indeed ${text}`, `${text} So.`]),
+  ])
+  const reworder = await market([...honestCrowd(), victim.map(reworded)])
+  const baits = own.map((_, i) => questionLike(i % 3, i))
+  const bait = await market([...honestCrowd(), baits])
+  const baitSplit = await market([...honestCrowd(), ...baits.map((text) => [text])])
+  const padded = await market([
+    ...honestCrowd(),
+    own.map((text, i) => `${text} ${(baits[i] as string).slice(0, PADDING)}`),
+  ])
+  const alone = { ...DEFAULT, channels: { gradient: 0, span: 0, retrieval: 10_000 } }
+  const weighs = 'gradients weigh most; off: pay by retrieval alone'
+  const noDedup = { ...DEFAULT, dedup: false }
+  return [
+    {
+      attack: 'near copies to be retrieved',
+      defence: 'duplicate groups',
+      off: await by(copies, noDedup),
+      on: await by(copies, DEFAULT),
+    },
+    {
+      attack: 'rewording past the near-copy rule',
+      defence: 'none: it shapes answers less than honest rows',
+      off: await over(reworder, honest, noDedup),
+      on: await over(reworder, honest, DEFAULT),
+    },
+    {
+      attack: 'retrieval bait (rows like questions)',
+      defence: weighs,
+      off: await over(bait, honest, alone),
+      on: await over(bait, honest, DEFAULT),
+    },
+    {
+      attack: 'retrieval bait, an account for each row',
+      defence: weighs,
+      off: await over(baitSplit, split, alone),
+      on: await over(baitSplit, split, DEFAULT),
+    },
+    {
+      attack: 'padding (own rows and what questions look like)',
+      defence: 'cap on leaves',
+      off: await over(padded, honest, { ...DEFAULT, normCap: 0 }),
+      on: await over(padded, honest, DEFAULT),
+    },
+  ]
 }
 
 if (import.meta.filename === process.argv[1]) {

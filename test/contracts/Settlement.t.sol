@@ -74,7 +74,7 @@ contract SettlementHandler is Genesis {
         portal = Portal(payable(_deploy("Portal", abi.encode(token, registry, uint256(30)))));
         _target = new Target(portal);
         uint64 start = uint64(block.timestamp + 1_000);
-        vesting = Vesting(payable(_deploy("Vesting", abi.encode(address(0xbe), start, uint64(100_000)))));
+        vesting = Vesting(payable(_deploy("Vesting", abi.encode(address(0xbe), start, uint64(100_000), uint256(7)))));
         token.transfer(address(vesting), 1e25);
         for (uint256 i = 0; i < PEOPLE; ++i) {
             vm.prank(_who(i));
@@ -256,4 +256,35 @@ contract SettlementTest is Genesis {
         assertEq(left + v.released(address(token)), 1e25, "vesting");
         assertLe(v.released(address(token)), v.vestedAmount(address(token), uint64(block.timestamp)), "too early");
     }
+
+    /// What several beneficiaries have vested is what one wallet of them all would have, at every second, and nobody's
+    /// ever shrinks.
+    function testFuzz_wallets_of_a_part_vest_as_one(uint96 a, uint96 b, uint96 c, uint32 after_) external {
+        OpenToken token = new OpenToken(address(this));
+        uint256[3] memory amounts = [bound(a, 1e18, 1e26), bound(b, 1e18, 1e26), bound(c, 1e18, 1e26)];
+        uint64 start = uint64(block.timestamp);
+        uint64 time = start + uint64(bound(after_, 0, 2 * DURATION));
+        (uint256 before, uint256 sum, uint256 next) = (0, 0, 0);
+        for (uint256 i = 0; i < 3; ++i) {
+            bytes memory args = abi.encode(address(0xbe), start, DURATION, before);
+            Vesting wallet = Vesting(payable(_deploy("Vesting", args)));
+            token.transfer(address(wallet), amounts[i]);
+            uint256 vested = wallet.vestedAmount(address(token), time);
+            next = wallet.vestedAmount(address(token), time + 1);
+            assertLe(vested, next, "shrinks");
+            uint256 line = _line(amounts[i], time - start);
+            assertLe(vested, line + 1, "above its line");
+            assertLe(line, vested + 1, "below its line");
+            before += amounts[i];
+            sum += vested;
+        }
+        assertEq(sum, _line(before, time - start), "as one");
+    }
+
+    function _line(uint256 amount, uint256 elapsed) private pure returns (uint256) {
+        return elapsed >= DURATION ? amount : (amount * elapsed) / DURATION;
+    }
+
+    /// 48 months.
+    uint64 private constant DURATION = 48 * 2_628_000;
 }

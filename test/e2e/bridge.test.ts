@@ -1,7 +1,9 @@
 /**
  * The bridge both ways with viem's own op-stack actions, unmodified, on a real L1 and real node processes:
- * deposits, a withdrawal through all five states, fees; and the books that the validator keeps of it.
+ * deposits, a withdrawal through all five states, fees; a vote that changes L1 by a message through it, as the README
+ * tells it; and the books that the validator keeps of all that.
  */
+import { join } from 'node:path'
 import t from 'tap'
 import {
   createPublicClient,
@@ -21,19 +23,23 @@ import {
   walletActionsL2,
 } from 'viem/op-stack'
 import { OP } from '../../genesis/addresses.ts'
-import { L2ToL1MessagePasser } from '../../genesis/contracts.generated.ts'
+import { L2ToL1MessagePasser, SystemConfig } from '../../genesis/contracts.generated.ts'
 import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { until } from '../../scripts/devnet/economy.ts'
-import { type Nodes, startL1, startNodes } from '../../scripts/devnet/stack.ts'
+import { type Nodes, startL1, startNodes, writeEndpoints } from '../../scripts/devnet/stack.ts'
 import { l1Chain, openLedgerChain } from '../../scripts/viem/chain.ts'
 import { depositERC20Transaction } from '../../scripts/viem/deposit-erc20-transaction.ts'
 import { workDir } from '../support/dir.ts'
+import { makeCheckout, readSnippets, runSnippet } from '../support/snippets.ts'
 import { checkedRpc } from './stack.ts'
 
 const ANY_PORT = { l1: 0, sequencer: 0, validator: 0 }
 const POLL_MS = 200
+/** OPEN of the account that votes, on L1; it waits for most of the time. */
+const VOTER_OPEN = parseEther('42000000')
+const VOTE_MS_MAX = 500_000
 
-t.test('the bridge carries OPEN and messages both ways, with the actions of viem', async (t) => {
+t.test('viem carries OPEN and messages both ways', { timeout: 540_000 }, async (t) => {
   const dir = workDir(t)
   const { l1, config } = await startL1(dir, ANY_PORT)
   t.teardown(() => l1.stop())
@@ -72,6 +78,20 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
     const portal = { ...token, functionName: 'balanceOf', args: [config.portal] } as const
     t.equal(await publicL1.readContract(portal), parseEther('50'), 'as much as L1 locks')
   })
+
+  // It has an account of its own, so whatever else happens meanwhile does not matter to it, nor it to that.
+  writeEndpoints(dir, { l1, config, ...nodes })
+  const voter = devnetAccount('curator')
+  const gift = { ...token, functionName: 'transfer', args: [voter.address, VOTER_OPEN] } as const
+  await publicL1.waitForTransactionReceipt({ hash: await onL1.writeContract(gift) })
+  const snippet = readSnippets().find(({ info }) => info === 'vote.ts')
+  if (!snippet) throw new Error('no README has vote.ts')
+  const voting = runSnippet(snippet, {
+    dir: makeCheckout(join(dir, 'checkout'), dir),
+    env: { VOTER_KEY: voter.privateKey },
+    timeout: VOTE_MS_MAX,
+  })
+  voting.catch(() => {}) // it is looked at below
 
   await t.test('a message deposit runs on L2', async (t) => {
     const to = devnetAccount('bob').address
@@ -117,7 +137,11 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
     // viem waits for the proof's age only; the game's own windows come on top.
     await until('a finalizable withdrawal', async () => (await status()) === 'ready-to-finalize')
     seen.add(await status())
-    const before = await publicL1.readContract({ ...token, functionName: 'balanceOf', args: [to] })
+    const before = await publicL1.readContract({
+      ...token,
+      functionName: 'balanceOf',
+      args: [to],
+    })
     const finalized = await walletL1.finalizeWithdrawal({ targetChain: L2, withdrawal })
     t.equal((await publicL1.waitForTransactionReceipt({ hash: finalized })).status, 'success')
     seen.add(await status())
@@ -168,6 +192,17 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
     t.ok((await publicL2.estimateContractTotalFee(contract)) > 0n)
   })
 
+  await t.test('a vote on L2 changes SystemConfig on L1, and the L2 follows', async (t) => {
+    t.match(await voting, /blocks have 61000000n/)
+    const system = { address: config.l1SystemConfig as `0x${string}`, abi: SystemConfig.abi }
+    const read = (functionName: 'gasLimit' | 'owner') =>
+      publicL1.readContract({ ...system, functionName })
+    t.equal(await read('gasLimit'), 61_000_000n)
+    t.equal(`${await read('owner')}`.toLowerCase(), config.l1Contracts.governanceRelay)
+    const { gasLimit } = await publicL2.getBlock()
+    t.equal(gasLimit, 61_000_000n)
+  })
+
   await t.test("the validator's books balance, and the burn is seen", async (t) => {
     const { data, to } = {
       to: OP.l2ToL1MessagePasser,
@@ -185,11 +220,11 @@ t.test('the bridge carries OPEN and messages both ways, with the actions of viem
       return BigInt(found.block) >= blockNumber && BigInt(found.finalized) > 0n && found
     })
     t.match(supply, {
-      minted: parseEther('50').toString(),
+      minted: (parseEther('50') + VOTER_OPEN).toString(),
       burned: parseEther('3').toString(),
       withdrawn: parseEther('3').toString(),
       finalized: parseEther('3').toString(),
-      locked: parseEther('47').toString(),
+      locked: (parseEther('47') + VOTER_OPEN).toString(),
     })
     t.ok(supply.lockedCheckedAt > 0)
     t.match(await rpc('openledger_proverStatus'), { blockMismatch: null })

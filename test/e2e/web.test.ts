@@ -214,6 +214,13 @@ if (browser instanceof Error) {
         await page.getByRole('button', { name: 'Verify in this browser' }).click()
         await page.getByText('All proofs hold').or(page.getByText('Everything holds')).waitFor()
         t.equal(await page.locator('.checks .bad').count(), 0, 'no check fails')
+
+        await page.getByLabel('Rows to read first').selectOption('2')
+        await page.getByLabel('Text to continue').fill('Which bell rings in the harbour town?')
+        await page.keyboard.press('Enter')
+        const read = page.locator('.retrieved')
+        await read.locator('.row-text').first().waitFor({ timeout: LONG_MS })
+        t.match(await read.textContent(), /2 rows read before.*row \d.*score \d.*OPEN/)
         await page.reload()
         await page.locator('.contributor').first().waitFor()
       },
@@ -270,6 +277,8 @@ if (browser instanceof Error) {
         '/agent/1',
         '/agent/1?tab=account',
         '/agent/1?tab=standing',
+        '/market',
+        '/market/agent/1',
         '/errors',
         '/errors/pool-full',
         `/trace/${receipt?.receiptHash}`,

@@ -19,11 +19,24 @@ t.test(
       'paraphrase',
       'gradient-norm',
       'outlier',
+      'near copies to be retrieved',
+      'rewording',
+      'retrieval bait (',
+      'retrieval bait, an account',
+      'padding',
       'prompt bait',
       'wash',
     ])
       t.ok(row(name).on <= 0, `${name} pays nobody`)
-    for (const name of ['duplicates', 'paraphrase', 'gradient-norm', 'prompt bait'])
+    for (const name of [
+      'duplicates',
+      'paraphrase',
+      'gradient-norm',
+      'near copies to be retrieved',
+      'retrieval bait (',
+      'padding',
+      'prompt bait',
+    ])
       t.ok(row(name).off > row(name).on, `${name}: the defence is what stops it`)
     // Clipping at zero leaves a little to who splits: less than a thousandth of the fee.
     t.ok(row('split').on < 1_000, 'splitting an account gains next to nothing')

@@ -1,7 +1,8 @@
 /** A provider and a trainer that lie: found, named, and what they would have earned is held. */
 import { join } from 'node:path'
 import t from 'tap'
-import { replay } from '../../native/index.ts'
+import { Engine, replay, SuffixIndex } from '../../native/index.ts'
+import type { SpanCorpus } from '../../node/attribution/corpus.ts'
 import { decodeLeaves, encodeLeaves } from '../../node/attribution/leaves.ts'
 import { readSealed } from '../../node/attribution/table.ts'
 import type { RowVectors } from '../../node/attribution/vectors.ts'
@@ -108,6 +109,22 @@ t.test('lies are found, named and held', async (t) => {
     },
   )
 
+  await t.test('an adapter left out: the base is shown to have answered', async (t) => {
+    const { engine } = market.library
+    engine.generate = (request, ...rest) =>
+      Engine.prototype.generate.call(engine, { ...request, adapter: null }, ...rest)
+    const { settled } = await market.ask('Fellow citizens, the harvest', 8)
+    const { library, registry } = await sell(t, world, market.job)
+    const traceOf = async (hash: Hex) => market.traces.get(hash) ?? null
+    const modules = { library, registry, content: read, traceOf }
+    const verdict = await reinfer(settled, modules)
+    t.match('stage' in verdict ? verdict : verdict.difference, {
+      stage: 'trace',
+      field: 'adapter',
+      index: 0,
+    })
+  })
+
   const report = await readReport(result.report, read)
   await t.test('drawn steps come out again; the first that was not so is named', async (t) => {
     const data = await prepareData(base.model, manifest, read)
@@ -173,6 +190,29 @@ t.test('lies are found, named and held', async (t) => {
     t.equal(looked.difference, null, 'drawn vectors too')
     const model = await library.load(record)
     const honest = (await model.vectors()) as RowVectors
+    const corpus = model.corpus as SpanCorpus
+    const withCorpus = async (bent: Partial<SpanCorpus>) => {
+      const load = async () => ({ ...model, corpus: { ...corpus, ...bent } })
+      const bentLibrary = { base: library.base, load }
+      const modules = { registry, library: bentLibrary, read }
+      return (await checkTable(record, table, draw, modules)).difference
+    }
+    const stolen = corpus.rows.map((row, i) => (i === 5 ? { ...row, contributor: 0 } : row))
+    const owned = corpus.rows.map((row) => ({ ...row, contributor: 2 }))
+    const lied = stolen.some(({ contributor }, i) => contributor !== corpus.rows[i]?.contributor)
+    t.match(await withCorpus({ rows: lied ? stolen : owned }), {
+      stage: 'table',
+      field: 'contributor of corpus row',
+    })
+    t.match(await withCorpus({ rows: corpus.rows.slice(1) }), { field: 'rows of the corpus' })
+    const bytes = corpus.index.bytes()
+    const last = bytes.slice(-8)
+    bytes.set(last.subarray(4), bytes.length - 8)
+    bytes.set(last.subarray(0, 4), bytes.length - 4)
+    t.match(await withCorpus({ index: await SuffixIndex.load(bytes) }), {
+      field: 'suffix array, entry',
+      found: 'out of order',
+    })
     const values = honest.values.map((entry, i) => (i % honest.dims === 3 ? entry ^ 1 : entry))
     const load = async () => ({ ...model, vectors: async () => ({ ...honest, values }) })
     const lying = { registry, library: { base: library.base, load }, read }

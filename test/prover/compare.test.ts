@@ -4,7 +4,8 @@ import { tokensCommit } from '../../node/attribution/request.ts'
 import { type Hex, keccak, toHex, utf8 } from '../../node/base/bytes.ts'
 import { type Inference, sketchHash, traceRoot } from '../../node/model/infer.ts'
 import { encodeClaims } from '../../precompiles/mix.ts'
-import { compareInference, comparePayouts } from '../../prover/compare.ts'
+import { compareInference, comparePayouts, type Difference } from '../../prover/compare.ts'
+import { explainDifference } from '../../prover/explain.ts'
 
 const leaves = (...names: string[]): Uint8Array[] => names.map((name) => keccak(utf8(name)))
 const SPAN = { kind: 'span', contributor: 1, row: 4, start: 0, length: 3, score: 90 } as const
@@ -28,6 +29,7 @@ const evidenceOf = (run: Inference) => ({
   tokens: [...run.tokens],
   trace: run.trace,
   replayed: null,
+  unadapted: null,
   sketch: run.sketch,
   claims: run.claims,
 })
@@ -43,6 +45,17 @@ t.test('the first differing step is named by its logits', async (t) => {
     field: 'logits',
     index: 1,
     found: toHex(keccak(utf8('b'))),
+  })
+})
+
+t.test('logits that the base gives without the adapter are named as such', async (t) => {
+  const cheat = { ...honest, tokens: Uint32Array.of(7, 1, 9), trace: leaves('a', 'x', 'c') }
+  const evidence = { ...evidenceOf(cheat), unadapted: leaves('a', 'x', 'y') }
+  const difference = compareInference(claimOf(cheat), evidence, honest)
+  t.match(difference, { stage: 'trace', field: 'adapter', index: 1 })
+  t.match(explainDifference(difference as Difference), {
+    operator: /^forward pass: the base without the LoRA adapter/,
+    tile: 'logits of token 1 of the answer',
   })
 })
 

@@ -27,10 +27,15 @@ t.afterEach(() => world.close())
 
 const hash = (receipt: Receipt): Promise<Hex> => world.read<Hex>(receipts, 'receiptHash', [receipt])
 
-async function open(filingsPerDay: number, known: readonly Receipt[]) {
+/** A filer, as it starts; `again`: these receipts were settled and judged before. `later`: seconds. */
+async function open(
+  filingsPerDay: number,
+  known: readonly Receipt[],
+  { again = false, later = 0n }: { again?: boolean; later?: bigint } = {},
+) {
   const settled = new Map<Hex, unknown>()
   for (const receipt of known) {
-    await world.send(carol, receipts, 'settle', [[settlementOf(receipt)]])
+    if (!again) await world.send(carol, receipts, 'settle', [[settlementOf(receipt)]])
     const name = await hash(receipt)
     settled.set(name, { hash: name, receipt })
   }
@@ -48,14 +53,15 @@ async function open(filingsPerDay: number, known: readonly Receipt[]) {
     { filingsPerDay },
     {
       table,
+      days: world.store.table('filing-days'),
       account,
       log: silentLog,
       chain: world.chain,
-      now: () => world.now,
+      now: () => world.now + later,
       settled: async (name) => (settled.get(name) ?? null) as never,
     },
   )
-  for (const name of settled.keys()) await filer.judged(name)
+  if (!again) for (const name of settled.keys()) await filer.judged(name)
   const waiting = async (): Promise<number> => {
     let count = 0
     for await (const _ of table.iterate()) count++
@@ -116,9 +122,15 @@ t.test('no more is filed in a day than allowed; the rest the day after', async (
   await decided()
   for (let i = 0; i < 4; i++) await filer.turn()
   t.same([sent.length, await waiting()], [2, 1])
+  const restarted = await open(2, three, { again: true })
+  for (let i = 0; i < 3; i++) await restarted.filer.turn()
+  t.same([restarted.sent.length, await waiting()], [0, 1], 'a restart counts on')
+  const morrow = await open(2, three, { again: true, later: 86_400n })
+  for (let i = 0; i < 3; i++) await morrow.filer.turn()
+  t.same([morrow.sent.length, await waiting()], [1, 0])
   const none = await open(0, [])
   await none.filer.judged(hashOf('nothing is kept'))
-  t.equal(await none.waiting(), 1)
+  t.equal(await none.waiting(), 0)
 })
 
 t.test('of many agents at one wallet the four oldest have it', async (t) => {

@@ -38,6 +38,17 @@ t.test('a receipt is done again from what a node shows', async (t) => {
   t.ok(held.ok)
   t.notMatch(held.text, /differs|not looked at/)
 
+  market.settleNested()
+  const { settled: nested } = await market.ask('Gentlemen, the court', 6)
+  const [within] = await settledIn(rpc, nested.block.hash)
+  t.same(within, nested, 'settled through another contract: read from its call frames')
+  t.ok((await look(within as SettledReceipt)).ok)
+  const hiding = (async (name: string, ...params: unknown[]) =>
+    name === 'debug_traceTransaction'
+      ? { type: 'CALL', input: '0x' }
+      : rpc(name, ...params)) as typeof rpc
+  await t.rejects(settledIn(hiding, nested.block.hash), /shows no calldata for a receipt/)
+
   const bent = honest.sketch.map((entry, i) => (i === 1 ? entry ^ 1 : entry))
   const sketch = await look({
     ...honest,

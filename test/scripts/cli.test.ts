@@ -58,7 +58,7 @@ t.test('a typing error is answered with what was meant', async (t) => {
     [['rnu'], /did you mean 'openledger run'\?/],
     [['snapshot', 'creat'], /did you mean 'openledger snapshot create'\?/],
     [['db'], /unknown command 'db': known: stats, verify/],
-    [['zzzzzzzz'], /known: init, run, /],
+    [['zzzzzzzz'], /known: init, deploy, run, /],
   ]
   for (const [line, words] of rows) t.throws(() => readLine(line, COMMANDS), words)
   const { command, rest } = readLine(['run', '--rpc-prot', '1'], COMMANDS)

@@ -50,7 +50,7 @@ t.test(
   async (t) => {
     const files = readdirSync(home, { recursive: true, encoding: 'utf8' })
     t.same(
-      files.filter((name) => /\.ts$|\.node$|\.rs$|\.sol$|^test/.test(name)),
+      files.filter((name) => /(?<!\.d)\.ts$|\.node$|\.rs$|\.sol$|^test/.test(name)),
       [],
     )
     const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
@@ -65,6 +65,29 @@ t.test('version finds the addon in the package of this platform', async (t) => {
   const { status, stdout } = installed('version', '--json')
   t.equal(status, 0)
   t.match(JSON.parse(stdout), { openledger: /^\d/, engine: /simd=/ })
+})
+
+t.test('a program of somebody else takes the client from it, with its types', async (t) => {
+  const program = join(dir, 'dapp.ts')
+  writeFileSync(
+    program,
+    `import { contracts, openLedgerActions, verifyReceipt } from 'openledger-node/client'
+import { createPublicClient, http } from 'viem'
+const client = createPublicClient({ transport: http('http://127.0.0.1:1') }).extend(openLedgerActions)
+const found: () => Promise<{ model: string }> = client.findAgent
+const price: Promise<bigint> = contracts(client).market.read.listingCount()
+price.catch(() => console.log(typeof found, typeof verifyReceipt))
+`,
+  )
+  const run = spawnSync(process.execPath, [program], { cwd: dir, encoding: 'utf8' })
+  t.equal(run.stdout, 'function function\n', run.stderr)
+  const options = ['--noEmit', '--strict', '--ignoreConfig', '--skipLibCheck', '--types', 'node']
+  const target = ['--target', 'es2023', '--module', 'nodenext']
+  const compiler = [join(root, 'node_modules/typescript/bin/tsc'), ...options, ...target, program]
+  const compile = () => spawnSync(process.execPath, compiler, { cwd: dir, encoding: 'utf8' })
+  t.match(compile(), { status: 0, stdout: '' })
+  writeFileSync(program, "import { contracts } from 'openledger-node/client'\ncontracts(7)\n")
+  t.match(compile().stdout, /Argument of type 'number' is not assignable/)
 })
 
 t.test('doctor examines, and run refuses what cannot work', async (t) => {

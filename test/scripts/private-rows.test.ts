@@ -52,6 +52,7 @@ t.test('private rows are read by whom they are granted, and proved to all', asyn
   const rpc = rpcTo(url, 60_000)
   const { l2ChainId: chainId } = chain.config
   const person = ({ key }: Wallet): Person & { state: string } => ({
+    url,
     wallet: createWallet({ privateKey: toHex(key) }, { rpc: url, chainId }),
     rpc,
     chainId,

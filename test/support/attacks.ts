@@ -2,36 +2,60 @@
  * Attacks on the pay of contributors, on the pipeline itself: rows are trained on, indexed, weighed, queried, mixed and
  * split by the node's own functions with the small base. A defence can be switched off, to see what it is worth.
  *
- *   rows of everybody -> adapter, index -> leaves (copies, cap) -> per query: sketch, spans -> shares -> wei
+ *   rows of everybody -> adapter, index -> leaves (copies, cap) -> per query: rows retrieved into it, sketch, spans
+ *                     -> shares -> wei
  */
 import { join } from 'node:path'
 import { AttributionIndex, buildIndex, sketchQuery } from '../../native/index.ts'
 import { spanCorpus } from '../../node/attribution/corpus.ts'
 import { spanClaims } from '../../node/attribution/spans.ts'
+import { type RowVectors, rowVector } from '../../node/attribution/vectors.ts'
 import { keccakHex } from '../../node/base/bytes.ts'
 import type { ContentStore } from '../../node/content/store.ts'
 import { encodeRow, type Row } from '../../node/datanet/rows.ts'
 import { trainAdapter } from '../../node/factory/engine.ts'
+import { DEFAULT_TRAINING } from '../../node/factory/manifest.ts'
 import { countedRows, multipliersOf, sumSketches, weighSketches } from '../../node/factory/weigh.ts'
 import type { BaseModel } from '../../node/model/base.ts'
-import { mix } from '../../precompiles/mix.ts'
+import type { LoadedModel } from '../../node/model/infer.ts'
+import { retrieve } from '../../node/model/retrieve.ts'
+import { type Channels, type Claim, mix } from '../../precompiles/mix.ts'
 import { splitAmount } from '../../precompiles/score.ts'
 
 /** wei a question costs, and what of it contributors share under policy 1. */
 export const FEE = 1_000_000n
 const CONTRIBUTORS_PART = FEE / 2n
-const CHANNELS = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
+const CHANNELS: Channels = { gradient: 6_000, span: 3_000, retrieval: 1_000 }
 /** At least as many as accounts. */
 const K_LEAST = 16
 const TOP = 32
 const LEAST = 4
 const TOKENS_MAX = 64
+/** Of the rows retrieved into one prompt. */
+const CONTEXT_TOKENS = 128
 
 /** Rows by account, the accounts numbered. */
 export type Crowd = readonly (readonly string[])[]
-export type Query = { readonly prompt: string; readonly answer: string }
-export type Defences = { readonly dedup: boolean; readonly normCap: number; readonly bait: boolean }
-export const DEFAULT: Defences = { dedup: true, normCap: 125, bait: true }
+/** `retrieved`: rows that are looked for and put before the prompt, none by default. */
+export type Query = {
+  readonly prompt: string
+  readonly answer: string
+  readonly retrieved?: number
+}
+export type Defences = {
+  readonly dedup: boolean
+  /** % of the median leaf; 0: none. */
+  readonly normCap: number
+  /** Spans of the prompt do not count. */
+  readonly bait: boolean
+  /** Instead of the default policy's. */
+  readonly channels?: Channels
+}
+export const DEFAULT: Defences = {
+  dedup: true,
+  normCap: DEFAULT_TRAINING.attribution.normCap,
+  bait: true,
+}
 
 export type Market = {
   /** wei of each account for these queries. */
@@ -85,20 +109,20 @@ export async function openMarket(
   const options = { samples, contributors: owners, contributorCount: count, k, labelDraws: 1 }
   const built = await buildIndex(model, adapter, { ...options, seed: 7n })
   const index = await AttributionIndex.load(built.artefact)
-  const sketches = new Map<Query, Int8Array>()
+  const sketches = new Map<string, Promise<Int8Array>>()
   const encode = ({ prompt, answer }: Query) => {
     const head = model.encode(prompt)
     return { prompt: head, response: model.encode(`${prompt}${answer}`).subarray(head.length) }
   }
-  const sketchOf = async (query: Query): Promise<Int8Array> => {
-    const known = sketches.get(query)
-    if (known) return known
-    const made = await sketchQuery(model, adapter, index, encode(query))
-    sketches.set(query, made)
-    return made
+  const sketchOf = (asked: ReturnType<typeof encode>): Promise<Int8Array> => {
+    const key = `${asked.prompt} ${asked.response}`
+    const known = sketches.get(key) ?? sketchQuery(model, adapter, index, asked)
+    sketches.set(key, known)
+    return known
   }
+  const embedded = rows.map(({ text }) => rowVector(model, model.encode(text)))
   return {
-    pay: async (queries, { dedup, normCap, bait }) => {
+    pay: async (queries, { dedup, normCap, bait, channels = CHANNELS }) => {
       const plain = rows.map(({ text }) => ({ row: { text } as Row, isFirst: true }))
       const counted = dedup ? countedRows(plain) : plain.map(() => true)
       const weighed = weighSketches(built.sketches, { k, counted, normCap })
@@ -108,6 +132,8 @@ export async function openMarket(
         sums: sumSketches(weighed, { k, owners, count }),
         multipliers: multipliersOf(owners, counted, count),
       }
+      const kept = embedded.filter((_, i) => counted[i])
+      const vectors = packed(await Promise.all(kept))
       const corpus = await spanCorpus(
         rows.flatMap(({ text, owner }, i) =>
           counted[i]
@@ -125,10 +151,23 @@ export async function openMarket(
       )
       const paid = crowd.map(() => 0n)
       for (const query of queries) {
-        const { prompt, response } = encode(query)
+        const { prompt: question, response } = encode(query)
+        const loaded = {
+          base: model,
+          corpus,
+          vectors: async () => vectors,
+          turn: (work: () => unknown) => work(),
+        } as unknown as LoadedModel
+        const limits = { top: query.retrieved ?? 0, tokens: CONTEXT_TOKENS }
+        const context = query.retrieved
+          ? await retrieve(loaded, [...question], limits)
+          : { tokens: [], rows: [] }
+        const prompt = Uint32Array.of(...context.tokens, ...question)
         const asked = bait ? prompt : new Uint32Array(0)
-        const claims = await spanClaims(corpus, { prompt: asked, answer: response })
-        const shares = mix(table, await sketchOf(query), claims, CHANNELS)
+        const spans = await spanClaims(corpus, { prompt: asked, answer: response })
+        const found = context.rows.map((row): Claim => ({ kind: 'retrieval', ...row }))
+        const sketch = await sketchOf({ prompt, response })
+        const shares = mix(table, sketch, [...spans, ...found], channels)
         const amounts = splitAmount(CONTRIBUTORS_PART, shares)
         for (const [i, { index: who }] of shares.entries())
           paid[who] = (paid[who] as bigint) + (amounts[i] as bigint)
@@ -136,6 +175,13 @@ export async function openMarket(
       return paid
     },
   }
+}
+
+function packed(vectors: readonly Int8Array[]): RowVectors {
+  const dims = vectors[0]?.length ?? 0
+  const values = new Int8Array(dims * vectors.length)
+  for (const [row, vector] of vectors.entries()) values.set(vector, row * dims)
+  return { dims, rows: vectors.length, values }
 }
 
 const TOPICS = [
@@ -162,6 +208,21 @@ export function stuffed(field: number, i: number): string {
   const turn = (by: number): string[] =>
     words.map((_, j) => words[(j * 7 + by * 3) % words.length] as string)
   return [LEADS[field], ...turn(i), ...turn(i + 1)].join(' ')
+}
+
+/** The same said otherwise: all words that mean something, in none of the phrases. */
+export function reworded(text: string, i: number): string {
+  const words = text.split(/[^a-z]+/).filter((word) => TOPICS.some((topic) => topic.includes(word)))
+  const [a, b, c, d, e, f] = words
+  return i % 2 === 0
+    ? `It is written: by ${f}, ahead of one ${e}, our ${c}'s ${b} with a ${a} saw ${d}.`
+    : `One hears, beside ${f}, how ${d} came upon that ${a}, this ${b} for ${c}, prior to an ${e}.`
+}
+
+/** What questions look like, said over and over. */
+export function questionLike(field: number, i: number): string {
+  const asked = sentence(field, 400 + i)
+  return `${asked.slice(0, asked.indexOf(' of ') + 3)} ${stuffed(field, i).slice(0, 80)}`
 }
 
 export const ROWS = 10

@@ -155,8 +155,7 @@ export class Economy {
 
   /** One block with a plain transfer. */
   async pay(from: Wallet, to: Hex, value: bigint): Promise<void> {
-    const nonce = this.#nonces.get(from.address) ?? 0n
-    this.#nonces.set(from.address, nonce + 1n)
+    const nonce = this.#nonceOf(from)
     const raw = signedTx(from, { nonce, to, value, gasLimit: 200_000n })
     const { receipts } = await this.#extend([raw])
     if (receipts[1]?.status !== 1) throw new Error(`${to} does not take ${value} wei`)
@@ -201,10 +200,17 @@ export class Economy {
     options: Options,
   ): Uint8Array {
     const data = fromHex(encodeFunctionData({ abi: to.abi, functionName: name, args }))
-    const nonce = this.#nonces.get(from.address) ?? 0n
-    this.#nonces.set(from.address, nonce + 1n)
+    const nonce = this.#nonceOf(from)
     const { value = 0n, gasLimit = 15_000_000n } = options
     return signedTx(from, { nonce, to: to.address, value, data, gasLimit })
+  }
+
+  /** The next of an account; a chain that is opened again knows the first. */
+  #nonceOf({ address }: Wallet): bigint {
+    const known = this.#nonces.get(address)
+    const nonce = known ?? this.chain.stateAt('unsafe').account(address)?.nonce ?? 0n
+    this.#nonces.set(address, nonce + 1n)
+    return nonce
   }
 
   /** One block after another, whoever sends: a node and a test may at once. */

@@ -10,6 +10,7 @@ import { JobRegistry } from '../../genesis/contracts.generated.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
+import { grantedTo, type OpenDatanet } from '../../node/datanet/granted.ts'
 import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
 import { packVersion } from '../../node/datanet/version.ts'
@@ -24,7 +25,7 @@ import type { NodeAccount } from '../../node/model/account.ts'
 import { type BaseModel, openBaseModel } from '../../node/model/base.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { Store } from '../../node/store/store.ts'
-import { alice, bob, type Wallet } from './chain.ts'
+import { alice, bob, testConfig, type Wallet } from './chain.ts'
 import { contribute as contributeRows, contributionOf, openDatanet, versionOf } from './datanet.ts'
 import { workDir } from './dir.ts'
 import { type Contract, carol, Economy, operator, provider } from './economy.ts'
@@ -54,6 +55,8 @@ function speech(speaker: number, i: number): string {
   return `${['Fellow citizens', 'Gentlemen', 'This year'][speaker]}, ${words.join(' and ')}.`
 }
 
+type Transaction = { readonly name: string; readonly gas: bigint }
+
 export type World = {
   readonly dir: string
   readonly economy: Economy
@@ -63,8 +66,12 @@ export type World = {
   readonly fabric: Fabric
   readonly factory: ModelFactory
   readonly datanet: bigint
-  /** Another worker on the same fabric; it is not started. */
+  /** Another worker on the same fabric, with the key of the node's account; it is not started. */
   worker(name: string): TrainingWorker
+  /** Private rows for who has a grant. */
+  granted(who: Wallet): OpenDatanet
+  /** Transactions of the node's account, and submissions: what they called and their gas. */
+  readonly sent: readonly Transaction[]
   /** Drafts, and submits on chain in the name of `who`. */
   submit(request?: Partial<JobRequest>, who?: Wallet, fee?: bigint): Promise<Draft & { id: Hex }>
   /** Holds the worker at the next object it shares (a checkpoint, a result) until this is resolved. */
@@ -88,12 +95,23 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
   )
   const registry = new Registry(economy.chain)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
+  const sent: Transaction[] = []
+  const granted = (who: Wallet): OpenDatanet =>
+    grantedTo({
+      chainId: testConfig.l2ChainId,
+      secret: who.key,
+      address: who.address,
+      grantOf: (place) => registry.grantOf(place),
+      read,
+    })
+  const open = granted(provider)
   const factory = new ModelFactory({
     fabric,
-    chain: nodeOn(economy),
+    chain: nodeOn(economy, sent),
     base,
     content,
     read,
+    open,
     registry,
     log: silentLog,
     now: Date.now,
@@ -119,10 +137,12 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
     fabric,
     factory,
     datanet,
+    granted,
+    sent,
     worker: (name) => {
       const worker = new TrainingWorker(
         { name, dir: join(dir, name) },
-        { fabric, base, content, log: silentLog, now: Date.now },
+        { fabric, base, content, open, log: silentLog, now: Date.now },
       )
       workers.push(worker)
       return worker
@@ -134,9 +154,10 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
         ...TINY,
         ...request,
       })
-      await economy.send(who, jobsContract, 'submit', [draft.terms], {
+      const { receipt } = await economy.send(who, jobsContract, 'submit', [draft.terms], {
         value: fee,
       })
+      sent.push({ name: 'submit', gas: receipt.gasUsed })
       return { ...draft, id: draft.terms.manifest.manifestHash }
     },
     hold: (until) => {
@@ -172,7 +193,7 @@ function gated({ objects, ...others }: Fabric, open: () => Promise<unknown>): Fa
 }
 
 /** The node's account; each of its transactions is mined at once. */
-function nodeOn(economy: Economy): JobChain {
+function nodeOn(economy: Economy, sent: Transaction[]): JobChain {
   const mined = new Map<Hex, Inclusion>()
   const account = {
     address: provider.address,
@@ -184,6 +205,7 @@ function nodeOn(economy: Economy): JobChain {
     ): Promise<Hex> => {
       const { receipt } = await economy.sendRaw(provider, to, name, args, { value })
       const hash: Hex = `0x${mined.size.toString(16).padStart(64, '0')}`
+      sent.push({ name, gas: receipt.gasUsed })
       mined.set(hash, { isSuccess: receipt.status === 1, logs: receipt.logs })
       return hash
     },
@@ -193,6 +215,7 @@ function nodeOn(economy: Economy): JobChain {
       call: (request, at) => economy.chain.call(request, at),
       code: (address) => economy.chain.stateAt('unsafe').code(address) ?? new Uint8Array(0),
       time: () => economy.now,
+      view: () => economy.chain.stateAt('unsafe'),
     },
     account,
     included: async (hash) => mined.get(hash) as Inclusion,

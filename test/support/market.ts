@@ -5,6 +5,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { encodeFunctionData, multicall3Abi } from 'viem'
+import { STANDARD } from '../../genesis/addresses.ts'
 import { findSettled, type SettledReceipt } from '../../node/attribution/settled.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { NodeError } from '../../node/base/errors.ts'
@@ -13,6 +15,7 @@ import type { JobRequest } from '../../node/factory/draft.ts'
 import type { JobRecord } from '../../node/factory/job.ts'
 import { localSigner } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
+import { BoughtAnswers } from '../../node/model/paying/bought.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import { Registry } from '../../node/model/registry.ts'
 import { localRunner } from '../../node/model/runner.ts'
@@ -21,9 +24,11 @@ import { settlementArgs } from '../../node/model/services.ts'
 import { SETTLER_DEFAULTS, type Settlement, Settler } from '../../node/model/settle.ts'
 import { Store } from '../../node/store/store.ts'
 import { alice, bob, ETHER } from './chain.ts'
-import { provider } from './economy.ts'
+import { type Contract, provider } from './economy.ts'
 import { BASE_DIR, type World } from './factory.ts'
 import { escrow, models, RATE_IN, RATE_OUT, receipts } from './model.ts'
+
+const multicall: Contract = { address: STANDARD.multicall3, abi: multicall3Abi }
 
 export type Sold = { readonly answer: Answer; readonly settled: SettledReceipt }
 
@@ -34,6 +39,8 @@ export type Market = {
   readonly library: ModelLibrary
   /** Where providers say a trace is. */
   readonly traces: ReadonlyMap<Hex, Hex>
+  /** From now on receipts are settled through another contract. */
+  settleNested(): void
   /** Asked, answered, settled. */
   ask(text: string, maxTokens?: number, retrieval?: Question['retrieval']): Promise<Sold>
 }
@@ -89,12 +96,13 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
   )
   const traces = new Map<Hex, Hex>()
   const settled = new Map<Hex, SettledReceipt>()
+  let isNested = false
   const settler = await Settler.open(
     { ...SETTLER_DEFAULTS, intervalMs: 1 },
     {
       table: store.table('settlements'),
       log: silentLog,
-      send: (batch) => settle(world, batch, settled),
+      send: (batch) => settle(world, batch, { settled, isNested }),
       status: async () => 'success',
       isSettled: (hash) => registry.isSettled(hash),
     },
@@ -109,6 +117,7 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
       runner: localRunner(library),
       registry,
       settler,
+      bought: await BoughtAnswers.open(store.table('answers')),
       content,
       domains: {
         receipts: { chainId, verifyingContract: receipts.address },
@@ -149,15 +158,23 @@ export async function sell(t: Test, world: World, job: JobRecord): Promise<Marke
     if (!found) throw new Error(`receipt ${answer.receiptHash} was not settled`)
     return { answer, settled: found }
   }
-  return { model: job.modelId as Hex, job, registry, library, traces, ask }
+  const settleNested = (): void => {
+    isNested = true
+  }
+  return { model: job.modelId as Hex, job, registry, library, traces, settleNested, ask }
 }
 
 async function settle(
   { economy }: World,
   batch: readonly Settlement[],
-  settled: Map<Hex, SettledReceipt>,
+  { settled, isNested }: { settled: Map<Hex, SettledReceipt>; isNested: boolean },
 ): Promise<Hex> {
-  const { receipt } = await economy.send(provider, receipts, 'settle', [batch.map(settlementArgs)])
+  const args = [batch.map(settlementArgs)]
+  const callData = encodeFunctionData({ abi: receipts.abi, functionName: 'settle', args })
+  const call = { target: receipts.address, allowFailure: false, callData }
+  const { receipt } = isNested
+    ? await economy.send(provider, multicall, 'aggregate3', [[call]])
+    : await economy.send(provider, receipts, 'settle', args)
   const block = economy.chain.head('unsafe').number
   const found = economy.chain.blockByNumber(block)
   if (!found) throw new Error(`block ${block} is gone`)

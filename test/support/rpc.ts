@@ -18,7 +18,7 @@ import type { ProvenanceIndex } from '../../node/provenance/event-index.ts'
 import { type OpenledgerServices, openledgerMethods } from '../../node/rpc/methods/openledger.ts'
 import type { RpcOptions } from '../../node/rpc/options.ts'
 import { RpcServer, type RpcServerModules } from '../../node/rpc/server.ts'
-import { attributesAfter, CHAIN_ID, openTestChain, testAlloc } from './chain.ts'
+import { attributesAfter, CHAIN_ID, openTestChain, testAlloc, testConfig } from './chain.ts'
 import { ResultCheck } from './result-check.ts'
 
 export type RpcAnswer = {
@@ -84,12 +84,15 @@ export async function openTestNode(
     rpc?: Partial<RpcOptions>
     pool?: Partial<PoolOptions>
     modules?: Partial<RpcServerModules>
+    chainId?: number
   } = {},
 ): Promise<TestNode> {
-  const { chain, close } = await openTestChain(path, args.alloc ?? testAlloc)
+  const chainId = args.chainId ?? CHAIN_ID
+  const config = { ...testConfig, l2ChainId: chainId }
+  const { chain, close } = await openTestChain(path, args.alloc ?? testAlloc, config)
   let nowMs = 0
   const pool = new Mempool(args.pool ?? {}, {
-    chainId: CHAIN_ID,
+    chainId,
     head: poolHeadOf(chain),
     now: () => nowMs / 1000,
   })

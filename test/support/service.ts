@@ -15,6 +15,7 @@ import { type Hex, toHex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { localSigner, type Signer } from '../../node/keys/signer.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
+import { BoughtAnswers } from '../../node/model/paying/bought.ts'
 import { DailyQuota, payFromFreeQuota } from '../../node/model/paying/sponsor.ts'
 import type { WayOfPaying } from '../../node/model/paying/types.ts'
 import { payByVoucher } from '../../node/model/paying/voucher.ts'
@@ -24,7 +25,7 @@ import { type ModelRecord, Registry } from '../../node/model/registry.ts'
 import { localRunner } from '../../node/model/runner.ts'
 import { InferenceService } from '../../node/model/serve.ts'
 import { settlementArgs } from '../../node/model/services.ts'
-import { SETTLER_DEFAULTS, Settler } from '../../node/model/settle.ts'
+import { SETTLER_DEFAULTS, Settler, type SettlerTable } from '../../node/model/settle.ts'
 import { createOpenAiHandler } from '../../node/openai/route.ts'
 import { Store } from '../../node/store/store.ts'
 import { alice, bob, CHAIN_ID, ETHER, type Wallet } from './chain.ts'
@@ -60,6 +61,10 @@ export type ServiceOptions = {
   readonly freeTokens?: number
   /** Asked before the others. */
   readonly ways?: readonly WayOfPaying[]
+  /** Where the service keeps what it knows, to be opened again; without it, a folder that goes with the test. */
+  readonly dir?: string
+  /** A disk for the settlement queue with faults of its own. */
+  readonly settlements?: (table: SettlerTable) => SettlerTable
   /** Instead of the keys themselves. */
   readonly signers?: { readonly provider?: Signer; readonly sponsor?: Signer }
 }
@@ -79,17 +84,25 @@ export async function openService(t: Test, options: ServiceOptions = {}): Promis
   return { ...world, ...first, registry, model, another }
 }
 
-async function openProvider(
-  t: Test,
-  { world, registry, options }: { world: World; registry: Registry; options: ServiceOptions },
+export async function openProvider(
+  t: Pick<Test, 'teardown'>,
+  {
+    world,
+    registry,
+    options,
+  }: {
+    world: Pick<World, 'economy' | 'content'>
+    registry: Registry
+    options: ServiceOptions
+  },
   who: Wallet,
 ): Promise<Provider> {
   const { economy, content } = world
-  const dir = mkdtempSync(join(tmpdir(), 'service-'))
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'service-'))
+  if (!options.dir) t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const store = await Store.open(join(dir, 'store'))
   const cacheDir = join(dir, 'adapters')
-  mkdirSync(cacheDir)
+  mkdirSync(cacheDir, { recursive: true })
   const library = await ModelLibrary.open(
     { basePath: BASE_DIR, basePrecision: 'f32', cacheDir, adaptersMax: 8, verifyArtefacts: true },
     {
@@ -99,7 +112,9 @@ async function openProvider(
       log: silentLog,
     },
   )
-  const settler = await openSettler(world, { store, registry })
+  const plain = store.table('settlements')
+  const table = options.settlements?.(plain) ?? plain
+  const settler = await openSettler(world, { table, registry })
   const domain = (contract: Hex) => ({ chainId: CHAIN_ID, verifyingContract: contract })
   const service = new InferenceService(
     { requestsMax: 8 },
@@ -109,6 +124,7 @@ async function openProvider(
       runner: localRunner(library),
       registry,
       settler,
+      bought: await BoughtAnswers.open(store.table('answers')),
       content,
       domains: { receipts: domain(receipts.address), escrow: domain(escrow.address) },
       ways: (owed) => {
@@ -178,14 +194,14 @@ async function trainOne(world: World): Promise<Hex> {
 }
 
 function openSettler(
-  { economy }: World,
-  { store, registry }: { store: Store; registry: Registry },
+  { economy }: Pick<World, 'economy'>,
+  { table, registry }: { table: SettlerTable; registry: Registry },
 ): Promise<Settler> {
   const outcomes = new Map<Hex, 'success' | 'reverted'>()
   return Settler.open(
     { ...SETTLER_DEFAULTS, intervalMs: 1 },
     {
-      table: store.table('settlements'),
+      table,
       log: silentLog,
       send: async (batch) => {
         const { receipt } = await economy.send(alice, receipts, 'settle', [
@@ -200,7 +216,7 @@ function openSettler(
   )
 }
 
-export async function listen(t: Test, handler: RequestListener): Promise<string> {
+export async function listen(t: Pick<Test, 'teardown'>, handler: RequestListener): Promise<string> {
   const server = createServer(handler)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

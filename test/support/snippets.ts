@@ -72,7 +72,12 @@ export function makeCheckout(dir: string, devnet?: string): string {
  */
 export async function runSnippet(
   { file, line, language, text }: Snippet,
-  { dir, ports = {}, env = {} }: { dir: string; ports?: Record<string, string>; env?: object },
+  {
+    dir,
+    ports = {},
+    env = {},
+    timeout = TIMEOUT_MS,
+  }: { dir: string; ports?: Record<string, string>; env?: object; timeout?: number },
 ): Promise<string> {
   // npx looks for the same file, in a second of its own.
   let source = text.replaceAll('npx openledger', 'node scripts/openledger.mjs')
@@ -82,7 +87,7 @@ export async function runSnippet(
   const command = language === 'ts' ? [process.execPath, path] : ['bash', '-euo', 'pipefail', path]
   const bin = join(ROOT, 'node_modules/.bin')
   const PATH = `${join(process.execPath, '..')}:${bin}:${process.env.PATH}`
-  const options = { cwd: dir, env: { ...process.env, PATH, ...env }, timeout: TIMEOUT_MS }
+  const options = { cwd: dir, env: { ...process.env, PATH, ...env }, timeout }
   try {
     const { stdout } = await promisify(execFile)(command[0] as string, command.slice(1), options)
     return stdout

@@ -37,6 +37,8 @@ export type TracedRow = {
     readonly datanet: string
     readonly version: number
     readonly row: number
+    /** `retrieval`: paid for being retrieved alone. As the row itself shows. */
+    readonly tier: 'full' | 'retrieval'
   } | null
   readonly siblings: readonly Hex[]
 } & (

@@ -3,7 +3,14 @@
  * store. A holder lives or dies with the process, so whatever was not acknowledged waits again at the next
  * start.
  */
-import { bigintToBytes, bytesToBigint, concatBytes, utf8 } from '../../base/bytes.ts'
+import {
+  bigintToBytes,
+  bytesToBigint,
+  concatBytes,
+  type Hex,
+  keccakHex,
+  utf8,
+} from '../../base/bytes.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
 import type { ContentStore } from '../../content/store.ts'
@@ -25,14 +32,24 @@ type Place = { readonly attempts: number; readonly turn: number }
 const QUEUE = 'q/'
 const INFERENCE = 'i/'
 const RECORD = 'r/'
+/** What passes. */
+const PASSING_RECORD = 'p/'
+const PASSING_OBJECT = 'o/'
 
 export async function openLocalFabric({ table, content, log }: Modules): Promise<Fabric> {
+  // Who waited for it waits no more.
+  for (const prefix of [PASSING_RECORD, PASSING_OBJECT])
+    for await (const [key] of range(table, prefix)) await table.delete(key)
   return {
     queue: await LocalQueue.open(table, QUEUE),
     inference: await LocalQueue.open(table, INFERENCE),
     signals: localSignals(log),
-    records: new LocalRecords(table, log),
+    records: new LocalRecords(table, log, RECORD),
     objects: localObjects(content),
+    passing: {
+      records: new LocalRecords(table, log, PASSING_RECORD),
+      objects: passingObjects(table),
+    },
     close: async () => {},
   }
 }
@@ -43,6 +60,24 @@ function localObjects(content: ContentStore): ObjectStore {
     put: (bytes) => content.put(bytes),
     get: (hash) => content.get(hash),
     delete: (hash) => content.remove(hash),
+  }
+}
+
+function passingObjects(table: KvTable): ObjectStore {
+  const keyOf = (hash: Hex): Uint8Array => utf8(PASSING_OBJECT + hash)
+  return {
+    has: async (hash) => (await table.get(keyOf(hash))) !== undefined,
+    put: async (bytes) => {
+      const hash = keccakHex(bytes)
+      await table.put(keyOf(hash), bytes)
+      return hash
+    },
+    get: async (hash) => {
+      const bytes = await table.get(keyOf(hash))
+      if (bytes) return bytes
+      throw new NodeError('content-missing', 'retry', `no object ${hash} passes`, { hash })
+    },
+    delete: (hash) => table.delete(keyOf(hash)),
   }
 }
 
@@ -185,18 +220,21 @@ class LocalQueue implements WorkQueue {
 /** revision u64 || value */
 class LocalRecords implements RecordStore {
   readonly #table: KvTable
+  /** Of its keys. */
+  readonly #prefix: string
   readonly #log: Log
   readonly #listeners = new Set<(key: string, value: Uint8Array) => void>()
   /** Reading a revision and writing the next is one step. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(table: KvTable, log: Log) {
+  constructor(table: KvTable, log: Log, prefix: string) {
     this.#table = table
     this.#log = log
+    this.#prefix = prefix
   }
 
   async get(key: string): Promise<Versioned | null> {
-    const row = await this.#table.get(utf8(RECORD + key))
+    const row = await this.#table.get(utf8(this.#prefix + key))
     return row ? { revision: Number(bytesToBigint(row.subarray(0, 8))), value: row.slice(8) } : null
   }
 
@@ -205,20 +243,20 @@ class LocalRecords implements RecordStore {
       const now = (await this.get(key))?.revision ?? 0
       if (revision !== undefined && revision !== now) throw recordChanged(key, revision, now)
       const row = concatBytes(bigintToBytes(BigInt(now + 1), 8), value)
-      await this.#table.put(utf8(RECORD + key), row)
+      await this.#table.put(utf8(this.#prefix + key), row)
       this.#tell(key, value)
       return now + 1
     })
   }
 
   delete(key: string): Promise<void> {
-    return this.#inTurn(() => this.#table.delete(utf8(RECORD + key)))
+    return this.#inTurn(() => this.#table.delete(utf8(this.#prefix + key)))
   }
 
   async list(prefix: string): Promise<string[]> {
     const keys: string[] = []
-    for await (const [key] of range(this.#table, RECORD + prefix))
-      keys.push(text(key).slice(RECORD.length))
+    for await (const [key] of range(this.#table, this.#prefix + prefix))
+      keys.push(text(key).slice(this.#prefix.length))
     return keys
   }
 

@@ -8,6 +8,7 @@
  *   <prefix>.signal.*  plain subjects, not kept
  *   <prefix>_records   key-value bucket                       compare-and-set by revision
  *   <prefix>_objects   object store, named by keccak256, checked when read
+ *   <prefix>_passing   bucket and object store of the same kinds, for what nobody wants after PASSING_MS
  *
  * https://docs.nats.io/nats-concepts/jetstream
  */
@@ -18,7 +19,7 @@ import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { type Hex, keccakHex } from '../../base/bytes.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { REQUEST_MS_MAX, SILENT_MS_MAX } from '../options.ts'
+import { PASSING_MS, REQUEST_MS_MAX, SILENT_MS_MAX } from '../options.ts'
 import { recordChanged } from './local.ts'
 import type { Delivery, Fabric, ObjectStore, RecordStore, Signals, WorkQueue } from './types.ts'
 
@@ -28,6 +29,8 @@ export type NatsOptions = {
   /** Of all names; letters, digits and `-`. */
   readonly prefix: string
   readonly silentMs?: number
+  /** Age at which what passes is dropped; whoever makes the buckets first decides. */
+  readonly passingMs?: number
 }
 
 type Client = ReturnType<typeof jetstream>
@@ -40,7 +43,7 @@ const WRONG_SEQUENCE = 10_071
 
 /** @throws NodeError `nats` when the server cannot be used */
 export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fabric> {
-  const { url, prefix, silentMs = SILENT_MS_MAX } = options
+  const { url, prefix, silentMs = SILENT_MS_MAX, passingMs = PASSING_MS } = options
   try {
     const connection = await connect({ servers: url, maxReconnectAttempts: -1 })
     const client = jetstream(connection)
@@ -65,12 +68,19 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
     const inference = await queueOf('inference', REQUEST_MS_MAX)
     const records = await new Kvm(connection).create(`${prefix}_records`)
     const objects = await new Objm(connection).create(`${prefix}_objects`)
+    const passing = `${prefix}_passing`
+    const passingRecords = await new Kvm(connection).create(passing, { ttl: passingMs })
+    const passingObjects = await new Objm(connection).create(passing, { ttl: nanos(passingMs) })
     return {
       queue,
       inference,
       signals: natsSignals(connection, prefix, log),
       records: natsRecords(records, log),
       objects: natsObjects(objects),
+      passing: {
+        records: natsRecords(passingRecords, log),
+        objects: natsObjects(passingObjects),
+      },
       close: async () => {
         await connection.close()
       },

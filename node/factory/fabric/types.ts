@@ -13,6 +13,8 @@ export interface Fabric {
   readonly signals: Signals
   readonly records: RecordStore
   readonly objects: ObjectStore
+  /** Questions and answers on their way: gone after a while, whoever dies of those who should have taken them away. */
+  readonly passing: { readonly records: RecordStore; readonly objects: ObjectStore }
   close(): Promise<void>
 }
 

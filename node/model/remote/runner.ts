@@ -1,6 +1,7 @@
 /**
  * A node's end: gives requests to inference workers over the fabric, shows tokens as they come, and has the answer when one of
- * them has written it down. A worker that dies is replaced by the queue; what was heard twice is shown once.
+ * them has written it down. A worker that dies is replaced by the queue; what was heard twice is shown once. What a node that dies
+ * leaves of its question passes by itself (`passing`).
  */
 import { randomBytes } from 'node:crypto'
 import { corpusArtefactHash } from '../../attribution/corpus.ts'
@@ -65,12 +66,13 @@ export function remoteRunner(modules: RemoteModules): InferenceRunner {
         nonce: toHex(new Uint8Array(randomBytes(16))),
         until: modules.now() + REQUEST_MS_MAX,
       }
-      const name = await fabric.objects.put(encodeJson(task))
+      const { objects, records } = fabric.passing
+      const name = await objects.put(encodeJson(task))
       try {
         return await answered(name, request, options, modules)
       } finally {
-        await fabric.objects.delete(name)
-        await fabric.records.delete(answerKey(name))
+        await objects.delete(name)
+        await records.delete(answerKey(name))
       }
     },
   }
@@ -82,6 +84,7 @@ async function answered(
   { onToken, signal }: RunOptions,
   { fabric }: RemoteModules,
 ): Promise<Inference> {
+  const { objects, records } = fabric.passing
   let shown = 0
   let look = (): void => {}
   const hush = await fabric.signals.listen(saidSubject(name), (word) => {
@@ -106,14 +109,14 @@ async function answered(
       look = () => {
         // Said once, it may have been before the worker listened.
         if (signal?.aborted) leave()
-        fabric.records.get(answerKey(name)).then((record) => {
+        records.get(answerKey(name)).then((record) => {
           if (record) resolve(decodeJson<Answered>(record.value))
         }, reject)
       }
     })
     if ('error' in found) throw new NodeError(found.error.code, 'retry', found.error.message)
-    const inference = decodeInference(await fabric.objects.get(found.answer))
-    await fabric.objects.delete(found.answer)
+    const inference = decodeInference(await objects.get(found.answer))
+    await objects.delete(found.answer)
     for (const token of inference.tokens.slice(shown)) onToken?.(token)
     return inference
   } finally {

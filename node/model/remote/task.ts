@@ -2,9 +2,9 @@
  * What a node and its inference workers tell each other over the fabric (`node/factory/fabric`). A task is an object; its hash is
  * its name on the queue and of the signals about it.
  *
- *   node -> objects: the model's artefacts, the task        -> queue: its hash
+ *   node -> objects: the model's artefacts; passing: the task   -> queue: its hash
  *   worker -> signal said-HASH: tokens as they come         node -> signal end-HASH: the reader has left
- *   worker -> record answer.HASH: the object of the answer, or an error -> signal said-HASH: done
+ *   worker -> passing record answer.HASH: the object of the answer, or an error -> signal said-HASH: done
  *
  * Tokens carry their index: a worker that takes over from one that died says the same ones again.
  */

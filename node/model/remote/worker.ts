@@ -75,15 +75,15 @@ export class InferenceWorker {
     const { fabric, log, now, workingMs } = this.#modules
     const name: Hex = `0x${delivery.id}`
     // Its asker has gone, or has its answer from a worker that died before it let go.
-    if (!(await fabric.objects.has(name)) || (await fabric.records.get(answerKey(name))))
-      return delivery.ack()
-    const task = decodeJson<InferenceTask>(await fabric.objects.get(name))
+    const { objects, records } = fabric.passing
+    if (!(await objects.has(name)) || (await records.get(answerKey(name)))) return delivery.ack()
+    const task = decodeJson<InferenceTask>(await objects.get(name))
     if (now() > task.until) return delivery.ack()
     const alive = setInterval(() => void delivery.working().catch(() => {}), workingMs)
     try {
       if (delivery.attempt > ATTEMPTS_MAX)
         throw new NodeError('inference-attempts', 'retry', `${ATTEMPTS_MAX} workers died on it`)
-      const answer = await fabric.objects.put(await this.#run(name, task))
+      const answer = await objects.put(await this.#run(name, task))
       await this.#answer(name, { answer })
     } catch (error) {
       const code = error instanceof NodeError ? error.code : 'internal'
@@ -96,7 +96,8 @@ export class InferenceWorker {
   }
 
   async #answer(name: Hex, answered: Answered): Promise<void> {
-    const { objects, records, signals } = this.#modules.fabric
+    const { passing, signals } = this.#modules.fabric
+    const { objects, records } = passing
     if (!(await objects.has(name))) {
       // Nobody will fetch it.
       if ('answer' in answered) await objects.delete(answered.answer)

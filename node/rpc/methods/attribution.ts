@@ -14,7 +14,7 @@ import { proveShare } from '../../attribution/share-proof.ts'
 import { vectorOf, vectorTree } from '../../attribution/vectors.ts'
 import { bigintToBytes, concatBytes, type Hex, toHex } from '../../base/bytes.ts'
 import { type NodeError, userError } from '../../base/errors.ts'
-import type { RowPlaces } from '../../factory/places.ts'
+import { placeOf, type RowPlaces } from '../../factory/places.ts'
 import { type LoadedModel, sketchBytes } from '../../model/infer.ts'
 import type { ModelRecord } from '../../model/registry.ts'
 import { questionIn, questionVector } from '../../model/retrieve.ts'
@@ -184,7 +184,7 @@ export async function explainReceipt(
     rows,
     places: rows.flatMap(({ group }) => {
       const place = all[group]
-      return place ? [{ datanet: place.datanet, version: place.version, row: place.index }] : []
+      return place ? [placeOf(place)] : []
     }),
     decode: (ids) => model.base.decode(ids),
   })

@@ -7,6 +7,7 @@ import { userError } from '../../base/errors.ts'
 import { cidOf } from '../../content/cid.ts'
 import { decodeGroups } from '../../datanet/groups.ts'
 import { namesOf, PERMISSIONS, PURPOSES } from '../../datanet/licence.ts'
+import { lookAtMedia, type MediaModules } from '../../datanet/media-route.ts'
 import { type Profile, profileOf } from '../../datanet/profile.ts'
 import { proveRow, type RowProof } from '../../datanet/proof.ts'
 import { readVersion } from '../../datanet/version.ts'
@@ -36,7 +37,13 @@ const contribution = fields({
   salt: hash,
 })
 
-export function datanetMethods({ models }: { readonly models: ModelServices }): RpcMethods {
+export function datanetMethods({
+  models,
+  content,
+}: {
+  readonly models: ModelServices
+  readonly content: MediaModules['content']
+}): RpcMethods {
   const { registry } = models
   return {
     openledger_listDatanets: method({
@@ -102,6 +109,16 @@ export function datanetMethods({ models }: { readonly models: ModelServices }): 
       cost: COST.scan,
       aside: false,
       handler: async (_context, [id, number]) => plain(await profile(models, BigInt(id), number)),
+    }),
+    openledger_getMedia: method({
+      summary:
+        'What content is, here or with peers: its media type by its first bytes (null: neither picture nor sound) and how many bytes; `GET /media/<hash>` serves it',
+      params: [required('hash', hash)],
+      result: shapes.media,
+      cost: COST.scan,
+      aside: false,
+      handler: (_context, [name]) =>
+        lookAtMedia(name, { content, readContent: models.readContent }),
     }),
     openledger_commitRows: method({
       summary: "Sends commitments from this node's account; answers the transaction's hash",

@@ -27,6 +27,7 @@ import { listOf, nullable } from '../results/shape.ts'
 import { attributionMethods } from './attribution.ts'
 import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
+import { marketMethods } from './market.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
 import { provenanceMethods } from './provenance.ts'
@@ -73,6 +74,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
     ...tracePayoutMethods({ ...services, places }),
     ...provenanceMethods({ ...services, places }),
     ...supplyMethods(services),
+    ...marketMethods(services),
   }
 }
 

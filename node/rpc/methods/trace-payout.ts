@@ -8,7 +8,7 @@ import { type PostedOutput, tracePayout } from '../../attribution/trace-payout.t
 import { type Hex, ZERO_HASH } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Chain } from '../../chain/chain.ts'
-import type { RowPlaces } from '../../factory/places.ts'
+import { placeOf, type RowPlaces } from '../../factory/places.ts'
 import { readReport } from '../../factory/report.ts'
 import type { ModelServices } from '../../model/services.ts'
 import { COST, method, type RpcMethods } from '../method.ts'
@@ -68,7 +68,7 @@ export async function rowsOfModel(
     leaves,
     place: (row) => {
       const found = rows?.[row]
-      return found ? { datanet: found.datanet, version: found.version, row: found.index } : null
+      return found ? placeOf(found) : null
     },
   }
 }

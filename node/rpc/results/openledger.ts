@@ -141,9 +141,13 @@ export const contribution: JsonSchema = openShape(
   'contribution',
 )
 
+/** How a row is paid: by every channel, or, of a picture or sound, for being retrieved alone. */
+export const tier: JsonSchema = words('full', 'retrieval')
+
 const rowMembers = {
   // null: private
-  row: nullable(openShape({ text })),
+  row: nullable(openShape({ text, 'media?': openShape({ hash, type: text, bytes: integer }) })),
+  tier,
   contributor: address,
   contribution: hash,
   rowHash: hash,
@@ -151,6 +155,8 @@ const rowMembers = {
   count: integer,
   root: hash,
 }
+/** `type` is null for what is neither picture nor sound. */
+export const media: JsonSchema = shape({ type: nullable(text), bytes: integer })
 export const row: JsonSchema = openShape(rowMembers)
 export const rowProof: JsonSchema = openShape({ ...rowMembers, proof: listOf(hash) })
 
@@ -162,14 +168,23 @@ export const versionProfile: JsonSchema = shape({
   copies: nullable(shape({ exact: integer, near: integer })),
 })
 
+const chainPart = shape({ transactions: integer, gas: decimal, wei: decimal })
 const estimateMembers = {
   trainTokens: integer,
   indexTokens: integer,
   evaluationTokens: integer,
   steps: integer,
-  seconds: shape({ train: number, index: number, evaluate: number, total: number }),
+  seconds: shape({
+    prepare: number,
+    train: number,
+    evaluate: number,
+    index: number,
+    total: number,
+  }),
+  cpuSeconds: number,
   memoryBytes: nullable(integer),
   fee: decimal,
+  chain: nullable(shape({ submit: chainPart, register: chainPart })),
 }
 export const jobEstimate: JsonSchema = openShape(estimateMembers)
 const manifest: JsonSchema = { type: 'object' }
@@ -286,6 +301,25 @@ export const openSupply: JsonSchema = openShape({
   bridged: decimal,
 })
 
+/** Who gets how many wei of a price. */
+const split = listOf(shape({ account: address, amount: decimal }))
+
+export const listing: JsonSchema = shape(
+  {
+    kind: words('agent', 'model', 'datanet'),
+    id: text,
+    name: nullable(text),
+    seller: address,
+    expiresAt: integer,
+    isGood: flag,
+    sale: nullable(shape({ price: decimal, split })),
+    licence: nullable(shape({ price: decimal, seconds: integer, termsHash: hash, split })),
+  },
+  'listing',
+)
+
+export const listings: JsonSchema = shape({ total: integer, listings: listOf(listing) })
+
 export const rewards: JsonSchema = openShape({ pending: decimal, claimable: decimal })
 
 export const attributionProof: JsonSchema = openShape({
@@ -303,6 +337,7 @@ const rowOwner = {
   datanet: decimal,
   version: integer,
   row: integer,
+  tier,
   contributor: address,
   index: integer,
   rowHash: hash,
@@ -480,7 +515,7 @@ export const payoutTrace: JsonSchema = openShape({
 
 export const modelVerdict: JsonSchema = openShape({
   modelId: hash,
-  ok: flag,
+  ok: nullable(flag),
   steps: integer,
   difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
   error: nullable(text),

@@ -1,7 +1,7 @@
 /** What `openledger_getProvenance` answers: events of each kind, and of a receipt the answer with its rows and payees. */
 import type { KINDS } from '../../provenance/event.ts'
 import type { JsonSchema } from '../method.ts'
-import { roles } from './openledger.ts'
+import { roles, tier } from './openledger.ts'
 import {
   address,
   decimal,
@@ -96,6 +96,7 @@ const source = {
   datanet: decimal,
   version: integer,
   row: integer,
+  tier,
   rowHash: hash,
   contributed: nullable(hash),
 } as const

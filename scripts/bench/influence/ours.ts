@@ -19,18 +19,18 @@ const CHECKPOINT_DRAWS = 2
 export type Values = Float32Array | BigInt64Array
 type Method = { readonly name: string; readonly file: string; compute(): Promise<Values> }
 
-/** Scores by name. `only` computes one of them, by its file's name. */
+/** Scores by name. `only` computes some of them, by their files' names; `k`: one more width of sketches. */
 export async function ourScores(
   { model, setting, run, folder }: { model: Model; setting: Setting; run: string; folder: string },
   told: (text: string) => void,
-  only?: string,
+  { only, k }: { only?: readonly string[]; k?: number } = {},
 ): Promise<Map<string, Values>> {
   const kept = join(folder, `ours-${VERSION}`)
   mkdirSync(kept, { recursive: true })
   const all = new Map<string, Values>()
-  for (const { name, file, compute } of await methods(model, setting, run)) {
+  for (const { name, file, compute } of await methods(model, setting, run, k)) {
     const path = join(kept, `${file}.npy`)
-    if (only !== undefined && file !== only) continue
+    if (only && !only.includes(file)) continue
     if (!existsSync(path)) {
       told(name)
       await writeNpy(path, await compute(), [setting.queries.length, setting.train.length])
@@ -40,7 +40,12 @@ export async function ourScores(
   return all
 }
 
-async function methods(model: Model, setting: Setting, run: string): Promise<Method[]> {
+async function methods(
+  model: Model,
+  setting: Setting,
+  run: string,
+  more = setting.contributors,
+): Promise<Method[]> {
   const perEpoch = Math.ceil(setting.train.length / TRAINING.batch)
   const epochs = await Promise.all(
     Array.from({ length: TRAINING.epochs }, (_, i) =>
@@ -55,7 +60,7 @@ async function methods(model: Model, setting: Setting, run: string): Promise<Met
   const floats = (adapters: Adapter[], labelDraws: number): Promise<Values> =>
     influence(model, adapters, { ...data, labelDraws })
   return [
-    ...[count, 256, train.length].map((k) => ({
+    ...[...new Set([count, more, 256, train.length])].map((k) => ({
       name: `integers, k = ${k}`,
       file: `int-${k}`,
       compute: () => integers(last, k, LABEL_DRAWS),

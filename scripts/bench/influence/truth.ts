@@ -3,7 +3,15 @@
  * under each. A run's losses are a line of a file in the cache folder, written when the run is done: an interrupted
  * bench goes on where it was, a second one reads them all.
  */
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Adapter, evaluateLoss, type Model, trainLora } from '../../../native/index.ts'
@@ -58,25 +66,26 @@ export async function groundTruth(
 }
 
 /**
- * What leaving one contributor out costs: [contributors][queries], nats, the mean over seeds of the loss without it less the
- * loss of the whole, by the same seed.
+ * What leaving one contributor out costs: [seeds][contributors][queries], nats, the loss without it less the loss of the
+ * whole, by the same seed.
  */
 export async function leftOut(
   model: Model,
   setting: Setting,
   plan: { seeds: number; folder: string },
   told: (done: number, total: number) => void,
-): Promise<number[][]> {
+): Promise<number[][][]> {
   const { seeds, folder } = plan
   mkdirSync(folder, { recursive: true })
   const path = join(folder, 'left-out.jsonl')
   const known = new Map(readLines(path).map((line) => [`${line.mask} ${line.seed}`, line.losses]))
   const work = mkdtempSync(join(tmpdir(), 'openledger-influence-'))
-  const effects = Array.from({ length: setting.contributors }, () => setting.queries.map(() => 0))
+  const effects: number[][][] = []
   const total = seeds * (setting.contributors + 1)
   try {
     for (let seed = 0; seed < seeds; seed++) {
       let whole: readonly number[] = []
+      const ofSeed: number[][] = []
       for (let out = -1; out < setting.contributors; out++) {
         let losses = known.get(`${out} ${seed}`)
         if (losses === undefined) {
@@ -87,12 +96,10 @@ export async function leftOut(
           appendFileSync(path, `${JSON.stringify({ mask: out, seed, losses } satisfies Line)}\n`)
         }
         if (out < 0) whole = losses
-        for (const [q, loss] of losses.entries()) {
-          const row = effects[out]
-          if (row) row[q] = (row[q] as number) + (loss - (whole[q] as number)) / seeds
-        }
+        else ofSeed.push(losses.map((loss, q) => loss - (whole[q] as number)))
         told(seed * (setting.contributors + 1) + out + 2, total)
       }
+      effects.push(ofSeed)
     }
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -111,11 +118,12 @@ export function lossesOf(
   )
 }
 
-/** A last line that was cut short by a crash is dropped. */
+/** A last line that was cut short by a crash is taken away: the next is written behind a whole one. */
 function readLines(path: string): Line[] {
   if (!existsSync(path)) return []
   const text = readFileSync(path, 'utf8')
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  if (whole.length < text.length) writeFileSync(path, whole)
   return whole
     .split('\n')
     .filter((line) => line !== '')

@@ -1,11 +1,12 @@
 /**
  * Tools of other people against a live devnet, unmodified and in their own environments: web3.py, openai, datasets, peft, hf,
- * mlcroissant and prov from PyPI, Hardhat and forge from npm. Not part of `npm test`, because it installs them; run it before a release:
+ * mlcroissant and prov from PyPI, Hardhat, forge and MCP's conformance suite from npm. Not part of `npm test`, because it installs them; run it before a release:
  *
  *   npm run test:tools            exit status 0 when every tool did its whole round
  *   npm run test:tools forge      only those with this in their name
  *
- * viem, ethers and cast are tried by `economy.test.ts` in every run of the tests.
+ * viem, ethers, cast and @x402/fetch (README's agent) are tried by `economy.test.ts` in every run of the tests, the client packages of MCP and
+ * A2A by `test/node/agents/doors.test.ts`, @x402/fetch and openai through 402 by `test/node/x402/paid.test.ts`.
  */
 import { spawn } from 'node:child_process'
 import {
@@ -28,6 +29,7 @@ import { devnetAccount } from '../../../scripts/devnet/accounts.ts'
 import { ask } from '../../../scripts/devnet/ask.ts'
 import { createRpc } from '../../../scripts/devnet/economy.ts'
 import { MODEL, startLive } from '../stack.ts'
+import { CONFORMANCE, conformance } from './mcp.ts'
 
 const WEB3_PY = 'web3==8.0.0'
 const OPENAI_PY = 'openai==3.57.0'
@@ -57,6 +59,10 @@ const ROUNDS: Readonly<Record<string, Round>> = {
   [PROVENANCE_PY[0]]: (dir, setup) =>
     python(dir, { packages: PROVENANCE_PY, script: 'provenance.py', setup }),
   [HF_CLI]: hfCli,
+  [CONFORMANCE]: async (dir, setup) => {
+    writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
+    return conformance(dir, JSON.parse(setup).url, run)
+  },
   [HARDHAT]: async (dir, setup) => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module","private":true}\n')
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts']

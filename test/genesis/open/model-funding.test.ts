@@ -3,7 +3,7 @@ import { OPENLEDGER } from '../../../genesis/addresses.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { alice, bob, ETHER } from '../../support/chain.ts'
 import { carol, Economy, operator, provider } from '../../support/economy.ts'
-import { funding } from '../../support/open.ts'
+import { funding, governor, propose, votes } from '../../support/open.ts'
 
 const DAY = 86_400n
 const EVALUATION: Hex = `0x${'ab'.repeat(32)}`
@@ -83,3 +83,51 @@ t.test('grants that cannot be right are refused by name', async (t) => {
   )
   t.equal(await world.refusal(carol, funding, 'score', [99n, 0n, MODEL, 5]), 'UnknownGrant(99)')
 })
+
+t.test(
+  'holders fund a model by vote: what it reaches is paid, what it misses is theirs again',
+  async (t) => {
+    const million = 1_000_000n * ETHER
+    const world = await Economy.open(t.testdir(), {
+      blockTime: DAY,
+      governance: { votingDelay: DAY, votingPeriod: 3n * DAY, exitWindow: 2n * DAY },
+      alloc: { [alice.address]: { balance: 60n * million } },
+    })
+    t.teardown(world.close)
+    await world.send(alice, votes, 'deposit', [], { value: 50n * million })
+    await world.send(alice, votes, 'delegate', [alice.address])
+    const treasury = OPENLEDGER.openTimelock
+    await world.pay(carol, treasury, 8n * ETHER)
+    const until = (days: bigint): object => ({ deadline: world.now + days * DAY, closed: false })
+    const milestones = [
+      { amount: 5n * ETHER, scoreMin: 700_000, ...until(30n) },
+      { amount: 3n * ETHER, scoreMin: 900_000, ...until(30n) },
+    ]
+    const args = [bob.address, EVALUATION, milestones, evaluators]
+    const action = { to: funding, name: 'fund', args, value: 8n * ETHER }
+    const { id, call } = await propose(world, alice, [action], 'A model of case law')
+    await world.pass(2n * DAY)
+    await world.send(alice, governor, 'castVote', [id, 1])
+    await world.pass(2n * DAY)
+    await world.send(carol, governor, 'queue', call)
+    await world.pass(2n * DAY)
+    await world.send(carol, governor, 'execute', call)
+    t.equal(world.balance(treasury), 0n)
+    t.equal(await world.read(funding, 'totalHeld'), 8n * ETHER)
+
+    for (const who of [carol, provider]) {
+      await world.send(who, funding, 'score', [1n, 0n, MODEL, 800_000])
+      await world.send(who, funding, 'score', [1n, 1n, MODEL, 800_000])
+    }
+    const before = world.balance(bob.address)
+    await world.send(carol, funding, 'pay', [1n, 0n, MODEL])
+    t.equal(world.balance(bob.address) - before, 5n * ETHER)
+    t.equal(
+      await world.refusal(carol, funding, 'pay', [1n, 1n, MODEL]),
+      'ScoreTooLow(800000,900000)',
+    )
+    await world.pass(38n * DAY)
+    await world.send(carol, funding, 'refund', [1n, 1n])
+    t.equal(world.balance(treasury), 3n * ETHER)
+  },
+)

@@ -1,4 +1,5 @@
 /** MCP, A2A and llms.txt on our own chain, judged by the protocols' own client packages, unmodified. */
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { ClientFactory } from '@a2a-js/sdk/client'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
@@ -205,6 +206,36 @@ t.test(
     t.equal(run._meta?.['openledger/fee'], '22')
   },
 )
+
+/** The status, asked from this machine under another name: `fetch` lets nobody choose it. */
+function statusUnder(host: string, more: Record<string, string>): Promise<number> {
+  const { port } = new URL(url)
+  const headers = {
+    host,
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    ...more,
+  }
+  const body = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+  return new Promise((resolve, reject) => {
+    const asked = request({ port, path: '/mcp', method: 'POST', headers }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    asked.on('error', reject).end(body)
+  })
+}
+
+t.test('a page that reached this machine by DNS rebinding is refused', async (t) => {
+  const host = 'evil.example:9545'
+  const origin = `http://${host}`
+  t.equal(await statusUnder(host, { origin }), 403)
+  const behind = { origin, 'x-forwarded-for': '192.0.2.1' }
+  t.equal(await statusUnder(host, behind), 200, 'by a proxy it is the site that it says it is')
+  t.equal(await statusUnder(host, {}), 200, 'programs send no origin')
+  const own = new URL(url).host
+  t.equal(await statusUnder(own, { origin: `http://${own}` }), 200)
+})
 
 t.test('a page of another site is refused, and a body that is too large', async (t) => {
   const post = (headers: Record<string, string>, body: string): Promise<Response> =>

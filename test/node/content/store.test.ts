@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type Hex, keccakHex, utf8 } from '../../../node/base/bytes.ts'
 import { ContentError } from '../../../node/content/errors.ts'
+import { hashFileOnThread, hashOnThread } from '../../../node/content/hash-thread.ts'
+import { HASH_AT_ONCE_BYTES_MAX } from '../../../node/content/options.ts'
 import { ContentStore } from '../../../node/content/store.ts'
 
 const text = utf8('the state of the union')
@@ -30,6 +32,26 @@ t.test('a file of several chunks has the hash its bytes have', async (t) => {
   const hash = await store.putFile(join(dir, 'big'))
   t.equal(hash, keccakHex(bytes))
   await store.verify(hash)
+})
+
+t.test('large content is hashed on a thread, by its file or lent to it', async (t) => {
+  const dir = t.testdir()
+  const bytes = new Uint8Array(HASH_AT_ONCE_BYTES_MAX + 1).map((_, i) => i * 31)
+  const hash = keccakHex(bytes)
+  const store = await ContentStore.open(join(dir, 'store'))
+  t.equal(await store.put(bytes), hash)
+  t.equal(bytes.length, HASH_AT_ONCE_BYTES_MAX + 1, 'the giver keeps its bytes')
+  const [one, two] = await Promise.all([store.get(hash), store.get(hash)])
+  t.equal(Buffer.compare(one, bytes), 0)
+  t.equal(Buffer.compare(two, bytes), 0)
+  const asked = hashOnThread(one as Uint8Array<ArrayBuffer>)
+  t.equal(one.length, 0, 'lent: nobody reads or changes them meanwhile')
+  t.equal((await asked).hash, hash)
+  await store.verify(hash)
+  writeFileSync(store.path(hash), bytes.fill(1))
+  await t.rejects(store.get(hash), { code: 'content-corrupt' })
+  await t.rejects(store.verify(hash), { code: 'content-corrupt' })
+  await t.rejects(hashFileOnThread(join(dir, 'nothing')), { code: 'ENOENT' })
 })
 
 t.test('a range is read without the rest, and stops at the end', async (t) => {

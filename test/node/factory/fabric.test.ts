@@ -1,4 +1,5 @@
 /** One suite for both makes of the fabric. */
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
@@ -115,6 +116,19 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
     t.equal(await objects.has(hash), false)
   })
 
+  await t.test('what passes is apart from what is kept', async (t) => {
+    const { passing } = fabric
+    const hash = await passing.objects.put(utf8('answer'))
+    t.same(Buffer.from(await passing.objects.get(hash)), Buffer.from('answer'))
+    t.equal(await objects.has(hash), false)
+    await passing.records.put('answer.1', utf8(hash), 0)
+    t.same(await passing.records.list('answer.'), ['answer.1'])
+    t.equal(await records.get('answer.1'), null)
+    await passing.records.delete('answer.1')
+    await passing.objects.delete(hash)
+    await t.rejects(passing.objects.get(hash), { code: 'content-missing' })
+  })
+
   await t.test('what a holder that died had comes to the next', async (t) => {
     await queue.push('orphan', 1)
     const held = await pull(fabric)
@@ -136,6 +150,21 @@ t.test('in process', async (t) => {
     store = await Store.open(`${content.dir}/db`)
     return openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
   })
+  await t.test('nobody waits for an answer of an earlier life', async (t) => {
+    store = await Store.open(`${content.dir}/db`)
+    const open = () => {
+      const table = (store as Store).table('jobs')
+      return openLocalFabric({ table, content, log: silentLog })
+    }
+    const { records, passing } = await open()
+    await records.put('kept', utf8('record'))
+    await passing.records.put('answer.1', utf8('answer'))
+    const hash = await passing.objects.put(utf8('answer'))
+    const next = await open()
+    t.same(await next.passing.records.list(''), [])
+    t.equal(await next.passing.objects.has(hash), false)
+    t.ok(await next.records.get('kept'))
+  })
   await store?.close()
 })
 
@@ -148,6 +177,20 @@ t.test('on NATS JetStream', async (t) => {
   t.teardown(server.stop)
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
   await suite(t, () => openNatsFabric(options, silentLog))
+
+  await t.test('an answer whose asker has died passes by itself', async (t) => {
+    const prefix = 'passing'
+    const fabric = await openNatsFabric({ ...options, prefix, passingMs: 1_000 }, silentLog)
+    const { objects, records } = fabric.passing
+    const hash = await objects.put(utf8('answer'))
+    await records.put('answer.1', utf8(hash))
+    await fabric.objects.put(utf8('kept'))
+    t.equal(await objects.has(hash), true)
+    // The server drops both at their age, whenever that is; without an age this never ends.
+    while ((await objects.has(hash)) || (await records.get('answer.1'))) await setImmediate()
+    t.equal(await fabric.objects.has(keccakHex(utf8('kept'))), true)
+    await fabric.close()
+  })
 })
 
 t.test('records of jobs that ended long ago make room; what is unfinished never does', (t) => {

@@ -1,6 +1,9 @@
 import t from 'tap'
+import { type Hex, ZERO_HASH } from '../../../node/base/bytes.ts'
+import { decodeVersionManifest } from '../../../node/datanet/version.ts'
 import { submitTerms } from '../../../node/factory/chain.ts'
 import { alice } from '../../support/chain.ts'
+import { provider } from '../../support/economy.ts'
 import { jobsContract, openWorld, TINY } from '../../support/factory.ts'
 import { models } from '../../support/model.ts'
 
@@ -30,6 +33,20 @@ t.test('a job is drafted, committed, trained, measured and registered for its ow
     [id],
   )
   t.match(there, { state: 4, step: estimate.steps, resultHash: job.result?.report })
+
+  // What was said of gas before holds for what was spent, and by little.
+  await factory.settled()
+  const gasOf = (...names: string[]): bigint =>
+    world.sent.reduce((sum, { name, gas }) => sum + (names.includes(name) ? gas : 0n), 0n)
+  const { submit, register } = estimate.chain as NonNullable<typeof estimate.chain>
+  for (const [part, used] of [
+    [submit, gasOf('submit')],
+    [register, gasOf('start', 'checkpoint', 'putChunk', 'complete')],
+  ] as const) {
+    t.ok(used > 0n && used <= BigInt(part.gas), `${used} of ${part.gas} gas`)
+    t.ok(BigInt(part.gas) * 100n <= used * 120n, 'within a fifth')
+    t.ok(BigInt(part.wei) > 0n)
+  }
 })
 
 t.test('a job that stands otherwise on chain, or not at all, is refused', async (t) => {
@@ -38,6 +55,23 @@ t.test('a job that stands otherwise on chain, or not at all, is refused', async 
   const { manifest } = await factory.draft({ ...TINY, name: 'x', datanets: [{ datanet: '1' }] })
   await t.rejects(factory.submit(manifest), { code: 'job-not-committed' })
   await t.rejects(factory.submit({ ...manifest, seed: -1 }), /field seed is -1/)
+  // Committed by other terms than its own, or naming what the chain does not: licences would be checked of another job.
+  const [ref] = manifest.datanets as [(typeof manifest.datanets)[number]]
+  const ungrouped = { ...manifest, datanets: [{ ...ref, groupsHash: ZERO_HASH }] }
+  const at = { worker: provider.address, deadline: world.economy.now + 86_400n }
+  const terms = submitTerms(ungrouped, at)
+  await world.economy.send(alice, jobsContract, 'submit', [terms])
+  await t.rejects(factory.submit(ungrouped), {
+    code: 'job-terms',
+    message: new RegExp(`^the chain has groupsHash of Datanet 1 version 1 ${ref.groupsHash}`),
+  })
+  const free = { ...submitTerms(manifest, at), manifest: { ...submitTerms(manifest, at).manifest } }
+  free.manifest.isCommercial = false as never
+  await world.economy.send(alice, jobsContract, 'submit', [free])
+  await t.rejects(
+    factory.submit(manifest),
+    /the chain has isCommercial false for job .*, its manifest true/,
+  )
   await t.rejects(factory.submit({ ...manifest, base: `0x${'11'.repeat(32)}` }), {
     code: 'model-base',
   })
@@ -66,6 +100,12 @@ t.test('a job that stands otherwise on chain, or not at all, is refused', async 
     factory.draft({ name: 'x', datanets: [{ datanet: '1' }], training: { learningRate: 1e9 } }),
     /learningRate is 1000000000/,
   )
+  const held = decodeVersionManifest(await world.content.get(ref.manifestHash), ref.manifestHash)
+  await world.content.remove(held.contributions[1]?.file as Hex)
+  await t.rejects(factory.draft({ name: 'x', datanets: [{ datanet: '1' }] }), {
+    code: 'content-missing',
+    message: new RegExp(held.contributions[1]?.file as Hex),
+  })
 })
 
 t.test('a job whose rows are not those of the manifest fails, and its fee goes back', async (t) => {
@@ -83,6 +123,52 @@ t.test('a job whose rows are not those of the manifest fails, and its fee goes b
   t.equal(await world.economy.read(jobsContract, 'held'), 0n)
   t.ok(before - world.economy.balance(alice.address) < 10n ** 17n, 'but for the gas')
 })
+
+t.test('a worker that names what it has not given loses the job to another', async (t) => {
+  const world = await openWorld(t)
+  const { factory } = world
+  const { id, manifest } = await world.submit()
+  const nothing: Hex = `0x${'33'.repeat(32)}`
+  // The liar says that it is done before an honest worker is there.
+  await factory.submit(manifest)
+  const lie = { adapterHash: nothing, artefactHash: nothing, report: nothing, leavesHash: nothing }
+  const again = world.until(id, ({ state, turn }) => state === 'queued' && turn === 2)
+  await factory.jobs.update(id, () => ({ state: 'trained', result: lie as never }))
+  t.equal((await again).result, null)
+  world.worker('honest').start()
+  const job = await world.until(id, ({ state }) => state === 'done' || state === 'failed')
+  t.equal(job.error, null)
+  t.not(job.result?.adapterHash, nothing)
+})
+
+t.test(
+  'a worker that comes back from a stall finds the job with another, and writes nothing',
+  async (t) => {
+    const world = await openWorld(t)
+    const { factory } = world
+    const { id, manifest } = await world.submit()
+    await factory.submit(manifest)
+    // It stands still at its first checkpoint.
+    let wake = (): void => {}
+    world.hold(
+      new Promise<void>((resolve) => {
+        wake = resolve
+      }),
+    )
+    const stalled = world.worker('stalled')
+    stalled.start()
+    const taken = await world.until(id, ({ state }) => state === 'running')
+    await factory.jobs.update(id, () => ({ holder: 'another#2', attempts: 2 }))
+    wake()
+    await stalled.stop()
+    const { state, holder, attempts, result } = await factory.get(id)
+    t.same(
+      { state, holder, attempts, result },
+      { state: 'running', holder: 'another#2', attempts: 2, result: null },
+    )
+    t.match(taken.holder, /^stalled#1#/)
+  },
+)
 
 t.test(
   'pausing stops at a step, resuming ends at the same bytes, cancelling refunds',

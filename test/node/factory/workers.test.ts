@@ -168,7 +168,7 @@ t.test(
           runner.run(record, request(word, { prompt: [] }), { stopTexts: [] }),
           /the prompt is empty/,
         )
-        t.same(await fabric.records.list('answer.'), [], 'nothing is left behind')
+        t.same(await fabric.passing.records.list('answer.'), [], 'nothing is left behind')
       },
     )
   },

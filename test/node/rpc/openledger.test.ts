@@ -3,9 +3,10 @@
  * its method; the methods that need a trainer or a whole stack are held to theirs in test/e2e.
  */
 import t, { type Test } from 'tap'
+import { MARKET as market } from '../../../node/agents/market.ts'
 import { ReceiptLedger } from '../../../node/attribution/ledger.ts'
 import { PayoutIndex } from '../../../node/attribution/payouts.ts'
-import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
+import { bigintToBytes, keccakHex, toHex, utf8 } from '../../../node/base/bytes.ts'
 import { NodeError } from '../../../node/base/errors.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { BridgedIndex } from '../../../node/chain/bridged.ts'
@@ -16,9 +17,10 @@ import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
 import { openledgerMethods } from '../../../node/rpc/methods/openledger.ts'
 import { RpcServer } from '../../../node/rpc/server.ts'
 import { createRpc } from '../../../scripts/devnet/economy.ts'
+import { identity, registerAgent } from '../../support/agents.ts'
 import { alice, bob, ETHER } from '../../support/chain.ts'
 import { contribute, contributionOf } from '../../support/datanet.ts'
-import { carol, Economy } from '../../support/economy.ts'
+import { carol, Economy, operator } from '../../support/economy.ts'
 import {
   artefact,
   escrow,
@@ -29,6 +31,7 @@ import {
   receipts,
   registerModel,
   settlementOf,
+  TREASURY,
 } from '../../support/model.ts'
 import { staking } from '../../support/open.ts'
 import { ResultCheck } from '../../support/result-check.ts'
@@ -105,6 +108,65 @@ t.test('models, receipts, verdicts and rewards are answered as described', async
   t.match(await ask('getVerdict', HASH), { difference: { stage: 'tokens', index: 3 } })
   t.equal(await ask('getVerdict', hashOf('none')), null)
   t.match(await ask('pendingRewards', alice.address), { pending: '3678', claimable: '0' })
+})
+
+t.test('what the market offers is answered with who gets what of it', async (t) => {
+  const { ask, world } = await open(t)
+  t.same(await ask('getListings'), { total: 0, listings: [] })
+  t.equal(await ask('getListing', 'datanet', '1'), null)
+  const expiresAt = Number(world.now) + 1_000
+  const offer = (change: object): object => ({
+    price: 0n,
+    licencePrice: 0n,
+    licenceSeconds: 60n,
+    expiresAt: BigInt(expiresAt),
+    termsHash: hashOf('terms'),
+    ...change,
+  })
+  const metadata = [{ metadataKey: 'model', metadataValue: artefact.modelId }]
+  const agent = await registerAgent(world, bob, metadata)
+  const numbered = (id: bigint) => toHex(bigintToBytes(id, 32))
+  await world.send(bob, market, 'list', [0, numbered(agent), offer({ price: 1_001n })])
+  await world.send(operator, market, 'list', [1, artefact.modelId, offer({ licencePrice: 7n })])
+  const both = { price: 3n, licencePrice: 4n }
+  await world.send(operator, market, 'list', [2, numbered(1n), offer(both)])
+  const ofAgent = {
+    kind: 'agent',
+    id: '1',
+    name: null,
+    seller: bob.address,
+    expiresAt,
+    isGood: false,
+    sale: {
+      price: '1001',
+      split: [
+        { account: bob.address, amount: '751' },
+        { account: operator.address, amount: '250' },
+      ],
+    },
+    licence: null,
+  }
+  const found = await ask<{ total: number; listings: object[] }>('getListings')
+  t.equal(found.total, 3)
+  t.same(found.listings[0], ofAgent, 'it is not approved to the market yet')
+  t.match(found.listings.slice(1), [
+    { kind: 'model', id: artefact.modelId, name: 'orator', sale: null, licence: { price: '7' } },
+    {
+      kind: 'datanet',
+      id: '1',
+      isGood: true,
+      sale: { price: '3' },
+      licence: { seconds: 60, split: [{ account: TREASURY, amount: '4' }] },
+    },
+  ])
+  t.same(await ask('getListings', 2, 64), { total: 3, listings: found.listings.slice(2) })
+  t.same(await ask('getListings', 3), { total: 3, listings: [] })
+  await world.send(bob, identity, 'approve', [market.address, agent])
+  t.same(await ask('getListing', 'agent', '1'), { ...ofAgent, isGood: true })
+  await t.rejects(ask('getListing', 'robot', '1'), /one of agent, model, datanet, got "robot"/)
+  await t.rejects(ask('getListing', 'agent', artefact.modelId), /names no agent/)
+  await t.rejects(ask('getListing', 'model', '7'), /names no model/)
+  await t.rejects(ask('getListing', 'agent', '0'), /a number from 1/)
 })
 
 t.test('attribution is proved, verified and simulated as described', async (t) => {

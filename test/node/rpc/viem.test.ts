@@ -15,6 +15,7 @@ import {
   parseGwei,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { openledger } from 'viem/chains'
 import { chainConfig, publicActionsL2 } from 'viem/op-stack'
 import { type Hex, toHex, ZERO_HASH } from '../../../node/base/bytes.ts'
 import { alice, bob, CHAIN_ID, ETHER, walletOf } from '../../support/chain.ts'
@@ -54,6 +55,36 @@ async function revertOf(run: Promise<unknown>): Promise<ContractFunctionReverted
   if (found instanceof ContractFunctionRevertedError) return found
   throw error
 }
+
+t.test('viem’s own definition of OpenLedger works as it is on a node of chain 1612', async (t) => {
+  const node = await openTestNode(t.testdir(), { chainId: openledger.id })
+  t.teardown(() => node.close())
+  const transport = http(node.url, { retryCount: 0 })
+  const account = privateKeyToAccount(toHex(alice.key))
+  const client = createPublicClient({ chain: openledger, transport })
+  const wallet = createWalletClient({ chain: openledger, transport, account })
+  t.equal(await client.getChainId(), 1_612)
+  const before = await client.getBalance({ address: bob.address })
+  const sent = await wallet.sendTransaction({ to: bob.address, value: ETHER })
+  const deployed = await wallet.deployContract({
+    abi: probeAbi,
+    bytecode: probeBytecode,
+    args: [7n],
+  })
+  await node.seal()
+  const receipt = await client.waitForTransactionReceipt({ hash: sent })
+  t.match(receipt, { status: 'success', type: 'eip1559', to: bob.address })
+  t.equal((await client.getBalance({ address: bob.address })) - before, ETHER)
+  const { contractAddress } = await client.waitForTransactionReceipt({ hash: deployed })
+  const contract = { address: contractAddress as Hex, abi: probeAbi }
+  t.equal(await client.readContract({ ...contract, functionName: 'count' }), 7n)
+  // It has no formatter for the deposit that each block begins with; that must not trouble it.
+  const { transactions } = await client.getBlock({ includeTransactions: true })
+  t.same(
+    transactions.map(({ typeHex }) => typeHex),
+    ['0x7e', '0x2', '0x2'],
+  )
+})
 
 t.test('a contract is deployed, called, written to and read back by its logs', async (t) => {
   const node = await openTestNode(t.testdir())

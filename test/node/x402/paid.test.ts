@@ -5,6 +5,7 @@ import { UptoEvmScheme } from '@x402/evm/upto/client'
 import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from '@x402/fetch'
 import OpenAI from 'openai'
 import t from 'tap'
+import { x402Action } from '../../../node/attribution/receipt.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { localSigner } from '../../../node/keys/signer.ts'
@@ -13,7 +14,7 @@ import { Facilitator } from '../../../node/x402/facilitator.ts'
 import { FACILITATOR_DEFAULTS } from '../../../node/x402/options.ts'
 import { PERMIT2, WOPEN } from '../../../node/x402/schemes.ts'
 import { Till } from '../../../node/x402/till.ts'
-import { PAY_HEADER, payByX402, x402Action } from '../../../node/x402/way.ts'
+import { PAY_HEADER, payByX402 } from '../../../node/x402/way.ts'
 import { CHAIN_ID, ETHER, type Wallet, walletOf } from '../../support/chain.ts'
 import { carol, provider } from '../../support/economy.ts'
 import { escrow, receipts } from '../../support/model.ts'
@@ -28,7 +29,17 @@ const QUESTION = {
 
 let opened: Service
 t.before(async () => {
-  opened = await openService(t, { freeTokens: 10_000 })
+  opened = await openService(t, {
+    freeTokens: 10_000,
+    settlements: (table) => ({
+      delete: (key) => table.delete(key),
+      iterate: (range) => table.iterate(range),
+      put: async (key, value) => {
+        if (isFull && !Buffer.from(value).includes('awaits')) throw new Error('ENOSPC')
+        await table.put(key, value)
+      },
+    }),
+  })
   const { economy, service, registry } = opened
   const facilitator = new Facilitator(FACILITATOR_DEFAULTS, {
     chain: economy.chain,
@@ -44,7 +55,10 @@ t.before(async () => {
       till: new Till({ chain: economy.chain, account, log: silentLog, included }),
       signer: localSigner(provider.key),
       domain: { chainId: CHAIN_ID, verifyingContract: escrow.address },
-      escrow: (payer, of, session) => registry.escrow(payer, of, session),
+      escrow: async (payer, of, session) => {
+        await beforePaying()
+        return registry.escrow(payer, of, session)
+      },
     }),
   )
   await economy.send(carol, WOPEN, 'deposit', [], { value: ETHER })
@@ -52,6 +66,10 @@ t.before(async () => {
 
 /** What becomes of the provider's transactions, while it is set. */
 let failure: Error | null = null
+/** The disk has no room for the note that a receipt is paid for. */
+let isFull = false
+/** Where a request stands when it is answered and nothing is kept or paid yet. */
+let beforePaying = async (): Promise<void> => {}
 
 /** The provider's account: each of its transactions is a block. */
 const account = {
@@ -121,7 +139,8 @@ t.test(
     const parent = `0x${'ab'.repeat(32)}` as const
     const response = await ask(client.fetch, {}, { 'x-openledger-parent-action': parent })
     t.equal(response.status, 200)
-    const { openledger } = (await response.json()) as Answered
+    const answer = (await response.json()) as Answered
+    const { openledger } = answer
     const settled = decodePaymentResponseHeader(response.headers.get('payment-response') ?? '')
     t.match(settled, { success: true, payer: carol.address, amount: `${price}` })
     t.equal(await wopenOf(carol), before[0] - price)
@@ -133,9 +152,20 @@ t.test(
     await opened.settle()
     t.ok(await opened.economy.read(receipts, 'isSettled', [receiptHash]), 'contributors are paid')
 
-    const replayed = await fetch(client.sent[1] as Request)
-    t.equal(replayed.status, 402)
-    t.match(await replayed.json(), { error: { message: /nonce_already_used/ } })
+    const again = await fetch(writtenOtherwise((client.sent[1] as Request).clone()))
+    t.match(
+      await again.json(),
+      { ...answer, created: Number },
+      'asked again with the same payment: the same answer',
+    )
+    const recalled = decodePaymentResponseHeader(again.headers.get('payment-response') ?? '')
+    t.match(recalled, { success: true, payer: carol.address, amount: `${price}` })
+    t.equal(await wopenOf(carol), before[0] - price, 'paid once')
+    const question = { model: opened.model.name, ...QUESTION, seed: 5 }
+    const other = new Request(client.sent[1] as Request, { body: JSON.stringify(question) })
+    const refused = await fetch(other)
+    t.equal(refused.status, 402)
+    t.match(await refused.json(), { error: { message: /has bought another answer/ } })
   },
 )
 
@@ -190,10 +220,19 @@ t.test(
     const paid = before - (await wopenOf(carol))
     const signed = await caught()
     const again = writtenOtherwise(signed.clone())
-    const both = await Promise.all([fetch(signed.clone()), fetch(again)])
-    t.same(both.map(({ status }) => status).sort(), [200, 402])
-    const refused = both.find(({ status }) => status === 402)
-    t.match(await refused?.text(), /pays for another request that is under way/, 'before any work')
+    const [reached, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    beforePaying = async () => {
+      reached.resolve()
+      await held.promise
+    }
+    const first = fetch(signed.clone())
+    await reached.promise
+    const refused = await fetch(again)
+    t.equal(refused.status, 402)
+    t.match(await refused.text(), /pays for another request that is under way/, 'before any work')
+    held.resolve()
+    beforePaying = async () => {}
+    t.equal((await first).status, 200)
     t.equal(before - (await wopenOf(carol)), 2n * paid)
     const wrong = await ask(fetch, {}, { 'payment-signature': 'e30=' })
     t.equal(wrong.status, 400)
@@ -202,18 +241,44 @@ t.test(
 )
 
 t.test(
-  'a payment that may yet come in is kept for its receipt: it buys no other answer',
+  'a payment that may yet come in is kept for its answer, and made when it is asked again',
   async (t) => {
     const signed = await caught()
     const { waiting } = opened.settler
+    const before = await wopenOf(carol)
     failure = new Error('the pool does not answer')
     const pending = await fetch(signed.clone())
-    failure = null
     t.match(await pending.json(), { error: { message: /it may yet come in/ } })
     t.equal(opened.settler.waiting, waiting + 1, 'held')
-    const again = await fetch(writtenOtherwise(signed.clone()))
-    t.equal(again.status, 402)
-    t.match(await again.text(), /or waits for it/)
+    const early = await fetch(writtenOtherwise(signed.clone()))
+    t.equal(early.status, 503)
+    t.match(await early.json(), {
+      error: { code: 'payment-pending', message: /ask the same again/ },
+    })
+    failure = null
+    const late = await fetch(writtenOtherwise(signed.clone()))
+    t.equal(late.status, 200)
+    const { openledger } = (await late.json()) as Answered
+    const once = await fetch(signed.clone())
+    t.same((await once.json()).openledger, openledger)
+    t.equal(opened.settler.waiting, waiting + 1, 'one receipt')
+    t.ok(before > (await wopenOf(carol)))
+    await opened.settle()
+    t.ok(await opened.economy.read(receipts, 'isSettled', [openledger.receiptHash]))
+  },
+)
+
+t.test(
+  'a disk that is full once it is paid keeps nobody from the answer, nor from the pay',
+  async (t) => {
+    const signed = await caught()
+    isFull = true
+    const answer = await fetch(signed.clone())
+    t.equal(answer.status, 200)
+    const { openledger } = (await answer.json()) as Answered
+    isFull = false
+    await opened.settle()
+    t.ok(await opened.economy.read(receipts, 'isSettled', [openledger.receiptHash]))
   },
 )
 

@@ -73,7 +73,7 @@ async function open(
 ): Promise<Running> {
   const store = await Store.open(path)
   const client = new L1Client([world.anvil.url])
-  const { token, portal, genesisL1: _, l1ChainId, ...rest } = world.l1
+  const { token, portal, genesisL1: _, vesting: __, l1ChainId, ...rest } = world.l1
   const config = {
     ...testConfig,
     l1ChainId,

@@ -3,6 +3,7 @@
  * focusing them, or a contributor, shows all there is to know: who, which Datanet and rows, weight, wei, transaction.
  */
 import { useState } from 'preact/hooks'
+import type { Row } from '../../../datanet/rows.ts'
 import { ShareBar } from '../chart/bars.tsx'
 import {
   type Attribution,
@@ -17,7 +18,9 @@ import { useCall } from '../lib/hooks.ts'
 import { nameOf } from '../lib/names.ts'
 import type { Hex, ReceiptView } from '../lib/types.ts'
 import { Fact, Facts } from './layout.tsx'
+import { RowShown, TierBadge } from './media.tsx'
 import { VerdictBadge } from './receipts.tsx'
+import { RetrievedRows } from './retrieved.tsx'
 import { Show } from './state.tsx'
 import { Address, Amount, BlockLink, Hash } from './value.tsx'
 
@@ -51,6 +54,7 @@ export function ColouredAnswer({ of, receipt }: { of: Attribution; receipt: Rece
       )}
       <Contributors of={of} chosen={shown} onPass={pass} onPin={pin} />
       {shown ? <Detail of={of} receipt={receipt} chosen={shown} /> : null}
+      <RetrievedRows of={of} />
       <p class="small muted answer-foot">
         Settled in block <BlockLink number={receipt.block.number} />,{' '}
         <Hash value={receipt.transaction} kind="tx" /> for <Amount wei={receipt.fee} />{' '}
@@ -181,7 +185,8 @@ function Detail({
           <span class="num">{part(one?.weight)}</span>{' '}
           <span class="muted small">
             {of.channels.gradient / 100} parts influence: {part(one?.gradient)};{' '}
-            {of.channels.span / 100} parts verbatim: {part(one?.span)}
+            {of.channels.span / 100} parts verbatim: {part(one?.span)};{' '}
+            {of.channels.retrieval / 100} parts read: {part(one?.retrieval)}
           </span>
         </Fact>
         <Fact label="Paid">
@@ -204,7 +209,9 @@ function Detail({
         ) : (
           <Fact label="Rows">
             <span class="muted">
-              none quoted: paid for what the rows taught the model (gradient influence)
+              {one?.retrieval === '0'
+                ? 'none quoted: paid for what the rows taught the model (gradient influence)'
+                : 'none quoted: paid for the rows that were read, below, and for what others taught the model'}
             </span>
           </Fact>
         )}
@@ -213,10 +220,10 @@ function Detail({
   )
 }
 
-type RowView = { readonly row: { readonly text: string } | null; readonly count: number }
+type RowView = { readonly row: Row | null; readonly count: number }
 
 function RowOf({ owner }: { owner: Owner }) {
-  const { datanet, version, row, score, weight } = owner
+  const { datanet, version, row, tier, score, weight } = owner
   const found = useCall<RowView>('openledger_getRow', [Number(datanet), version, row])
   return (
     <>
@@ -224,18 +231,13 @@ function RowOf({ owner }: { owner: Owner }) {
         <a href={`/datanet/${datanet}?version=${version}&row=${row}`}>
           Datanet {datanet}, version {version}, row {integer(row)}
         </a>{' '}
+        <TierBadge tier={tier} />{' '}
         <span class="muted num">
           {score / 8} bits of surprise, {percent(weight)} of what is quoted
         </span>
       </p>
       <Show of={found} rows={2} what="row">
-        {({ row: shown }) =>
-          shown ? (
-            <blockquote class="row-text">{shown.text}</blockquote>
-          ) : (
-            <p class="muted">The row is private.</p>
-          )
-        }
+        {({ row: shown }) => <RowShown row={shown} />}
       </Show>
     </>
   )

@@ -1,5 +1,6 @@
 /** Dropping a file into a Datanet: read here row by row, faults shown by row, then committed and revealed by the wallet. */
 import { useRef, useState } from 'preact/hooks'
+import { MEDIA_TYPES, typeOfName } from '../../../datanet/media.ts'
 import { decodeSchema } from '../../../datanet/schema.ts'
 import { type DatanetView, publishVersion } from '../lib/datanet.ts'
 import { bytes, counted, integer, messageOf } from '../lib/format.ts'
@@ -85,11 +86,23 @@ function DropZone({
 }) {
   const input = useRef<HTMLInputElement>(null)
   const [over, setOver] = useState(false)
-  const take = async (file: File | undefined): Promise<void> => {
+  const schema = decodeSchema(datanet.schema)
+  const take = async (files: readonly File[]): Promise<void> => {
+    const [file] = files
     if (!file) return
-    const { FILE_BYTES_MAX, formatOf, readFile } = await import('../lib/read-file.ts')
-    const format = formatOf(file.name)
+    const { FILE_BYTES_MAX, formatOf, readFile, readMediaFiles } = await import(
+      '../lib/read-file.ts'
+    )
+    const reading = { schema, limits: datanet.limits }
     const refuse = (why: string): void => onReading({ kind: 'refused', why })
+    if (files.length > 1 || typeOfName(file.name)) {
+      const name = files.length > 1 ? `${files.length} files` : file.name
+      const found = await readMediaFiles(files, reading, (part) =>
+        onReading({ kind: 'reading', name, part }),
+      )
+      return onReading({ kind: 'read', name, found })
+    }
+    const format = formatOf(file.name)
     if (!format)
       return refuse(
         `'${file.name}' is no file this page reads: .jsonl, .csv, .txt and .md are. Parquet goes by 'openledger datanet contribute'.`,
@@ -100,10 +113,8 @@ function DropZone({
       )
     onReading({ kind: 'reading', name: file.name, part: 0 })
     try {
-      const found = await readFile(
-        file,
-        { format, schema: decodeSchema(datanet.schema), limits: datanet.limits },
-        (part) => onReading({ kind: 'reading', name: file.name, part }),
+      const found = await readFile(file, { format, ...reading }, (part) =>
+        onReading({ kind: 'reading', name: file.name, part }),
       )
       onReading({ kind: 'read', name: file.name, found })
     } catch (error) {
@@ -123,13 +134,20 @@ function DropZone({
         onDrop={(event) => {
           event.preventDefault()
           setOver(false)
-          void take(event.dataTransfer?.files[0])
+          void take([...(event.dataTransfer?.files ?? [])])
         }}
       >
         <Icon name="inbox" size={28} />
-        <p>Drop a file of rows here</p>
+        <p>
+          {schema.media
+            ? 'Drop a file of rows, or pictures and sounds, here'
+            : 'Drop a file of rows here'}
+        </p>
         <p class="hint">
           JSONL: a row such as {'{"text":"…"}'} a line. CSV: a column text. Text: a row a paragraph.
+          {schema.media
+            ? ' Pictures and sounds: all at once, each with its caption in a text file of its name (a.png, a.txt).'
+            : ''}
         </p>
         <button type="button" class="button quiet" onClick={() => input.current?.click()}>
           Choose a file
@@ -139,10 +157,11 @@ function DropZone({
           type="file"
           class="visually-hidden"
           aria-label="File of rows"
-          accept=".jsonl,.ndjson,.csv,.txt,.md"
+          accept={`.jsonl,.ndjson,.csv,.txt,.md${schema.media ? `,${MEDIA_TYPES.join()}` : ''}`}
+          multiple={schema.media !== undefined}
           tabIndex={-1}
           onChange={({ currentTarget }) => {
-            void take(currentTarget.files?.[0])
+            void take([...(currentTarget.files ?? [])])
             currentTarget.value = ''
           }}
         />

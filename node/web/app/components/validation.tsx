@@ -3,15 +3,16 @@ import { useState } from 'preact/hooks'
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { DatanetValidation } from '../../../../genesis/contracts.generated.ts'
 import { toHex } from '../lib/bytes.ts'
-import type { ContributionView, DatanetView } from '../lib/datanet.ts'
+import { type ContributionView, type DatanetView, rowsOfContribution } from '../lib/datanet.ts'
 import { wrongWhole } from '../lib/form.ts'
 import { age, bytes, integer } from '../lib/format.ts'
-import { type Loaded, useNow } from '../lib/hooks.ts'
+import { type Loaded, useNow, useQuery } from '../lib/hooks.ts'
 import type { Hex } from '../lib/types.ts'
 import { ActionButton, TransactionButton } from '../wallet/transaction.tsx'
 import { useWallet } from '../wallet/wallet.ts'
 import { TextField } from './field.tsx'
 import { Card } from './layout.tsx'
+import { RowShown } from './media.tsx'
 import { Empty, Show } from './state.tsx'
 import { Table } from './table.tsx'
 import { Address, Age, Badge, Hash } from './value.tsx'
@@ -85,6 +86,43 @@ function Outcome({ of, judged }: { of: ContributionView; judged: boolean }) {
   return <Badge tone="warn">{openedAt === '0' ? 'waits for scores' : 'being judged'}</Badge>
 }
 
+const ROWS_SHOWN = 5
+
+/** What is judged: its rows, some at a time. */
+function Given({ of }: { of: ContributionView }) {
+  const [count, setCount] = useState(ROWS_SHOWN)
+  const rows = useQuery(`rows of ${of.rowsRoot}`, () => rowsOfContribution(of))
+  return (
+    <Show
+      of={rows}
+      rows={3}
+      what="rows"
+      empty={<p class="muted">The rows are private: ask their contributor for a grant.</p>}
+    >
+      {(all) => (
+        <>
+          <ol class="stack" aria-label="Rows to judge">
+            {all?.slice(0, count).map((row, i) => (
+              <li key={i}>
+                <RowShown row={row} />
+              </li>
+            ))}
+          </ol>
+          {all && count < all.length ? (
+            <button
+              type="button"
+              class="button quiet small"
+              onClick={() => setCount(count + 4 * ROWS_SHOWN)}
+            >
+              {integer(all.length - count)} more
+            </button>
+          ) : null}
+        </>
+      )}
+    </Show>
+  )
+}
+
 type Ballot = { readonly score: number; readonly salt: Hex; readonly round: number }
 
 /** Salt and score stay in this browser between the two steps. */
@@ -148,6 +186,7 @@ function Judge({
           <Hash value={rowsRoot} kind="plain" /> of <Address value={contribution.contributor} />,{' '}
           {integer(contribution.rowCount)} rows
         </p>
+        <Given of={contribution} />
         {phase === 'commit' && !ballot ? (
           <>
             <TextField

@@ -1,8 +1,8 @@
 /** What `openledger_getAttribution` says of an answer, and who gets which colour. */
-import type { Explained, Owner, Piece } from '../../../attribution/explain.ts'
+import type { Explained, Owner, Piece, Retrieved } from '../../../attribution/explain.ts'
 import type { Hex } from './types.ts'
 
-export type { Owner, Piece }
+export type { Owner, Piece, Retrieved }
 
 export type Attribution = Explained & {
   readonly receiptHash: Hex
@@ -15,6 +15,12 @@ export type Attribution = Explained & {
 export const COLOURS = 7
 
 export const WEIGHT_ONE = 2 ** 32
+
+/** Part of all that the retrieved rows score. */
+export function retrievedPart({ retrieved }: Attribution, { score }: Retrieved): number {
+  const total = retrieved.reduce((sum, one) => sum + one.score, 0)
+  return total === 0 ? 0 : score / total
+}
 
 /** Class of a contributor's colour: `who-1` to `who-7`, then `who-8` for all others. */
 export function colourOf({ contributors }: Attribution, account: Hex): string {

@@ -9,6 +9,8 @@ export type Question = {
   readonly messages: readonly Message[] | string
   readonly maxTokens: number
   readonly temperature: number
+  /** Rows that the question finds and the model reads first; 0: none. */
+  readonly rowsRead: number
 }
 
 export type Answered = {
@@ -34,7 +36,7 @@ type Chunk = {
 
 /** `onText` gets all of the text so far. @throws Error in words for people */
 export async function ask(
-  { model, messages, maxTokens, temperature }: Question,
+  { model, messages, maxTokens, temperature, rowsRead }: Question,
   onText: (text: string) => void,
   signal: AbortSignal,
 ): Promise<Answered> {
@@ -47,6 +49,7 @@ export async function ask(
       ...(isChat ? { messages } : { prompt: messages }),
       max_tokens: maxTokens,
       temperature,
+      ...(rowsRead > 0 && { retrieval: { top: rowsRead } }),
       stream: true,
     }),
     signal,

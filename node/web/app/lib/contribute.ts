@@ -7,11 +7,15 @@
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { type Contribution, commitmentOf } from '../../../datanet/contribution.ts'
 import { toHex } from './bytes.ts'
-import type { Shard } from './read-file.ts'
+import type { MediaFile, Shard } from './read-file.ts'
 import { call } from './rpc.ts'
 import type { Hex } from './types.ts'
 
-export type Pending = { readonly contribution: Contribution; readonly bytes: Uint8Array }
+export type Pending = {
+  readonly contribution: Contribution
+  readonly bytes: Uint8Array
+  readonly media: readonly MediaFile[]
+}
 
 const COMMITS_PER_CALL = 64
 const STORE = 'contributions'
@@ -60,19 +64,33 @@ export async function keep(
   shards: readonly Shard[],
   { datanetId, contributor }: { datanetId: bigint; contributor: Hex },
 ): Promise<void> {
-  for (const { bytes, rowsRoot, contentHash, rowCount } of shards) {
+  for (const { bytes, rowsRoot, contentHash, rowCount, media } of shards) {
     const contribution: Contribution = {
       datanetId,
       contributor,
       rowsRoot,
       contentHash,
       rowCount,
-      byteCount: BigInt(bytes.length),
+      byteCount: BigInt(bytes.length + mediaBytes(media)),
       isPrivate: false,
       salt: toHex(crypto.getRandomValues(new Uint8Array(32))),
     }
-    await stored('readwrite', (store) => store.put({ contribution, bytes }, rowsRoot))
+    await stored('readwrite', (store) => store.put({ contribution, bytes, media }, rowsRoot))
   }
+}
+
+/** The same picture named twice counts once. */
+function mediaBytes(media: readonly MediaFile[]): number {
+  const sizes = new Map(media.map((one) => [one.media.hash, one.media.bytes]))
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}
+
+async function upload({ media, file }: MediaFile): Promise<void> {
+  const headers = { 'content-type': media.type }
+  const response = await fetch('/media', { method: 'POST', headers, body: file })
+  if (response.ok) return
+  const { error } = (await response.json().catch(() => ({}))) as { error?: string }
+  throw new Error(`The node does not take a picture or sound: ${error ?? response.status}`)
 }
 
 /** Commits what is not committed, reveals what is. How many were revealed. */
@@ -113,6 +131,7 @@ export async function goOn(
     const block = await committedIn(one)
     while (BigInt(await call<Hex>('eth_blockNumber')) <= block)
       await new Promise((resolve) => setTimeout(resolve, BLOCK_WAIT_MS))
+    for (const each of one.media) await upload(each)
     await call('openledger_putContent', toHex(one.bytes))
     await waitFor(
       await writeContract({ ...registry, functionName: 'reveal', args: [one.contribution] }),

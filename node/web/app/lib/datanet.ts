@@ -1,7 +1,8 @@
 /** Datanets as pages show them, rows read and checked here, and versions made here. */
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../../datanet/groups.ts'
-import { decodeRows, type Row } from '../../../datanet/rows.ts'
+import { mediaFault } from '../../../datanet/media.ts'
+import { decodeRows, type Row, rowsRoot as rootOf } from '../../../datanet/rows.ts'
 import { decodeVersionManifest, packVersion, type VersionPart } from '../../../datanet/version.ts'
 import { fromHex, keccakHex, toHex, ZERO_HASH } from './bytes.ts'
 import { allLogs, word } from './logs.ts'
@@ -104,6 +105,29 @@ export async function rowsOf(
   return found
 }
 
+/** Rows of one contribution, checked against its root; null for private ones. */
+export async function rowsOfContribution({
+  contentHash,
+  rowsRoot,
+  isPrivate,
+}: Pick<ContributionView, 'contentHash' | 'rowsRoot' | 'isPrivate'>): Promise<Row[] | null> {
+  if (isPrivate) return null
+  const rows = decodeRows(await contentOf(contentHash))
+  if (rootOf(rows) === rowsRoot) return rows
+  throw new Error('Its file holds other rows than were committed.')
+}
+
+/** Whether the node has every picture and sound that rows name, and each is what its row says. */
+async function hasAllMedia(rows: readonly Row[]): Promise<boolean> {
+  type Found = { type: string | null; bytes: number }
+  for (const { media } of rows) {
+    if (!media) continue
+    const found = await call<Found>('openledger_getMedia', media.hash).catch(() => null)
+    if (!found || mediaFault(media, found)) return false
+  }
+  return true
+}
+
 type Revealed = {
   readonly datanetId: bigint
   readonly contributor: Hex
@@ -174,6 +198,7 @@ export async function publishVersion(
     const now = await contribution(held.datanetId, held.rowsRoot)
     if (!now || now.isErased || held.isPrivate || BigInt(now.commitOrder) !== held.order) continue
     const rows = decodeRows(await contentOf(held.contentHash))
+    if (held.datanetId === BigInt(id) && !(await hasAllMedia(rows))) continue
     const groups = index.addRows(rows)
     if (held.datanetId !== BigInt(id)) continue
     const accepted = await readContract<boolean>({

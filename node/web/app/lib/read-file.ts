@@ -1,10 +1,11 @@
 /**
- * Rows out of a file that the person dropped, read as a stream: JSONL, CSV or text. Whatever is wrong with a row comes with its
- * number (from 1) and a reason, and reading goes on. The rules are the node's (`node/datanet`): the same file gives the same
- * contributions as `openledger datanet contribute`.
+ * Rows out of what the person dropped: a file read as a stream (JSONL, CSV or text), or pictures and sounds with their captions
+ * (`a.png`, `a.txt`). Whatever is wrong with a row comes with its number (from 1) and a reason, and reading goes on. The rules are
+ * the node's (`node/datanet`): the same files give the same contributions as `openledger datanet contribute`.
  */
 
 import { merkleLeaf, merkleRoot } from '../../../base/merkle.ts'
+import { MEDIA_BYTES_MAX, type Media, mediaOf, typeOfName } from '../../../datanet/media.ts'
 import { encodeRow, parseRow } from '../../../datanet/rows.ts'
 import { checkRow, type Schema } from '../../../datanet/schema.ts'
 import { concatBytes, keccakHex, toHex } from './bytes.ts'
@@ -18,7 +19,10 @@ export type Shard = {
   readonly rowsRoot: Hex
   readonly contentHash: Hex
   readonly rowCount: number
+  /** Pictures and sounds that its rows name. */
+  readonly media: readonly MediaFile[]
 }
+export type MediaFile = { readonly media: Media; readonly file: Blob }
 export type FileRead = {
   readonly shards: readonly Shard[]
   readonly rows: number
@@ -31,7 +35,10 @@ export type FileRead = {
 }
 
 type Limits = { readonly rowsMax: number; readonly rowBytesMax: number }
-type Candidate = { readonly value: unknown } | { readonly fault: string }
+type Candidate =
+  | { readonly value: unknown; readonly found?: MediaFile }
+  | { readonly fault: string }
+type Reading = { readonly schema: Schema; readonly limits: Limits }
 
 export const FILE_BYTES_MAX: number = 256 * 2 ** 20
 const SHARD_BYTES_MAX = 2 * 2 ** 20
@@ -48,21 +55,37 @@ export function formatOf(name: string): Format | null {
 /** @param onPart how much of the file is read, 0 to 1 */
 export async function readFile(
   file: File,
-  { format, schema, limits }: { format: Format; schema: Schema; limits: Limits },
+  { format, ...reading }: Reading & { readonly format: Format },
   onPart: (part: number) => void,
+): Promise<FileRead> {
+  const lines = linesOf(file, onPart)
+  if (format === 'csv') return gather(csvRows(lines, reading.schema), reading)
+  return gather(format === 'text' ? paragraphs(lines) : json(lines), reading)
+}
+
+/** Pictures and sounds that were dropped with their captions. */
+export function readMediaFiles(
+  files: readonly File[],
+  reading: Reading,
+  onPart: (part: number) => void,
+): Promise<FileRead> {
+  return gather(captioned(files, onPart), reading)
+}
+
+async function gather(
+  candidates: AsyncGenerator<Candidate>,
+  { schema, limits }: Reading,
 ): Promise<FileRead> {
   const shards: Shard[] = []
   const listed: Fault[] = []
   const sample: string[] = []
   const total = { rows: 0, bytes: 0, faults: 0 }
   let [held, size, number]: [Uint8Array[], number, number] = [[], 0, 0]
+  let media: MediaFile[] = []
   const close = (): void => {
-    if (held.length > 0) shards.push(shardOf(held))
-    ;[held, size] = [[], 0]
+    if (held.length > 0) shards.push(shardOf(held, media))
+    ;[held, size, media] = [[], 0, []]
   }
-  const lines = linesOf(file, onPart)
-  const candidates =
-    format === 'csv' ? csvRows(lines, schema) : format === 'text' ? paragraphs(lines) : json(lines)
   for await (const candidate of candidates) {
     number++
     const read = judge(candidate, schema, limits)
@@ -73,6 +96,7 @@ export async function readFile(
     }
     if (held.length === limits.rowsMax || size + read.bytes.length >= SHARD_BYTES_MAX) close()
     held.push(read.bytes)
+    if ('found' in candidate && candidate.found) media.push(candidate.found)
     size += read.bytes.length + 1
     total.rows++
     total.bytes += read.bytes.length + 1
@@ -90,6 +114,9 @@ function judge(
 ): { bytes: Uint8Array; text: string } | string {
   if ('fault' in candidate) return candidate.fault
   try {
+    const { media } = (candidate.value ?? {}) as { media?: unknown }
+    if (typeof media === 'string')
+      return `names ${media}: drop pictures and sounds themselves here, each with its caption in a .txt of its name`
     const row = parseRow(candidate.value)
     checkRow(row, schema)
     const bytes = encodeRow(row)
@@ -100,13 +127,44 @@ function judge(
   }
 }
 
-function shardOf(rows: readonly Uint8Array[]): Shard {
+function shardOf(rows: readonly Uint8Array[], media: readonly MediaFile[]): Shard {
   const bytes = concatBytes(...rows.flatMap((row) => [row, Uint8Array.of(10)]))
   return {
     bytes,
     rowsRoot: toHex(merkleRoot(rows.map(merkleLeaf))),
     contentHash: keccakHex(bytes),
     rowCount: rows.length,
+    media,
+  }
+}
+
+async function* captioned(
+  files: readonly File[],
+  onPart: (part: number) => void,
+): AsyncGenerator<Candidate> {
+  const bare = (name: string): string => name.replace(/\.[^.]*$/, '')
+  const captions = new Map(
+    files.filter(({ name }) => name.endsWith('.txt')).map((one) => [bare(one.name), one]),
+  )
+  const others = files.filter(({ name }) => !name.endsWith('.txt'))
+  for (const [i, file] of others.sort((a, b) => (a.name < b.name ? -1 : 1)).entries()) {
+    yield await captionedRow(file, captions.get(bare(file.name)))
+    onPart((i + 1) / others.length)
+  }
+}
+
+async function captionedRow(file: File, caption: File | undefined): Promise<Candidate> {
+  const { name, size } = file
+  if (!caption)
+    return { fault: `${name}: has no caption: drop ${name.replace(/\.[^.]*$/, '.txt')} too` }
+  if (size > MEDIA_BYTES_MAX)
+    return { fault: `${name}: has ${size} bytes; at most ${MEDIA_BYTES_MAX}` }
+  try {
+    const media = mediaOf(new Uint8Array(await file.arrayBuffer()), typeOfName(name))
+    const text = (await caption.text()).trim()
+    return { value: { text, media }, found: { media, file } }
+  } catch (error) {
+    return { fault: `${name}: ${messageOf(error)}` }
   }
 }
 

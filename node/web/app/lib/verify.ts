@@ -21,7 +21,8 @@ import {
   type InferenceReceipt,
   recoverSigner,
 } from '../../../attribution/receipt.ts'
-import { type ShareProof, verifyShare } from '../../../attribution/share-proof.ts'
+import type { ShareProof } from '../../../attribution/share-proof.ts'
+import { type SettledView, sharesFault } from '../../../attribution/verify/receipt.ts'
 import { chainConfig } from './chain-config.ts'
 import { integer, short } from './format.ts'
 import { call } from './rpc.ts'
@@ -96,30 +97,21 @@ async function answerIs({ outputCommit }: FullReceipt): Promise<Check> {
   )
 }
 
-async function sharesAre({
-  receiptHash,
-  contributors,
-  attributionRoot,
-}: FullReceipt): Promise<Check> {
+async function sharesAre(receipt: FullReceipt): Promise<Check> {
+  const { receiptHash, contributors } = receipt
   const proofs = await Promise.all(
     contributors.map(({ account }) =>
       call<ShareProof | null>('openledger_getAttributionProof', receiptHash, account),
     ),
   )
-  // A good path of somebody else proves nothing about this one.
-  const wrong = proofs.findIndex(
-    (proof, i) =>
-      !proof ||
-      proof.account !== contributors[i]?.account ||
-      !verifyShare(attributionRoot as Hex, proof),
-  )
+  const fault = sharesFault(receipt as unknown as SettledView, proofs)
   return check(
     'Shares',
-    wrong < 0,
+    fault === null,
     contributors.length === 0
       ? 'nobody has a share of this answer'
-      : `${integer(contributors.length)} Merkle-sum paths lead to the attribution root, and all weights sum to one`,
-    `the share of ${contributors[wrong]?.account} is not under the attribution root`,
+      : `${integer(contributors.length)} Merkle-sum paths lead to the attribution root, and every amount is its weight's part, to the wei`,
+    fault ?? '',
   )
 }
 

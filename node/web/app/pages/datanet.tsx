@@ -1,6 +1,8 @@
 /** /datanet/:id: one Datanet: its rows, terms, versions, people, and giving rows to it. */
 import { useMemo } from 'preact/hooks'
+import { tierOf } from '../../../datanet/media.ts'
 import { Card, Fact, Facts, Page, Pager, Stat, Stats, Tabs } from '../components/layout.tsx'
+import { MediaOf, TierBadge } from '../components/media.tsx'
 import { Empty, Show } from '../components/state.tsx'
 import { Table } from '../components/table.tsx'
 import { Publish, Upload } from '../components/upload.tsx'
@@ -189,12 +191,14 @@ function RowList({
               <li key={index} class={String(index) === chosen ? 'chosen' : ''}>
                 <p class="small muted">
                   <span class="num">{integer(index)}</span> by <Address value={contributor} />
+                  <TierBadge tier={tierOf(row)} />
                   {Object.entries(row.meta ?? {}).map(([name, value]) => (
                     <Badge key={name}>
                       {name} {String(value)}
                     </Badge>
                   ))}
                 </p>
+                {row.media ? <MediaOf media={row.media} text={row.text} /> : null}
                 <p class="row-body">{row.text}</p>
               </li>
             ))}

@@ -177,13 +177,20 @@ export default function NewTraining() {
 }
 
 function Takes({ draft: { estimate } }: { draft: Draft }) {
-  const { seconds, steps, trainTokens, fee, memoryBytes } = estimate
+  const { seconds, cpuSeconds, steps, trainTokens, fee, memoryBytes, chain } = estimate
   return (
     <Facts>
       <Fact label="Fee">
         <Amount wei={fee} />
       </Fact>
-      <Fact label="Time">{duration(seconds.total * 1000)}</Fact>
+      {chain ? (
+        <Fact label="Gas of the commitment">
+          <Amount wei={chain.submit.wei} /> at most
+        </Fact>
+      ) : null}
+      <Fact label="Time">
+        {duration(seconds.total * 1000)}, {duration(cpuSeconds * 1000)} of processor
+      </Fact>
       <Fact label="of it training">
         {duration(seconds.train * 1000)}, {integer(steps)} steps, {integer(trainTokens)} tokens
       </Fact>

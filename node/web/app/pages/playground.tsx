@@ -59,9 +59,16 @@ type Settings = {
   readonly maxTokens: string
   readonly temperature: string
   readonly memory: string
+  readonly rowsRead: string
 }
 
-const SETTINGS: Settings = { mode: 'chat', maxTokens: '64', temperature: '0', memory: 'none' }
+const SETTINGS: Settings = {
+  mode: 'chat',
+  maxTokens: '64',
+  temperature: '0',
+  memory: 'none',
+  rowsRead: '0',
+}
 
 function problemsOf({ maxTokens, temperature }: Settings): Problems<Settings> {
   const wrong = wrongWhole(maxTokens, 1, 4096)
@@ -119,6 +126,7 @@ function Chat({ models }: { models: readonly ModelLine[] }) {
                 : conversation(settings.memory === 'all' ? earlier : [], model, prompt),
             maxTokens: Number(settings.maxTokens),
             temperature: Number(settings.temperature),
+            rowsRead: Number(settings.rowsRead),
           },
           (text) => change(id, model, { text }),
           controller.signal,
@@ -228,6 +236,17 @@ function SettingsForm({ value, onValue }: { value: Settings; onValue: (next: Set
           options={[
             { value: 'none', text: 'This question alone' },
             { value: 'all', text: 'With the turns before' },
+          ]}
+        />
+        <SelectField
+          label="Rows to read first"
+          {...field('rowsRead')}
+          hint="Rows that your question finds stand in the prompt: their tokens are paid, their owners too. Pictures and sounds are found so."
+          options={[
+            { value: '0', text: 'None' },
+            { value: '2', text: 'Up to 2' },
+            { value: '4', text: 'Up to 4' },
+            { value: '8', text: 'Up to 8' },
           ]}
         />
         <TextField

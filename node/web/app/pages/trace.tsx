@@ -1,5 +1,6 @@
 /** /trace/:hash: one fee followed from its payer to the rows: payer -> shares -> contributor -> row. */
 import { Card, Page } from '../components/layout.tsx'
+import { RetrievedRows } from '../components/retrieved.tsx'
 import { Empty, Show } from '../components/state.tsx'
 import { Address, Amount, BlockLink, Hash } from '../components/value.tsx'
 import { Verify } from '../components/verify.tsx'
@@ -129,8 +130,10 @@ function Why({ of, account }: { of: Attribution; account: Hex }) {
     <div class="stack">
       <p>
         <Address value={account} /> has {weight(one?.weight)} of the contributors' part:{' '}
-        {weight(one?.gradient)} of the influence ({of.channels.gradient / 100} parts) and{' '}
-        {weight(one?.span)} of what is quoted ({of.channels.span / 100} parts, where anything is).
+        {weight(one?.gradient)} of the influence ({of.channels.gradient / 100} parts),{' '}
+        {weight(one?.span)} of what is quoted ({of.channels.span / 100} parts, where anything is),{' '}
+        {weight(one?.retrieval)} of what was read ({of.channels.retrieval / 100} parts, where
+        anything was).
       </p>
       {quotes.length > 0 ? (
         <ul class="stack">
@@ -144,8 +147,13 @@ function Why({ of, account }: { of: Attribution; account: Hex }) {
           ))}
         </ul>
       ) : (
-        <p class="muted">Nothing of it is quoted: it is paid for what its rows taught the model.</p>
+        <p class="muted">
+          Nothing of it is quoted: it is paid for{' '}
+          {one?.retrieval === '0' ? '' : 'the rows that were read, and for '}what its rows taught
+          the model.
+        </p>
       )}
+      <RetrievedRows of={of} account={account} />
     </div>
   )
 }
