@@ -36,7 +36,7 @@ const { values: flags } = parseArgs({
  */
 const LIMITS = {
   f32: { error: 1e-4, choices: 1 },
-  int8: { error: 0.25, choices: 0.85 },
+  int8: { error: 0.2, choices: 0.85 },
 }
 if (flags.precision !== 'f32' && flags.precision !== 'int8') {
   throw new Error(`precision is '${flags.precision}'; known are f32 and int8`)

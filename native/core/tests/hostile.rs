@@ -9,7 +9,7 @@ use openledger_core::lora::Adapter;
 use openledger_core::math::philox::{Stream, word};
 use openledger_core::model::config::{LlamaConfig, Target};
 use openledger_core::model::testing::{random_adapter, random_weights, tiny_config, tokens};
-use openledger_core::model::{Model, save};
+use openledger_core::model::{Model, Text, save};
 use openledger_core::tensors::{FILE_BYTES_MAX, Store};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -250,6 +250,13 @@ fn a_defect_of_an_adapter_is_named_by_file_tensor_and_limit() {
     let error = Adapter::load(&dir.0, &other).expect_err("it is for another base").to_string();
     assert!(error.contains(&a.replace("layers.1", "layers.0")), "{error}");
     assert!(error.contains("[2, 40], expected [2, 48]"), "{error}");
+}
+
+#[test]
+fn a_tokenizer_that_its_parser_panics_at_is_refused_by_name() {
+    let found = br#"{"version": "1.0", "decoder": {"type": "ByteLevel", 5}}"#;
+    let error = Text::from_bytes(found).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("tokenizer.json cannot be read: its parser panicked"), "{error}");
 }
 
 #[test]

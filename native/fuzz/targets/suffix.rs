@@ -2,10 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openledger_core::suffix::SuffixIndex;
+use openledger_core::suffix::{END, SuffixIndex};
 
 fn good() -> Vec<u8> {
-    SuffixIndex::build(vec![3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 1, 4, 1]).expect("built").to_bytes()
+    SuffixIndex::build(vec![3, 1, 4, 1, 5, END, 9, 2, 6, 5, 3, 5, 1, 4, 1, END])
+        .expect("built")
+        .to_bytes()
 }
 
 fuzz_target!(init: openledger_fuzz::seed("suffix", &good()), |data: &[u8]| {

@@ -1,6 +1,7 @@
 //! Text to token ids and back, by the model's own tokenizer.json.
 
 use crate::{EngineError, ErrorCode, Result, bail};
+use std::panic::catch_unwind;
 use tokenizers::Tokenizer;
 
 /// Longest text encoded at once, in bytes.
@@ -12,7 +13,9 @@ pub struct Text {
 
 impl Text {
     pub fn from_bytes(bytes: &[u8]) -> Result<Text> {
-        match Tokenizer::from_bytes(bytes) {
+        // The crate panics at some files: a decoder that is no JSON, for one.
+        let read = catch_unwind(|| Tokenizer::from_bytes(bytes));
+        match read.unwrap_or_else(|_| Err("its parser panicked".into())) {
             Ok(mut tokenizer) => {
                 // Cutting or padding would silently change what was asked.
                 let _ = tokenizer.with_truncation(None);
