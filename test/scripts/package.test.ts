@@ -68,6 +68,8 @@ t.test('version finds the addon in the package of this platform', async (t) => {
 })
 
 t.test('a program of somebody else takes the client from it, with its types', async (t) => {
+  // Of its own: in this checkout's package the name would mean the sources.
+  writeFileSync(join(dir, 'package.json'), '{"name":"dapp","type":"module","private":true}\n')
   const program = join(dir, 'dapp.ts')
   writeFileSync(
     program,
