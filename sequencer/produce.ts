@@ -33,7 +33,7 @@ export type ProducerOptions = {
   /** Milliseconds for both runs of one block, building it and checking it: filling stops early enough for the second
    * run, whose share is learned from the blocks before. It is also the most that one transaction can have. */
   readonly workMsMax: number
-  /** Blocks a transaction is put first in before it is given up. */
+  /** Blocks a transaction is put first in before it is given up; the last has all its time, however late it is. */
   readonly deferralsMax: number
   /** Longest wait before the clock is looked at again, milliseconds: it may have been set. */
   readonly waitMsMax: number
@@ -212,9 +212,10 @@ export class Producer {
 
   async #build(attributes: PayloadAttributes, bytesMax: number, lateMs: number): Promise<Executed> {
     const { chain, now, candidates } = this.#modules
-    const { workMsMax, lateMsMax } = this.#options
+    const { workMsMax, lateMsMax, deferralsMax } = this.#options
     const fillMsMax = Math.min(this.#options.fillMsMax, workMsMax / (1 + this.#secondRunShare))
-    const endMs = now() + fillMs(lateMs, { fillMsMax, lateMsMax })
+    const isLastTry = this.#deferred?.times === deferralsMax
+    const endMs = now() + (isLastTry ? fillMsMax : fillMs(lateMs, { fillMsMax, lateMsMax }))
     let beganMs = now()
     const timed = function* (all: Iterable<Uint8Array>): Generator<Uint8Array> {
       for (const raw of all) {
