@@ -57,6 +57,8 @@ struct Bench {
     clock: Clock,
     weights: Weights,
     scheduler: Scheduler,
+    /// One that has never heard of an adapter.
+    plain: Scheduler,
     cpu: Cpu,
     adapters: usize,
 }
@@ -132,14 +134,16 @@ fn main() {
         resident_bytes_max: 1 << 40,
         ..Options::default()
     };
-    let mut scheduler =
-        Scheduler::new(weights.config.clone(), options, 4 * batch).expect("good options");
+    let empty = || {
+        Scheduler::new(weights.config.clone(), options.clone(), 4 * batch).expect("good options")
+    };
+    let (mut scheduler, plain) = (empty(), empty());
     for i in 0..adapters {
         scheduler.register(&format!("a{i}"), Source::Fetched).expect("a new name");
     }
     let cpu = Cpu::new(&weights, 4 * batch);
     let clock = Clock((threads != 1).then(Instant::now));
-    let mut bench = Bench { clock, weights, scheduler, cpu, adapters };
+    let mut bench = Bench { clock, weights, scheduler, plain, cpu, adapters };
     pool::build(threads).install(|| run(&mut bench, batch, new));
 }
 
@@ -162,7 +166,7 @@ fn run(bench: &mut Bench, batch: usize, new: usize) {
         dice += 1;
         Some((uniform(7, Stream::DataOrder, 1, dice) * adapters as f32) as usize)
     };
-    let mut times: [Vec<f64>; 4] = Default::default();
+    let mut times: [Vec<f64>; 5] = Default::default();
     for round in 0..ROUNDS as u64 {
         let kinds = [
             vec![None; batch],
@@ -173,11 +177,15 @@ fn run(bench: &mut Bench, batch: usize, new: usize) {
         for (kind, names) in kinds.iter().enumerate() {
             times[kind].push(bench.decode(names, new, 2_000_000 + round * 10 + kind as u64));
         }
+        std::mem::swap(&mut bench.scheduler, &mut bench.plain);
+        times[4].push(bench.decode(&kinds[0], new, 2_000_004 + round * 10));
+        std::mem::swap(&mut bench.scheduler, &mut bench.plain);
     }
     let rate = |kind: usize| (batch * new) as f64 / median(times[kind].clone());
     let ratio =
         |a: usize, b: usize| median(times[b].iter().zip(&times[a]).map(|(b, a)| b / a).collect());
-    println!("base-only {:.1} tokens/s - -", rate(0));
+    println!("no-adapter-known {:.1} tokens/s - -", rate(4));
+    println!("base-only {:.1} tokens/s no-adapter-known {:.3}", rate(0), ratio(0, 4));
     println!("one-adapter {:.1} tokens/s base-only {:.3}", rate(1), ratio(1, 0));
     println!("uniform-over-{adapters} {:.1} tokens/s one-adapter {:.3}", rate(2), ratio(2, 1));
     println!("uniform-over-{adapters} {:.1} tokens/s base-only {:.3}", rate(2), ratio(2, 0));
