@@ -6,6 +6,8 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { ClientFactory } from '@a2a-js/sdk/client'
+import { Client as McpClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { ContractFactory, Wallet as EthersWallet, JsonRpcProvider } from 'ethers'
 import OpenAI from 'openai'
 import t from 'tap'
@@ -13,6 +15,7 @@ import type { Abi, TransactionReceipt } from 'viem'
 import { createWalletClient, http, parseEther } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import {
+  InferenceEscrow,
   OpenToken,
   ReputationRegistry,
   RewardDistributor,
@@ -283,6 +286,50 @@ t.test('the economy, live', { timeout: 540_000 }, async (t) => {
     })
     t.equal(await count(), before)
   })
+
+  await t.test(
+    'clients of MCP and A2A ask the trained model, and are given its receipts',
+    async (t) => {
+      // The caller is on the node's machine: the sponsor pays.
+      await alice.send({
+        address: OPENLEDGER.inferenceEscrow,
+        abi: InferenceEscrow.abi as Abi,
+        functionName: 'depositFor',
+        args: [devnetAccount('sponsor').address],
+        value: parseEther('1'),
+      })
+      const question = { prompt: QUESTION.prompt, max_tokens: 8, temperature: 0, seed: 1 }
+      const mcp = new McpClient({ name: 'judge', version: '1.0.0' })
+      await mcp.connect(new StreamableHTTPClientTransport(new URL(`${sequencerUrl}/mcp`)))
+      t.teardown(() => mcp.close())
+      const answer = (await mcp.callTool({
+        name: `ask_${QUESTION.model}`,
+        arguments: question,
+      })) as unknown as {
+        content: { text: string }[]
+        _meta: { 'openledger/receipt': { receiptHash: string } }
+      }
+      t.match(answer.content[0]?.text, /[a-z]/)
+      const { receiptHash } = answer._meta['openledger/receipt']
+      t.match(await verdictOn(receiptHash), { ok: true })
+      const named = await mcp.callTool({
+        name: 'get_attribution',
+        arguments: { receipt: receiptHash },
+      })
+      const owner = (await rpc<ReceiptView>('openledger_getReceipt', receiptHash)).contributors[0]
+      t.match(JSON.stringify(named.content), owner?.account ?? 'nobody is paid')
+
+      const a2a = await new ClientFactory().createFromUrl(sequencerUrl)
+      const skill = `model:${(await rpc<ReceiptView>('openledger_getReceipt', receiptHash)).modelId}`
+      const content = { $case: 'text', value: QUESTION.prompt }
+      const message = { messageId: crypto.randomUUID(), role: 1, parts: [{ content }] }
+      const reply = (await a2a.sendMessage({
+        message: { ...message, extensions: [], referenceTaskIds: [], metadata: { skill } },
+      } as never)) as unknown as { metadata: { receipts: { receiptHash: string }[] } }
+      const [given] = reply.metadata.receipts
+      t.match(await verdictOn(given?.receiptHash ?? ''), { ok: true })
+    },
+  )
 
   await t.test('a job is committed, paused and cancelled from the command line', async (t) => {
     const env = { ...process.env, OPENLEDGER_KEY: devnetAccount('bob').privateKey }
