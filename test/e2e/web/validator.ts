@@ -6,7 +6,7 @@ import { png, wav } from '../../support/media.ts'
 import { connect, fileOf, open, ROWS } from '../../support/web-page.ts'
 
 /** Long enough for two scores on a slow machine. */
-const VOTE_SECONDS = 20
+const VOTE_SECONDS = 40
 const LONG_MS = 180_000
 
 const file = (name: string, buffer: Buffer) => ({ name, mimeType: '', buffer })
