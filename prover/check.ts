@@ -80,8 +80,9 @@ export async function checkTable(
   if (summed) return { difference: summed, manifest, report, data }
   const model = await library.load(record)
   const rows = corpusRows(library.base, data)
+  const { vocab_size: vocabulary } = library.base.model.config
   const difference =
-    (await recorpus(model.corpus, rows, manifest.attribution.spanTokens)) ??
+    (await recorpus(model.corpus, rows, { vocabulary, least: manifest.attribution.spanTokens })) ??
     (await wrongVector(model, record.id, draw))
   return { difference, manifest, report, data }
 }

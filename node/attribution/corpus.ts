@@ -77,15 +77,7 @@ export async function spanCorpus(
   options: { readonly vocabulary: number; readonly least: number },
 ): Promise<SpanCorpus> {
   const { vocabulary, least } = options
-  const stream = new Uint32Array(rows.reduce((sum, { tokens }) => sum + tokens.length + 1, 0))
-  const placed: PlacedRow[] = []
-  let start = 0
-  for (const { tokens, ...row } of rows) {
-    stream.set(tokens, start)
-    stream[start + tokens.length] = ROW_END
-    placed.push({ ...row, start, length: tokens.length })
-    start += tokens.length + 1
-  }
+  const { stream, placed } = layOut(rows)
   const index = await SuffixIndex.build(stream)
   const roots = index.roots()
   const leaves = placed.map((row) => merkleLeaf(rowData(row)))
@@ -109,6 +101,20 @@ export async function spanCorpus(
     tableHashes: tables.map((table) => keccak(table)),
   })
   return { index, rows: placed, leaves, tables, record, artefact, least, bits: bitsOf(tables) }
+}
+
+/** Rows one after another, the end of a row after each. */
+export function layOut(rows: readonly CorpusRow[]): { stream: Uint32Array; placed: PlacedRow[] } {
+  const stream = new Uint32Array(rows.reduce((sum, { tokens }) => sum + tokens.length + 1, 0))
+  const placed: PlacedRow[] = []
+  let start = 0
+  for (const { tokens, ...row } of rows) {
+    stream.set(tokens, start)
+    stream[start + tokens.length] = ROW_END
+    placed.push({ ...row, start, length: tokens.length })
+    start += tokens.length + 1
+  }
+  return { stream, placed }
 }
 
 /** The tokens of a row, whole. */

@@ -26,7 +26,13 @@ async function hashFile(path: string): Promise<Pick<HashAnswer, 'hash' | 'size'>
   }
 }
 
-parentPort?.on('message', async (request: HashRequest) => {
+/** One after another: what is being hashed is in memory, and there is one processor to do it. */
+let turn: Promise<void> = Promise.resolve()
+parentPort?.on('message', (request: HashRequest) => {
+  turn = turn.then(() => answer(request))
+})
+
+async function answer(request: HashRequest): Promise<void> {
   const { id } = request
   const tell = (answer: Omit<HashAnswer, 'id'>, lent: ArrayBuffer[] = []): void =>
     parentPort?.postMessage({ id, ...answer }, lent)
@@ -37,4 +43,4 @@ parentPort?.on('message', async (request: HashRequest) => {
   await hashFile(request.path).then(tell, ({ code, message }: NodeJS.ErrnoException) =>
     tell({ hash: ZERO_HASH, size: 0, why: { message, ...(code ? { code } : {}) } }),
   )
-})
+}

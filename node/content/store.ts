@@ -154,11 +154,18 @@ export class ContentStore {
     throw new ContentError('content-missing', `no content ${hash} here; fetch it first`, { hash })
   }
 
+  /** What is here already stays as it is: its age says who gave it first (`keptSince`). */
   async #write(fill: (file: FileHandle, path: string) => Promise<Hex>): Promise<Hex> {
     const temporary = join(this.dir, 'tmp', `${process.pid}-${++this.#writes}`)
     const file = await open(temporary, 'w')
     try {
       const hash = await fill(file, temporary)
+      const { size } = await file.stat()
+      if ((await this.size(hash)) === size) {
+        await file.close()
+        await rm(temporary)
+        return hash
+      }
       await file.sync()
       await file.close()
       const target = this.path(hash)

@@ -107,13 +107,14 @@ async function show(
       return say(response, 416, { error: `${hash} has ${size} bytes` })
     }
     const { from, to } = range ?? { from: 0, to: size }
+    const body = request.method === 'HEAD' ? undefined : await read(from, to - from)
     response.writeHead(range ? 206 : 200, {
       ...HEADERS,
       'content-type': type,
       'content-length': to - from,
       ...(range && { 'content-range': `bytes ${from}-${to - 1}/${size}` }),
     })
-    response.end(request.method === 'HEAD' ? undefined : await read(from, to - from))
+    response.end(body)
   } catch (error) {
     if (!(error instanceof NodeError)) throw error
     say(response, 404, { error: messageOf(error) })

@@ -4,7 +4,8 @@
  *
  *   {"text":"A lighthouse at dusk.","media":"photos/dusk.jpg"}          dusk.jpg + dusk.txt
  */
-import { open, readdir, readFile, realpath } from 'node:fs/promises'
+import { isUtf8 } from 'node:buffer'
+import { open, readdir, realpath } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { messageOf, userError } from '../base/errors.ts'
 import { MEDIA_BYTES_MAX, type Media, mediaOf, typeOfName } from './media.ts'
@@ -59,12 +60,13 @@ async function captionedRow(
   media: string,
   caption: string,
 ): Promise<{ value: unknown } | { fault: string }> {
-  const bytes = await readFile(join(folder, caption))
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim()
+    const bytes = await readBounded(await insideOf(folder, caption), caption)
+    if (!isUtf8(bytes)) return { fault: `${caption}: is not UTF-8` }
+    const text = new TextDecoder().decode(bytes).trim()
     return text === '' ? { fault: `${caption}: is empty` } : { value: { text, media } }
-  } catch {
-    return { fault: `${caption}: is not UTF-8` }
+  } catch (error) {
+    return { fault: messageOf(error) }
   }
 }
 

@@ -14,6 +14,7 @@ import { availableParallelism } from 'node:os'
 import type { Hex } from '../base/bytes.ts'
 import { canonicalHash, type Json } from '../base/canonical.ts'
 import type { BaseModel } from '../model/base.ts'
+import { Turns } from '../model/turns.ts'
 import type { ChainCost } from './cost.ts'
 import type { ReadContent, TrainingData } from './data.ts'
 import type { RecordStore } from './fabric/types.ts'
@@ -201,23 +202,33 @@ function watchMemory(): { peak(): number; stop(): void } {
 /** Calibrations by base, configuration and lengths of rows, in the records of the fabric. */
 export class Calibrations {
   readonly #records: RecordStore
+  readonly #turns = new Turns(1)
 
   constructor(records: RecordStore) {
     this.#records = records
   }
 
-  /** Measures this machine first where it has not done such work yet. */
+  /** Measures this machine first where it has not done such work yet: one such work at a time, since two would slow each other. */
   async of(
     base: BaseModel,
     manifest: TrainingManifest,
     given: { data: TrainingData; read: ReadContent },
   ): Promise<Calibration> {
     const key = keyOf(base, manifest, given.data)
+    const known = await this.#known(key)
+    if (known) return known
+    return this.#turns.run(async () => {
+      const meanwhile = await this.#known(key)
+      if (meanwhile) return meanwhile
+      const made = await calibrate(base, manifest, given)
+      await this.#records.put(key, Buffer.from(JSON.stringify(made)))
+      return made
+    })
+  }
+
+  async #known(key: string): Promise<Calibration | null> {
     const row = await this.#records.get(key)
-    if (row) return JSON.parse(Buffer.from(row.value).toString()) as Calibration
-    const made = await calibrate(base, manifest, given)
-    await this.#records.put(key, Buffer.from(JSON.stringify(made)))
-    return made
+    return row && (JSON.parse(Buffer.from(row.value).toString()) as Calibration)
   }
 }
 

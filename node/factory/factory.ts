@@ -148,7 +148,7 @@ export class ModelFactory {
       worker: chain.worker,
       deadline: chain.time + DAY_SECONDS,
     })
-    const cost = chainCost(
+    const cost = await chainCost(
       {
         ...{ base, manifest, size, terms, worker: chain.worker },
         contributors: data.contributors.length,
@@ -157,7 +157,7 @@ export class ModelFactory {
       },
       chain.view(),
     )
-    return { ...estimate, chain: await cost }
+    return { ...estimate, chain: cost }
   }
 
   /** The job must stand in JobRegistry. The same manifest is the same job. @throws NodeError */

@@ -174,7 +174,7 @@ const version: Command = {
   args: '<id>',
   flags: {
     ...KEY_FLAGS,
-    'with-private': { help: 'private rows too; models cannot be trained on such a version yet' },
+    'with-private': { help: 'private rows too; who trains on the version needs grants of them' },
   },
   run: async (call) => {
     const withPrivate = call.switches.has('with-private')

@@ -42,7 +42,7 @@ export type Published = {
   readonly unread: readonly Hex[]
 }
 
-/** @param withPrivate private rows too: models cannot be trained on such a version yet */
+/** @param withPrivate private rows too: who trains on such a version needs grants of them */
 export async function publishVersion(
   datanetId: number,
   person: Person,

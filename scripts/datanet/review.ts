@@ -4,7 +4,8 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bigintToBytes, type Hex, keccakHex, toHex, utf8 } from '../../node/base/bytes.ts'
+import { encodeEventTopics } from 'viem'
+import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { ENDINGS, type Media } from '../../node/datanet/media.ts'
 import { decodeRows, encodeRows, rowsRoot as rootOf } from '../../node/datanet/rows.ts'
@@ -94,24 +95,22 @@ const review: Command = {
 
 export const reviewCommands: readonly Command[] = [queue, review]
 
-const REVEALED = keccakHex(
-  utf8('Revealed(uint256,address,bytes32,bytes32,uint32,uint64,uint64,bool)'),
-)
-
 /** In the order of reveals. */
 async function revealedRoots(id: number, rpc: Rpc): Promise<Hex[]> {
   const hex = (value: bigint): Hex => `0x${value.toString(16)}`
   const head = BigInt(await rpc<Hex>('eth_blockNumber'))
+  const args = { datanetId: BigInt(id) }
+  const topics = encodeEventTopics({ abi: DATANETS.abi, eventName: 'Revealed', args })
   const roots = new Set<Hex>()
   for (let from = 0n; from <= head; from += LOG_RANGE_BLOCKS) {
     const last = from + LOG_RANGE_BLOCKS - 1n
     const logs = await rpc<{ topics: Hex[] }[]>('eth_getLogs', {
       address: DATANETS.address,
-      topics: [REVEALED, toHex(bigintToBytes(BigInt(id), 32))],
+      topics,
       fromBlock: hex(from),
       toBlock: hex(last < head ? last : head),
     })
-    for (const { topics } of logs) roots.add(topics[3] as Hex)
+    for (const log of logs) roots.add(log.topics[3] as Hex)
   }
   return [...roots]
 }

@@ -1,7 +1,7 @@
 /** A provider and a trainer that lie: found, named, and what they would have earned is held. */
 import { join } from 'node:path'
 import t from 'tap'
-import { Engine, replay, SuffixIndex } from '../../native/index.ts'
+import { Engine, ROW_END, replay, SuffixIndex } from '../../native/index.ts'
 import type { SpanCorpus } from '../../node/attribution/corpus.ts'
 import { decodeLeaves, encodeLeaves } from '../../node/attribution/leaves.ts'
 import { readSealed } from '../../node/attribution/table.ts'
@@ -212,6 +212,23 @@ t.test('lies are found, named and held', async (t) => {
     t.match(await withCorpus({ index: await SuffixIndex.load(bytes) }), {
       field: 'suffix array, entry',
       found: 'out of order',
+    })
+    const [tokens, words] = [
+      corpus.index.values('stream', 0, corpus.index.length),
+      corpus.bits.length,
+    ]
+    const padded = await SuffixIndex.build(Uint32Array.of(...tokens, 7, 7, 7, ROW_END))
+    t.match(await withCorpus({ index: padded }), { field: 'length of the corpus' })
+    const [, second] = corpus.rows as [unknown, SpanCorpus['rows'][number]]
+    const joined = await SuffixIndex.build(tokens.with(second.start - 1, 7))
+    const place = second.start - 1
+    t.match(await withCorpus({ index: joined }), {
+      field: `token ${place} of corpus row`,
+      index: 0,
+      claimed: '7',
+    })
+    t.match(await withCorpus({ bits: new Uint8Array(words + 1) }), {
+      field: 'vocabulary of the corpus',
     })
     const values = honest.values.map((entry, i) => (i % honest.dims === 3 ? entry ^ 1 : entry))
     const load = async () => ({ ...model, vectors: async () => ({ ...honest, values }) })

@@ -23,11 +23,12 @@ import { COST } from '../../node/rpc/method.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
 import { checkReceipt } from '../../prover/check.ts'
 import { resum } from '../../prover/resum.ts'
-import type { Call } from '../../scripts/cli/command.ts'
+import type { Call, Command } from '../../scripts/cli/command.ts'
 import type { Person } from '../../scripts/cli/person.ts'
 import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { commitFile, revealPending } from '../../scripts/datanet/contribute.ts'
 import { publishVersion } from '../../scripts/datanet/publish.ts'
+import { reviewCommands } from '../../scripts/datanet/review.ts'
 import { DATANETS } from '../../scripts/datanet/session.ts'
 import { createWallet } from '../../scripts/devnet/wallet.ts'
 import { ETHER, extend, type Wallet, walletOf } from '../support/chain.ts'
@@ -123,6 +124,12 @@ t.test('a picture and a sound are given, judged, retrieved and paid', async (t) 
   })
 
   await t.test('a validator sees it, safely served, and judges', async (t) => {
+    const queue = reviewCommands.find(({ name }) => name === 'datanet queue') as Command
+    const said = t.capture(process.stdout, 'write')
+    await queue.run({ ...call, args: [String(id)], flags: { url } })
+    const lines = said().map(({ args }) => String(args[0]))
+    said.restore()
+    t.match(lines.join(''), new RegExp(`^${rowsRoot} .* 2 rows, not judged\n$`))
     const shown = await fetch(`${url}/media/${hash}`)
     t.match(Object.fromEntries(shown.headers), {
       'content-type': 'image/png',

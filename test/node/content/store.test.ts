@@ -54,6 +54,23 @@ t.test('large content is hashed on a thread, by its file or lent to it', async (
   await t.rejects(hashFileOnThread(join(dir, 'nothing')), { code: 'ENOENT' })
 })
 
+t.test(
+  'what is given again stays as old as it is, small or large, as bytes or as a file',
+  async (t) => {
+    const dir = t.testdir()
+    const store = await ContentStore.open(join(dir, 'store'))
+    for (const bytes of [text, new Uint8Array(HASH_AT_ONCE_BYTES_MAX + 1)]) {
+      const hash = await store.put(bytes)
+      utimesSync(store.path(hash), 1, 1)
+      writeFileSync(join(dir, 'again'), bytes)
+      t.equal(await store.put(bytes), hash)
+      t.equal(await store.putFile(join(dir, 'again')), hash)
+      t.equal(await store.keptSince(hash), 1_000)
+    }
+    t.same(readdirSync(join(store.dir, 'tmp')), [])
+  },
+)
+
 t.test('a range is read without the rest, and stops at the end', async (t) => {
   const store = await ContentStore.open(t.testdir())
   const hash = await store.put(text)

@@ -125,15 +125,20 @@ t.test('a row names a file beside it; a folder has a row for each', async (t) =>
 
   const pictures = join(dir, 'pictures')
   mkdirSync(pictures)
-  for (const name of ['b.png', 'a.png', 'c.png'])
+  for (const name of ['b.png', 'a.png', 'c.png', 'd.png', 'e.png'])
     writeFileSync(join(pictures, name), png(1, 1, [5, 5, 5]))
   writeFileSync(join(pictures, 'a.txt'), 'first\n')
   writeFileSync(join(pictures, 'b.txt'), Buffer.of(0xff))
+  writeFileSync(join(dir, 'secret.txt'), 'of nobody else')
+  symlinkSync('../secret.txt', join(pictures, 'd.txt'))
+  symlinkSync('../gone.txt', join(pictures, 'e.txt'))
   writeFileSync(join(pictures, '.hidden'), '')
   t.strictSame(await read(pictures, 'folder'), [
     'first image/png',
     'b.txt: is not UTF-8',
     'c.png: has no caption: write it into c.txt',
+    "names d.txt, which is outside of the file's folder",
+    'names e.txt, which is not there',
   ])
 })
 

@@ -108,6 +108,16 @@ t.test('a job that stands otherwise on chain, or not at all, is refused', async 
   })
 })
 
+t.test('estimates asked for together measure the machine once', async (t) => {
+  const { factory, fabric } = await openWorld(t)
+  const made: string[] = []
+  await fabric.records.watch((key) => void (key.startsWith('calibration') && made.push(key)))
+  const request = { ...TINY, name: 'twice', datanets: [{ datanet: '1' }] }
+  const drafts = await Promise.all([factory.draft(request), factory.draft(request)])
+  t.equal(made.length, 1)
+  t.ok(drafts.every(({ estimate }) => estimate.seconds.total > 0))
+})
+
 t.test('a job whose rows are not those of the manifest fails, and its fee goes back', async (t) => {
   const world = await openWorld(t)
   const before = world.economy.balance(alice.address)
