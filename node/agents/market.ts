@@ -20,10 +20,10 @@ export type Kind = (typeof KINDS)[number]
 /** Of one call of `page`. */
 export const LISTINGS_MAX = 64
 
-/** Who gets how many wei; the seller, or the treasury of a licensed Datanet, first. */
-export type Split = readonly { readonly account: Hex; readonly amount: bigint }[]
+/** Who gets how many wei; the seller, or the treasury of a licensed Datanet, first. Over RPC wei are decimal texts. */
+export type Split<Wei = bigint> = readonly { readonly account: Hex; readonly amount: Wei }[]
 
-export type Listing = {
+export type Listing<Wei = bigint> = {
   readonly kind: Kind
   readonly id: string
   /** What it calls itself; null: nothing. */
@@ -34,13 +34,13 @@ export type Listing = {
   /** A sale or licence would go through now. */
   readonly isGood: boolean
   /** null: not for sale. */
-  readonly sale: { readonly price: bigint; readonly split: Split } | null
+  readonly sale: { readonly price: Wei; readonly split: Split<Wei> } | null
   /** null: not to be licensed. */
   readonly licence: {
-    readonly price: bigint
+    readonly price: Wei
     readonly seconds: number
     readonly termsHash: Hex
-    readonly split: Split
+    readonly split: Split<Wei>
   } | null
 }
 

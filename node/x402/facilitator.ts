@@ -40,12 +40,12 @@ import {
 /** The reason of a failure after which a payment may be on its way all the same. */
 export const UNCLEAR = 'unexpected_settle_error'
 
-/** Failures after which it is known not to have been made: a payer who empties its account in the meantime must not have a
+/** Failures after which it is known not to have been made by us: a payer who empties its account in the meantime must not have a
  * receipt wait for what it pays or cancels later. */
 const NOT_MADE: readonly string[] = ['call-reverted', 'x402-reverted']
 
 export type FacilitatorModules = {
-  readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts'>
+  readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts' | 'blockByNumber'>
   readonly chainId: number
   /** Pays for gas. */
   readonly account: Pick<NodeAccount, 'address' | 'send'>
@@ -137,20 +137,20 @@ export class Facilitator {
     const busy = this.#admit(order, isOwn)
     if (busy) return this.#failed(busy, order)
     this.#underWay.add(keyOf(order))
+    const { payer } = order
+    const settled = { success: true, payer, network: this.network, amount: amount.toString() }
+    const since = this.#modules.chain.head('unsafe').number
     try {
       const refusal = await this.#check(order, request.paymentRequirements, amount)
       if (refusal) return this.#failed(refusal, order)
-      const { payer } = order
-      const settled = { success: true, payer, network: this.network, amount: amount.toString() }
       if (amount === 0n) return { ...settled, transaction: '' }
       return { ...settled, transaction: await this.#carryOut(order, amount, isOwn) }
     } catch (error) {
-      this.#modules.log.warn('x402 payment not settled', {
-        payer: order.payer,
-        error: messageOf(error),
-      })
-      const isMade = !(error instanceof NodeError && NOT_MADE.includes(error.code))
-      const reason = isMade ? UNCLEAR : 'invalid_transaction_state'
+      const isOurs = !(error instanceof NodeError && NOT_MADE.includes(error.code))
+      const transaction = isOurs ? null : this.#madeSince(since, order)
+      if (transaction) return { ...settled, transaction }
+      this.#modules.log.warn('x402 payment not settled', { payer, error: messageOf(error) })
+      const reason = isOurs ? UNCLEAR : 'invalid_transaction_state'
       return this.#failed({ reason, message: messageOf(withoutSigner(error)) }, order)
     } finally {
       this.#underWay.delete(keyOf(order))
@@ -279,6 +279,19 @@ export class Facilitator {
       transaction,
     })
     return transaction
+  }
+
+  /** By which transaction of a later block somebody else has carried it out: `exact` lets anybody who sees it on its way, and
+   * then ours reverts. */
+  #madeSince(block: bigint, order: Order): Hex | null {
+    const { chain } = this.#modules
+    for (let number = block + 1n; number <= chain.head('unsafe').number; number++) {
+      const hash = chain.blockByNumber(number)?.hash
+      const receipts = (hash && chain.receipts(hash)) || []
+      const made = receipts.find(({ logs }) => order.isMadeIn(logs))
+      if (made) return made.transactionHash
+    }
+    return null
   }
 
   /** The status of a transaction once it is in a block. With `until` (Unix seconds, the chain's) it is waited for so long that it

@@ -4,10 +4,11 @@
  * What the contracts refuse with is translated to the reasons of the specification (section 9).
  */
 import type { Abi } from 'viem'
-import { parseAbi } from 'viem/utils'
+import { encodeEventTopics, parseAbi } from 'viem/utils'
 import { OP, STANDARD } from '../../genesis/addresses.ts'
 import { PayableWOPEN, X402UptoProxy } from '../../genesis/contracts.generated.ts'
-import type { Hex } from '../base/bytes.ts'
+import { bytesToBigint, type Hex } from '../base/bytes.ts'
+import type { Log } from '../chain/types.ts'
 import type { Contract } from '../model/contracts.ts'
 import { exactSchema, faultOf, type Payload, uptoSchema } from './schema.ts'
 
@@ -60,6 +61,8 @@ export type Order = {
   /** Reads whether it was carried out or cancelled. */
   readonly spent: { readonly call: Call; isSpent(result: unknown): boolean }
   call(amount: bigint): Call
+  /** Whether a transaction with these logs has carried it out, whoever sent it. */
+  isMadeIn(logs: readonly Log[]): boolean
 }
 
 /** The same for two payments of which only one can be carried out, however they are written down. */
@@ -80,6 +83,9 @@ function exactOrder(payload: Payload['payload']): Order | Refusal {
   if (!read.success) return { reason: 'invalid_payload', message: faultOf(read.error) }
   const { signature, authorization } = read.data
   const { from, to, value, validAfter, validBefore, nonce } = authorization
+  const isLog = (eventName: string, args: object, log?: Log): boolean =>
+    log?.address === WOPEN.address &&
+    log.topics.join() === encodeEventTopics({ abi: WOPEN.abi, eventName, args }).join()
   return {
     scheme: 'exact',
     payer: from,
@@ -98,6 +104,16 @@ function exactOrder(payload: Payload['payload']): Order | Refusal {
       functionName: 'transferWithAuthorization',
       args: [from, to, value, validAfter, validBefore, nonce, signature],
     }),
+    // With one nonce a payer can sign for somebody else as well: it must be this payee, and this much.
+    isMadeIn: (logs) =>
+      logs.some((log, i) => {
+        const moved = logs[i + 1]
+        return (
+          isLog('AuthorizationUsed', { authorizer: from, nonce }, log) &&
+          isLog('Transfer', { from, to }, moved) &&
+          bytesToBigint(moved?.data ?? new Uint8Array(0)) === value
+        )
+      }),
   }
 }
 
@@ -133,6 +149,8 @@ function uptoOrder(payload: Payload['payload'], facilitator: Hex): Order | Refus
       functionName: 'settle',
       args: [{ permitted, nonce, deadline }, amount, from, witness, signature],
     }),
+    // The proxy takes it of the facilitator alone.
+    isMadeIn: () => false,
   }
 }
 

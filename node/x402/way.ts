@@ -39,7 +39,7 @@ export type WayModules = {
 
 export function payByX402(modules: WayModules): WayOfPaying {
   const { facilitator, till } = modules
-  /** Keys of the payments of requests under way, and of those that receipts wait for. */
+  /** Keys of the payments of requests under way, and of those that their receipts wait for since. */
   const taken = new Set<string>()
   const accepts = ({ feeMax }: Bill) =>
     SCHEMES.map((scheme) =>
@@ -73,9 +73,7 @@ export function payByX402(modules: WayModules): WayOfPaying {
       const order = orderOf(accepted.scheme as Scheme, payload, facilitator.address)
       if (isRefusal(order)) return 'void'
       const outcome = await facilitator.outcomeOf(order)
-      // Held by a receipt, of an earlier life too: it buys no other answer.
-      if (outcome === 'open') taken.add(keyOf(order))
-      else taken.delete(keyOf(order))
+      if (outcome !== 'open') taken.delete(keyOf(order))
       return outcome
     },
     take: async (caller, bill) => {
@@ -114,6 +112,7 @@ type Taking = {
 function payerOf(taking: Taking, modules: WayModules): Payer {
   const { header, payload, order, requirements, caller, bill, taken } = taking
   const { facilitator, till, signer, domain, escrow } = modules
+  const { payTo, asset, validAfter, validBefore } = order
   const key = keyOf(order)
   const request = (amount: bigint) => ({
     paymentPayload: payload,
@@ -127,7 +126,6 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
   return {
     address: till.address,
     session: ZERO_ADDRESS,
-    key: keccakHex(utf8(key)),
     paysLast: true,
     actionOf: (parent) => x402Action(order.payer, order.nonce, parent),
     check: async (owed) => {
@@ -151,6 +149,8 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
     },
     pay: {
       awaits: `${AWAITS}${header}`,
+      key: keccakHex(utf8(key)),
+      signed: [payTo, asset, order.amount, validAfter, validBefore].join(' '),
       carryOut: async ({ fee }) => {
         // What was signed for exactly is what was asked for then; the price may have changed.
         const amount = requirements.scheme === 'upto' ? fee : order.amount
@@ -168,7 +168,8 @@ function payerOf(taking: Taking, modules: WayModules): Payer {
             `${why}; it may yet come in: ask again with it`,
           )
         }
-        await release()
+        isMine = false
+        taken.delete(key)
       },
       recall: ({ fee }) => {
         const amount = requirements.scheme === 'upto' ? fee : order.amount

@@ -5,8 +5,17 @@
 import { readFile } from 'node:fs/promises'
 import type { Abi } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
-import { IdentityRegistry, Market } from '../../genesis/contracts.generated.ts'
-import { KINDS, type Kind, LISTINGS_MAX, listedId, readSplit } from '../../node/agents/market.ts'
+import { IdentityRegistry } from '../../genesis/contracts.generated.ts'
+import {
+  KINDS,
+  type Kind,
+  LISTINGS_MAX,
+  type Listing as ListingOf,
+  listedId,
+  MARKET,
+  readSplit,
+  type Split,
+} from '../../node/agents/market.ts'
 import { readerOver } from '../../node/agents/remote.ts'
 import { type Hex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
@@ -17,30 +26,14 @@ import { KEY_FLAGS, NODE_FLAGS, nodeOf, walletFor } from '../cli/person.ts'
 import { show } from '../cli/result.ts'
 import type { Wallet } from '../devnet/wallet.ts'
 
-const MARKET = { address: OPENLEDGER.market as Hex, abi: Market.abi as Abi }
 const AGENTS = { address: OPENLEDGER.identityRegistry as Hex, abi: IdentityRegistry.abi as Abi }
 const DAY_SECONDS = 86_400
 /** As the contract has it. */
 const OFFER_DAYS_MAX = 365
 const LICENCE_DAYS_MAX = 3_650
 
-type Split = readonly { readonly account: Hex; readonly amount: string }[]
 /** As `openledger_getListing` answers. */
-type Listing = {
-  readonly kind: Kind
-  readonly id: string
-  readonly name: string | null
-  readonly seller: Hex
-  readonly expiresAt: number
-  readonly isGood: boolean
-  readonly sale: { readonly price: string; readonly split: Split } | null
-  readonly licence: {
-    readonly price: string
-    readonly seconds: number
-    readonly termsHash: Hex
-    readonly split: Split
-  } | null
-}
+type Listing = ListingOf<string>
 
 const list: Command = {
   name: 'market list',
@@ -214,7 +207,7 @@ const royalty: Command = {
     const amount = BigInt(text)
     const split = await orNull(readSplit(readerFor(call), kind, { id: key[1], amount }))
     if (!split) throw userError('usage', `there is no ${kind} ${id}`)
-    show(call, split, splitLines(split.map((one) => ({ ...one, amount: `${one.amount}` }))))
+    show(call, split, splitLines(split))
     return undefined
   },
 }
@@ -343,6 +336,6 @@ function linesOf(listing: Listing): string[] {
   ]
 }
 
-function splitLines(split: Split): string[] {
+function splitLines(split: Split<bigint | string>): string[] {
   return split.map(({ account, amount }) => `  ${account}  ${amount} wei`)
 }

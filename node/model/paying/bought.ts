@@ -15,6 +15,8 @@ const ANSWERS_MAX = 4_096
 export type BoughtAnswer = {
   /** Hash of what was asked: the payment buys nothing else. */
   readonly question: Hex
+  /** What the payer signed for (`Payer.pay`). */
+  readonly signed: string
   readonly answer: Answer & { readonly receiptHash: Hex }
   /** wei */
   readonly fee: string
@@ -45,6 +47,7 @@ export class BoughtAnswers {
   /** Durable when it returns. */
   async keep(payment: Hex, bought: BoughtAnswer): Promise<void> {
     await this.#table.put(fromHex(payment), utf8(JSON.stringify(bought)))
+    this.#order.delete(payment)
     this.#order.add(payment)
     for (const oldest of this.#order) {
       if (this.#order.size <= this.#most) break

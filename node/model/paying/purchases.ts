@@ -30,19 +30,19 @@ export class Purchases {
   /** @throws what `Payer.pay` throws; then nothing is owed, or (`payment-pending`) it may yet come in. */
   async carryOut(
     settlement: Settlement,
-    { pay, key }: Payer,
-    { due, ...kept }: { due: Due } & Omit<BoughtAnswer, 'fee'>,
+    { pay }: Payer,
+    { due, ...kept }: { due: Due } & Omit<BoughtAnswer, 'fee' | 'signed'>,
   ): Promise<void> {
     const { settler, bought } = this.#modules
-    if (key) await bought.keep(key, { ...kept, fee: due.fee.toString() })
-    await settler.add(pay ? { ...settlement, awaits: pay.awaits } : settlement)
-    if (!pay) return
+    if (!pay) return settler.add(settlement)
+    await bought.keep(pay.key, { ...kept, signed: pay.signed, fee: due.fee.toString() })
     try {
+      await settler.add({ ...settlement, awaits: pay.awaits })
       await pay.carryOut(due)
     } catch (error) {
       if (!(error instanceof NodeError && error.code === 'payment-pending')) {
         await settler.paid(settlement.hash, false)
-        if (key) await bought.forget(key)
+        await bought.forget(pay.key)
       }
       throw error
     }
@@ -51,26 +51,31 @@ export class Purchases {
 
   /** What this very payment has bought already; null: nothing. @throws NodeError `payment-pending` while it may yet come in,
    * `payment-required` when it bought something else or nothing any more */
-  async again(question: BoughtAnswer['question'], { key, pay }: Payer): Promise<Answer | null> {
+  async again(question: BoughtAnswer['question'], { pay }: Payer): Promise<Answer | null> {
     const { bought, settler, outcomeOf, log } = this.#modules
-    const kept = key ? await bought.get(key) : null
-    if (!key || !kept) return null
-    if (kept.question !== question) throw refuse('this payment has bought another answer')
+    const kept = pay ? await bought.get(pay.key) : null
+    if (!pay || !kept) return null
     const { answer, fee } = kept
-    const due = { fee: BigInt(fee), tokens: answer.tokensIn + answer.tokensOut }
-    let outcome = pay ? await outcomeOf(pay.awaits) : null
-    // Killed between the two: nobody is paid for it, so nothing is bought.
-    if (outcome !== 'paid' && !(await settler.holds(answer.receiptHash))) {
-      await bought.forget(key)
+    const isHeld = await settler.holds(answer.receiptHash)
+    // Before anything is decided by what it says: nobody has looked at its signature.
+    if (kept.question !== question || kept.signed !== pay.signed) {
+      if (isHeld) throw refuse('this payment has bought another answer')
       return null
     }
-    if (!pay) return answer
+    const due = { fee: BigInt(fee), tokens: answer.tokensIn + answer.tokensOut }
+    let outcome = await outcomeOf(pay.awaits)
+    // Killed between the two, or just there: nobody is paid for it, so nothing is bought.
+    if (outcome !== 'paid' && !isHeld) return null
     if (outcome === 'open') {
-      // The process that was to carry it out has died, or is at it now.
-      await pay.carryOut(due).catch((error) => {
+      try {
+        // The process that was to carry it out has died, or is at it now.
+        await pay.carryOut(due)
+        await this.#paid({ hash: answer.receiptHash })
+        return answer
+      } catch (error) {
         log.warn('a payment waits', { error: messageOf(error) })
-      })
-      outcome = await outcomeOf(pay.awaits)
+        outcome = await outcomeOf(pay.awaits)
+      }
     }
     if (outcome === 'paid') {
       await this.#paid({ hash: answer.receiptHash })
@@ -78,7 +83,7 @@ export class Purchases {
       return answer
     }
     if (outcome === 'void') {
-      await bought.forget(key)
+      await bought.forget(pay.key)
       throw refuse('this payment can no longer be carried out; nothing was paid')
     }
     const why = 'the payment may yet come in: ask the same again with it, soon'

@@ -46,9 +46,6 @@ export type Payer = {
   readonly address: Hex
   /** The session key that signs for it; the zero address: none. */
   readonly session: Hex
-  /** Of the payment, in whatever bytes it comes: asked again with it, the answer that it bought is given again. Without one
-   * (a voucher: a second use is refused) nothing is kept. */
-  readonly key?: Hex
   /** It is paid when the fee is known: nothing of the answer is shown before `redeem`. */
   readonly paysLast?: boolean
   /** What the receipt names as its parent action, given what the caller named. */
@@ -58,9 +55,14 @@ export type Payer = {
   /** The voucher that pays what is now known to be due; runs in the order of the payer's requests. */
   redeem(due: Due, owed: Owed): Promise<Payment>
   /** Carries out a payment that is not the voucher itself: after the receipt is on disk, which names it by `awaits`, and before
-   * anything is shown. @throws NodeError `payment-pending` when it may have come in all the same, another when it was refused */
+   * anything is shown. Asked again with it, the answer that it bought is given again. (A voucher's second use is refused.)
+   * @throws NodeError `payment-pending` when it may have come in all the same, another when it was refused */
   readonly pay?: {
     readonly awaits: string
+    /** The same for two payments of which only one can be carried out, in whatever bytes they come. */
+    readonly key: Hex
+    /** What was signed for besides: of two with one key, another amount, say, is another payment. */
+    readonly signed: string
     carryOut(due: Due): Promise<void>
     /** It was carried out before: this caller is told so. */
     recall(due: Due): void

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { x402Client } from '@x402/core/client'
 import { HTTPFacilitatorClient } from '@x402/core/server'
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
+import { authorizationTypes } from '@x402/evm'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import t from 'tap'
@@ -14,7 +15,7 @@ import { FACILITATOR_DEFAULTS, type FacilitatorOptions } from '../../../node/x40
 import { facilitatorRequestSchema } from '../../../node/x402/schema.ts'
 import { PERMIT2, WOPEN } from '../../../node/x402/schemes.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../../support/chain.ts'
-import { carol, Economy, provider } from '../../support/economy.ts'
+import { carol, Economy, operator, provider } from '../../support/economy.ts'
 import { accountOf } from '../../support/open.ts'
 
 const NETWORK = `eip155:${CHAIN_ID}` as const
@@ -229,6 +230,48 @@ t.test('for others it pays gas so many times a minute, and tells who comes after
   t.match(await settle(toNode), { errorReason: 'facilitator_busy' }, 'a wei to it costs it gas too')
   t.match(await settle(toNode, true), { success: true }, 'never for its own answers')
 })
+
+t.test(
+  'a payment that somebody else carries out first is made; one that its payer spends elsewhere is not',
+  async (t) => {
+    const asked = ask('exact')
+    type Authorization = Record<
+      'from' | 'to' | 'value' | 'validAfter' | 'validBefore' | 'nonce',
+      string
+    >
+    const authorizationIn = ({ payload }: PaymentPayload) => payload.authorization as Authorization
+    const carryOut = (signed: Authorization, signature: unknown) => {
+      const { from, to, value, validAfter, validBefore, nonce } = signed
+      const args = [from, to, value, validAfter, validBefore, nonce, signature]
+      return world.send(operator, WOPEN, 'transferWithAuthorization', args)
+    }
+    const seen = await sign(asked)
+    meantime = () => carryOut(authorizationIn(seen), seen.payload.signature)
+    const before = await balance()
+    const settled = await judge.settle(seen, asked)
+    t.match(settled, { success: true, payer: alice.address, amount: `${ETHER}` })
+    t.ok(world.chain.transaction(settled.transaction as `0x${string}`), 'by their transaction')
+    t.equal(await balance(), before + ETHER, 'once')
+    const spent = await sign(asked)
+    const elsewhere = { ...authorizationIn(spent), to: carol.address }
+    const signature = await accountOf(alice).signTypedData({
+      domain: {
+        name: 'Wrapped OPEN',
+        version: '1',
+        chainId: CHAIN_ID,
+        verifyingContract: WOPEN.address,
+      },
+      types: authorizationTypes,
+      primaryType: 'TransferWithAuthorization',
+      message: elsewhere as never,
+    })
+    meantime = () => carryOut(elsewhere, signature)
+    t.match(await judge.settle(spent, asked), {
+      success: false,
+      errorReason: 'invalid_transaction_state',
+    })
+  },
+)
 
 t.test(
   'a payment that reverts, its account emptied in the meantime, is clearly not made',

@@ -1,5 +1,6 @@
 /** Answers paid by x402: @x402/fetch and the openai package as they come, our own chain, the real engine. */
 
+import { authorizationTypes } from '@x402/evm'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from '@x402/fetch'
@@ -35,7 +36,8 @@ t.before(async () => {
       delete: (key) => table.delete(key),
       iterate: (range) => table.iterate(range),
       put: async (key, value) => {
-        if (isFull && !Buffer.from(value).includes('awaits')) throw new Error('ENOSPC')
+        const note = Buffer.from(value).includes('awaits') ? 'receipt' : 'payment'
+        if (full === note) throw new Error('ENOSPC')
         await table.put(key, value)
       },
     }),
@@ -66,8 +68,8 @@ t.before(async () => {
 
 /** What becomes of the provider's transactions, while it is set. */
 let failure: Error | null = null
-/** The disk has no room for the note that a receipt is paid for. */
-let isFull = false
+/** What the disk has no room for: a receipt that waits for its payment, or the note that it is paid for. */
+let full: 'receipt' | 'payment' | null = null
 /** Where a request stands when it is answered and nothing is kept or paid yet. */
 let beforePaying = async (): Promise<void> => {}
 
@@ -256,8 +258,14 @@ t.test(
       error: { code: 'payment-pending', message: /ask the same again/ },
     })
     failure = null
+    const cheaper = await fetch(await signedFor(1n, signed.clone()))
+    t.equal(cheaper.status, 402)
+    t.match(await cheaper.text(), /has bought another answer/, 'a wei by the same nonce is not it')
+    t.equal(await wopenOf(carol), before)
     const late = await fetch(writtenOtherwise(signed.clone()))
     t.equal(late.status, 200)
+    const made = decodePaymentResponseHeader(late.headers.get('payment-response') ?? '')
+    t.match(made, { success: true, transaction: /^0x/ }, 'by which transaction')
     const { openledger } = (await late.json()) as Answered
     const once = await fetch(signed.clone())
     t.same((await once.json()).openledger, openledger)
@@ -272,15 +280,53 @@ t.test(
   'a disk that is full once it is paid keeps nobody from the answer, nor from the pay',
   async (t) => {
     const signed = await caught()
-    isFull = true
+    full = 'payment'
     const answer = await fetch(signed.clone())
     t.equal(answer.status, 200)
     const { openledger } = (await answer.json()) as Answered
-    isFull = false
+    full = null
     await opened.settle()
     t.ok(await opened.economy.read(receipts, 'isSettled', [openledger.receiptHash]))
   },
 )
+
+t.test(
+  'a disk that is full before it is paid costs nobody anything, and the payment is still good',
+  async (t) => {
+    const signed = await caught()
+    const before = await wopenOf(carol)
+    full = 'receipt'
+    t.equal((await fetch(signed.clone())).status, 500)
+    full = null
+    t.equal(await wopenOf(carol), before)
+    const answer = await fetch(signed.clone())
+    t.equal(answer.status, 200)
+    const { openledger } = (await answer.json()) as Answered
+    await opened.settle()
+    t.ok(await opened.economy.read(receipts, 'isSettled', [openledger.receiptHash]))
+  },
+)
+
+/** Another payment with the nonce of this one. */
+async function signedFor(value: bigint, request: Request): Promise<Request> {
+  const header = request.headers.get('payment-signature') ?? ''
+  const payment = JSON.parse(Buffer.from(header, 'base64').toString())
+  const { authorization } = payment.payload
+  authorization.value = value.toString()
+  payment.payload.signature = await accountOf(carol).signTypedData({
+    domain: {
+      name: 'Wrapped OPEN',
+      version: '1',
+      chainId: CHAIN_ID,
+      verifyingContract: WOPEN.address,
+    },
+    types: authorizationTypes,
+    primaryType: 'TransferWithAuthorization',
+    message: authorization,
+  })
+  request.headers.set('payment-signature', Buffer.from(JSON.stringify(payment)).toString('base64'))
+  return request
+}
 
 /** The same signed payment in other bytes. */
 function writtenOtherwise(request: Request): Request {

@@ -2,12 +2,13 @@
 import { pad, toHex } from 'viem'
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
 import { IdentityRegistry, Market } from '../../../../genesis/contracts.generated.ts'
+import type { Kind, Listing as ListingOf, Split as SplitOf } from '../../../agents/market.ts'
 import type { ContractCall } from '../wallet/send.ts'
 import type { Hex } from './types.ts'
 
 /** In the order of the contract's `Kind`. */
-export const KINDS = ['agent', 'model', 'datanet'] as const
-export type Kind = (typeof KINDS)[number]
+export const KINDS = ['agent', 'model', 'datanet'] as const satisfies readonly Kind[]
+export type { Kind }
 export const KIND_NAMES: Readonly<Record<Kind, string>> = {
   agent: 'Agent',
   model: 'Model',
@@ -18,25 +19,8 @@ export const isKind = (text: string): text is Kind => KINDS.some((kind) => kind 
 export const isIdOf = (kind: Kind, id: string): boolean =>
   (kind === 'model' ? /^0x[0-9a-fA-F]{64}$/ : /^[1-9]\d{0,17}$/).test(id)
 
-export type Split = readonly { readonly account: Hex; readonly amount: string }[]
-
-export type Listing = {
-  readonly kind: Kind
-  readonly id: string
-  readonly name: string | null
-  readonly seller: Hex
-  readonly expiresAt: number
-  /** A sale or licence would go through now. */
-  readonly isGood: boolean
-  readonly sale: { readonly price: string; readonly split: Split } | null
-  readonly licence: {
-    readonly price: string
-    readonly seconds: number
-    readonly termsHash: Hex
-    readonly split: Split
-  } | null
-}
-
+export type Split = SplitOf<string>
+export type Listing = ListingOf<string>
 export type Listings = { readonly total: number; readonly listings: readonly Listing[] }
 
 export type Offer = {
