@@ -14,7 +14,7 @@ import { show } from '../cli/result.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import { fetchMedia, wrongMedia } from './media.ts'
 import { contentOf, privateRows } from './private.ts'
-import { DATANETS, idOf, LOG_RANGE_BLOCKS, rowsRootOf } from './session.ts'
+import { DATANETS, idOf, logRanges, rowsRootOf } from './session.ts'
 
 type Given = {
   readonly contributor: Hex
@@ -103,13 +103,12 @@ async function revealedRoots(id: number, rpc: Rpc): Promise<Hex[]> {
   const hex = (value: bigint): Hex => `0x${value.toString(16)}`
   const head = BigInt(await rpc<Hex>('eth_blockNumber'))
   const roots = new Set<Hex>()
-  for (let from = 0n; from <= head; from += LOG_RANGE_BLOCKS) {
-    const last = from + LOG_RANGE_BLOCKS - 1n
+  for (const [from, to] of logRanges(head)) {
     const logs = await rpc<{ topics: Hex[] }[]>('eth_getLogs', {
       address: DATANETS.address,
       topics: [REVEALED, toHex(bigintToBytes(BigInt(id), 32))],
       fromBlock: hex(from),
-      toBlock: hex(last < head ? last : head),
+      toBlock: hex(to),
     })
     for (const { topics } of logs) roots.add(topics[3] as Hex)
   }
