@@ -96,7 +96,7 @@ export type L1Deployment = {
 /**
  * @param options.holder receives the whole OPEN supply unless `vesting` says whose it is; the deployer unless named
  * @param options.vesting wallets to deploy and fill
- * @param options.system what SystemConfig begins with, the chain's genesis values; its owner is the deployer
+ * @param options.system what SystemConfig begins with, the chain's genesis values; its owner is `settlement.owner`
  */
 export async function deployL1(options: {
   rpcUrl: string

@@ -17,7 +17,7 @@ import {
   type SystemConfig,
 } from '../genesis/chain.ts'
 import { GAS_LIMIT_MAX, GAS_LIMIT_MIN } from '../genesis/limits.ts'
-import type { Hex } from '../node/base/bytes.ts'
+import { type Hex, ZERO_ADDRESS } from '../node/base/bytes.ts'
 import { messageOf, userError } from '../node/base/errors.ts'
 import { nearest } from '../node/base/nearest.ts'
 import { SETTLEMENT_DEFAULTS, type Settlement } from './deploy-l1.ts'
@@ -41,6 +41,10 @@ const GAS_LIMIT = 60_000_000n
 const SCALARS = { baseFeeScalar: 1_368, blobBaseFeeScalar: 810_949 } as const
 const EIP1559 = { eip1559Denominator: 250, eip1559Elasticity: 6 } as const
 const VALIDATORS_MAX = 64
+/** 32 bits, on L1. */
+const GAME_TYPE_MAX = 2n ** 32n - 1n
+/** A day, or a time that says of which zone: one without is another on every machine. */
+const DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/
 
 const KEYS = [
   ...['l2ChainId', 'sequencer', 'batcher', 'validators', 'threshold', 'owner'],
@@ -49,10 +53,13 @@ const KEYS = [
 ]
 const VESTING_KEYS = ['start', 'allocations']
 const ALLOCATION_KEYS = ['part', 'beneficiary', 'open']
+/** wei: as text beyond 2^53. */
+const BONDS = ['validatorBond', 'proposerBond', 'challengerBond'] as const
 /** Numbers that a plan may set otherwise: seconds, wei, per cent. */
 const SETTLEMENT_KEYS = [
-  ...['validatorBond', 'validatorExitSeconds', 'gameType', 'proposerBond', 'challengerBond'],
-  ...['challengeSeconds', 'proveSeconds', 'maturitySeconds', 'finalitySeconds', 'upgradeSeconds'],
+  ...BONDS,
+  ...['validatorExitSeconds', 'gameType', 'challengeSeconds', 'proveSeconds'],
+  ...['maturitySeconds', 'finalitySeconds', 'upgradeSeconds'],
 ] as const
 const GOVERNANCE_KEYS = [
   ...['votingDelay', 'votingPeriod', 'proposalThreshold', 'quorumPercent', 'exitWindow'],
@@ -69,6 +76,7 @@ export function readDeployPlan(text: string): DeployPlan {
   }
   const plan = new Fields('', value, KEYS)
   const l2ChainId = Number(plan.integer('l2ChainId'))
+  if (l2ChainId === 0) throw refuse('l2ChainId', 'is 0; a chain has a number of its own')
   const batcher = plan.address('batcher')
   const vesting = plan.has('vesting')
     ? readVesting(plan.fields('vesting', VESTING_KEYS))
@@ -87,7 +95,7 @@ export function readDeployPlan(text: string): DeployPlan {
     settlement: readSettlement(plan, l2ChainId),
     economy: {
       governor: OPENLEDGER.openTimelock,
-      arbiter: plan.address('arbiter', batcher),
+      arbiter: plan.anybody('arbiter', batcher),
       platformTreasury: plan.address('treasury', batcher),
       stakersPool: OPENLEDGER.staking,
       feeRecipient: plan.address('feeRecipient', batcher),
@@ -116,6 +124,8 @@ function readSettlement(plan: Fields, l2ChainId: number): Settlement {
       `is ${threshold}; of ${validators.length} validators 1 to all must sign`,
     )
   const { gameType, ...numbers } = plan.numbers('settlement', SETTLEMENT_KEYS)
+  if (gameType !== undefined && gameType > GAME_TYPE_MAX)
+    throw refuse('settlement.gameType', `is ${gameType}; ${GAME_TYPE_MAX} at most`)
   return {
     ...SETTLEMENT_DEFAULTS,
     ...numbers,
@@ -123,13 +133,14 @@ function readSettlement(plan: Fields, l2ChainId: number): Settlement {
     l2ChainId,
     validators,
     threshold,
-    owner: plan.text('owner', 'governance') === 'governance' ? 'governance' : plan.address('owner'),
+    owner: plan.text('owner', 'governance') === 'governance' ? 'governance' : plan.anybody('owner'),
   }
 }
 
 function readVesting(fields: Fields): VestingPlan {
   const said = fields.text('start')
-  const start = /^\d+$/.test(said) ? Number(said) : Date.parse(said) / 1_000
+  const date = DATE.test(said) ? Date.parse(said) / 1_000 : Number.NaN
+  const start = /^\d+$/.test(said) ? Number(said) : date
   if (!Number.isSafeInteger(start))
     throw refuse('vesting.start', `is '${said}'; a date such as 2026-12-01T00:00:00Z, or seconds`)
   const allocations = fields.list('allocations', ALLOCATION_KEYS).map((one): Allocation => {
@@ -218,7 +229,14 @@ class Fields {
     throw refuse(this.path(name), `is ${said(value)}; a text is wanted`)
   }
 
+  /** Up to 2^53 - 1, which is what `rollup.json` can say. */
   integer(name: string, fallback?: bigint): bigint {
+    const value = this.wei(name, fallback)
+    if (value <= Number.MAX_SAFE_INTEGER) return value
+    throw refuse(this.path(name), `is ${value}; ${Number.MAX_SAFE_INTEGER} at most`)
+  }
+
+  wei(name: string, fallback?: bigint): bigint {
     const value = this.#value[name] ?? fallback
     if (typeof value === 'bigint') return value
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return BigInt(value)
@@ -234,6 +252,11 @@ class Fields {
   }
 
   address(name: string, fallback?: Hex): Hex {
+    return asSomebody(this.path(name), this.#value[name] ?? fallback)
+  }
+
+  /** The zero address, too, which is nobody. */
+  anybody(name: string, fallback?: Hex): Hex {
     return asAddress(this.path(name), this.#value[name] ?? fallback)
   }
 
@@ -242,7 +265,7 @@ class Fields {
     const value = this.#value[name]
     if (!Array.isArray(value) || value.length === 0 || value.length > most)
       throw refuse(this.path(name), `must be a list of 1 to ${most} addresses`)
-    const list = value.map((one, i) => asAddress(`${this.path(name)}[${i}]`, one))
+    const list = value.map((one, i) => asSomebody(`${this.path(name)}[${i}]`, one))
     const twice = list.find((one, i) => list.indexOf(one) !== i)
     if (twice) throw refuse(this.path(name), `has ${twice} twice`)
     return list
@@ -253,7 +276,9 @@ class Fields {
     if (!this.has(name)) return {}
     const fields = this.fields(name, keys)
     return Object.fromEntries(
-      keys.filter((key) => fields.has(key)).map((key) => [key, fields.integer(key)]),
+      keys
+        .filter((key) => fields.has(key))
+        .map((key) => [key, isBond(key) ? fields.wei(key) : fields.integer(key)]),
     ) as Partial<Record<K, bigint>>
   }
 }
@@ -263,6 +288,15 @@ function asAddress(path: string, value: unknown): Hex {
   if (typeof value === 'string' && isAddress(value)) return value.toLowerCase() as Hex
   throw refuse(path, `is ${said(value)}; an address is wanted, with a right checksum if it has one`)
 }
+
+function asSomebody(path: string, value: unknown): Hex {
+  const address = asAddress(path, value)
+  if (address === ZERO_ADDRESS)
+    throw refuse(path, 'is the zero address, which nobody has the key of')
+  return address
+}
+
+const isBond = (key: string): boolean => BONDS.some((bond) => bond === key)
 
 const said = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value))
 

@@ -39,6 +39,8 @@ export type VestedAllocation = Allocation & { readonly wallet?: Hex }
 
 /** A wallet vests its owner's line to within a wei; of less than this it would vest less than a wei in some seconds. */
 const ALLOCATION_WEI_MIN = 10n ** 18n
+/** The year 2100: milliseconds in the place of seconds would lock everything for good. */
+const START_MAX = 4_102_444_800n
 /** Each is a contract to deploy and fill. */
 const ALLOCATIONS_MAX = 200
 
@@ -63,7 +65,8 @@ export function walletArguments({
 
 /** @throws NodeError `vesting-plan` saying which part is wrong, and by how much */
 export function assertVestingPlan({ start, allocations }: VestingPlan): void {
-  if (start <= 0n) throw refuse(`its start is ${start}; seconds since 1970 are wanted`)
+  if (start <= 0n || start > START_MAX)
+    throw refuse(`its start is ${start}; seconds since 1970 are wanted, ${START_MAX} at most`)
   if (allocations.length > ALLOCATIONS_MAX)
     throw refuse(`${allocations.length} allocations, ${ALLOCATIONS_MAX} at most`)
   allocations.forEach(({ beneficiary, wei }, i) => {

@@ -2,15 +2,15 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { formatEther } from 'viem'
-import { encodeChainConfig } from '../../genesis/chain.ts'
-import { fromHex } from '../../node/base/bytes.ts'
+import { decodeChainConfig, encodeChainConfig } from '../../genesis/chain.ts'
+import { fromHex, ZERO_ADDRESS, ZERO_HASH } from '../../node/base/bytes.ts'
 import { messageOf, userError } from '../../node/base/errors.ts'
 import { addressOfKey } from '../../node/base/keys.ts'
 import type { Command } from '../cli/command.ts'
 import { keyOf } from '../cli/person.ts'
 import { JSON_FLAG, show } from '../cli/result.ts'
 import { rpcTo } from '../cli/rpc.ts'
-import { deployL1 } from '../deploy-l1.ts'
+import { deployL1, type L1Deployment } from '../deploy-l1.ts'
 import { type DeployPlan, readDeployPlan, withdrawalSeconds } from '../deploy-plan.ts'
 import { batchInboxOf, chainConfigOn } from '../network.ts'
 import { VESTING_SCHEDULE } from '../vesting.ts'
@@ -32,6 +32,7 @@ OPEN vests; scripts/ops/README.md has one. Nodes are then made by 'openledger in
   run: async (call) => {
     const [path = ''] = call.args
     const plan = readPlan(path)
+    await rehearse(plan)
     if (call.switches.has('dry-run')) {
       show(call, plan, describe(plan))
       return undefined
@@ -49,6 +50,8 @@ OPEN vests; scripts/ops/README.md has one. Nodes are then made by 'openledger in
     const deployer = addressOfKey(fromHex(deployerKey))
     if (BigInt(await rpc<string>('eth_getBalance', deployer, 'latest')) === 0n)
       throw userError('options', `the deployer ${deployer} has no ether on the L1 at ${rpcUrl}`)
+    // What cannot be written down must not be sent.
+    mkdirSync(dir, { recursive: true })
     const deployed = await deployL1({
       rpcUrl,
       deployerKey,
@@ -58,7 +61,6 @@ OPEN vests; scripts/ops/README.md has one. Nodes are then made by 'openledger in
       ...(plan.vesting && { vesting: plan.vesting }),
     })
     const config = await chainConfigOn(deployed, plan)
-    mkdirSync(dir, { recursive: true })
     writeFileSync(join(dir, 'rollup.json'), encodeChainConfig(config), { flag: 'wx' })
     const network = { l1Rpc, ...(l1Beacon.length > 0 && { l1Beacon }) }
     writeFileSync(join(dir, 'network.json'), `${JSON.stringify(network, null, 2)}\n`)
@@ -84,6 +86,26 @@ function readPlan(path: string): DeployPlan {
     throw userError('options', `cannot read the plan ${path}: ${messageOf(error)}`)
   }
   return readDeployPlan(text)
+}
+
+const NOWHERE: L1Deployment = {
+  l1ChainId: 1,
+  token: ZERO_ADDRESS,
+  portal: ZERO_ADDRESS,
+  disputeGameFactory: ZERO_ADDRESS,
+  anchorStateRegistry: ZERO_ADDRESS,
+  attestationVerifier: ZERO_ADDRESS,
+  outputGame: ZERO_ADDRESS,
+  genesisL1: { hash: ZERO_HASH, number: 0n, timestamp: 1n },
+}
+
+/** The plan's L2, on an L1 that is not there: what its genesis or its nodes would refuse is refused before anything is sent. */
+async function rehearse(plan: DeployPlan): Promise<void> {
+  try {
+    decodeChainConfig(encodeChainConfig(await chainConfigOn(NOWHERE, plan)))
+  } catch (error) {
+    throw userError('deploy-plan', `no chain comes of it: ${messageOf(error)}`)
+  }
 }
 
 /** What a person should look at before it is for good. */

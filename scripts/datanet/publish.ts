@@ -16,7 +16,7 @@ import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
 import { wrongMedia } from './media.ts'
 import { contentOf } from './private.ts'
-import { DATANETS, LOG_RANGE_BLOCKS, VALIDATION } from './session.ts'
+import { DATANETS, logRanges, VALIDATION } from './session.ts'
 
 type Part = VersionPart & { readonly groups: readonly Membership[] }
 
@@ -141,13 +141,12 @@ async function publish(
 async function heldContributions({ reader, read }: Wallet, asOf: bigint): Promise<Held[]> {
   const event = DATANETS.abi.find((item) => item.type === 'event' && item.name === 'Revealed')
   const found: Held[] = []
-  for (let from = 0n; from <= asOf; from += LOG_RANGE_BLOCKS) {
-    const last = from + LOG_RANGE_BLOCKS - 1n
+  for (const [fromBlock, toBlock] of logRanges(asOf)) {
     const logs = await reader.getLogs({
       address: DATANETS.address,
       event: event as AbiEvent,
-      fromBlock: from,
-      toBlock: last < asOf ? last : asOf,
+      fromBlock,
+      toBlock,
     })
     found.push(...logs.map(({ args }) => args as unknown as Held))
   }

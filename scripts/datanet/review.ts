@@ -15,7 +15,7 @@ import { show } from '../cli/result.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import { fetchMedia, wrongMedia } from './media.ts'
 import { contentOf, privateRows } from './private.ts'
-import { DATANETS, idOf, LOG_RANGE_BLOCKS, rowsRootOf } from './session.ts'
+import { DATANETS, idOf, logRanges, rowsRootOf } from './session.ts'
 
 type Given = {
   readonly contributor: Hex
@@ -102,13 +102,12 @@ async function revealedRoots(id: number, rpc: Rpc): Promise<Hex[]> {
   const args = { datanetId: BigInt(id) }
   const topics = encodeEventTopics({ abi: DATANETS.abi, eventName: 'Revealed', args })
   const roots = new Set<Hex>()
-  for (let from = 0n; from <= head; from += LOG_RANGE_BLOCKS) {
-    const last = from + LOG_RANGE_BLOCKS - 1n
+  for (const [from, to] of logRanges(head)) {
     const logs = await rpc<{ topics: Hex[] }[]>('eth_getLogs', {
       address: DATANETS.address,
       topics,
       fromBlock: hex(from),
-      toBlock: hex(last < head ? last : head),
+      toBlock: hex(to),
     })
     for (const log of logs) roots.add(log.topics[3] as Hex)
   }

@@ -58,7 +58,15 @@ export type Sealed = {
 
 const OWNER_ONLY = 0o600
 /** Blocks of one log query: below the node's limit. */
-export const LOG_RANGE_BLOCKS = 5_000n
+const LOG_RANGE_BLOCKS = 5_000n
+
+/** First and last block of each log query, from the genesis to `head`. */
+export function* logRanges(head: bigint): Generator<readonly [bigint, bigint]> {
+  for (let from = 0n; from <= head; from += LOG_RANGE_BLOCKS) {
+    const last = from + LOG_RANGE_BLOCKS - 1n
+    yield [from, last < head ? last : head]
+  }
+}
 
 export function idOf(text: string | undefined): number {
   const id = Number(text)

@@ -22,20 +22,22 @@ export async function examineL1(
   return [
     ...endpoints.flat(),
     ...agreement(options),
-    ...(await owners(options, config, endpoints.flat())),
+    ...(await owners(options, config, endpoints)),
     ...blobs,
     ...(await forwarding(options, config)),
   ]
 }
 
-/** Of the first endpoint, when it is the right L1. */
+/** As the first endpoint of the right L1 says; `found`: of each endpoint. */
 async function owners(
-  { l1Rpc: [url] }: NodeOptions,
+  { l1Rpc }: NodeOptions,
   config: ChainConfig | null,
-  found: readonly Finding[],
+  found: readonly (readonly Finding[])[],
 ): Promise<Finding[]> {
-  const isThere = found.some(({ name, state }) => name === 'l1 genesis' && state === 'ok')
-  return config && url && isThere ? examineOwners(url, config) : []
+  const url = l1Rpc.find((_, i) =>
+    found[i]?.some(({ name, state }) => name === 'l1 genesis' && state === 'ok'),
+  )
+  return config && url ? examineOwners(url, config) : []
 }
 
 /** With one endpoint, L1 is what it says it is. */

@@ -6,7 +6,7 @@ import { type Abi, createPublicClient, http } from 'viem'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import type { ChainConfig } from '../../genesis/chain.ts'
 import { GovernanceRelay, SystemConfig } from '../../genesis/contracts.generated.ts'
-import type { Hex } from '../../node/base/bytes.ts'
+import { type Hex, ZERO_ADDRESS } from '../../node/base/bytes.ts'
 import { messageOf } from '../../node/base/errors.ts'
 import { type Finding, ok, warn, wrong } from './examine.ts'
 
@@ -19,7 +19,6 @@ const OWNED = {
 
 const NAME = 'l1 owner'
 const TIMEOUT_MS = 5_000
-const NOBODY: Hex = '0x0000000000000000000000000000000000000000'
 
 type Read = <T>(address: Hex, abi: unknown, functionName: string) => Promise<T>
 
@@ -60,7 +59,7 @@ async function examineOwner(
   { portal, l1Contracts }: ChainConfig,
   read: Read,
 ): Promise<Finding> {
-  if (owner === NOBODY) return ok(NAME, `${names}: nobody's, and never change`)
+  if (owner === ZERO_ADDRESS) return ok(NAME, `${names}: nobody's, and never change`)
   const relay = l1Contracts.governanceRelay
   if (owner !== relay) {
     const remedy = relay
@@ -83,7 +82,7 @@ async function heir({ l1Contracts }: ChainConfig, read: Read): Promise<Finding[]
   const { systemConfig, governanceRelay } = l1Contracts
   if (!systemConfig) return []
   const offered = (await read<Hex>(systemConfig, SystemConfig.abi, 'pendingOwner')).toLowerCase()
-  if (offered === NOBODY || offered === governanceRelay) return []
+  if (offered === ZERO_ADDRESS || offered === governanceRelay) return []
   const remedy = 'ask its owner why; transferOwnership to somebody else takes the offer back'
   return [warn(NAME, `SystemConfig is offered to ${offered}`, remedy)]
 }

@@ -7,7 +7,7 @@ import t from 'tap'
 import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { type ChainConfig, decodeChainConfig } from '../../genesis/chain.ts'
 import { SystemConfig } from '../../genesis/contracts.generated.ts'
-import type { Hex } from '../../node/base/bytes.ts'
+import { type Hex, ZERO_ADDRESS } from '../../node/base/bytes.ts'
 import { configure } from '../../node/configure.ts'
 import { deployL1 } from '../../scripts/deploy-l1.ts'
 import { readDeployPlan, withdrawalSeconds } from '../../scripts/deploy-plan.ts'
@@ -75,8 +75,22 @@ t.test(
       [{ settlement: { upgradeSeconds: 9 } }, /^settlement.upgradeSeconds is 9 s; .* a withdrawal/],
       [{ governance: { unbondingSeconds: 9 } }, /stake unbonds in 9 s; it must take longer/],
       [{ governance: { vestingStart: 9 } }, /^governance.vestingStart is unknown/],
+      [{ l2ChainId: 0 }, /^l2ChainId is 0/],
+      [{ l2ChainId: '9007199254740992' }, /^l2ChainId is 9007199254740992; 9007199254740991 at/],
+      [{ settlement: { gameType: 2 ** 32 } }, /^settlement.gameType is 4294967296; 4294967295 at/],
+      [{ governance: { votingDelay: '1'.repeat(30) } }, /^governance.votingDelay is 1{30}; 90/],
+      [{ sequencer: ZERO_ADDRESS }, /^sequencer is the zero address/],
+      [{ validators: [ZERO_ADDRESS] }, /^validators\[0\] is the zero address/],
+      [allocations({ beneficiary: ZERO_ADDRESS }), /\[0\].beneficiary is the zero address/],
       [{ holder: alice.address }, /^holder cannot be beside vesting/],
       [{ vesting: { ...PLAN.vesting, start: 'soon' } }, /^vesting.start is 'soon'; a date such as/],
+      // Another time on every machine.
+      [{ vesting: { ...PLAN.vesting, start: '2026-12-01T00:00:00' } }, /^vesting.start is '2026/],
+      // Milliseconds.
+      [
+        { vesting: { ...PLAN.vesting, start: 1_796_083_200_000 } },
+        /its start is 1796083200000; sec/,
+      ],
       [
         allocations({ part: 'friends' }),
         /^vesting.allocations\[0\].part is 'friends'; it may be comm/,
@@ -120,13 +134,19 @@ t.test('the command deploys, and the doctor says that governance owns the contra
     (await openledger('--dry-run')).stdout,
     /investors +0x\w{40} 82900000.0{17}1 OPEN over 36/,
   )
-  t.equal(await anvil.rpc('eth_blockNumber'), '0x0', 'a dry run sends nothing')
+  // Wider than its field in a contract of the L2, which only the genesis finds.
+  const governance = { votingPeriod: 2 ** 32 }
+  writeFileSync(path, JSON.stringify({ ...PLAN, governance }))
+  await t.rejects(openledger('--out', out), /no chain comes of it: /)
+  writeFileSync(path, JSON.stringify(PLAN))
+  t.equal(await anvil.rpc('eth_blockNumber'), '0x0', 'neither sent anything')
 
   await openledger('--out', out)
   const config = decodeChainConfig(readFileSync(join(out, 'rollup.json'), 'utf8'))
   t.equal(config.economy?.governance?.vestingStart, BigInt(Date.UTC(2026, 11, 1) / 1_000))
   t.equal(Object.keys(config.l1Contracts).filter((name) => /Vesting\d$/.test(name)).length, 4)
-  const { options } = configure({ 'l1-rpc': anvil.url }, {})
+  // The owner is asked where the right L1 is, which need not be the first endpoint.
+  const { options } = configure({ 'l1-rpc': `http://127.0.0.1:9,${anvil.url}` }, {})
   const found = await examineL1(options, config)
   const relay = config.l1Contracts.governanceRelay
   t.match(

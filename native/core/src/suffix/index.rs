@@ -130,10 +130,11 @@ impl SuffixIndex {
 
     /// Those of an interval of common prefix `depth` that go on with `token`.
     fn narrow(&self, within: Match, depth: usize, token: u32) -> Match {
-        // END is smaller than every token: one more than it in an order of 64 bits.
-        let rank = |k: u32| match self.stream[self.sa[k as usize] as usize + depth] {
-            END => 0,
-            value => u64::from(value) + 1,
+        // END is smaller than every token: one more than it in an order of 64 bits. An array that was read and is
+        // not in order may lead past the end of the stream.
+        let rank = |k: u32| match self.stream.get(self.sa[k as usize] as usize + depth) {
+            None | Some(&END) => 0,
+            Some(value) => u64::from(*value) + 1,
         };
         let first = |wanted: u64| {
             let (mut low, mut high) = (within.low, within.high);

@@ -88,6 +88,17 @@ fn a_changed_array_is_found_out_and_a_file_reads_back() {
 }
 
 #[test]
+fn an_array_out_of_order_is_asked_without_a_panic() {
+    let mut bad = SuffixIndex::build(vec![1, END, 1, END]).unwrap();
+    // The last suffix, of one value, in the middle of those that are asked on.
+    bad.sa = vec![1, 0, 2, 3];
+    let bad = SuffixIndex::from_bytes(&bad.to_bytes()).unwrap();
+    assert!(bad.first_fault().is_some());
+    assert_eq!(bad.longest(&[1, 1]).length, 1);
+    assert_eq!(bad.count(&[1, 1]), 0);
+}
+
+#[test]
 fn a_check_that_may_not_go_on_is_cancelled() {
     let index = SuffixIndex::build(stream(5, 20, 3)).unwrap();
     assert_eq!(index.first_fault_while(&|| true).unwrap(), None);
