@@ -17,6 +17,7 @@ import { createWallet } from '../../scripts/devnet/wallet.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { workDir } from '../support/dir.ts'
 import { connect, look, open, ROWS, rowFile, SCREENSHOTS } from '../support/web-page.ts'
+import { sells } from './web/market.ts'
 import { judges } from './web/validator.ts'
 import { usesAgents } from './web/wallet.ts'
 
@@ -227,6 +228,11 @@ if (browser instanceof Error) {
     )
 
     await t.test('judges contributions as a validator', (t) => judges(t, { browser, page, url }))
+
+    await t.test('sells a Datanet on the market', (t) => {
+      const id = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+      return sells(t, { browser, page, url, id })
+    })
 
     await t.test('runs an agent with a wallet of the browser', (t) =>
       usesAgents(t, { browser, url, alice, sponsor }),
