@@ -70,7 +70,7 @@ t.test('an artefact reads back; one with two entries exchanged is found out', as
 })
 
 t.test(
-  'a wrong artefact that is asked unchecked is an error, not the end of the process',
+  'a wrong artefact that is asked unchecked ends nothing, and the check names it',
   async (t) => {
     const index = await SuffixIndex.build(streamOf([[1, 1, 1], [1]]))
     const words = new Uint32Array(index.bytes().slice().buffer)
@@ -78,10 +78,8 @@ t.test(
     words.set([0, 5, 0, 0, 5, 0], 3 + index.length)
     const bad = await SuffixIndex.load(new Uint8Array(words.buffer))
     const query = Uint32Array.of(1, 1)
-    for (const ask of ['longest', 'count'] as const) {
-      t.throws(() => bad[ask](query), { code: 'NATIVE_INTERNAL' }, ask)
-    }
-    await t.rejects(bad.matches(query), { code: 'NATIVE_INTERNAL' })
+    for (const ask of ['longest', 'count'] as const) t.doesNotThrow(() => bad[ask](query), ask)
+    await t.resolves(bad.matches(query))
     t.not(await bad.fault(), null)
   },
 )

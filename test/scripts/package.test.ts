@@ -23,12 +23,15 @@ const dir = workDir(t)
 const modules = join(dir, 'node_modules')
 const home = join(modules, 'openledger-node')
 
-// By way of a shell: the test runner's loaders, which it puts into NODE_OPTIONS, are not for the compiler.
-const script = `NODE_OPTIONS= "${process.execPath}" scripts/build-package.ts ${join(dir, 'dist')}`
-const built = JSON.parse(execFileSync('sh', ['-c', script], { cwd: root, encoding: 'utf8' })) as {
-  main: string
-  native: string
-}
+/** By way of a shell: the test runner's loaders, which it puts into NODE_OPTIONS, are not for the compiler. */
+const plainly = (args: readonly string[], cwd: string) =>
+  spawnSync('sh', ['-c', 'NODE_OPTIONS= exec "$0" "$@"', process.execPath, ...args], {
+    cwd,
+    encoding: 'utf8',
+  })
+const made = plainly(['scripts/build-package.ts', join(dir, 'dist')], root)
+if (made.status !== 0) throw new Error(made.stderr)
+const built = JSON.parse(made.stdout) as { main: string; native: string }
 for (const name of readdirSync(join(root, 'node_modules')).filter((entry) => entry[0] !== '.')) {
   mkdirSync(modules, { recursive: true })
   symlinkSync(join(root, 'node_modules', name), join(modules, name))
@@ -86,7 +89,7 @@ price.catch(() => console.log(typeof found, typeof verifyReceipt))
   const options = ['--noEmit', '--strict', '--ignoreConfig', '--skipLibCheck', '--types', 'node']
   const target = ['--target', 'es2023', '--module', 'nodenext']
   const compiler = [join(root, 'node_modules/typescript/bin/tsc'), ...options, ...target, program]
-  const compile = () => spawnSync(process.execPath, compiler, { cwd: dir, encoding: 'utf8' })
+  const compile = () => plainly(compiler, dir)
   t.match(compile(), { status: 0, stdout: '' })
   writeFileSync(program, "import { contracts } from 'openledger-node/client'\ncontracts(7)\n")
   t.match(compile().stdout, /Argument of type 'number' is not assignable/)
