@@ -33,6 +33,20 @@ export type Difference = {
   readonly found: string
 }
 
+/** One between a model's record and what came out here. */
+export const inTable = (
+  field: string,
+  index: number,
+  claimed: unknown,
+  found: unknown,
+): Difference => ({
+  stage: 'table',
+  field,
+  index,
+  claimed: String(claimed),
+  found: String(found),
+})
+
 /** What the provider showed beyond the hashes in the receipt; each piece is checked before use. */
 export type Evidence = {
   readonly tokens: readonly number[] | null

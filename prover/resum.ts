@@ -8,7 +8,7 @@ import { type Leaves, leavesRootOf } from '../node/attribution/leaves.ts'
 import { type Hex, toHex } from '../node/base/bytes.ts'
 import type { TrainingData } from '../node/factory/data.ts'
 import { multipliersOf, sumSketches } from '../node/factory/weigh.ts'
-import type { Difference } from './compare.ts'
+import { type Difference, inTable } from './compare.ts'
 
 /** The table as it lies in the state. */
 export type SealedTable = {
@@ -26,41 +26,35 @@ export function resum(
   data: Pick<TrainingData, 'indexed' | 'owners' | 'contributors' | 'contents' | 'counted'>,
 ): Difference | null {
   const { k, owners, contents, sketches } = leaves
-  const at = (field: string, index: number, claimed: unknown, found: unknown): Difference => ({
-    stage: 'table',
-    field,
-    index,
-    claimed: String(claimed),
-    found: String(found),
-  })
   const root = leavesRootOf(leaves)
-  if (root !== table.leavesRoot) return at('leavesRoot', 0, table.leavesRoot, root)
-  if (k !== table.k) return at('k', 0, table.k, k)
+  if (root !== table.leavesRoot) return inTable('leavesRoot', 0, table.leavesRoot, root)
+  if (k !== table.k) return inTable('k', 0, table.k, k)
   if (owners.length !== data.owners.length)
-    return at('leaves', 0, owners.length, data.owners.length)
+    return inTable('leaves', 0, owners.length, data.owners.length)
   for (const [row, owner] of owners.entries()) {
-    if (owner !== data.owners[row]) return at('owner of row', row, owner, data.owners[row])
+    if (owner !== data.owners[row]) return inTable('owner of row', row, owner, data.owners[row])
     const [claimed, found] = [contents, data.contents].map((all) =>
       toHex(all.subarray(32 * row, 32 * row + 32)),
     )
-    if (claimed !== found) return at('content of row', row, claimed, found)
+    if (claimed !== found) return inTable('content of row', row, claimed, found)
     const weighs = sketches.subarray(row * k, (row + 1) * k).some((entry) => entry !== 0)
-    if (weighs && !data.counted[row]) return at('copied row', row, 'counts', 'weighs nothing')
+    if (weighs && !data.counted[row]) return inTable('copied row', row, 'counts', 'weighs nothing')
     if (weighs && row >= data.indexed.length)
-      return at('row of media', row, 'has a gradient', 'weighs nothing')
+      return inTable('row of media', row, 'has a gradient', 'weighs nothing')
   }
   const count = data.contributors.length
-  if (table.accounts.length !== count) return at('contributors', 0, table.accounts.length, count)
+  if (table.accounts.length !== count)
+    return inTable('contributors', 0, table.accounts.length, count)
   const multipliers = multipliersOf(data.owners, data.counted, count)
   const sums = sumSketches(sketches, { k, owners, count })
   for (const [index, account] of data.contributors.entries()) {
     const claimed = table.accounts[index]
-    if (claimed !== account) return at('account', index, claimed, account)
+    if (claimed !== account) return inTable('account', index, claimed, account)
     if (table.multipliers[index] !== multipliers[index])
-      return at('multiplier', index, table.multipliers[index], multipliers[index])
+      return inTable('multiplier', index, table.multipliers[index], multipliers[index])
     for (let j = 0; j < k; j++) {
       const [theirs, ours] = [table.sums[index * k + j], sums[index * k + j]]
-      if (theirs !== ours) return at(`sum of column ${j}, contributor`, index, theirs, ours)
+      if (theirs !== ours) return inTable(`sum of column ${j}, contributor`, index, theirs, ours)
     }
   }
   return null

@@ -7,7 +7,7 @@ import { NodeError } from '../base/errors.ts'
 import type { StateView } from '../chain/state-view.ts'
 import type { NodeAccount } from '../model/account.ts'
 import { type ChainReader, type Contract, lower, orNull, readContract } from '../model/contracts.ts'
-import { CONTRACTS } from '../model/registry.ts'
+import { CONTRACTS, type ManifestTerms } from '../model/registry.ts'
 import { ACTIONS, type Action } from './control.ts'
 import type { Checkpoint } from './engine.ts'
 import { configHash, manifestHash, purposeBits, type TrainingManifest } from './manifest.ts'
@@ -46,19 +46,7 @@ export type Registration = ModelHashes & {
 
 /** Arguments of `submit`, ready for any library. */
 export type SubmitTerms = {
-  readonly manifest: {
-    readonly manifestHash: Hex
-    readonly baseHash: Hex
-    readonly datanetIds: readonly bigint[]
-    readonly versions: readonly number[]
-    readonly parents: readonly Hex[]
-    readonly isMerge: boolean
-    readonly isCommercial: boolean
-    readonly purposes: number
-    readonly contributorsPart: number
-    readonly evaluationIds: readonly bigint[]
-    readonly evaluationVersions: readonly number[]
-  }
+  readonly manifest: ManifestTerms
   readonly configHash: Hex
   readonly orderRoot: Hex
   readonly seed: number

@@ -15,7 +15,7 @@ import { userError } from '../base/errors.ts'
 import { merkleRoot } from '../base/merkle.ts'
 import type { OpenDatanet } from '../datanet/granted.ts'
 import { decodeGroups, KIND } from '../datanet/groups.ts'
-import { type Tier, tierOf } from '../datanet/media.ts'
+import { tierOf } from '../datanet/media.ts'
 import { encodeRow, type Row, versionLeafOf } from '../datanet/rows.ts'
 import { type HashedRow, readRowHashes, readVersion } from '../datanet/version.ts'
 import type { DatanetVersionRef, TrainingManifest } from './manifest.ts'
@@ -83,8 +83,7 @@ function readOpen(
     const rows = await readVersion(ref, read, open?.(ref.datanet))
     return rows.map(({ contributor, row }) => {
       const isPrivate = row.salt !== undefined
-      const tier: Tier = isPrivate ? 'full' : tierOf(row)
-      return { contributor, row, isPrivate, tier, hash: keccak(encodeRow(row)) }
+      return { contributor, row, isPrivate, tier: tierOf(row), hash: keccak(encodeRow(row)) }
     })
   })
 }

@@ -61,15 +61,16 @@ async function finalEpochs(wallet: Wallet): Promise<{ epoch: bigint; amount: big
   const final = []
   for (const epoch of unclaimed.slice(0, most)) {
     const from = await read<bigint>('claimableFrom', epoch)
-    if (timestamp >= from) {
-      final.push({ epoch, amount: await read<bigint>('accruedInEpoch', epoch, wallet.address) })
-    } else if (final.length === 0) {
+    if (timestamp < from) {
+      // Oldest first: none after it is final either.
+      if (final.length > 0) break
       const at = new Date(Number(from) * 1_000).toISOString()
       throw userError(
         'refused',
         `nothing can be claimed before ${at}; until then it can be disputed`,
       )
     }
+    final.push({ epoch, amount: await read<bigint>('accruedInEpoch', epoch, wallet.address) })
   }
   if (final.length > 0) return final
   throw userError('refused', `${wallet.address} has nothing to claim`)

@@ -4,19 +4,21 @@
  * from its package (`peers/gas.ts`), and what OpenLedger and ERC-8004's authors publish of theirs. Figures do not depend
  * on the machine. The table in `genesis/README.md` is what this prints.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Hex, keccak256, stringToBytes } from 'viem'
-import { OP, OPENLEDGER } from '../../genesis/addresses.ts'
+import { OPENLEDGER } from '../../genesis/addresses.ts'
 import { Market } from '../../genesis/contracts.generated.ts'
 import { ZERO_HASH } from '../../node/base/bytes.ts'
 import { accounts, bonds, identity, reputation, wopen } from '../support/agents.ts'
 import { alice, bob, ETHER } from '../support/chain.ts'
 import { openDatanet } from '../support/datanet.ts'
-import { type Contract, carol, Economy, economyConfig } from '../support/economy.ts'
+import { type Contract, carol, Economy } from '../support/economy.ts'
 import { escrow } from '../support/model.ts'
-import { accountOf, governor, proposalArgs, staking, votes } from '../support/open.ts'
+import { governor, proposalArgs, staking, votes } from '../support/open.ts'
+import { signAuthorization } from '../support/signed-payment.ts'
 import {
   PEERS,
   permit2,
@@ -157,25 +159,6 @@ async function authorized(payment: { to: Hex; amount: bigint; deadline: bigint }
     ...{ to, value: amount, validAfter: 0n, validBefore: deadline },
     nonce: ZERO_HASH,
   }
-  const signature = await accountOf(alice).signTypedData({
-    domain: {
-      name: 'Wrapped OPEN',
-      version: '1',
-      chainId: economyConfig.l2ChainId,
-      verifyingContract: OP.wopen,
-    },
-    primaryType: 'TransferWithAuthorization',
-    types: {
-      TransferWithAuthorization: [
-        { name: 'from', type: 'address' },
-        { name: 'to', type: 'address' },
-        { name: 'value', type: 'uint256' },
-        { name: 'validAfter', type: 'uint256' },
-        { name: 'validBefore', type: 'uint256' },
-        { name: 'nonce', type: 'bytes32' },
-      ],
-    },
-    message,
-  })
+  const signature = await signAuthorization(alice, message)
   return [...Object.values(message), signature]
 }

@@ -1,4 +1,5 @@
 /** The contracts tools expect everywhere: that they are the true ones, and that they do their work here. */
+
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import t from 'tap'
@@ -32,6 +33,7 @@ import { fromHex, type Hex, toHex } from '../../node/base/bytes.ts'
 import { creationCodeOf, rawTransactionIn } from '../../node/preinstalls.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../support/chain.ts'
 import { type Contract, carol, Economy } from '../support/economy.ts'
+import { PERMIT_TRANSFER_FROM } from '../support/signed-payment.ts'
 
 const SOMEBODY: Hex = `0x${'5b'.repeat(20)}`
 const owner = privateKeyToAccount(toHex(alice.key))
@@ -165,18 +167,7 @@ t.test('Permit2 moves tokens by a signature for this chain', async (t) => {
   await world.send(alice, wopen, 'approve', [permit2.address, maxUint160])
   const permitted = { token: OP.wopen, amount: 7n }
   const message = { permitted, spender: bob.address, nonce: 0n, deadline: 2n ** 40n }
-  const types = {
-    PermitTransferFrom: [
-      { name: 'permitted', type: 'TokenPermissions' },
-      { name: 'spender', type: 'address' },
-      { name: 'nonce', type: 'uint256' },
-      { name: 'deadline', type: 'uint256' },
-    ],
-    TokenPermissions: [
-      { name: 'token', type: 'address' },
-      { name: 'amount', type: 'uint256' },
-    ],
-  } as const
+  const types = PERMIT_TRANSFER_FROM
   const typed = { domain, types, primaryType: 'PermitTransferFrom', message } as const
   const separator = keccak256(
     encodeAbiParameters(

@@ -10,35 +10,30 @@ import { DatanetValidation } from '../../genesis/contracts.generated.ts'
 import type { Explained } from '../../node/attribution/explain.ts'
 import { decodeLeaves } from '../../node/attribution/leaves.ts'
 import type { ReceiptLedger } from '../../node/attribution/ledger.ts'
-import { type Hex, keccakHex, toHex } from '../../node/base/bytes.ts'
-import { txHash } from '../../node/chain/tx.ts'
+import { type Hex, keccakHex } from '../../node/base/bytes.ts'
 import { NO_QUORUM } from '../../node/datanet/licence.ts'
 import { mediaRoute } from '../../node/datanet/media-route.ts'
 import { prepareData } from '../../node/factory/data.ts'
 import { RowPlaces } from '../../node/factory/places.ts'
 import { readReport } from '../../node/factory/report.ts'
-import { Registry } from '../../node/model/registry.ts'
 import type { RpcContext } from '../../node/rpc/context.ts'
 import { COST } from '../../node/rpc/method.ts'
 import { attributionMethods } from '../../node/rpc/methods/attribution.ts'
 import { checkReceipt } from '../../prover/check.ts'
 import { resum } from '../../prover/resum.ts'
 import type { Call, Command } from '../../scripts/cli/command.ts'
-import type { Person } from '../../scripts/cli/person.ts'
-import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { commitFile, revealPending } from '../../scripts/datanet/contribute.ts'
 import { publishVersion } from '../../scripts/datanet/publish.ts'
 import { reviewCommands } from '../../scripts/datanet/review.ts'
 import { DATANETS } from '../../scripts/datanet/session.ts'
-import { createWallet } from '../../scripts/devnet/wallet.ts'
-import { ETHER, extend, type Wallet, walletOf } from '../support/chain.ts'
+import { ETHER, walletOf } from '../support/chain.ts'
 import { openDatanet } from '../support/datanet.ts'
 import { carol, operator, provider } from '../support/economy.ts'
 import { openWorld, TINY } from '../support/factory.ts'
 import { openMarket } from '../support/market.ts'
 import { png, wav } from '../support/media.ts'
+import { servePeople } from '../support/person.ts'
 import { ResultCheck } from '../support/result-check.ts'
-import { serveOpenledger } from '../support/rpc.ts'
 
 const VALIDATION = { address: OPENLEDGER.datanetValidation, abi: DatanetValidation.abi }
 const WINDOW_SECONDS = 4
@@ -48,7 +43,6 @@ const TRANSCRIPT = 'Two strokes of the fog bell, then silence over the water.'
 t.test('a picture and a sound are given, judged, retrieved and paid', async (t) => {
   const world = await openWorld(t)
   const { economy, content, dir } = world
-  const { chain } = economy
   const giver = walletOf(9)
   await economy.pay(provider, giver.address, ETHER)
   const quorum = {
@@ -62,28 +56,10 @@ t.test('a picture and a sound are given, judged, retrieved and paid', async (t) 
   const schema = '{"text":"string","media":"any"}'
   const id = Number(await openDatanet(economy, operator, { schema, quorum }))
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
-  const block = (raws: readonly Uint8Array[]) =>
-    extend(chain, raws, { timestamp: economy.now + 1n })
-  const url = await serveOpenledger(t, chain, {
-    models: { registry: new Registry(chain), readContent: read },
+  const { url, rpc, person } = await servePeople(t, economy, {
     content,
-    routes: [mediaRoute({ content, readContent: read }, COST.read)],
-    // A block for each transaction, and one more: a reveal waits for the block after its commitment.
-    submitTransaction: async (raw) => {
-      await block([raw])
-      await block([])
-      return txHash(raw)
-    },
-  })
-  const rpc = rpcTo(url, 60_000)
-  const { l2ChainId: chainId } = chain.config
-  const person = ({ key }: Wallet): Person & { state: string } => ({
-    url,
-    wallet: createWallet({ privateKey: toHex(key) }, { rpc: url, chainId }),
-    rpc,
-    chainId,
-    key,
     state: join(dir, 'state'),
+    routes: [mediaRoute({ content, readContent: read }, COST.read)],
   })
 
   const [picture, sound] = [png(64, 48, [20, 40, 160]), wav(440, 0.25)]

@@ -4,14 +4,11 @@ import { writeFileSync } from 'node:fs'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import t from 'tap'
 import { type Hex, toHex } from '../../node/base/bytes.ts'
-import { txHash } from '../../node/chain/tx.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { encodeRows } from '../../node/datanet/rows.ts'
 import { decodeVersionManifest, encodeVersionManifest } from '../../node/datanet/version.ts'
-import { Registry } from '../../node/model/registry.ts'
 import type { Call } from '../../scripts/cli/command.ts'
 import type { Person } from '../../scripts/cli/person.ts'
-import { rpcTo } from '../../scripts/cli/rpc.ts'
 import { commitFile, revealPending } from '../../scripts/datanet/contribute.ts'
 import {
   grant,
@@ -22,43 +19,21 @@ import {
 } from '../../scripts/datanet/private.ts'
 import { publishVersion } from '../../scripts/datanet/publish.ts'
 import { DATANETS } from '../../scripts/datanet/session.ts'
-import { createWallet } from '../../scripts/devnet/wallet.ts'
-import { alice, bob, extend, type Wallet } from '../support/chain.ts'
+import { alice, bob } from '../support/chain.ts'
 import { openDatanet } from '../support/datanet.ts'
 import { carol, Economy, operator } from '../support/economy.ts'
-import { serveOpenledger } from '../support/rpc.ts'
+import { servePeople } from '../support/person.ts'
 
 t.test('private rows are read by whom they are granted, and proved to all', async (t) => {
   const dir = t.testdir({ content: {}, chain: {}, state: {} })
   const world = await Economy.open(`${dir}/chain`)
   t.teardown(world.close)
-  const { chain } = world
   const id = await openDatanet(world, operator)
   // Carol has sent something once: her public key is on chain.
   await world.pay(carol, bob.address, 1n)
   const content = await ContentStore.open(`${dir}/content`)
   const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
-  const block = (raws: readonly Uint8Array[]) => extend(chain, raws, { timestamp: world.now + 1n })
-  const url = await serveOpenledger(t, chain, {
-    models: { registry: new Registry(chain), readContent: read },
-    content,
-    // A block for each transaction, and one more: a reveal waits for the block after its commitment.
-    submitTransaction: async (raw) => {
-      await block([raw])
-      await block([])
-      return txHash(raw)
-    },
-  })
-  const rpc = rpcTo(url, 60_000)
-  const { l2ChainId: chainId } = chain.config
-  const person = ({ key }: Wallet): Person & { state: string } => ({
-    url,
-    wallet: createWallet({ privateKey: toHex(key) }, { rpc: url, chainId }),
-    rpc,
-    chainId,
-    key,
-    state: `${dir}/state`,
-  })
+  const { rpc, person } = await servePeople(t, world, { content, state: `${dir}/state` })
   const [giver, owner] = [person(alice), person(operator)]
 
   const path = `${dir}/secret.jsonl`

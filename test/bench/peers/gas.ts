@@ -2,6 +2,7 @@
  * Contracts that people use for the same things elsewhere, as packages carry them, constructed on our own chain beside
  * ours: WETH9, Permit2, a Safe, and a Governor with ERC20Votes of OpenZeppelin's parts alone.
  */
+
 import { createRequire } from 'node:module'
 import { type Abi, encodeAbiParameters, encodeFunctionData, parseAbi } from 'viem'
 import { PREINSTALLS } from '../../../genesis/preinstalls.ts'
@@ -10,6 +11,7 @@ import type { GenesisAlloc } from '../../../node/chain/genesis.ts'
 import type { Wallet } from '../../support/chain.ts'
 import { type Contract, economyConfig } from '../../support/economy.ts'
 import { accountOf } from '../../support/open.ts'
+import { PERMIT_TRANSFER_FROM } from '../../support/signed-payment.ts'
 import { compileFile } from '../../support/solidity.ts'
 
 const require = createRequire(import.meta.url)
@@ -93,18 +95,7 @@ export async function permitted(
       verifyingContract: permit2.address,
     },
     primaryType: 'PermitTransferFrom',
-    types: {
-      PermitTransferFrom: [
-        { name: 'permitted', type: 'TokenPermissions' },
-        { name: 'spender', type: 'address' },
-        { name: 'nonce', type: 'uint256' },
-        { name: 'deadline', type: 'uint256' },
-      ],
-      TokenPermissions: [
-        { name: 'token', type: 'address' },
-        { name: 'amount', type: 'uint256' },
-      ],
-    },
+    types: PERMIT_TRANSFER_FROM,
     message: { ...permit, spender },
   })
   return [permit, { to, requestedAmount: amount }, from.address, signature]

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { InferenceReceipt } from '../../../node/attribution/receipt.ts'
 import { type Hex, keccakHex, utf8, ZERO_ADDRESS, ZERO_HASH } from '../../../node/base/bytes.ts'
 import { NodeError } from '../../../node/base/errors.ts'
@@ -10,6 +10,7 @@ import {
   Settler,
   type SettlerModules,
 } from '../../../node/model/settle.ts'
+import type { KvTable } from '../../../node/store/kv.ts'
 import { Store } from '../../../node/store/store.ts'
 
 const payer: Hex = `0x${'11'.repeat(20)}`
@@ -47,14 +48,18 @@ function aChain(refuses: readonly Hex[] = []) {
   }
 }
 
+async function openTable(t: Test): Promise<KvTable> {
+  const store = await Store.open(`${t.testdir()}/db`)
+  t.teardown(() => store.close())
+  return store.table('settlements')
+}
+
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve))
 }
 
 t.test('a receipt survives a crash and settles after the restart', async (t) => {
-  const store = await Store.open(`${t.testdir()}/db`)
-  t.teardown(() => store.close())
-  const table = store.table('settlements')
+  const table = await openTable(t)
   const chain = aChain()
   const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
   const before = await Settler.open(options, { ...chain.modules, table })
@@ -72,11 +77,9 @@ t.test('a receipt survives a crash and settles after the restart', async (t) => 
 })
 
 t.test('one receipt the chain refuses does not hold up the others', async (t) => {
-  const store = await Store.open(`${t.testdir()}/db`)
-  t.teardown(() => store.close())
+  const table = await openTable(t)
   const bad = aSettlement('bad')
   const chain = aChain([bad.hash])
-  const table = store.table('settlements')
   const settler = await Settler.open(
     { ...SETTLER_DEFAULTS, intervalMs: 1 },
     { ...chain.modules, table },
@@ -89,12 +92,11 @@ t.test('one receipt the chain refuses does not hold up the others', async (t) =>
 })
 
 t.test('a full queue refuses and stays as it is', async (t) => {
-  const store = await Store.open(`${t.testdir()}/db`)
-  t.teardown(() => store.close())
+  const table = await openTable(t)
   const options = { ...SETTLER_DEFAULTS, waitingMax: 2 }
   const settler = await Settler.open(options, {
     ...aChain().modules,
-    table: store.table('settlements'),
+    table,
   })
   await settler.add(aSettlement('a'))
   t.doesNotThrow(() => settler.assertRoom(1))
@@ -105,8 +107,7 @@ t.test('a full queue refuses and stays as it is', async (t) => {
 })
 
 t.test('a receipt whose transaction reverts is sent again, and given up after a few', async (t) => {
-  const store = await Store.open(`${t.testdir()}/db`)
-  t.teardown(() => store.close())
+  const table = await openTable(t)
   const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
   for (const [reverts, sent] of [
     [1, 2],
@@ -115,7 +116,6 @@ t.test('a receipt whose transaction reverts is sent again, and given up after a 
     const chain = aChain()
     const status = async (): Promise<'success' | 'reverted'> =>
       chain.batches.length > reverts ? 'success' : 'reverted'
-    const table = store.table('settlements')
     const settler = await Settler.open(options, { ...chain.modules, status, table })
     await settler.add(aSettlement('a'))
     settler.start()
@@ -126,14 +126,13 @@ t.test('a receipt whose transaction reverts is sent again, and given up after a 
 })
 
 t.test('a transaction that is in no block for long is sent anew, with half as many', async (t) => {
-  const store = await Store.open(`${t.testdir()}/db`)
-  t.teardown(() => store.close())
+  const table = await openTable(t)
   const chain = aChain()
   const settler = await Settler.open(
     { ...SETTLER_DEFAULTS, intervalMs: 1, looksMax: 5 },
     {
       ...chain.modules,
-      table: store.table('settlements'),
+      table,
       // The first is lost.
       status: async () => (chain.batches.length === 1 ? null : 'success'),
     },
@@ -151,9 +150,7 @@ t.test('a transaction that is in no block for long is sent anew, with half as ma
 t.test(
   'a receipt waits for its payment, also through a crash, and goes when there will be none',
   async (t) => {
-    const store = await Store.open(`${t.testdir()}/db`)
-    t.teardown(() => store.close())
-    const table = store.table('settlements')
+    const table = await openTable(t)
     const chain = aChain()
     const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
     const before = await Settler.open(options, { ...chain.modules, table })
@@ -178,9 +175,7 @@ t.test(
 t.test(
   'after a restart vouchers go by their caps: in another order one would be exceeded',
   async (t) => {
-    const store = await Store.open(`${t.testdir()}/db`)
-    t.teardown(() => store.close())
-    const table = store.table('settlements')
+    const table = await openTable(t)
     const chain = aChain()
     const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
     const before = await Settler.open(options, { ...chain.modules, table })
@@ -200,9 +195,7 @@ t.test(
 t.test(
   'a receipt waits for a held one of its purse with a lower cap, and for nobody whom it does not concern',
   async (t) => {
-    const store = await Store.open(`${t.testdir()}/db`)
-    t.teardown(() => store.close())
-    const table = store.table('settlements')
+    const table = await openTable(t)
     const chain = aChain()
     const options = { ...SETTLER_DEFAULTS, intervalMs: 1 }
     const settler = await Settler.open(options, { ...chain.modules, table })

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import { x402Client } from '@x402/core/client'
 import { HTTPFacilitatorClient } from '@x402/core/server'
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
-import { authorizationTypes } from '@x402/evm'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import t from 'tap'
@@ -17,6 +16,7 @@ import { PERMIT2, WOPEN } from '../../../node/x402/schemes.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../../support/chain.ts'
 import { carol, Economy, operator, provider } from '../../support/economy.ts'
 import { accountOf } from '../../support/open.ts'
+import { signAuthorization } from '../../support/signed-payment.ts'
 
 const NETWORK = `eip155:${CHAIN_ID}` as const
 /** The chain's time is its own; the clients' is the machine's. Good for longer than both are apart. */
@@ -254,17 +254,7 @@ t.test(
     t.equal(await balance(), before + ETHER, 'once')
     const spent = await sign(asked)
     const elsewhere = { ...authorizationIn(spent), to: carol.address }
-    const signature = await accountOf(alice).signTypedData({
-      domain: {
-        name: 'Wrapped OPEN',
-        version: '1',
-        chainId: CHAIN_ID,
-        verifyingContract: WOPEN.address,
-      },
-      types: authorizationTypes,
-      primaryType: 'TransferWithAuthorization',
-      message: elsewhere as never,
-    })
+    const signature = await signAuthorization(alice, elsewhere)
     meantime = () => carryOut(elsewhere, signature)
     t.match(await judge.settle(spent, asked), {
       success: false,

@@ -1,6 +1,5 @@
 /** Answers paid by x402: @x402/fetch and the openai package as they come, our own chain, the real engine. */
 
-import { authorizationTypes } from '@x402/evm'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from '@x402/fetch'
@@ -21,6 +20,7 @@ import { carol, provider } from '../../support/economy.ts'
 import { escrow, receipts } from '../../support/model.ts'
 import { accountOf } from '../../support/open.ts'
 import { openService, type Service } from '../../support/service.ts'
+import { signAuthorization } from '../../support/signed-payment.ts'
 
 const NETWORK = `eip155:${CHAIN_ID}` as const
 const QUESTION = {
@@ -313,17 +313,7 @@ async function signedFor(value: bigint, request: Request): Promise<Request> {
   const payment = JSON.parse(Buffer.from(header, 'base64').toString())
   const { authorization } = payment.payload
   authorization.value = value.toString()
-  payment.payload.signature = await accountOf(carol).signTypedData({
-    domain: {
-      name: 'Wrapped OPEN',
-      version: '1',
-      chainId: CHAIN_ID,
-      verifyingContract: WOPEN.address,
-    },
-    types: authorizationTypes,
-    primaryType: 'TransferWithAuthorization',
-    message: authorization,
-  })
+  payment.payload.signature = await signAuthorization(carol, authorization)
   request.headers.set('payment-signature', Buffer.from(JSON.stringify(payment)).toString('base64'))
   return request
 }
