@@ -29,6 +29,7 @@ import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
 import { Filer } from './filing.ts'
 import { VerdictGossip } from './gossip.ts'
+import { ModelReports } from './model-reports.ts'
 import { ModelAudits, registeredIn } from './models.ts'
 import { reexecute } from './reexecute.ts'
 import { Reporter } from './report.ts'
@@ -97,6 +98,7 @@ export class Prover {
   readonly #gossip: VerdictGossip
   readonly #checkpoints: Checkpoints
   readonly #audits: ModelAudits
+  readonly #modelReports: ModelReports
   #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
@@ -147,6 +149,18 @@ export class Prover {
       publish: (payload) => node.p2p.publish('verdicts', payload),
       log: this.#log,
     })
+    this.#modelReports = new ModelReports({
+      waiting: node.store.table('model-reports'),
+      days: node.store.table('model-report-days'),
+      reporter: this.#reporter,
+      ledger: node.ledger,
+      chain: node.chain,
+      log: this.#log,
+      now: () => node.chain.head('unsafe').timestamp,
+      isRefuted: async (receipt) =>
+        (await node.ledger.verdict(receipt, this.#validator))?.ok === false,
+      judge: (settled, difference) => this.#judge(settled, difference, { isTold: false }),
+    })
     this.#audits = new ModelAudits({
       node,
       read: (hash) => this.#content(hash, FILE_BYTES_MAX),
@@ -158,6 +172,7 @@ export class Prover {
         read: (hash) => this.#content(hash, FILE_BYTES_MAX),
       }),
       signal: this.#abort.signal,
+      refuted: (modelId, difference) => this.#modelReports.refuted(modelId, difference),
     })
     this.#loop = new Loop(LOOP, {
       name: 'verification',
@@ -199,11 +214,15 @@ export class Prover {
       }),
       openledger_getModelVerdict: method({
         summary:
-          "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; or null",
+          "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; of a wrong one, how far its receipts are reported; or null",
         params: [required('modelId', hash)],
         result: nullable(modelVerdict),
-        handler: async (_context, [modelId]) =>
-          (await this.#audits.verdict(modelId)) as unknown as JsonObject | null,
+        handler: async (_context, [modelId]): Promise<JsonObject | null> => {
+          const verdict = await this.#audits.verdict(modelId)
+          if (!verdict) return null
+          const reports = verdict.difference && (await this.#modelReports.counts(modelId))
+          return { ...verdict, reports } as unknown as JsonObject
+        },
       }),
       openledger_bridgeBooks: method({
         summary:
@@ -287,6 +306,11 @@ export class Prover {
     for (const one of settled) {
       // Anybody can gossip a verdict: another's spares nobody a look.
       if (await ledger.verdict(one.hash, this.#validator)) continue
+      const ofModel = this.#audits.refuted.get(one.receipt.modelId)
+      if (ofModel) {
+        await this.#modelReports.add(one, ofModel)
+        continue
+      }
       if (l1Hash && !isDrawn(l1Hash, one.hash, this.#node.options.sample)) continue
       await this.#verify(one)
     }
@@ -320,6 +344,7 @@ export class Prover {
   async #retryAside(): Promise<false> {
     if (performance.now() < this.#asideAtMs) return false
     this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
+    await this.#modelReports.turn(this.#audits.refuted)
     await this.#reporter.retry()
     await this.#filer.turn()
     await this.#gossip.again()
@@ -352,6 +377,20 @@ export class Prover {
   }
 
   async #report(settled: SettledReceipt, difference: Difference | null): Promise<void> {
+    // What has a verdict is not looked at again: the report is on disk before it.
+    if (difference) await this.#reporter.report(settled, difference)
+    // Its model may have been refuted meanwhile.
+    const ofModel = difference ? undefined : this.#audits.refuted.get(settled.receipt.modelId)
+    if (ofModel) await this.#modelReports.add(settled, ofModel)
+    else await this.#judge(settled, difference)
+  }
+
+  /** @param options.isTold false: the network hears of it in its turn, with others */
+  async #judge(
+    settled: SettledReceipt,
+    difference: Difference | null,
+    { isTold } = { isTold: true },
+  ): Promise<void> {
     const ok = difference === null
     const verdict: VerdictRecord = {
       receiptHash: settled.hash,
@@ -359,8 +398,6 @@ export class Prover {
       validator: this.#validator,
       difference,
     }
-    // What has a verdict is not looked at again: the report is on disk before it.
-    if (difference) await this.#reporter.report(settled, difference)
     await this.#node.ledger.putVerdict(verdict)
     await this.#filer.judged(settled.hash)
     this.#status = {
@@ -373,7 +410,8 @@ export class Prover {
       const { provider } = settled.receipt
       this.#log.warn('receipt refuted', { receipt: settled.hash, provider, ...difference })
     }
-    await this.#gossip.tell(verdict)
+    if (isTold) await this.#gossip.tell(verdict)
+    else await this.#gossip.later(settled.hash)
   }
 
   /** @throws NodeError when nobody shows it after some tries; the block is tried again later. */

@@ -22,10 +22,14 @@ export type Looked = {
     readonly why?: string
   }[]
   readonly difference: (Difference & Explanation) | null
+  /** What a validator says of its model, when it refuted it; believed only as far as it comes out here. */
+  readonly refuted: Refuted | null
   readonly contributors: number
   /** wei */
   readonly fee: string
 }
+
+export type Refuted = { readonly validator: Hex; readonly difference: Difference }
 
 export type LookModules = Omit<CheckModules, 'registry'> & {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
@@ -53,7 +57,7 @@ const MEANING: Readonly<Record<string, string>> = {
 export async function lookAt(
   settled: SettledReceipt,
   modules: LookModules,
-  { withTable }: { withTable: boolean },
+  { withTable, refuted = null }: { withTable: boolean; refuted?: Refuted | null },
 ): Promise<Looked> {
   const { receipt, block, contributors } = settled
   let difference = await checkReceipt(settled, modules)
@@ -82,6 +86,7 @@ export async function lookAt(
         : { stage: look.name, result: i < at ? 'ok' : i === at ? 'differs' : 'not looked at' },
     ),
     difference: difference && { ...difference, ...explainDifference(difference, show) },
+    refuted,
     contributors: contributors.length,
     fee: receipt.fee.toString(),
   }
@@ -104,6 +109,7 @@ export function reportLines({
   model,
   checks,
   difference,
+  refuted,
   ...of
 }: Looked): string[] {
   return [
@@ -112,6 +118,7 @@ export function reportLines({
       const why = result === 'ok' ? (MEANING[stage] ?? '') : unread
       return `  ${result.padEnd(14)} ${stage.padEnd(12)} ${why}`.trimEnd()
     }),
+    ...(refuted ? refutedLines(refuted, difference) : []),
     ...(difference
       ? [
           'the first difference:',
@@ -122,7 +129,20 @@ export function reportLines({
           `  found     ${difference.found}`,
         ]
       : [
-          `  ${of.fee} wei, of which ${of.contributors} contributors have their part: all as it must be`,
+          `  ${of.fee} wei, of which ${of.contributors} contributors have their part: ${refuted ? 'as the model has it' : 'all as it must be'}`,
         ]),
+  ]
+}
+
+/** A receipt that is wrong because of its model says nothing by itself: its own tokens and payouts follow from it. */
+function refutedLines({ validator, difference }: Refuted, ours: Difference | null): string[] {
+  const { operator, tile, row, expected, found } = explainDifference(difference)
+  const isOurs = ours?.stage === difference.stage && ours.field === difference.field
+  return [
+    `wrong because of its model, says validator ${validator}: its receipts are reported and held`,
+    `  ${operator}: ${tile}${row ? `, ${row}` : ''}; expected ${expected}, found ${found}`,
+    isOurs
+      ? '  it came out here as well'
+      : '  it did not come out here: training steps are not run again by this command',
   ]
 }
