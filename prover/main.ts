@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { VerdictRecord } from '../node/attribution/ledger.ts'
 import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
-import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
+import { bigintToBytes, bytesToBigint, fromHex, type Hex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
@@ -25,6 +25,7 @@ import { hash, required } from '../node/rpc/params.ts'
 import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { Aside } from './aside.ts'
 import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
 import { Filer } from './filing.ts'
@@ -90,8 +91,7 @@ export class Prover {
   readonly #validator: Hex
   readonly #table: KvTable
   readonly #traces: Traces
-  /** Receipts whose content nobody shows yet: hash -> block number. They hold up nothing else. */
-  readonly #aside: KvTable
+  readonly #aside: Aside
   readonly #supply: Supply
   readonly #reporter: Reporter
   readonly #filer: Filer
@@ -118,7 +118,7 @@ export class Prover {
     this.#validator = signer.address
     this.#table = node.store.table('prover')
     this.#traces = new Traces(node.store.table('traces'))
-    this.#aside = node.store.table('unverified')
+    this.#aside = new Aside(node.store.table('unverified'))
     this.#checkpoints = new Checkpoints(node.store.table('checkpoints'))
     this.#supply = new Supply({
       config: node.config,
@@ -328,15 +328,16 @@ export class Prover {
   }
 
   async #verify(settled: SettledReceipt): Promise<void> {
-    const key = fromHex(settled.hash)
+    const { hash: receipt } = settled
     try {
       const difference = await this.#verdictOn(settled)
       await this.#report(settled, difference)
-      await this.#aside.delete(key)
+      await this.#aside.delete(receipt)
     } catch (error) {
-      if (!(error instanceof NodeError) || error.severity !== 'retry') throw error
-      this.#log.warn('receipt put aside', { receipt: settled.hash, error: error.message })
-      await this.#aside.put(key, bigintToBytes(settled.block.number, 8))
+      if (!isAboutOne(error)) throw error
+      const waits = await this.#aside.put(receipt, settled.block.number)
+      const what = waits ? 'receipt put aside' : 'receipt stays without a verdict'
+      this.#log.warn(what, { receipt, error: messageOf(error) })
     }
   }
 
@@ -348,11 +349,10 @@ export class Prover {
     await this.#reporter.retry()
     await this.#filer.turn()
     await this.#gossip.again()
-    for await (const [key] of this.#aside.iterate({ limit: 1 })) {
-      const settled = await this.#node.ledger.get(toHex(key))
-      if (settled) await this.#verify(settled)
-      else await this.#aside.delete(key)
-    }
+    const receipt = await this.#aside.due()
+    const settled = receipt && (await this.#node.ledger.get(receipt))
+    if (settled) await this.#verify(settled)
+    else if (receipt) await this.#aside.delete(receipt)
     return false
   }
 
@@ -435,4 +435,10 @@ export class Prover {
       `nobody shows content ${hash}: ${messageOf(failure)}`,
     )
   }
+}
+
+/** It cannot be checked now, or not by this node (another base, an adapter that is none): which holds up no other. */
+function isAboutOne(error: unknown): boolean {
+  if (error instanceof Error && error.name === 'NativeError') return true
+  return error instanceof NodeError && (error.severity === 'retry' || error.severity === 'user')
 }

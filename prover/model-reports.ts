@@ -113,6 +113,8 @@ export class ModelReports {
 
   /** Reports of the models' receipts as far as the day lets. */
   async turn(refuted: ReadonlyMap<Hex, Difference>): Promise<void> {
+    // What the index does not have yet is not off the chain.
+    await this.#modules.ledger.settled()
     for (const [modelId, difference] of refuted) await this.#turnOf(modelId, difference)
   }
 

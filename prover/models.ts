@@ -18,6 +18,7 @@ import type { Receipt } from '../node/chain/types.ts'
 import type { OpenDatanet } from '../node/datanet/granted.ts'
 import type { Node } from '../node/main.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { wrongBy } from './aside.ts'
 import { checkTable } from './check.ts'
 import type { Difference } from './compare.ts'
 import { retrain } from './retrain.ts'
@@ -131,6 +132,12 @@ export class ModelAudits {
       const ok = difference === null
       return { verdict: { modelId, ok, steps, difference, error: null }, isWithheld: false }
     } catch (error) {
+      const difference = wrongBy(error, 'table')
+      if (difference)
+        return {
+          verdict: { modelId, ok: false, steps: 0, difference, error: null },
+          isWithheld: false,
+        }
       // A grant may still come.
       const isPrivate = error instanceof NodeError && error.code === 'datanet-private'
       const isMissing = isPrivate || (error instanceof NodeError && error.severity === 'retry')

@@ -4,6 +4,7 @@ import type { Hex } from '../../node/base/bytes.ts'
 import { NodeError } from '../../node/base/errors.ts'
 import type { ModelLibrary } from '../../node/model/library.ts'
 import type { Registry } from '../../node/model/registry.ts'
+import { wrongBy } from '../../prover/aside.ts'
 import { type CheckModules, checkReceipt, checkTable } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { type Explanation, explainDifference, LOOKS } from '../../prover/explain.ts'
@@ -66,8 +67,8 @@ export async function lookAt(
     try {
       difference = await tableOf(settled, modules)
     } catch (error) {
-      if (!(error instanceof NodeError) || error.code !== 'datanet-private') throw error
-      unread = error.message
+      difference = wrongBy(error, 'table')
+      if (!difference) unread = unreadBecause(error)
     }
   }
   const looks = withTable ? [...LOOKS, TABLE] : LOOKS
@@ -90,6 +91,14 @@ export async function lookAt(
     contributors: contributors.length,
     fee: receipt.fee.toString(),
   }
+}
+
+/** Content that this person may not read, or that nobody shows now, says nothing of the model. */
+function unreadBecause(error: unknown): string {
+  const isNotShown = error instanceof NodeError && error.severity === 'retry'
+  if (isNotShown || (error instanceof NodeError && error.code === 'datanet-private'))
+    return error.message
+  throw error
 }
 
 async function tableOf(

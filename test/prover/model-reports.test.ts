@@ -111,9 +111,7 @@ t.test('a refuted model’s receipts are held, an honest one’s are paid', asyn
   const table = readSealed(state.code(`0x${model.slice(26)}`), (at) => state.code(at))
   const modules = {
     library,
-    registry: Object.assign(Object.create(registry) as typeof registry, {
-      table: async () => table,
-    }),
+    registry: Object.assign(registry, { table: async () => table }),
     content: (hash: Hex) => content.get(hash),
     traceOf: async (hash: Hex) => traces.get(hash) ?? null,
   }
