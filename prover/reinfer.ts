@@ -19,6 +19,7 @@ import {
 import type { ModelLibrary } from '../node/model/library.ts'
 import type { ModelRecord, Registry } from '../node/model/registry.ts'
 import { contextFault, RETRIEVED_ROWS_MAX } from '../node/model/retrieve.ts'
+import { wrongBy } from './aside.ts'
 import { compareInference, compareRequest, type Difference } from './compare.ts'
 
 export type ReinferModules = {
@@ -99,7 +100,7 @@ async function compareContext(
     return { ...wrong, claimed: `${retrieval.top} rows`, found: `at most ${RETRIEVED_ROWS_MAX}` }
   const vectors = await model.vectors().catch((error) => {
     // Those that are there are not what the job committed to.
-    if (error instanceof NodeError && error.severity === 'user') return null
+    if (wrongBy(error, 'model')) return null
     throw error
   })
   if (!vectors) return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }
