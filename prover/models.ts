@@ -106,10 +106,14 @@ export class ModelAudits {
       if (signal.aborted) return
       const tries = 1 + (this.#tries.get(modelId) ?? 0)
       // A grant may still come.
-      const isPrivate = error instanceof NodeError && error.code === 'datanet-private'
+      const code = error instanceof NodeError ? error.code : null
+      const isPrivate = code === 'datanet-private'
       const isMissing = isPrivate || (error instanceof NodeError && error.severity === 'retry')
       const isWithheld = isMissing && tries < TRIES_MAX
-      const why = isPrivate ? `cannot check: ${messageOf(error)}` : messageOf(error)
+      const why =
+        isPrivate || code === 'datanet-erased'
+          ? `cannot check: ${messageOf(error)}`
+          : messageOf(error)
       const verdict = { modelId, ok: null, steps: 0, difference: null, error: why }
       await this.#keep(verdict, isWithheld)
       node.log.warn('model not verified', { model: modelId, error: verdict.error, isWithheld })

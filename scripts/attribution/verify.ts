@@ -62,7 +62,8 @@ export async function lookAt(
     try {
       difference = await tableOf(settled, modules)
     } catch (error) {
-      if (!(error instanceof NodeError) || error.code !== 'datanet-private') throw error
+      const isUnread = ['datanet-private', 'datanet-erased']
+      if (!(error instanceof NodeError) || !isUnread.includes(error.code)) throw error
       unread = error.message
     }
   }
