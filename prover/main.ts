@@ -169,6 +169,7 @@ export class Prover {
         secret: node.options.validatorKey ? parsePrivateKey(node.options.validatorKey) : undefined,
         address: signer.address,
         grantOf: (place) => node.models.registry.grantOf(place),
+        isErased: (place) => node.models.registry.isErased(place),
         read: (hash) => this.#content(hash, FILE_BYTES_MAX),
       }),
       signal: this.#abort.signal,
