@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { VerdictRecord } from '../node/attribution/ledger.ts'
+import type { OpeningQuestion } from '../node/attribution/opening.ts'
 import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
 import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
@@ -44,6 +45,9 @@ const CONTENT_TRIES_MAX = 3
 const ASIDE_RETRY_MS = 10_000
 /** How long the announcement of a refuted receipt's trace is waited for, in steps of LOOP.retryMs. */
 const TRACE_TRIES_MAX = 30
+/** How often a refuted receipt's provider is asked how it computed it, and how long after the last time. */
+const OPENING_TRIES_MAX = 3
+const OPENING_RETRY_MS = 5_000
 const CONTENT_BYTES_MAX: number = 16 * 2 ** 20
 const CURSOR = utf8('verified')
 const NOTHING: SupplyTotals = { minted: 0n, burned: 0n, withdrawn: 0n, finalized: 0n }
@@ -338,6 +342,10 @@ export class Prover {
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
+      openings: {
+        chainId: this.#node.config.l2ChainId,
+        ask: (question, accepts) => this.#openingOf(question, accepts),
+      },
     })
   }
 
@@ -347,6 +355,23 @@ export class Prover {
       const trace = await this.#traces.get(fromHex(receipt))
       if (trace) return trace
       await delay(LOOP.retryMs, undefined, { signal: this.#abort.signal }).catch(() => {})
+    }
+    return null
+  }
+
+  /** A provider answers a few such questions a minute. null: it does not. */
+  async #openingOf(
+    question: OpeningQuestion,
+    accepts: (answer: Uint8Array) => boolean,
+  ): Promise<Uint8Array | null> {
+    const { signal } = this.#abort
+    for (let tries = 0; tries < OPENING_TRIES_MAX && !signal.aborted; tries++) {
+      try {
+        return await this.#node.openings.ask(question, accepts, signal)
+      } catch (error) {
+        this.#log.debug('computation not shown', { ...question, error: messageOf(error) })
+        await delay(OPENING_RETRY_MS, undefined, { signal }).catch(() => {})
+      }
     }
     return null
   }

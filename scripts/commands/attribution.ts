@@ -7,7 +7,7 @@ import { userError } from '../../node/base/errors.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
-import { contentFrom, remoteRegistry, settledIn } from '../attribution/remote.ts'
+import { contentFrom, openingsBy, remoteRegistry, settledIn } from '../attribution/remote.ts'
 import { type Looked, lookAt, reportLines } from '../attribution/verify.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
@@ -51,7 +51,8 @@ only which block is canonical, and what SplitPolicy says. The status is 4 when s
           await content.put(bytes)
           return bytes
         }
-        const modules = { library, registry, content: read, traceOf: async () => null }
+        const openings = await openingsBy(rpc)
+        const modules = { library, registry, content: read, traceOf: async () => null, openings }
         const found: Looked[] = []
         for (const one of settled)
           found.push(await lookAt(one, modules, { withTable: call.switches.has('table') }))
