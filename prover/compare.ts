@@ -115,13 +115,15 @@ export function compareInference(
 
 /** What the provider shows of the pass behind a wrong token, put beside the token. */
 export function narrowed(
-  { field, index, ...wrong }: Difference,
+  wrong: Difference,
   located: Pick<Difference, 'at' | 'claimed' | 'found'>,
 ): Difference {
+  const { stage, field, index } = wrong
   const at = index === undefined ? {} : { index }
+  // A token is known to be wrong; an opening that comes out elsewhere says no more of it.
+  if (!located.at && stage === 'tokens') return wrong
   if (!located.at) return { stage: 'trace', field: 'opening', ...at, ...located }
-  const isPass = wrong.stage === 'trace' && (field === 'logits' || field === 'adapter')
-  return { stage: 'trace', field: isPass ? field : 'logits', ...at, ...located }
+  return { stage: 'trace', field: field === 'adapter' ? field : 'logits', ...at, ...located }
 }
 
 /** Payouts as the chain accrued them against payouts recomputed here, in order. */

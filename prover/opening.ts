@@ -7,6 +7,7 @@
  * being the same on both sides. The provider may choose which one it lies about, but not that none is named. What it does
  * not answer, or answers in contradiction to itself, is not believed and narrows nothing.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   decodeOperators,
   decodeTile,
@@ -16,6 +17,9 @@ import {
 import type { PassPlace } from '../node/attribution/pass-place.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { bytesEqual, toHex } from '../node/base/bytes.ts'
+import { messageOf } from '../node/base/errors.ts'
+import type { Log } from '../node/base/log.ts'
+import type { Openings } from '../node/model/openings.ts'
 import { entryOf, type Pass } from '../node/model/pass.ts'
 import type { Difference } from './compare.ts'
 
@@ -79,6 +83,36 @@ export async function locate(
     at: { ...inTile, ...entryOf(output, tile, entry) },
     claimed: numberText(values[entry] as number),
     found: numberText(ourValues[entry] as number),
+  }
+}
+
+/** How often a question is asked, and how long after the last time: a provider answers a few a minute. */
+const TRIES_MAX = 3
+const RETRY_MS = 5_000
+/** Of all questions about one receipt; those behind it wait so long at most. */
+const PATIENCE_MS = 60_000
+
+/** What the node's `openings` give, for one receipt. */
+export function patientSource(
+  openings: Pick<Openings, 'ask'>,
+  { chainId, signal, log }: { chainId: number; signal: AbortSignal; log: Log },
+): OpeningSource {
+  let ends: AbortSignal | null = null
+  return {
+    chainId,
+    ask: async (question, accepts) => {
+      ends ??= AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
+      for (let tries = 1; !ends.aborted; tries++) {
+        try {
+          return await openings.ask(question, accepts, ends)
+        } catch (error) {
+          log.debug('computation not shown', { ...question, error: messageOf(error) })
+          if (tries === TRIES_MAX) break
+          await delay(RETRY_MS, undefined, { signal: ends }).catch(() => {})
+        }
+      }
+      return null
+    },
   }
 }
 

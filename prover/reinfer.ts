@@ -25,6 +25,7 @@ import type { ModelLibrary } from '../node/model/library.ts'
 import { passOf } from '../node/model/pass.ts'
 import type { ModelRecord, Registry } from '../node/model/registry.ts'
 import { contextFault, RETRIEVED_ROWS_MAX } from '../node/model/retrieve.ts'
+import { wrongBy } from './aside.ts'
 import {
   compareInference,
   compareRequest,
@@ -86,17 +87,22 @@ export async function reinfer(
     claims: settled.claims,
   }
   const difference = compareInference(receipt, evidence, ours)
-  const isOtherPass = evidence.replayed && traceRoot(evidence.replayed) !== receipt.traceRoot
   if (!difference || !tokens || !modules.openings) return { difference, ours }
-  if (!isOtherPass || !isOfPass(difference, evidence)) return { difference, ours }
+  if (!isOfPass(difference, receipt, { ...evidence, ours })) return { difference, ours }
   const pass = passOf(model, request.prompt, tokens)
   const located = pass && (await locate(pass, settled, modules.openings))
   return { difference: located ? narrowed(difference, located) : difference, ours }
 }
 
-/** The network is to blame; or only the tokens are shown, and the network is not the committed one. */
-function isOfPass({ stage }: Difference, { trace }: Evidence): boolean {
-  return stage === 'trace' || (stage === 'tokens' && trace === null)
+/** The network is to blame, or may be: only the tokens are shown, and neither they nor those here have the committed trace. */
+function isOfPass(
+  { stage }: Difference,
+  { traceRoot: committed }: SettledReceipt['receipt'],
+  { trace, replayed, ours }: Evidence & { readonly ours: Inference },
+): boolean {
+  const roots = [replayed, ours.trace].flatMap((leaves) => (leaves ? [traceRoot(leaves)] : []))
+  const isMaybe = stage === 'trace' || (stage === 'tokens' && trace === null)
+  return isMaybe && replayed !== null && !roots.includes(committed)
 }
 
 /** What cannot be answered was not: a receipt of it is wrong, and must not hold up those behind it. */
@@ -125,7 +131,7 @@ async function compareContext(
     return { ...wrong, claimed: `${retrieval.top} rows`, found: `at most ${RETRIEVED_ROWS_MAX}` }
   const vectors = await model.vectors().catch((error) => {
     // Those that are there are not what the job committed to.
-    if (error instanceof NodeError && error.severity === 'user') return null
+    if (wrongBy(error, 'model')) return null
     throw error
   })
   if (!vectors) return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }

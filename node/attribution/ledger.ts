@@ -106,6 +106,18 @@ export class ReceiptLedger {
     return found
   }
 
+  /** All of them, a block's at once; the newest block first. */
+  async *byBlock(): AsyncGenerator<readonly SettledReceipt[]> {
+    let last: bigint | null = null
+    for await (const [place] of this.#order.iterate({ reverse: true })) {
+      const number = bytesToBigint(place.subarray(0, 8))
+      if (number === last) continue
+      last = number
+      const block = this.#chain.blockByNumber(number)
+      if (block) yield await this.#readBlock(block)
+    }
+  }
+
   /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
    * validator has said stands. */
   async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {

@@ -160,6 +160,10 @@ export const MODEL_ERRORS: ErrorPages = {
     'Rows are encrypted, and cannot be read here or with this key.',
     'Their contributor can grant them: openledger datanet grant.',
   ],
+  'datanet-erased': [
+    'Private rows of the Datanet version were erased by who gave them.',
+    'Name a version without them; openledger datanet version makes one.',
+  ],
   'no-public-key': [
     'The public key of an account cannot be told from the chain.',
     'Ask its owner for what openledger datanet key prints.',

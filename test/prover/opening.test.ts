@@ -3,12 +3,19 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { generate, Model } from '../../native/index.ts'
-import type { OpeningQuestion } from '../../node/attribution/opening.ts'
+import {
+  encodeOperators,
+  type OpeningQuestion,
+  openingPreimage,
+} from '../../node/attribution/opening.ts'
+import { decodeRequest, decodeTokens } from '../../node/attribution/request.ts'
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
-import type { Hex } from '../../node/base/bytes.ts'
+import { concatBytes, type Hex, toHex } from '../../node/base/bytes.ts'
+import { merkleRoot } from '../../node/base/merkle.ts'
 import { localSigner } from '../../node/keys/signer.ts'
 import type { LoadedModel } from '../../node/model/infer.ts'
 import { Openings } from '../../node/model/openings.ts'
+import { passOf } from '../../node/model/pass.ts'
 import type { ModelRecord } from '../../node/model/registry.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { explainDifference } from '../../prover/explain.ts'
@@ -93,7 +100,16 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
     return difference
   }
   const lying = { ...honest, base }
-  const prompt = market.library.base.model.encode('Fellow citizens, the harvest').length
+  const read = (hash: Hex): Promise<Uint8Array> => world.content.get(hash)
+  const claimed = async () => ({
+    prompt: decodeRequest(await read(settled.receipt.requestId)).prompt,
+    answer: decodeTokens(await read(settled.receipt.outputCommit)),
+  })
+  const theirLeaves = async (): Promise<Uint8Array[]> => {
+    const bytes = await read(market.traces.get(settled.hash) as Hex)
+    return Array.from({ length: bytes.length / 32 }, (_, i) => bytes.slice(32 * i, 32 * i + 32))
+  }
+  const prompt = (await claimed()).prompt.length
 
   await t.test('the provider answers', async (t) => {
     const difference = await verdict(openings(lying))
@@ -117,7 +133,59 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       expected: difference.found,
       found: difference.claimed,
     })
-    t.match(await verdict(openings(lying), async () => null), { at: difference.at })
-    t.equal(prompt > 0, true)
+    t.match(
+      await verdict(openings(lying), async () => null),
+      { stage: 'trace', at: difference.at },
+      'without the leaves too',
+    )
+  })
+
+  await t.test('it shows the pass of the true model instead', async (t) => {
+    const difference = await verdict(openings(honest))
+    t.match(difference, { stage: 'trace', field: 'opening', found: settled.receipt.traceRoot })
+    t.notOk(difference.at)
+    t.match(explainDifference(difference).tile, /the end is not the trace/)
+    t.equal(asked.length, 1)
+  })
+
+  await t.test('it answers nothing, or in the name of another', async (t) => {
+    const unasked = await verdict()
+    t.match(unasked, { stage: 'trace', field: 'logits', index: 0 })
+    t.notOk(unasked.at)
+    t.same(await verdict(openings(lying, () => null)), unasked)
+    const forged = openings(lying, (answer) => answer.with(70, (answer[70] as number) ^ 1))
+    t.same(await verdict(forged), unasked)
+  })
+
+  await t.test('it puts the committed end behind the operators of the true model', async (t) => {
+    const signer = localSigner(provider.key)
+    const lies = openings(honest, () => null)
+    const source: OpeningSource = {
+      chainId,
+      ask: async ({ operator, tile, receipt }, accepts) => {
+        asked.push({ receipt, ...(operator !== undefined && { operator }) })
+        const { prompt, answer } = await claimed()
+        const pass = passOf(honest, prompt, answer)
+        if (!pass || tile !== undefined) return lies.ask({ receipt }, accepts)
+        const end = (await theirLeaves()).slice()
+        if (operator !== undefined) return concatBytes(...end)
+        const roots = (await pass.operators()).slice(0, -1)
+        roots.push(merkleRoot(end))
+        const signature = await signer.sign('envelope', openingPreimage(chainId, receipt, roots))
+        return encodeOperators(signature, roots)
+      },
+    }
+    const difference = await verdict(source)
+    t.match(difference, { at: { layer: null, operator: 'leaves', tile: 0, row: prompt } })
+    t.match(difference, { claimed: toHex((await theirLeaves())[0] as Uint8Array) })
+    t.equal(asked.length, 2)
+  })
+
+  await t.test('it stops in the middle: what it showed is named', async (t) => {
+    const rest = openings(lying, (answer, { operator }) => (operator === undefined ? answer : null))
+    const { at } = await verdict(rest)
+    t.same(at, { layer: LAYER, operator: 'down_proj' })
+    const tiles = openings(lying, (answer, { tile }) => (tile === undefined ? answer : null))
+    t.same((await verdict(tiles)).at, { layer: LAYER, operator: 'down_proj', tile: 1 })
   })
 })

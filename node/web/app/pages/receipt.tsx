@@ -53,6 +53,9 @@ const SHARES = [
   ['platform', 'Platform'],
 ] as const
 
+/** Differences of a model, in every receipt of it. */
+const MODEL_STAGES: readonly string[] = ['table', 'training']
+
 function Details({ receipt }: { receipt: ReceiptView }) {
   const { verdict, shares, contributors } = receipt
   const difference = verdict?.difference
@@ -60,6 +63,9 @@ function Details({ receipt }: { receipt: ReceiptView }) {
     <>
       {difference ? (
         <Notice tone="bad">
+          {MODEL_STAGES.includes(difference.stage)
+            ? 'This receipt is wrong because its model is: what it paid is reported and held. '
+            : ''}
           The validator disagrees at {difference.stage} {difference.field}
           {difference.index === undefined ? '' : ` ${difference.index}`}
           {difference.at ? `, which comes from ${placeText(difference.at)}` : ''}: claimed{' '}
