@@ -12,6 +12,7 @@ use crate::model::weights::Weights;
 use crate::{Result, bail};
 use tiny_keccak::{Hasher, Keccak};
 
+pub mod opening;
 pub mod sampler;
 
 pub use sampler::Sampler;
