@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { encodeChainConfig } from '../../genesis/chain.ts'
 import { generate, Model } from '../../native/index.ts'
 import {
   encodeOperators,
@@ -18,14 +19,20 @@ import type { LoadedModel } from '../../node/model/infer.ts'
 import { Openings } from '../../node/model/openings.ts'
 import { passOf } from '../../node/model/pass.ts'
 import type { ModelRecord } from '../../node/model/registry.ts'
+import type { RpcContext } from '../../node/rpc/context.ts'
+import { openingMethods } from '../../node/rpc/methods/openings.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { explainDifference } from '../../prover/explain.ts'
 import { type OpeningSource, patientSource } from '../../prover/opening.ts'
 import { reinfer } from '../../prover/reinfer.ts'
+import { openingsBy } from '../../scripts/attribution/remote.ts'
+import { type LookModules, lookAt, reportLines } from '../../scripts/attribution/verify.ts'
+import type { Rpc } from '../../scripts/cli/rpc.ts'
 import { startNode } from '../node/p2p/support.ts'
 import { provider } from '../support/economy.ts'
 import { BASE_DIR, openWorld } from '../support/factory.ts'
 import { openMarket, sell } from '../support/market.ts'
+import { ResultCheck } from '../support/result-check.ts'
 
 const LAYER = 1
 const WEIGHT = `model.layers.${LAYER}.mlp.down_proj.weight`
@@ -183,6 +190,31 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       {
         code: 'opening-unavailable',
       },
+    )
+  })
+
+  await t.test('by hand, through a node: explained line by line', async (t) => {
+    const methods = openingMethods(nodeOf(lying))
+    const results = new ResultCheck(methods)
+    const rpc = async (name: string, ...args: unknown[]): Promise<unknown> => {
+      if (name === 'openledger_chainConfig')
+        return JSON.parse(encodeChainConfig(world.economy.chain.config))
+      const result = await methods[name]?.handler({} as RpcContext, args, null)
+      t.equal(results.fault(name, result), null)
+      return result
+    }
+    const source = await openingsBy(rpc as Rpc)
+    const modules = { library, registry, content: read, traceOf: async () => null }
+    const looked = await lookAt(
+      settled,
+      { ...modules, openings: source } as unknown as LookModules,
+      { withTable: false, refuted: null },
+    )
+    const lines = reportLines(looked).join('\n')
+    t.match(lines, /differs +answer/)
+    t.match(
+      lines,
+      /operator +layer 1, down_proj\n +tile +tile 1\n +row +row 0, column 70/,
     )
   })
 
