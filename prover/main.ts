@@ -32,6 +32,7 @@ import { Filer } from './filing.ts'
 import { VerdictGossip } from './gossip.ts'
 import { ModelReports } from './model-reports.ts'
 import { ModelAudits, registeredIn } from './models.ts'
+import { patientSource } from './opening.ts'
 import { reexecute } from './reexecute.ts'
 import { Reporter } from './report.ts'
 import { isDrawn } from './sample.ts'
@@ -169,6 +170,7 @@ export class Prover {
         secret: node.options.validatorKey ? parsePrivateKey(node.options.validatorKey) : undefined,
         address: signer.address,
         grantOf: (place) => node.models.registry.grantOf(place),
+        isErased: (place) => node.models.registry.isErased(place),
         read: (hash) => this.#content(hash, FILE_BYTES_MAX),
       }),
       signal: this.#abort.signal,
@@ -363,6 +365,11 @@ export class Prover {
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
+      openings: patientSource(this.#node.openings, {
+        chainId: this.#node.config.l2ChainId,
+        signal: this.#abort.signal,
+        log: this.#log,
+      }),
     })
   }
 

@@ -139,10 +139,12 @@ export class ModelAudits {
           isWithheld: false,
         }
       // A grant may still come.
-      const isPrivate = error instanceof NodeError && error.code === 'datanet-private'
+      const code = error instanceof NodeError ? error.code : null
+      const isPrivate = code === 'datanet-private'
       const isMissing = isPrivate || (error instanceof NodeError && error.severity === 'retry')
       const isWithheld = isMissing && 1 + (this.#tries.get(modelId) ?? 0) < TRIES_MAX
-      const why = isPrivate ? `cannot check: ${messageOf(error)}` : messageOf(error)
+      const isUnread = isPrivate || code === 'datanet-erased'
+      const why = isUnread ? `cannot check: ${messageOf(error)}` : messageOf(error)
       const verdict = { modelId, ok: null, steps: 0, difference: null, error: why }
       return { verdict, isWithheld }
     }

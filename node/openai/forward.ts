@@ -8,6 +8,7 @@
  */
 import { NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { dialable } from '../model/listing.ts'
 import { type Asked, errorOf, type Reply } from '../model/openai-http.ts'
 import { providerNamedBy } from '../model/paying/voucher.ts'
 import type { Providers } from '../model/providers.ts'
@@ -196,9 +197,4 @@ function headOf(frame: Uint8Array): Head {
     ([name, value]) => typeof value === 'string' && /^(content-type|payment-.*)$/.test(name),
   )
   return { status, headers: Object.fromEntries(kept) }
-}
-
-/** The first multiaddr of an endpoint, which may also name URLs. */
-function dialable(endpoint: string): string | null {
-  return endpoint.split(' ').find((part) => part.startsWith('/')) ?? null
 }

@@ -94,10 +94,11 @@ export async function lookAt(
 }
 
 /** Content that this person may not read, or that nobody shows now, says nothing of the model. */
+const UNREADABLE = ['datanet-private', 'datanet-erased']
+
 function unreadBecause(error: unknown): string {
-  const isNotShown = error instanceof NodeError && error.severity === 'retry'
-  if (isNotShown || (error instanceof NodeError && error.code === 'datanet-private'))
-    return error.message
+  if (!(error instanceof NodeError)) throw error
+  if (error.severity === 'retry' || UNREADABLE.includes(error.code)) return error.message
   throw error
 }
 

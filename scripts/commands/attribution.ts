@@ -9,7 +9,7 @@ import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
 import type { Difference } from '../../prover/compare.ts'
-import { contentFrom, remoteRegistry, settledIn } from '../attribution/remote.ts'
+import { contentFrom, openingsBy, remoteRegistry, settledIn } from '../attribution/remote.ts'
 import { type Looked, lookAt, type Refuted, reportLines } from '../attribution/verify.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
@@ -54,7 +54,8 @@ a validator has refuted, that is said, and the table is looked at here.`,
           await content.put(bytes)
           return bytes
         }
-        const modules = { library, registry, content: read, traceOf: async () => null }
+        const openings = await openingsBy(rpc)
+        const modules = { library, registry, content: read, traceOf: async () => null, openings }
         const found: Looked[] = []
         for (const one of settled) {
           const refuted = await refutedModel(rpc, one.hash)

@@ -9,6 +9,7 @@ use crate::cuda::sketch::GpuIndex;
 use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
 use crate::lora::Adapter;
 use crate::math::philox::{Stream, uniform};
+use crate::memory::{afford, copy, zeros};
 use crate::model::backward::{Depth, Gradient};
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::tape::Tape;
@@ -55,6 +56,27 @@ pub fn check_samples(weights: &Weights, samples: &[Sample]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that the ways back of `together` of the samples, one a thread, can be held at once. On a card they are
+/// its business.
+pub fn afford_tapes(weights: &Weights, samples: &[Sample], together: usize) -> Result<()> {
+    let longest = samples.iter().map(|sample| sample.tokens.len()).max().unwrap_or(0);
+    let tapes = together.min(samples.len()).min(crate::pool::threads());
+    if weights.on_gpu.get().is_some() {
+        return Ok(());
+    }
+    let what = format!("{tapes} samples of {longest} tokens on their way back");
+    afford(&what, tape_bytes(weights, longest).and_then(|bytes| bytes.checked_mul(tapes)))
+}
+
+/// The tape of a sample, and a layer's gradients while it is walked back.
+fn tape_bytes(weights: &Weights, tokens: usize) -> Option<usize> {
+    let c = &weights.config;
+    let row = 5 * c.hidden + 3 * c.ffn + 2 * (c.heads + c.kv_heads) * c.head_dim;
+    let layer = (row + c.heads * tokens).checked_mul(tokens)?;
+    let logits = LOGIT_ROWS * c.vocab;
+    layer.checked_mul(c.layers + 1)?.checked_add(logits)?.checked_mul(4)
 }
 
 /// Token-summed cross-entropy of every sample, no gradient: on the card while that works.
@@ -116,7 +138,7 @@ pub fn sample_gradient(
     let mut tape = Tape::default();
     let hidden = weights.forward(adapter, inputs, &mut cache, Some(&mut tape));
     drop(cache);
-    let mut d_hidden = vec![0.0; hidden.len()];
+    let mut d_hidden = zeros("gradients of rows", hidden.len());
     let mut loss = 0.0;
     let first = sample.loss_from - 1;
     let step = if depth == Depth::All { inputs.len() } else { LOGIT_ROWS };
@@ -150,6 +172,7 @@ impl<'a> LoraGradients<'a> {
     pub fn new(weights: &'a Weights, adapter: &'a Adapter, samples: &'a [Sample]) -> Result<Self> {
         adapter.check_fits(&weights.config)?;
         check_samples(weights, samples)?;
+        afford_tapes(weights, samples, samples.len())?;
         let rank = adapter.config.rank;
         let factors = adapter
             .modules()
@@ -164,6 +187,9 @@ impl<'a> LoraGradients<'a> {
         Ok(Self { weights, adapter, samples, factors })
     }
 }
+
+/// What memory is for, in errors.
+const KEPT: &str = "activations of an adapter's modules";
 
 /// Activations and output gradients of one module, kept until all modules are there.
 #[derive(Clone, Default)]
@@ -208,7 +234,7 @@ impl GradientSource for LoraGradients<'_> {
                 if let Gradient::Linear(g) = gradient
                     && let Some(at) = self.adapter.module_index(g.layer, g.target)
                 {
-                    let (x, low) = (g.x.to_vec(), g.low.to_vec());
+                    let (x, low) = (copy(KEPT, g.x), copy(KEPT, g.low));
                     kept[at] = Kept { rows: g.rows, x, low, s_a: g.s_a, s_b: g.s_b };
                 }
             },

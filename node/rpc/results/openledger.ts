@@ -233,6 +233,13 @@ export const verdict: JsonSchema = openShape(
         stage: text,
         field: text,
         'index?': integer,
+        'at?': openShape({
+          layer: nullable(integer),
+          operator: text,
+          'tile?': integer,
+          'row?': integer,
+          'column?': integer,
+        }),
         claimed: text,
         found: text,
       }),

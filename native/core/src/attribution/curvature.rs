@@ -21,6 +21,7 @@ use super::syrk::{SymmetricSum, Widened};
 use super::whiten::{
     finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit,
 };
+use crate::memory::zeros;
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
@@ -77,7 +78,7 @@ pub fn estimate(
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
     let visits = read(source, config) * config.label_draws as usize;
     let cached = visits.saturating_mul(width).saturating_mul(4) <= config.cache_bytes_max;
-    let mut cache = vec![0.0f32; if cached { visits * width } else { 0 }];
+    let mut cache = zeros::<f32>("kept gradients", if cached { visits * width } else { 0 });
 
     let sides = covariances(level, threads, source, config, &mut cache, progress)?;
     let bases = eigenbases(level, threads, shapes, sides, config, progress)?;
@@ -111,7 +112,7 @@ fn walk(
     let (read, all) = (read(source, config), source.sample_count());
     let visits = read * draws;
     let batch = threads * SAMPLES_PER_THREAD;
-    let mut gradients = vec![0.0f32; batch * width];
+    let mut gradients = zeros::<f32>("gradients", batch * width);
     // Buffers live across batches: fresh pages cost more than the copies.
     let mut kept: Vec<Visit> = vec![vec![(0, vec![], vec![]); shapes.len()]; batch];
     for first in (0..visits).step_by(batch) {

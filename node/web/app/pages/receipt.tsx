@@ -1,5 +1,6 @@
 /** /receipt/:hash: one inference: its fee, where every wei went, and what a validator says. */
 
+import { placeText } from '../../../attribution/pass-place.ts'
 import { ShareBar } from '../chart/bars.tsx'
 import { Card, Fact, Facts, Page } from '../components/layout.tsx'
 import { VerdictBadge } from '../components/receipts.tsx'
@@ -66,7 +67,8 @@ function Details({ receipt }: { receipt: ReceiptView }) {
             ? 'This receipt is wrong because its model is: what it paid is reported and held. '
             : ''}
           The validator disagrees at {difference.stage} {difference.field}
-          {difference.index === undefined ? '' : ` ${difference.index}`}: claimed{' '}
+          {difference.index === undefined ? '' : ` ${difference.index}`}
+          {difference.at ? `, which comes from ${placeText(difference.at)}` : ''}: claimed{' '}
           {difference.claimed}, found {difference.found}.
         </Notice>
       ) : null}
