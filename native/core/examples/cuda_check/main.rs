@@ -6,6 +6,7 @@
 //! Needs a card of compute capability 8.0 and its driver, nothing else. The last line says how many values were compared
 //! and how many differ; golden.json gets the hashes that `tests/cuda.rs` computes on the CPU. Instead of it:
 //!
+//!   kernels            equality of every kernel alone
 //!   products [M N K]   the figures of the products, or of one
 //!   decode             those of decoding
 //!   speed              all figures
@@ -53,6 +54,11 @@ fn main() {
         openledger_core::pool::threads()
     );
     let mut tally = Tally::default();
+    if arguments.get(1).map(String::as_str) == Some("kernels") {
+        operators::all(&gpu, false, &mut tally).expect("the card works");
+        tell(&mut tally);
+        std::process::exit(i32::from(tally.differing > 0));
+    }
     if arguments.get(1).map(String::as_str) == Some("products") {
         let shape: Vec<usize> = arguments[2..].iter().filter_map(|n| n.parse().ok()).collect();
         return match shape[..] {

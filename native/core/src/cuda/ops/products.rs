@@ -84,6 +84,7 @@ fn choose(m: usize, n: usize, k: usize, plain: bool) -> &'static str {
         1 if plain && wide => "gemm_row_f32",
         0..=4 if plain && !wide => "gemm_rows4_f32",
         5..=16 if plain && !wide => "gemm_rows8_f32",
+        17..=32 if plain && ROWS_KERNELS[2].blocks(m, n) < 4 * PROCESSORS => "gemm_rows8_f32",
         _ if n <= 16 => "gemm_f32_64x16",
         0..=16 if wide => "gemm_f32_16x128",
         0..=16 => "gemm_f32_16x64",
@@ -274,7 +275,7 @@ fn choose_i8(m: usize, n: usize) -> &'static str {
         9..=32 if n > WIDE => "gemm_i8_scaled_32x128",
         _ if n > WIDE || large.blocks(m, n) >= 5 * PROCESSORS => large.name,
         33..=128 if n > WIDE / 4 => "gemm_i8_scaled_64x64",
-        0..=128 => "gemm_i8_few_16",
+        9..=128 => "gemm_i8_few_16",
         _ => "gemm_i8_scaled_64x64",
     }
 }
