@@ -5,9 +5,9 @@
 // scales_w [n]; the sums of blocks of 64 join in f32 in ascending order. Scalar twin: gemm::int8::apply.
 // Rows are whole blocks of 64, padded with zeros, and start at addresses that 16 divides.
 //
-// The tiles read shared memory as the tensor cores want it (bring_i8, fragments). A warp of the kernels for few rows takes a
-// row's block of 64 as four chunks of 16 bytes, one a lane of its four: which k a lane's words stand for is its own affair
-// as long as both operands agree.
+// The tiles read shared memory as the tensor cores want it (`fragments`), so that no register is moved before a product. A
+// warp of the kernels for few rows takes a row's block of 64 as four chunks of 16 bytes, one a lane of its four: which k a
+// lane's words stand for is its own affair as long as both operands agree.
 #include "tensor.cuh"
 
 #define BLOCK_I8 64u
