@@ -71,8 +71,8 @@ export const MODEL_ERRORS: ErrorPages = {
     "The field `payment` of the error says what is owed, to whom and what to sign: `payingFetch` and x402 clients do it by themselves. On the node's own machine there is a free quota.",
   ],
   'payment-pending': [
-    'The payment was sent and is not seen on chain yet.',
-    'Ask again with the same payment: it is taken once, and the answer comes when it is in.',
+    'The payment was sent and is not seen on chain yet, or pays for a request under way.',
+    'Ask the same again with the same payment: it is taken once, and the answer comes when it is there.',
   ],
   payment: [
     'What came as payment does not pay.',

@@ -19,9 +19,11 @@ export type Reply = {
   readonly writableFinished: boolean
   setHeader(name: string, value: string): unknown
   writeHead(status: number, headers: Record<string, string>): unknown
+  /** false: what was written waits; `drain` says when it does not any more. */
   write(chunk: string | Uint8Array): unknown
   end(chunk?: string | Uint8Array): unknown
-  once(event: 'close', listener: () => void): unknown
+  once(event: 'close' | 'drain', listener: () => void): unknown
+  off?(event: 'drain', listener: () => void): unknown
 }
 
 export type Body = Readonly<Record<string, unknown>>

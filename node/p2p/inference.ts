@@ -62,6 +62,8 @@ export async function* framesOf(
   const pieces = answer[Symbol.asyncIterator]()
   const leave = (): void => void pieces.return?.()
   gone.addEventListener('abort', leave, { once: true })
+  // It may have been before anybody listened.
+  if (gone.aborted) leave()
   try {
     let next = pieces.next()
     for (;;) {

@@ -6,11 +6,16 @@ use super::operator::{Operator, Watch};
 use super::tape::{LayerTape, Tape};
 use super::weights::{Layer, Linear, Weights, apply_all};
 use crate::lora::Adapter;
+use crate::memory::{copy, zeros};
 use crate::ops::attention::{HeadTape, KvLayer, attention};
 use crate::ops::elementwise::{add_into, silu_mul};
 use crate::ops::norm::rms_norm;
 use crate::{Result, bail};
 use std::ops::ControlFlow;
+
+/// What memory is for, in errors.
+const ROWS: &str = "rows of a forward pass";
+const TAPE: &str = "the tape of a sample";
 
 /// Keys and values of one sequence.
 #[derive(Clone, Debug)]
@@ -22,8 +27,9 @@ pub struct KvCache {
 
 impl KvCache {
     pub fn new(weights: &Weights, positions: usize) -> Self {
-        let layer = KvLayer::new(weights.heads(), positions);
-        Self { layers: vec![layer; weights.layers.len()], length: 0, capacity: positions }
+        let layer = |_| KvLayer::new(weights.heads(), positions);
+        let layers = (0..weights.layers.len()).map(layer).collect();
+        Self { layers, length: 0, capacity: positions }
     }
 
     /// Tokens held.
@@ -124,7 +130,7 @@ impl Weights {
         let (m, h) = (tokens.len(), self.config.hidden);
         assert!(cache.length + m <= cache.capacity, "the key-value cache is full");
         assert!(tape.is_none() || cache.length == 0, "a tape starts at position 0");
-        let mut x = vec![0.0; m * h];
+        let mut x = zeros(ROWS, m * h);
         for (row, token) in x.chunks_exact_mut(h).zip(tokens) {
             self.embedding.row(*token as usize, row);
         }
@@ -138,13 +144,13 @@ impl Weights {
             }
         }
         cache.length += m;
-        let (mut hidden, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        let (mut hidden, mut inverse) = (zeros(ROWS, m * h), vec![0.0; m]);
         rms_norm(&x, &self.final_norm, self.config.rms_eps as f32, &mut hidden, &mut inverse);
         watch(None, Operator::Norm, &hidden)?;
         if let Some(tape) = tape {
             tape.x = x;
             tape.inverse = inverse;
-            tape.hidden = hidden.clone();
+            tape.hidden = copy(TAPE, &hidden);
         }
         ControlFlow::Continue(hidden)
     }
@@ -162,10 +168,10 @@ impl Weights {
         let (m, h, heads) = (pass.m, self.config.hidden, self.heads());
         let eps = self.config.rms_eps as f32;
         let mut tape =
-            LayerTape { x: if keep { x.to_vec() } else { vec![] }, ..LayerTape::default() };
+            LayerTape { x: if keep { copy(TAPE, x) } else { vec![] }, ..LayerTape::default() };
         let low = &mut tape.low;
 
-        let (mut normed, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        let (mut normed, mut inverse) = (zeros(ROWS, m * h), vec![0.0; m]);
         rms_norm(x, &pass.layer.attention_norm, eps, &mut normed, &mut inverse);
         show(Operator::AttentionNorm, &normed)?;
         let [mut q, mut k, v] = pass.linears([Target::Q, Target::K, Target::V], &normed, low);
@@ -177,7 +183,7 @@ impl Weights {
         show(Operator::QRope, &q)?;
         show(Operator::KRope, &k)?;
         cache.append(&k, &v, first);
-        let mut o = vec![0.0; m * heads.query * heads.dim];
+        let mut o = zeros(ROWS, m * heads.query * heads.dim);
         let mut kept = vec![HeadTape::default(); if keep { heads.query } else { 0 }];
         attention(&q, cache, first, &mut o, if keep { Some(&mut kept) } else { None });
         show(Operator::Attention, &o)?;
@@ -186,10 +192,10 @@ impl Weights {
         add_into(x, &projected);
         show(Operator::AttentionResidual, x)?;
         if keep {
-            tape.attention_in = normed.clone();
+            tape.attention_in = copy(TAPE, &normed);
             tape.attention_inverse = inverse.clone();
             (tape.q, tape.k, tape.v, tape.heads, tape.attention_out) = (q, k, v, kept, o);
-            tape.middle = x.to_vec();
+            tape.middle = copy(TAPE, x);
         }
 
         rms_norm(x, &pass.layer.mlp_norm, eps, &mut normed, &mut inverse);
@@ -197,7 +203,7 @@ impl Weights {
         let [gate, up] = pass.linears([Target::Gate, Target::Up], &normed, &mut tape.low);
         show(Operator::Linear(Target::Gate), &gate)?;
         show(Operator::Linear(Target::Up), &up)?;
-        let mut activated = vec![0.0; gate.len()];
+        let mut activated = zeros(ROWS, gate.len());
         silu_mul(&gate, &up, &mut activated);
         show(Operator::Swiglu, &activated)?;
         let projected = pass.linear(Target::Down, &activated, &mut tape.low);
