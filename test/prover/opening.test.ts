@@ -1,6 +1,4 @@
 /** Wrong passes, asked of their provider operator by operator: what is named, and what a provider gains by lying again. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { encodeChainConfig } from '../../genesis/chain.ts'
 import { generate, Model } from '../../native/index.ts'
@@ -29,36 +27,13 @@ import { openingsBy } from '../../scripts/attribution/remote.ts'
 import { type LookModules, lookAt, reportLines } from '../../scripts/attribution/verify.ts'
 import type { Rpc } from '../../scripts/cli/rpc.ts'
 import { startNode } from '../node/p2p/support.ts'
+import { CHANGED, changedBase } from '../support/changed-base.ts'
 import { provider } from '../support/economy.ts'
-import { BASE_DIR, openWorld } from '../support/factory.ts'
+import { openWorld } from '../support/factory.ts'
 import { openMarket, sell } from '../support/market.ts'
 import { ResultCheck } from '../support/result-check.ts'
 
-const LAYER = 1
-const WEIGHT = `model.layers.${LAYER}.mlp.down_proj.weight`
-/** Of the weight's rows: what it computes stands in this column. */
-const ROW = 70
-
-/** A copy of the embedded base in which one entry of one matrix is another. */
-function changedBase(dir: string): string {
-  const target = join(dir, 'changed base')
-  mkdirSync(target)
-  cpSync(BASE_DIR, target, { recursive: true })
-  const file = join(target, 'model.safetensors')
-  const bytes = readFileSync(file)
-  const headBytes = Number(bytes.readBigUInt64LE(0))
-  const head = JSON.parse(bytes.toString('utf8', 8, 8 + headBytes)) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >
-  const tensor = head[WEIGHT]
-  if (tensor?.dtype !== 'F16') throw new Error(`${WEIGHT} is ${tensor?.dtype}`)
-  const at = 8 + headBytes + tensor.data_offsets[0] + 2 * (ROW * (tensor.shape[1] as number) + 5)
-  // Four in half precision.
-  bytes.writeUInt16LE(0x4400, at)
-  writeFileSync(file, bytes)
-  return target
-}
+const { layer: LAYER, column: COLUMN } = CHANGED
 
 t.test('a wrong weight is named by layer, operator, tile, row and both values', async (t) => {
   const world = await openWorld(t)
@@ -127,7 +102,7 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       stage: 'trace',
       field: 'logits',
       index: 0,
-      at: { layer: LAYER, operator: 'down_proj', tile: 1, row: 0, column: ROW },
+      at: { layer: LAYER, operator: 'down_proj', tile: 1, row: 0, column: COLUMN },
     })
     t.not(Number(difference.claimed), Number(difference.found))
     t.ok(Number.isFinite(Number(difference.claimed)) && Number.isFinite(Number(difference.found)))
@@ -172,7 +147,7 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
     })
     const { signal } = new AbortController()
     const source = patientSource(validator, { chainId, signal, log: silentLog })
-    t.match(await verdict(source), { at: { layer: LAYER, operator: 'down_proj', column: ROW } })
+    t.match(await verdict(source), { at: { layer: LAYER, operator: 'down_proj', column: COLUMN } })
     const other = { receipt: `0x${'11'.repeat(32)}` as const }
     const lost = new Openings({
       ...common,
