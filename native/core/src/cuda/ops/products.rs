@@ -253,7 +253,8 @@ pub fn sample_products(
 
 const TILE_I8: Tile = tile("gemm_i8_128x128", [128, 128], 256, 2);
 /// Those that join their sums with scales.
-const TILES_I8_SCALED: [Tile; 4] = [
+const TILES_I8_SCALED: [Tile; 5] = [
+    tile("gemm_i8_scaled_64x128", [64, 128], 128, 3),
     tile("gemm_i8_scaled_64x64", [64, 64], 128, 4),
     tile("gemm_i8_scaled_32x128", [32, 128], 128, 4),
     tile("gemm_i8_few_16", [16, 16], 384, 4),
@@ -267,10 +268,13 @@ pub fn tiles_i8() -> Vec<&'static str> {
 
 /// The int8 kernel for m x n outputs, as measured on an H200.
 fn choose_i8(m: usize, n: usize) -> &'static str {
+    let [large, ..] = &TILES_I8_SCALED;
     match m {
         0..=8 => "gemm_i8_few_8",
-        9..=128 if n <= WIDE => "gemm_i8_few_16",
-        9..=32 => "gemm_i8_scaled_32x128",
+        9..=32 if n > WIDE => "gemm_i8_scaled_32x128",
+        _ if n > WIDE || large.blocks(m, n) >= 5 * PROCESSORS => large.name,
+        33..=128 if n > WIDE / 4 => "gemm_i8_scaled_64x64",
+        0..=128 => "gemm_i8_few_16",
         _ => "gemm_i8_scaled_64x64",
     }
 }
