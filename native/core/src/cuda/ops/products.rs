@@ -274,7 +274,7 @@ fn choose_i8(m: usize, n: usize) -> &'static str {
         9..=32 if n > WIDE => "gemm_i8_scaled_32x128",
         _ if n > WIDE || large.blocks(m, n) >= 5 * PROCESSORS => large.name,
         33..=128 if n > WIDE / 4 => "gemm_i8_scaled_64x64",
-        0..=128 => "gemm_i8_few_16",
+        9..=128 => "gemm_i8_few_16",
         _ => "gemm_i8_scaled_64x64",
     }
 }
