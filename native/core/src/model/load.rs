@@ -7,10 +7,14 @@ use super::shards::{INDEX, Shards};
 use super::text::Text;
 use super::weights::{Precision, Weights};
 use super::{Model, gguf};
+use crate::memory::afford;
 use crate::tensors::{TensorFile, read, read_text};
 use crate::{ErrorCode, Result, bail};
 use serde_json::Value;
 use std::path::Path;
+
+/// What names, shapes and metadata of a file take at most, vocabularies of 100,000 tokens included.
+const HEADER_BYTES: usize = 32 << 20;
 
 impl Model {
     /// `load_as` in f32.
@@ -24,6 +28,7 @@ impl Model {
     }
 
     fn read(path: &Path, precision: Precision) -> Result<Model> {
+        afford("a model's header", Some(HEADER_BYTES))?;
         if path.is_dir() {
             return load_directory(path, precision);
         }
