@@ -20,6 +20,7 @@ import { Follower } from '../chain/follower.ts'
 import type { Block, Receipt } from '../chain/types.ts'
 import type { KvOp, KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
+import type { PassPlace } from './pass-place.ts'
 import type { RegistryCall } from './registry-calls.ts'
 import { findSettled, type SettledReceipt, shownReceipts } from './settled.ts'
 
@@ -32,6 +33,8 @@ export type VerdictRecord = {
     readonly stage: string
     readonly field: string
     readonly index?: number
+    /** In the forward pass. */
+    readonly at?: PassPlace
     readonly claimed: string
     readonly found: string
   } | null
@@ -101,6 +104,18 @@ export class ReceiptLedger {
       if (found.length === limit) break
     }
     return found
+  }
+
+  /** All of them, a block's at once; the newest block first. */
+  async *byBlock(): AsyncGenerator<readonly SettledReceipt[]> {
+    let last: bigint | null = null
+    for await (const [place] of this.#order.iterate({ reverse: true })) {
+      const number = bytesToBigint(place.subarray(0, 8))
+      if (number === last) continue
+      last = number
+      const block = this.#chain.blockByNumber(number)
+      if (block) yield await this.#readBlock(block)
+    }
   }
 
   /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
@@ -209,6 +224,14 @@ export function encodeVerdict(verdict: VerdictRecord): Uint8Array {
   return utf8(JSON.stringify(verdict))
 }
 
+function isPlace(at: PassPlace | undefined): boolean {
+  if (at === undefined) return true
+  const { layer, operator, tile, row, column } = at
+  const isCount = (n: number | undefined): boolean => n === undefined || Number.isSafeInteger(n)
+  const isLayer = layer === null || Number.isSafeInteger(layer)
+  return isLayer && typeof operator === 'string' && [tile, row, column].every(isCount)
+}
+
 /** null when the bytes, which come from the network, are no verdict. */
 export function decodeVerdict(bytes: Uint8Array): VerdictRecord | null {
   if (bytes.length > VERDICT_BYTES_MAX) return null
@@ -216,7 +239,9 @@ export function decodeVerdict(bytes: Uint8Array): VerdictRecord | null {
     const value = JSON.parse(new TextDecoder().decode(bytes)) as VerdictRecord
     const hashed =
       /^0x[0-9a-f]{64}$/.test(value.receiptHash) && /^0x[0-9a-f]{40}$/.test(value.validator)
-    const told = value.difference === null || typeof value.difference?.field === 'string'
+    const told =
+      value.difference === null ||
+      (typeof value.difference?.field === 'string' && isPlace(value.difference.at))
     return hashed && told && typeof value.ok === 'boolean' ? value : null
   } catch {
     return null

@@ -1,6 +1,6 @@
 /**
- * Forgetting what was erased: when a contributor erases private rows, this node deletes their encrypted payload. The
- * envelope stays, so every row's proof does; public rows stay too, since versions are read and proved from them.
+ * Forgetting what was erased: when a contributor erases private rows, this node deletes their encrypted payload (what else
+ * that guarantees: README.md). The envelope stays, so every row's proof does; public rows stay too, since versions are read and proved from them.
  *
  *   Erased(datanet, rows root, content hash) -> envelope -> payload hash -> deleted
  *
@@ -64,7 +64,7 @@ export class ErasedContent {
 }
 
 /** Content hashes of contributions that a transaction erased. */
-function erasedIn({ logs }: Pick<Receipt, 'logs'>): Hex[] {
+export function erasedIn({ logs }: Pick<Receipt, 'logs'>): Hex[] {
   return logs
     .filter(({ address, topics }) => address === OPENLEDGER.datanetRegistry && topics[0] === ERASED)
     .map(({ data }) => toHex(data))

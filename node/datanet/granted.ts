@@ -9,7 +9,7 @@ import { NodeError, userError } from '../base/errors.ts'
 import { addressOfKey } from '../base/keys.ts'
 import { decodeEnvelope } from './envelope.ts'
 import { openRows, unwrapKey } from './private.ts'
-import type { OpenPrivate } from './version.ts'
+import type { Contribution, OpenPrivate } from './version.ts'
 
 /** The reader of a Datanet's private rows; its id in decimal. */
 export type OpenDatanet = (datanet: string) => OpenPrivate
@@ -25,17 +25,21 @@ export type GrantModules = {
     readonly rowsRoot: Hex
     readonly grantee: Hex
   }): Promise<Hex>
+  /** Whether their contributor has erased these rows: then nobody reads them, though a copy be left. */
+  isErased(place: { readonly datanetId: bigint; readonly rowsRoot: Hex }): Promise<boolean>
   read(hash: Hex): Promise<Uint8Array>
 }
 
 /** @throws NodeError `options` when the key is another account's */
-export function grantedTo({ chainId, secret, address, grantOf, read }: GrantModules): OpenDatanet {
+export function grantedTo(modules: GrantModules): OpenDatanet {
+  const { chainId, secret, address, grantOf, isErased, read } = modules
   if (secret && addressOfKey(secret) !== address)
     throw userError('options', `the key is ${addressOfKey(secret)}'s, not ${address}'s`)
   return (datanet) => async (contribution) => {
     const { contributor, rowsRoot, rowCount, file } = contribution
     const what = `${rowCount} rows of ${contributor} in Datanet ${datanet} are private`
     const place = { datanetId: BigInt(datanet), rowsRoot }
+    if (await isErased(place)) throw erasedRows(datanet, contribution)
     if (!secret) throw noGrant(`${what}; ${address} signs remotely and cannot decrypt them`)
     const keyHash = await grantOf({ ...place, grantee: address })
     if (keyHash === ZERO_HASH)
@@ -57,9 +61,20 @@ async function payload(
     return await read(hash)
   } catch (error) {
     if (!(error instanceof NodeError) || !error.code.startsWith('content-')) throw error
-    const why = `${what}, and their payload ${hash} is not to be had: erased, or no peer has it`
+    const why = `${what}, and their payload ${hash} is not to be had: no peer has it`
     throw new NodeError(error.code, error.severity, why, {}, error)
   }
+}
+
+/** Rows that no job can be trained on any more. */
+export function erasedRows(
+  datanet: string,
+  { contributor, rowCount }: Pick<Contribution, 'contributor' | 'rowCount'>,
+): NodeError {
+  return userError(
+    'datanet-erased',
+    `${rowCount} rows of ${contributor} in Datanet ${datanet} are erased by their contributor: name a version without them; 'openledger datanet version ${datanet}' makes one`,
+  )
 }
 
 function noGrant(why: string): NodeError {

@@ -31,6 +31,15 @@ export const MODEL_ERRORS: ErrorPages = {
   ],
   'model-artefact': ['A model’s files are not those that the chain has the hash of.', FRESH],
   vectors: ['The vectors of a model’s rows are not those that its job committed to.', FRESH],
+  'opening-unavailable': [
+    'The provider of a receipt does not show how it computed the answer.',
+    'Try again; that the receipt is wrong is known without it, only not in which operator.',
+  ],
+  'opening-busy': ['As many questions about computations wait as may.', 'Ask again soon.'],
+  'opening-too-large': [
+    'An answer has more tokens, or an operator of it more tiles, than are shown.',
+    'The message has the number; a shorter answer can be shown.',
+  ],
   'no-retrieval': [
     'The model was made without vectors of its rows, so none can be retrieved.',
     'Leave `retrieval` out, or ask a model that has them.',
@@ -62,8 +71,8 @@ export const MODEL_ERRORS: ErrorPages = {
     "The field `payment` of the error says what is owed, to whom and what to sign: `payingFetch` and x402 clients do it by themselves. On the node's own machine there is a free quota.",
   ],
   'payment-pending': [
-    'The payment was sent and is not seen on chain yet.',
-    'Ask again with the same payment: it is taken once, and the answer comes when it is in.',
+    'The payment was sent and is not seen on chain yet, or pays for a request under way.',
+    'Ask the same again with the same payment: it is taken once, and the answer comes when it is there.',
   ],
   payment: [
     'What came as payment does not pay.',
@@ -150,6 +159,10 @@ export const MODEL_ERRORS: ErrorPages = {
   'datanet-private': [
     'Rows are encrypted, and cannot be read here or with this key.',
     'Their contributor can grant them: openledger datanet grant.',
+  ],
+  'datanet-erased': [
+    'Private rows of the Datanet version were erased by who gave them.',
+    'Name a version without them; openledger datanet version makes one.',
   ],
   'no-public-key': [
     'The public key of an account cannot be told from the chain.',

@@ -11,10 +11,8 @@ import { messageOf, NodeError, userError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { readManifest } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
-import { decodeEnvelope } from '../datanet/envelope.ts'
 import type { OpenDatanet } from '../datanet/granted.ts'
 import type { Row } from '../datanet/rows.ts'
-import { decodeVersionManifest } from '../datanet/version.ts'
 import type { BaseModel } from '../model/base.ts'
 import type { Registry } from '../model/registry.ts'
 import { type ChainJob, type JobChain, submitTerms } from './chain.ts'
@@ -25,6 +23,7 @@ import { prepareData, type ReadContent } from './data.ts'
 import { type DraftModules, draftManifest, type JobRequest } from './draft.ts'
 import { Calibrations, type Estimate, estimateOf } from './estimate.ts'
 import type { Fabric } from './fabric/types.ts'
+import { erasedInput, shareInputs } from './inputs.ts'
 import {
   endedLongAgo,
   isFinished,
@@ -54,7 +53,9 @@ export type FactoryModules = {
   readonly read: ReadContent
   /** Private rows granted to the node's account. */
   readonly open?: OpenDatanet | undefined
-  readonly registry: DraftModules['registry'] & Pick<Registry, 'find'> & CommittedRegistry
+  readonly registry: DraftModules['registry'] &
+    Pick<Registry, 'find' | 'isErased'> &
+    CommittedRegistry
   readonly log: Log
   readonly now: () => number
   /** wei this node asks for a second of its work. */
@@ -90,7 +91,7 @@ export class ModelFactory {
   constructor(modules: FactoryModules) {
     this.#modules = modules
     this.jobs = new JobTable(modules.fabric.records)
-    this.#calibrations = new Calibrations(modules.fabric.records)
+    this.#calibrations = new Calibrations(modules.fabric.records, modules.now)
   }
 
   /** Takes up what an earlier life left. */
@@ -165,7 +166,7 @@ export class ModelFactory {
     manifest: TrainingManifest,
     given: Partial<Pick<JobRecord, 'labels' | 'estimate'>> = {},
   ): Promise<JobRecord> {
-    const { base, fabric, now } = this.#modules
+    const { base, content, fabric, now, read } = this.#modules
     checkManifest(manifest)
     checkMachine(manifest, base)
     const id = manifestHash(manifest)
@@ -178,7 +179,8 @@ export class ModelFactory {
       throw new NodeError('jobs-full', 'retry', `${waiting} jobs are unfinished; try again later`)
     }
     await this.#forget(endedLongAgo(all, JOBS_KEPT_MAX - 1))
-    await this.#share(manifest)
+    await content.put(encodeManifest(manifest))
+    await shareInputs(manifest, { content, fabric, read })
     const record: JobRecord = {
       id,
       manifest,
@@ -266,6 +268,17 @@ export class ModelFactory {
     })
   }
 
+  /** Private rows were erased: jobs that need them end, and forget what they have read. */
+  heardErasure(): void {
+    const attend = async (): Promise<void> => {
+      for (const job of await this.jobs.list())
+        if (!isFinished(job)) this.#inTurn(job.id, () => this.#attend(job.id))
+    }
+    void attend().catch((error) =>
+      this.#modules.log.warn('jobs not looked through', { error: messageOf(error) }),
+    )
+  }
+
   #changed(job: JobRecord): void {
     for (const listener of this.#listeners) {
       try {
@@ -293,9 +306,24 @@ export class ModelFactory {
   async #attend(id: Hex): Promise<void> {
     const job = await this.jobs.get(id)
     if (!job || this.#isStopped) return
+    if (await this.#isWithoutRows(job)) return
     if (job.state === 'running') return this.#tell(job)
     if (job.state === 'trained') return this.#register(job)
     if (job.state === 'failed') return this.#giveBack(job)
+  }
+
+  /** Ends a job whose rows were erased before it was trained; the worker that runs it is told by its record. */
+  async #isWithoutRows({ id, state, manifest, error: earlier }: JobRecord): Promise<boolean> {
+    if (earlier || !['queued', 'running', 'paused'].includes(state)) return false
+    const erased = await erasedInput(manifest, this.#modules)
+    if (!erased) return false
+    const error = { code: erased.code, message: erased.message }
+    await this.jobs.update(id, (latest) => {
+      if (isFinished(latest) || latest.state === 'trained') return null
+      if (latest.state === 'running') return { wish: 'cancel', error }
+      return { state: 'failed', error, finishedAtMs: this.#modules.now() }
+    })
+    return true
   }
 
   /** Ends the job on chain, which returns its fee. */
@@ -455,31 +483,6 @@ export class ModelFactory {
     return job
   }
 
-  /** Rows, and the parents' adapters, to where workers can read them; the manifest to where validators can. */
-  async #share(manifest: TrainingManifest): Promise<void> {
-    const { datanets, inherited, evaluation, parents } = manifest
-    const { content, fabric, read } = this.#modules
-    await content.put(encodeManifest(manifest))
-    const share = async (hash: Hex): Promise<Uint8Array> => {
-      const bytes = await read(hash)
-      if (!(await fabric.objects.has(hash))) await fabric.objects.put(bytes)
-      return bytes
-    }
-    for (const ref of [...datanets, ...inherited, ...evaluation.datanets]) {
-      const held = decodeVersionManifest(await share(ref.manifestHash), ref.manifestHash)
-      for (const { file, isPrivate } of held.contributions) {
-        const content = await share(file)
-        // Encrypted: a worker opens it with a key of its own.
-        if (isPrivate) await share(decodeEnvelope(content).payloadHash)
-      }
-      if (ref.groupsHash !== ZERO_HASH) await share(ref.groupsHash)
-    }
-    for (const { adapter } of parents) {
-      await share(adapter)
-      for (const { hash } of (await readManifest(content, adapter)).files) await share(hash)
-    }
-  }
-
   async #fetchAdapter(hash: Hex): Promise<void> {
     const { content, fabric } = this.#modules
     await content.put(await fabric.objects.get(hash))
@@ -526,6 +529,7 @@ function lacking(hash: Hex): NodeError {
 
 /** A job is taken without an estimate, but not when nobody here can read its rows. */
 function exceptPrivate(error: unknown): null {
-  if (error instanceof NodeError && error.code === 'datanet-private') throw error
+  const isUnread = ['datanet-private', 'datanet-erased']
+  if (error instanceof NodeError && isUnread.includes(error.code)) throw error
   return null
 }

@@ -11,6 +11,7 @@ import type { Log } from '../base/log.ts'
 import type { Chain } from '../chain/chain.ts'
 import { type FetchContent, readContent } from '../content/directory.ts'
 import type { ContentStore } from '../content/store.ts'
+import { erasedIn } from '../datanet/erase.ts'
 import { grantedTo } from '../datanet/granted.ts'
 import { FILE_BYTES_MAX } from '../datanet/rows.ts'
 import type { NodeAccount } from '../model/account.ts'
@@ -68,6 +69,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     secret: options.providerKey ? parsePrivateKey(options.providerKey) : undefined,
     address: account.address,
     grantOf: (place) => registry.grantOf(place),
+    isErased: (place) => registry.isErased(place),
     read,
   })
   const jobChain = new JobChain({
@@ -118,6 +120,7 @@ export async function openJobService(modules: JobModules): Promise<JobService> {
     start: async () => {
       unsubscribe = chain.on('block', ({ receipts }) => {
         for (const id of jobsIn(receipts)) factory.heard(id)
+        if (receipts.some((receipt) => erasedIn(receipt).length > 0)) factory.heardErasure()
       })
       await factory.start()
       // With a server the work is the workers'.

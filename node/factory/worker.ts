@@ -262,11 +262,12 @@ export class TrainingWorker {
     })
   }
 
-  /** As its owner wishes. */
-  #ended({ wish }: JobRecord): Partial<JobRecord> {
+  /** As its owner wishes; the node ends what cannot go on, and says why in `error`. */
+  #ended({ wish, error }: JobRecord): Partial<JobRecord> {
     const left = { holder: null, etaSeconds: null }
     if (wish === 'pause') return { ...left, state: 'paused' }
-    return { ...left, state: 'cancelled', finishedAtMs: this.#modules.now() }
+    const state = error ? 'failed' : 'cancelled'
+    return { ...left, state, finishedAtMs: this.#modules.now() }
   }
 }
 

@@ -6,7 +6,8 @@
  *
  * A request goes out once without payment; the 402 says what to sign; it goes out again with the voucher. What is signed
  * is checked first: for the payer named, the amount within the caller's limits, and never, over all requests to one
- * provider, more than `budgetWei` above what had been charged when the first was asked.
+ * provider, more than `budgetWei` above what had been charged when the first was asked. Where no answer came to a voucher
+ * (a connection, a provider that died), the same request goes out with it again: it buys one answer, and is charged once.
  */
 
 /** viem's local accounts are one. */
@@ -33,6 +34,8 @@ export type PayingOptions = {
 /** Refusals that are answered with another voucher: requests side by side overtake each other, and the provider may
  * change when one goes away. */
 const ATTEMPTS_MAX = 8
+/** Requests whose vouchers have no answer yet; the oldest is forgotten, and would be paid for anew. */
+const UNANSWERED_MAX = 64
 
 /** How a `voucher` is asked for in the body of a 402 (node/model/paying/voucher.ts). */
 type Terms = {
@@ -58,14 +61,28 @@ export function payingFetch(options: PayingOptions): typeof fetch {
   const session = options.payer ? options.account.address.toLowerCase() : null
   const asked = session ? `${payer} ${session}` : payer
   const accounts = new Map<string, Account>()
+  /** Payments by what they were to buy. */
+  const unanswered = new Map<string, string>()
   return async (input, init) => {
     const request = new Request(input, init)
+    const wanted = [request.method, request.url, await request.clone().text()].join('\n')
     const ask = (headers: Record<string, string>): Promise<Response> => {
       const next = request.clone()
       for (const [name, value] of Object.entries(headers)) next.headers.set(name, value)
       return send(next)
     }
-    let answer = await ask({ 'x-openledger-payer': asked })
+    const pay = async (payment: string): Promise<Response> => {
+      unanswered.set(wanted, payment)
+      for (const oldest of unanswered.keys()) {
+        if (unanswered.size <= UNANSWERED_MAX) break
+        unanswered.delete(oldest)
+      }
+      const answer = await ask({ 'x-openledger-payer': asked, 'x-openledger-payment': payment })
+      if (answer.ok || answer.status === 402) unanswered.delete(wanted)
+      return answer
+    }
+    const lost = unanswered.get(wanted)
+    let answer = await (lost ? pay(lost) : ask({ 'x-openledger-payer': asked }))
     for (let i = 0; i < ATTEMPTS_MAX && answer.status === 402; i++) {
       const terms = await termsOf(answer.clone())
       if (!terms) return answer
@@ -76,10 +93,7 @@ export function payingFetch(options: PayingOptions): typeof fetch {
         const signature = await options.account.signTypedData(signable(terms, cumulative) as never)
         const { provider } = terms
         const payment = { payer, session, provider, cumulative: `${cumulative}`, signature }
-        answer = await ask({
-          'x-openledger-payer': asked,
-          'x-openledger-payment': btoa(JSON.stringify(payment)),
-        })
+        answer = await pay(btoa(JSON.stringify(payment)))
       } finally {
         account.close()
       }

@@ -253,6 +253,11 @@ export class Registry {
     return this.#read<Hex>(CONTRACTS.datanets, 'grantOf', args)
   }
 
+  /** Whether their contributor has erased these rows. */
+  async isErased({ datanetId, rowsRoot }: { datanetId: bigint; rowsRoot: Hex }): Promise<boolean> {
+    return (await this.contribution(datanetId, rowsRoot))?.isErased ?? false
+  }
+
   /** Who judges contributions to a Datanet. */
   quorum(datanet: bigint): Promise<object> {
     return this.#read<object>(CONTRACTS.validation, 'getQuorum', [datanet])

@@ -39,7 +39,7 @@ import { type Inference, type InferOptions, sketchBytes, sketchHash, traceRoot }
 import type { ModelLibrary } from './library.ts'
 import { Load, type Ticket, type Totals } from './load.ts'
 import type { BoughtAnswers } from './paying/bought.ts'
-import { Purchases } from './paying/purchases.ts'
+import { type PurchaseModules, Purchases } from './paying/purchases.ts'
 import type { Caller, Owed, Payer, WayOfPaying } from './paying/types.ts'
 import { whoPays } from './paying/who-pays.ts'
 import { feeOf } from './payment.ts'
@@ -133,9 +133,9 @@ export class InferenceService {
     this.catalogue = new Catalogue(modules)
     this.load = new Load(() => modules.now())
     this.#ways = [...modules.ways((purse) => this.#owed(purse))]
-    const outcomeOf = (awaits: string): Promise<Outcome> => this.#outcomeOf(awaits)
+    const outcomeOf: PurchaseModules['outcomeOf'] = (...of) => this.#outcomeOf(...of)
     this.#purchases = new Purchases({ ...modules, outcomeOf })
-    modules.settler.judgePayments(outcomeOf)
+    modules.settler.judgePayments((awaits) => outcomeOf(awaits, true))
   }
 
   /** Another way of paying, asked before those there are (x402, for one). */
@@ -205,7 +205,7 @@ export class InferenceService {
     const bill = { model: record, tokensIn, tokensOutMax, feeMax }
     const payer = await whoPays(this.#ways, asking.caller, bill)
     const asked = askedHash(record.id, question, asking)
-    const again = await this.#purchases.again(asked, payer)
+    const again = await payer.refusing(() => this.#purchases.again(asked, payer))
     if (again) {
       asking.onText?.(again.text)
       return again
@@ -438,9 +438,9 @@ export class InferenceService {
     return answer
   }
 
-  async #outcomeOf(awaits: string): Promise<Outcome> {
+  async #outcomeOf(awaits: string, isHeld: boolean): Promise<Outcome> {
     for (const way of this.#ways) {
-      const outcome = await way.outcomeOf?.(awaits)
+      const outcome = await way.outcomeOf?.(awaits, isHeld)
       if (outcome) return outcome
     }
     return 'open'

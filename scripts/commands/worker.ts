@@ -101,6 +101,12 @@ function granted({ wallet, rpc, chainId, key }: Person): OpenDatanet {
       const args = [datanetId, rowsRoot, grantee]
       return wallet.read<Hex>({ ...DATANETS, functionName: 'grantOf', args })
     },
+    isErased: async ({ datanetId, rowsRoot }) => {
+      const args = [datanetId, rowsRoot]
+      type Held = { isErased: boolean }
+      const held = await wallet.read<Held>({ ...DATANETS, functionName: 'getContribution', args })
+      return held.isErased
+    },
     read: (hash) => contentOf(rpc, hash),
   })
 }

@@ -102,6 +102,7 @@ export async function openWorld(t: Test, options: { fabric?: Fabric } = {}): Pro
       secret: who.key,
       address: who.address,
       grantOf: (place) => registry.grantOf(place),
+      isErased: (place) => registry.isErased(place),
       read,
     })
   const open = granted(provider)

@@ -28,6 +28,8 @@ pub enum ErrorCode {
     ShuttingDown,
     /// No adapter of that name is registered.
     UnknownAdapter,
+    /// The system has not the memory it takes; less at once may do.
+    OutOfMemory,
     /// The run itself failed: numbers left the finite range.
     Diverged,
     /// A bug in the engine, caught at the border.
@@ -47,6 +49,7 @@ impl ErrorCode {
             ErrorCode::QueueFull => "NATIVE_QUEUE_FULL",
             ErrorCode::ShuttingDown => "NATIVE_SHUTTING_DOWN",
             ErrorCode::UnknownAdapter => "NATIVE_UNKNOWN_ADAPTER",
+            ErrorCode::OutOfMemory => "NATIVE_OUT_OF_MEMORY",
             ErrorCode::Diverged => "NATIVE_DIVERGED",
             ErrorCode::Internal => "NATIVE_INTERNAL",
         }
@@ -75,9 +78,13 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
-/// Runs a job; a panic becomes an error.
+/// Runs a job; a panic becomes an error. An error that unwinds (`memory`) comes out as it is.
 pub fn contain<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| {
+        let payload = match payload.downcast::<EngineError>() {
+            Ok(error) => return Err(*error),
+            Err(payload) => payload,
+        };
         let text = payload
             .downcast_ref::<&str>()
             .map(|s| (*s).to_string())

@@ -9,6 +9,7 @@ use crate::cuda::sketch::GpuIndex;
 use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
 use crate::lora::{Adapter, LoraModule};
 use crate::math::philox::{Stream, uniform};
+use crate::memory::{afford, zeros};
 use crate::model::backward::{Depth, Gradient};
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::tape::Tape;
@@ -55,6 +56,27 @@ pub fn check_samples(weights: &Weights, samples: &[Sample]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that the ways back of `together` of the samples, one a thread, can be held at once. On a card they are
+/// its business.
+pub fn afford_tapes(weights: &Weights, samples: &[Sample], together: usize) -> Result<()> {
+    let longest = samples.iter().map(|sample| sample.tokens.len()).max().unwrap_or(0);
+    let tapes = together.min(samples.len()).min(crate::pool::threads());
+    if weights.on_gpu.get().is_some() {
+        return Ok(());
+    }
+    let what = format!("{tapes} samples of {longest} tokens on their way back");
+    afford(&what, tape_bytes(weights, longest).and_then(|bytes| bytes.checked_mul(tapes)))
+}
+
+/// The tape of a sample, and a layer's gradients while it is walked back.
+fn tape_bytes(weights: &Weights, tokens: usize) -> Option<usize> {
+    let c = &weights.config;
+    let row = 5 * c.hidden + 3 * c.ffn + 2 * (c.heads + c.kv_heads) * c.head_dim;
+    let layer = (row + c.heads * tokens).checked_mul(tokens)?;
+    let logits = LOGIT_ROWS * c.vocab;
+    layer.checked_mul(c.layers + 1)?.checked_add(logits)?.checked_mul(4)
 }
 
 /// Token-summed cross-entropy of every sample, no gradient: on the card while that works.
@@ -149,7 +171,8 @@ impl<'a> Walked<'a> {
     ) -> Vec<(Vec<f32>, f64)> {
         let (h, vocab) = (self.weights.config.hidden, self.weights.config.vocab);
         let inputs = self.sample.tokens.len() - 1;
-        let mut found = vec![(vec![0.0; self.hidden.len()], 0.0); choices.len()];
+        let zero = |_| (zeros("gradients of rows", self.hidden.len()), 0.0);
+        let mut found: Vec<(Vec<f32>, f64)> = choices.iter().map(zero).collect();
         let first = self.sample.loss_from - 1;
         let step = if depth == Depth::All { inputs } else { LOGIT_ROWS };
         let (mut logits, mut labels) = (vec![0.0; vocab], vec![]);
@@ -201,6 +224,7 @@ impl<'a> LoraGradients<'a> {
     pub fn new(weights: &'a Weights, adapter: &'a Adapter, samples: &'a [Sample]) -> Result<Self> {
         adapter.check_fits(&weights.config)?;
         check_samples(weights, samples)?;
+        afford_tapes(weights, samples, samples.len())?;
         let rank = adapter.config.rank;
         let factors = adapter
             .modules()

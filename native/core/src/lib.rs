@@ -17,6 +17,7 @@ pub mod gradients;
 pub mod hash;
 pub mod lora;
 pub mod math;
+pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod pool;

@@ -12,7 +12,13 @@
  *
  * https://docs.nats.io/nats-concepts/jetstream
  */
-import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream'
+import {
+  AckPolicy,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+} from '@nats-io/jetstream'
 import { type KV, Kvm, KvWatchInclude } from '@nats-io/kv'
 import { type ObjectStore as NatsObjects, Objm } from '@nats-io/obj'
 import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
@@ -38,6 +44,8 @@ type Client = ReturnType<typeof jetstream>
 const CONSUMER = 'workers'
 /** One request for work; the next follows at once. */
 const PULL_MS = 2_000
+/** Ends the name of an object that is being erased. */
+const LEAVING = '.leaving'
 /** Error codes of JetStream: wrong last sequence. */
 const WRONG_SEQUENCE = 10_071
 
@@ -76,10 +84,10 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
       inference,
       signals: natsSignals(connection, prefix, log),
       records: natsRecords(records, log),
-      objects: natsObjects(objects),
+      objects: natsObjects(objects, eraser(manager, objects, `${prefix}_objects`)),
       passing: {
         records: natsRecords(passingRecords, log),
-        objects: natsObjects(passingObjects),
+        objects: natsObjects(passingObjects, (name) => passingObjects.delete(name)),
       },
       close: async () => {
         await connection.close()
@@ -178,7 +186,7 @@ function natsRecords(bucket: KV, log: Log): RecordStore {
   }
 }
 
-function natsObjects(store: NatsObjects): ObjectStore {
+function natsObjects(store: NatsObjects, remove: (name: string) => Promise<unknown>): ObjectStore {
   const has = async (hash: Hex): Promise<boolean> => {
     const info = await store.info(hash)
     return info !== null && !info.deleted
@@ -201,8 +209,42 @@ function natsObjects(store: NatsObjects): ObjectStore {
       )
     },
     delete: async (hash) => {
-      if (await has(hash)) await store.delete(hash)
+      await remove(hash)
     },
+  }
+}
+
+/**
+ * Takes an object's bytes out of the server's files: JetStream overwrites a message that is deleted by its number, while what is
+ * only purged stays in its block until that is compacted. Renamed first, so that nobody finds half of it; cut short, the next
+ * call goes on.
+ * https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-20.md
+ */
+function eraser(
+  { streams }: JetStreamManager,
+  store: NatsObjects,
+  bucket: string,
+): (name: string) => Promise<void> {
+  const stream = `OBJ_${bucket}`
+  const present = async (name: string) => {
+    const info = await store.info(name)
+    return info && !info.deleted ? info : null
+  }
+  const erase = async (name: string): Promise<void> => {
+    const info = await present(name)
+    if (!info) return
+    const last_by_subj = `$O.${bucket}.C.${info.nuid}`
+    const lastChunk = () => streams.getMessage(stream, { last_by_subj })
+    for (let chunk = await lastChunk(); chunk; chunk = await lastChunk())
+      await streams.deleteMessage(stream, chunk.seq)
+    await store.delete(name)
+  }
+  return async (name) => {
+    const leaving = name + LEAVING
+    await erase(leaving)
+    if (!(await present(name))) return
+    await store.update(name, { name: leaving })
+    await erase(leaving)
   }
 }
 

@@ -10,7 +10,7 @@ import type { KvTable } from '../../store/kv.ts'
 import type { Answer } from '../serve.ts'
 
 /** Some kilobytes each; to push one out takes as many payments. */
-const ANSWERS_MAX = 4_096
+const ANSWERS_MAX = 16_384
 
 export type BoughtAnswer = {
   /** Hash of what was asked: the payment buys nothing else. */

@@ -17,7 +17,7 @@ export type PurchaseModules = {
   readonly settler: Pick<Settler, 'add' | 'paid' | 'holds'>
   readonly bought: BoughtAnswers
   readonly log: Log
-  outcomeOf(awaits: string): Promise<Outcome>
+  outcomeOf(awaits: string, isHeld: boolean): Promise<Outcome>
 }
 
 export class Purchases {
@@ -59,11 +59,11 @@ export class Purchases {
     const isHeld = await settler.holds(answer.receiptHash)
     // Before anything is decided by what it says: nobody has looked at its signature.
     if (kept.question !== question || kept.signed !== pay.signed) {
-      if (isHeld) throw refuse('this payment has bought another answer')
+      if (isHeld) throw refuse('this payment has bought another answer; sign a new one for each')
       return null
     }
     const due = { fee: BigInt(fee), tokens: answer.tokensIn + answer.tokensOut }
-    let outcome = await outcomeOf(pay.awaits)
+    let outcome = await outcomeOf(pay.awaits, isHeld)
     // Killed between the two, or just there: nobody is paid for it, so nothing is bought.
     if (outcome !== 'paid' && !isHeld) return null
     if (outcome === 'open') {
@@ -74,7 +74,7 @@ export class Purchases {
         return answer
       } catch (error) {
         log.warn('a payment waits', { error: messageOf(error) })
-        outcome = await outcomeOf(pay.awaits)
+        outcome = await outcomeOf(pay.awaits, isHeld)
       }
     }
     if (outcome === 'paid') {

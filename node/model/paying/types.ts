@@ -54,8 +54,8 @@ export type Payer = {
   check(owed: Owed): Promise<void>
   /** The voucher that pays what is now known to be due; runs in the order of the payer's requests. */
   redeem(due: Due, owed: Owed): Promise<Payment>
-  /** Carries out a payment that is not the voucher itself: after the receipt is on disk, which names it by `awaits`, and before
-   * anything is shown. Asked again with it, the answer that it bought is given again. (A voucher's second use is refused.)
+  /** Carries out the payment: after answer and receipt are on disk, which names it by `awaits`, and before the answer is shown as a
+   * whole. Asked again with it, the answer that it bought is given again. Without this (a free quota) there is nothing to ask with.
    * @throws NodeError `payment-pending` when it may have come in all the same, another when it was refused */
   readonly pay?: {
     readonly awaits: string
@@ -77,8 +77,9 @@ export type WayOfPaying = {
   /** What to do and how much, for the 402 answer; null when this caller cannot pay so. Its `headers`, if it has any,
    * become headers of that answer. */
   offer(caller: Caller, bill: Bill): Promise<Readonly<Record<string, unknown>> | null>
-  /** What became of a payment that `Payer.pay` names; null when it is not of this way. */
-  outcomeOf?(awaits: string): Promise<Outcome | null>
+  /** What became of a payment that `Payer.pay` names; null when it is not of this way.
+   * @param isHeld a receipt waits for it, or is settled */
+  outcomeOf?(awaits: string, isHeld: boolean): Promise<Outcome | null>
   /** null when the request does not pay in this way. @throws NodeError `payment`, `payment-required` */
   take(caller: Caller, bill: Bill): Promise<Payer | null>
 }

@@ -1,17 +1,22 @@
 /**
  * Paying by voucher: the header `x-openledger-payment`, base64 of JSON `{payer, cumulative, signature, session?,
  * provider?}`. Who says only `x-openledger-payer: 0x… [session key]` is told, with the 402, the exact voucher to sign.
+ * A voucher buys one answer, and has it as often as the same is asked with it; it is spent when that answer is on disk.
  */
 import { type SigningDomain, voucherTypedData } from '../../attribution/receipt.ts'
-import { type Hex, ZERO_ADDRESS } from '../../base/bytes.ts'
-import { userError } from '../../base/errors.ts'
+import { type Hex, keccakHex, utf8, ZERO_ADDRESS } from '../../base/bytes.ts'
+import { NodeError, userError } from '../../base/errors.ts'
 import { checkPayment, type EscrowView, type Payment } from '../payment.ts'
+import type { Outcome } from '../settle.ts'
 import type { Bill, Caller, Owed, Payer, WayOfPaying } from './types.ts'
 import type { UsedVouchers } from './vouchers.ts'
 import { refuse } from './who-pays.ts'
 
 export const PAYMENT_HEADER = 'x-openledger-payment'
 export const PAYER_HEADER = 'x-openledger-payer'
+
+/** Before the voucher that a receipt waits for. */
+const AWAITS = 'voucher '
 
 export type VoucherModules = {
   readonly provider: Hex
@@ -28,6 +33,7 @@ export function payByVoucher(modules: VoucherModules): WayOfPaying {
   return {
     scheme: 'voucher',
     offer: (caller, bill) => offer(caller, bill, modules),
+    outcomeOf: (awaits, isHeld) => outcomeOf(awaits, isHeld, modules),
     take: async (caller, bill) => {
       const payment = paymentOf(caller, modules.provider)
       return payment && payerOf(payment, bill, modules)
@@ -48,7 +54,13 @@ function payerOf(payment: Payment, bill: Bill, modules: VoucherModules): Payer {
       const now = BigInt(Math.floor(modules.now()))
       checkPayment(payment, { provider, domain, escrow, owed, feeMax, now, modelId: model.id })
       const outcome = await used.take(payment, escrow.charged)
-      if (outcome === 'used')
+      if (outcome === 'under-way')
+        throw new NodeError(
+          'payment-pending',
+          'retry',
+          `a voucher of ${payment.cumulative} wei in all pays for a request under way: ask the same again with it, soon, or sign a new one`,
+        )
+      if (outcome === 'spent')
         throw refuse(
           `a voucher of ${payment.cumulative} wei in all has paid for another request; sign a new one for each`,
         )
@@ -57,10 +69,37 @@ function payerOf(payment: Payment, bill: Bill, modules: VoucherModules): Payer {
       taken = true
     },
     redeem: async () => payment,
+    pay: {
+      awaits: AWAITS + [address, session, payment.cumulative].join(' '),
+      key: keccakHex(utf8(JSON.stringify(['voucher', address, session, `${payment.cumulative}`]))),
+      signed: payment.signature,
+      carryOut: async () => {
+        await used.spend(payment)
+        taken = false
+      },
+      recall: () => {},
+    },
     release: async () => {
-      if (taken) await used.release(payment)
+      if (taken) used.release(payment)
     },
   }
+}
+
+/** A held receipt whose request is not under way was left by a process that died before it could note that the voucher is spent:
+ * its answer is on disk for whoever asks again, so it is spent. */
+async function outcomeOf(
+  awaits: string,
+  isHeld: boolean,
+  { used }: VoucherModules,
+): Promise<Outcome | null> {
+  if (!awaits.startsWith(AWAITS)) return null
+  const [payer, session, cumulative = ''] = awaits.slice(AWAITS.length).split(' ') as Hex[]
+  const voucher = { payer, session, cumulative: BigInt(cumulative) } as Payment
+  if (used.isUnderWay(voucher)) return 'open'
+  if (await used.isSpent(voucher)) return 'paid'
+  if (!isHeld) return 'open'
+  await used.spend(voucher)
+  return 'paid'
 }
 
 async function offer(caller: Caller, bill: Bill, modules: VoucherModules) {

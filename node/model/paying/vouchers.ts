@@ -1,9 +1,11 @@
 /**
  * Vouchers that pay for a request under way or behind us. A voucher says "in all", so one with room left could be shown
- * again by whoever saw it: each pays for one request. Kept on disk from before the work begins until its cap is used up
- * on chain; a request that comes to nothing gives its voucher back.
+ * again by whoever saw it: each pays for one request.
+ *
+ *   free --take--> under way (in memory) --spend--> spent (on disk, until its cap is used up on chain)
+ *      \____________ release, or a crash ___/
  */
-import { concatBytes, fromHex, type Hex } from '../../base/bytes.ts'
+import { concatBytes, fromHex, type Hex, toHex } from '../../base/bytes.ts'
 import type { KvTable } from '../../store/kv.ts'
 import type { Payment } from '../payment.ts'
 
@@ -13,33 +15,56 @@ const KEPT_MAX = 4_096
 
 export class UsedVouchers {
   readonly #table: KvTable
+  /** Keys of those under way. */
+  readonly #taken = new Set<Hex>()
 
   constructor(table: KvTable) {
     this.#table = table
   }
 
-  /** Marks it as used; false when it is already. */
-  async take(payment: Payment, charged: bigint): Promise<'taken' | 'used' | 'too-many'> {
-    const kept = await this.#forgetSpent(payment, charged)
-    const key = keyOf(payment, payment.cumulative)
-    if (await this.#table.get(key)) return 'used'
-    if (kept >= KEPT_MAX) return 'too-many'
-    await this.#table.put(key, Uint8Array.of(1))
-    return 'taken'
+  /** Until `spend` or `release` it pays for nothing else. */
+  async take(
+    payment: Voucher,
+    charged: bigint,
+  ): Promise<'taken' | 'under-way' | 'spent' | 'too-many'> {
+    const key = toHex(keyOf(payment, payment.cumulative))
+    if (this.#taken.has(key)) return 'under-way'
+    this.#taken.add(key)
+    let outcome: 'taken' | 'spent' | 'too-many' = 'too-many'
+    try {
+      const kept = await this.#forgetSpent(payment, charged)
+      if (await this.isSpent(payment)) outcome = 'spent'
+      else if (kept < KEPT_MAX) outcome = 'taken'
+      return outcome
+    } finally {
+      if (outcome !== 'taken') this.#taken.delete(key)
+    }
   }
 
-  release(payment: Payment): Promise<void> {
-    return this.#table.delete(keyOf(payment, payment.cumulative))
+  isUnderWay(voucher: Voucher): boolean {
+    return this.#taken.has(toHex(keyOf(voucher, voucher.cumulative)))
+  }
+
+  async isSpent(voucher: Voucher): Promise<boolean> {
+    return (await this.#table.get(keyOf(voucher, voucher.cumulative))) !== undefined
+  }
+
+  /** Durable when it resolves. */
+  async spend(voucher: Voucher): Promise<void> {
+    await this.#table.put(keyOf(voucher, voucher.cumulative), Uint8Array.of(1))
+    this.release(voucher)
+  }
+
+  release(voucher: Voucher): void {
+    this.#taken.delete(toHex(keyOf(voucher, voucher.cumulative)))
   }
 
   /** The least cap from `least` on that no used voucher of the purse has. */
   async nextFree(purse: Purse, least: bigint): Promise<bigint> {
-    let next = least
-    for await (const [key] of this.#table.iterate(rangeOf(purse, least))) {
-      if (cumulativeOf(key) !== next) break
-      next++
+    for (let cumulative = least; ; cumulative++) {
+      const voucher = { ...purse, cumulative }
+      if (!this.isUnderWay(voucher) && !(await this.isSpent(voucher))) return cumulative
     }
-    return next
   }
 
   /** Caps at or below what is charged pay nothing any more. How many others there are. */
@@ -55,6 +80,7 @@ export class UsedVouchers {
   }
 }
 
+type Voucher = Pick<Payment, 'payer' | 'session' | 'cumulative'>
 type Purse = { readonly payer: Hex; readonly session: Hex }
 
 /** payer 20 || session 20 || cumulative 32 */

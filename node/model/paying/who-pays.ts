@@ -5,19 +5,19 @@
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Bill, Caller, Payer, WayOfPaying } from './types.ts'
 
+/** Work that may refuse the payer's payment: then it says, too, how to pay. */
+type Refusing = { refusing<T>(work: () => Promise<T>): Promise<T> }
+
 /** @throws NodeError `payment-required`, whose `data.payment` is what the 402 answer says */
 export async function whoPays(
   ways: readonly WayOfPaying[],
   caller: Caller,
   bill: Bill,
-): Promise<Payer> {
+): Promise<Payer & Refusing> {
+  const refusing: Refusing['refusing'] = (work) => refusedWithOffers(work, { ways, caller, bill })
   for (const way of ways) {
-    const payer = await refusedWithOffers(() => way.take(caller, bill), { ways, caller, bill })
-    if (!payer) continue
-    return {
-      ...payer,
-      check: (owed) => refusedWithOffers(() => payer.check(owed), { ways, caller, bill }),
-    }
+    const payer = await refusing(() => way.take(caller, bill))
+    if (payer) return { ...payer, refusing, check: (owed) => refusing(() => payer.check(owed)) }
   }
   const payment = await offersOf(ways, caller, bill)
   const how = payment.accepts.map(({ scheme }) => scheme).join(', ') || 'nothing'

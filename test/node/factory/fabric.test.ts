@@ -1,4 +1,5 @@
 /** One suite for both makes of the fabric. */
+import { randomBytes } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { keccakHex, utf8 } from '../../../node/base/bytes.ts'
@@ -9,6 +10,7 @@ import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
 import type { Delivery, Fabric } from '../../../node/factory/fabric/types.ts'
 import { endedLongAgo } from '../../../node/factory/job.ts'
 import { Store } from '../../../node/store/store.ts'
+import { filesBelow } from '../../support/dir.ts'
 import { startNats } from '../../support/nats.ts'
 
 /** Opens the same fabric as often as it is called; each is another life. */
@@ -18,7 +20,17 @@ const never = new AbortController().signal
 const pull = async (fabric: Fabric): Promise<Delivery> =>
   (await fabric.queue.pull(never)) as Delivery
 
-async function suite(t: Test, reopen: Reopen): Promise<void> {
+const keptIn =
+  (dir: string) =>
+  (bytes: Uint8Array): boolean =>
+    [...filesBelow(dir)].some((file) => file.includes(Buffer.from(bytes)))
+
+/** @param isKept whether a file where objects are kept has these bytes */
+async function suite(
+  t: Test,
+  reopen: Reopen,
+  isKept: (bytes: Uint8Array) => boolean,
+): Promise<void> {
   const fabric = await reopen()
   const { queue, records, objects } = fabric
 
@@ -102,7 +114,7 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
   )
 
   await t.test('objects go by their hash', async (t) => {
-    const bytes = new Uint8Array(300_000).map((_, i) => i * 7)
+    const bytes = new Uint8Array(randomBytes(300_000))
     const hash = await objects.put(bytes)
     t.equal(hash, keccakHex(bytes))
     t.equal(await objects.put(bytes), hash)
@@ -111,9 +123,14 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
     const none = keccakHex(utf8('none'))
     t.equal(await objects.has(none), false)
     await t.rejects(objects.get(none), { code: 'content-missing' })
+    const [head, tail] = [bytes.subarray(0, 64), bytes.subarray(-64)]
+    for (const part of [head, tail]) t.ok(isKept(part))
     await objects.delete(hash)
     await objects.delete(hash)
     t.equal(await objects.has(hash), false)
+    for (const part of [head, tail]) t.notOk(isKept(part), 'no file has it any more')
+    t.equal(await objects.put(bytes), hash, 'it may come again')
+    await objects.delete(hash)
   })
 
   await t.test('what passes is apart from what is kept', async (t) => {
@@ -145,11 +162,15 @@ async function suite(t: Test, reopen: Reopen): Promise<void> {
 t.test('in process', async (t) => {
   const content = await ContentStore.open(t.testdir())
   let store: Store | undefined
-  await suite(t, async () => {
-    await store?.close()
-    store = await Store.open(`${content.dir}/db`)
-    return openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
-  })
+  await suite(
+    t,
+    async () => {
+      await store?.close()
+      store = await Store.open(`${content.dir}/db`)
+      return openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
+    },
+    keptIn(content.dir),
+  )
   await t.test('nobody waits for an answer of an earlier life', async (t) => {
     store = await Store.open(`${content.dir}/db`)
     const open = () => {
@@ -176,7 +197,7 @@ t.test('on NATS JetStream', async (t) => {
   }
   t.teardown(server.stop)
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
-  await suite(t, () => openNatsFabric(options, silentLog))
+  await suite(t, () => openNatsFabric(options, silentLog), keptIn(t.testdirName))
 
   await t.test('an answer whose asker has died passes by itself', async (t) => {
     const prefix = 'passing'

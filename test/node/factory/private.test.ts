@@ -1,6 +1,7 @@
 /** Private rows in training: read with a grant, named without one, and in nothing that is published. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import t from 'tap'
@@ -8,23 +9,28 @@ import { decodeLeaves } from '../../../node/attribution/leaves.ts'
 import { readSealed } from '../../../node/attribution/table.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
+import { ContentStore } from '../../../node/content/store.ts'
 import { decodeEnvelope } from '../../../node/datanet/envelope.ts'
 import { encodeGroups, GroupIndex } from '../../../node/datanet/groups.ts'
 import { sealRows, wrapKey } from '../../../node/datanet/private.ts'
 import { encodeRows, type Row, rowsRoot } from '../../../node/datanet/rows.ts'
 import { packVersion } from '../../../node/datanet/version.ts'
+import { openNatsFabric } from '../../../node/factory/fabric/nats.ts'
 import { RowPlaces } from '../../../node/factory/places.ts'
 import { readReport } from '../../../node/factory/report.ts'
+import { TrainingWorker } from '../../../node/factory/worker.ts'
 import type { Node } from '../../../node/main.ts'
 import type { ModelRecord } from '../../../node/model/registry.ts'
 import { checkReceipt, checkTable } from '../../../prover/check.ts'
 import { ModelAudits } from '../../../prover/models.ts'
 import { alice, bob, testConfig } from '../../support/chain.ts'
 import { contribute, contributionOf, openDatanet, versionOf } from '../../support/datanet.ts'
+import { filesBelow } from '../../support/dir.ts'
 import { carol, operator, provider } from '../../support/economy.ts'
-import { openWorld, type World } from '../../support/factory.ts'
+import { jobsContract, openWorld, TINY, type World } from '../../support/factory.ts'
 import { sell, trained } from '../../support/market.ts'
 import { datanets } from '../../support/model.ts'
+import { startNats } from '../../support/nats.ts'
 
 const random = (size: number): Uint8Array => new Uint8Array(randomBytes(size))
 const PUBLIC: Row[] = Array.from({ length: 10 }, (_, i) => ({
@@ -70,13 +76,6 @@ async function withPrivate({ economy, content }: World) {
   return { id, root, payload, grant }
 }
 
-/** Every file below a folder. */
-function* filesBelow(dir: string): Generator<Buffer> {
-  if (!existsSync(dir)) return
-  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) yield readFileSync(join(entry.parentPath, entry.name))
-}
-
 t.test(
   'a model is trained on private rows by who has a grant, and shows nothing of them',
   async (t) => {
@@ -118,6 +117,7 @@ t.test(
     const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
     const record = (await registry.model(market.model)) as ModelRecord
     const state = economy.chain.stateAt('unsafe')
+    const draw: Hex = `0x${'77'.repeat(32)}`
     const table = readSealed(state.code(`0x${market.model.slice(26)}`), (at) => state.code(at))
 
     await t.test('they earn by the gradient; the corpus has the public ones alone', async (t) => {
@@ -141,7 +141,6 @@ t.test(
 
     await t.test('a validator with a grant checks; one without says that it cannot', async (t) => {
       const open = { registry, library, read }
-      const draw: Hex = `0x${'77'.repeat(32)}`
       await t.rejects(checkTable(record, table, draw, open), { code: 'datanet-private' })
       await t.rejects(checkTable(record, table, draw, { ...open, open: world.granted(carol) }), {
         code: 'datanet-private',
@@ -166,6 +165,7 @@ t.test(
           read,
           open: world.granted(who),
           signal: new AbortController().signal,
+          refuted: async () => {},
         })
         await audits.heard([market.model], draw)
         await audits.stop()
@@ -176,12 +176,89 @@ t.test(
       t.match(await audited(carol), { ok: true, steps: Number, error: null })
     })
 
-    await t.test('erased rows end a job that needs them, by name', async (t) => {
-      await content.remove(payload)
-      await t.rejects(
-        factory.draft({ ...request, name: 'after' }),
-        new RegExp(`8 rows of ${bob.address} in Datanet ${id} are private, and their payload`),
-      )
+    await t.test('rows that are erased end the jobs that need them, by name', async (t) => {
+      const code = 'datanet-erased'
+      const message = `8 rows of ${bob.address} in Datanet ${id} are erased by their contributor: name a version without them; 'openledger datanet version ${id}' makes one`
+      const begin = async (name: string): Promise<Hex> => {
+        const training = { ...TINY.training, epochs: 12 }
+        const { manifest, id: job } = await world.submit({ ...request, training, name }, alice)
+        const shown = world.until(job, ({ checkpoints }) => checkpoints.length > 0)
+        await factory.submit(manifest)
+        await shown
+        return job
+      }
+      const control = (job: Hex, action: number): Promise<unknown> =>
+        economy.send(alice, jobsContract, 'control', [job, action])
+      const held = await economy.read(jobsContract, 'held')
+      const paused = await begin('paused')
+      world.hold(world.until(paused, ({ wish }) => wish === 'pause'))
+      await control(paused, 0)
+      factory.heard(paused)
+      await world.until(paused, ({ state }) => state === 'paused')
+      const running = await begin('running')
+      world.hold(world.until(running, ({ wish }) => wish === 'cancel'))
+
+      await economy.send(bob, datanets, 'erase', [id, root])
+      t.ok(await content.has(payload), 'nobody has told this store yet')
+      factory.heardErasure()
+      for (const job of [paused, running]) {
+        const ended = await world.until(job, ({ state }) => state === 'failed')
+        t.same(ended.error, { code, message })
+      }
+      await t.rejects(factory.draft({ ...request, name: 'after' }), { code, message })
+      const open = world.granted(provider)
+      const looked = checkTable(record, table, draw, { registry, library, read, open })
+      await t.rejects(looked, { code, message })
+      await control(paused, 1)
+      factory.heard(paused)
+      await factory.settled()
+      t.equal(await economy.read(jobsContract, 'held'), held, 'fees are given back')
     })
+  },
+)
+
+t.test(
+  'their payload never leaves the node for a server or a worker elsewhere',
+  { timeout: 180_000 },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'openledger-private-'))
+    const server = await startNats(join(dir, 'nats'))
+    if (typeof server === 'string') {
+      t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
+      return
+    }
+    t.teardown(async () => {
+      await server.stop()
+      rmSync(dir, { recursive: true, force: true })
+    })
+    const fabric = await openNatsFabric({ url: server.url, prefix: 'private' }, silentLog)
+    const world = await openWorld(t, { fabric })
+    const { id, payload, grant } = await withPrivate(world)
+    await grant(provider)
+    const request = { ...TINY, name: 'pilots', datanets: [{ datanet: id.toString() }] }
+    const { manifest, id: job } = await world.submit(request)
+    await world.factory.submit(manifest)
+    const content = await ContentStore.open(join(dir, 'worker', 'content'))
+    const worker = new TrainingWorker(
+      { name: 'elsewhere', dir: join(dir, 'worker', 'jobs') },
+      {
+        ...{ fabric, base: world.base, content, log: silentLog, now: Date.now },
+        open: world.granted(provider),
+      },
+    )
+    worker.start()
+    const done = await world.until(job, ({ state }) => state === 'done' || state === 'failed')
+    await worker.stop()
+    t.equal(done.error, null)
+    const sealed = Buffer.from((await world.content.get(payload)).subarray(0, 64))
+    const row = (PUBLIC[3] as Row).text
+    for (const place of ['nats', 'worker']) {
+      const kept = [...filesBelow(join(dir, place))]
+      t.ok(
+        kept.some((file) => file.includes(row)),
+        `a public row is in the files of the ${place}`,
+      )
+      t.notOk(kept.some((file) => file.includes(sealed)))
+    }
   },
 )

@@ -135,21 +135,26 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
       message: /is too small: it allows \d+ wei in all; \d+ wei are needed/,
     })
     t.equal(termsOf(small).cumulative, `${least}`, 'and it is told the voucher that would do')
-    t.match(await refused(ask(paymentHeader(before))), { message: /is exhausted/ })
+    t.match(await refused(ask(paymentHeader(before - 1n))), { message: /is exhausted/ })
     const wide = paymentHeader(least + 1_000_000n)
-    const fee = BigInt(receiptOf(await ask(wide)).fee)
-    t.match(await refused(ask(wide)), { status: 402, message: /has paid for another request/ })
-    await world.settle()
-    t.match(await refused(ask(wide)), { status: 402, message: /has paid for another request/ })
-    t.equal(await charged(world, bob.address), before + fee, 'one voucher, one request')
+    const bought = await ask(wide)
+    const fee = BigInt(receiptOf(bought).fee)
+    const other = { ...QUESTION, prompt: 'Another year' }
+    const wanting = { status: 402, message: /has bought another answer/ }
+    for (const when of ['before it is settled', 'after']) {
+      t.match(await ask(wide), { ...bought, created: Number }, `the same is given again ${when}`)
+      t.match(await refused(client.completions.create(other, { headers: wide })), wanting)
+      await world.settle()
+    }
+    t.equal(await charged(world, bob.address), before + fee, 'one voucher, one answer')
 
-    const other = JSON.stringify({
+    const foreignVoucher = JSON.stringify({
       payer: bob.address,
       provider: alice.address,
       cumulative: '1',
       signature: `0x${'11'.repeat(65)}`,
     })
-    const foreign = { 'x-openledger-payment': Buffer.from(other).toString('base64') }
+    const foreign = { 'x-openledger-payment': Buffer.from(foreignVoucher).toString('base64') }
     t.match(await refused(ask(foreign)), { status: 402, message: /is for provider/ })
     t.match(await refused(ask({ 'x-openledger-payment': '???' })), { status: 400, code: 'payment' })
     const poor = await refused(ask(paymentHeader(10n ** 30n, alice)))
@@ -186,6 +191,26 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
         bob.address,
       )
       await world.settle()
+    },
+  )
+
+  await t.test(
+    'an answer lost on its way is asked for with the same voucher, and comes',
+    async (t) => {
+      const before = await charged(world, bob.address)
+      const receipts: string[] = []
+      const losing: typeof fetch = async (input, init) => {
+        const answer = await fetch(input, init)
+        if (answer.ok) receipts.push(((await answer.clone().json()) as { id: string }).id)
+        if (receipts.length === 1 && answer.ok) throw new TypeError('fetch failed')
+        return answer
+      }
+      const retrying = payingClient(url, bob, { fetch: losing }).withOptions({ maxRetries: 1 })
+      const answer = await retrying.completions.create({ ...QUESTION, prompt: 'A lost year' })
+      t.equal(receipts.length, 2)
+      t.equal(receipts[0], receipts[1])
+      await world.settle()
+      t.equal(await charged(world, bob.address), before + BigInt(receiptOf(answer).fee))
     },
   )
 

@@ -22,6 +22,7 @@ use super::syrk::{SymmetricSum, Widened};
 use super::whiten::{
     finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit_each,
 };
+use crate::memory::zeros;
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
@@ -93,7 +94,7 @@ pub fn estimate(
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
     let visits = read(source, config) * config.label_draws as usize;
     let cached = visits.saturating_mul(width).saturating_mul(4) <= config.cache_bytes_max;
-    let mut cache = vec![0.0f32; if cached { visits * width } else { 0 }];
+    let mut cache = zeros::<f32>("kept gradients", if cached { visits * width } else { 0 });
 
     let sides = covariances(level, threads, source, config, &mut cache, progress)?;
     let bases = eigenbases(level, threads, source, sides, config, progress)?;
@@ -128,7 +129,7 @@ fn walk(
         (0..config.label_draws).map(|draw| Labels::Sampled { seed: config.seed, draw }).collect();
     let draws = choices.len();
     let batch = threads * VISITS_PER_THREAD.div_ceil(draws);
-    let mut gradients = vec![0.0f32; batch * draws * width];
+    let mut gradients = zeros::<f32>("gradients", batch * draws * width);
     // Buffers live across batches: fresh pages cost more than the copies.
     let empty = Visited { s: vec![vec![]; draws], ..Visited::default() };
     let mut kept = vec![vec![empty; shapes.len()]; batch];

@@ -22,6 +22,7 @@ use super::sketch::{ROWS_TOGETHER, TRAINING_MAX, largest, project, quantise_trai
 use super::source::{FactorShape, GradientSource};
 use super::stack::{HOLD, Hold, SAMPLES_TOGETHER, Stack, walk};
 use super::whiten::{Whitener, finite, inverse_root, parameters};
+use crate::memory::zeros;
 
 /// Most samples of one index.
 pub const SAMPLES_MAX: usize = 1 << 20;
@@ -229,7 +230,7 @@ fn project_again(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f32>> {
     let (n, width, k) = (source.sample_count(), index.parameters(), index.k);
-    let mut values = vec![0.0f32; n * k];
+    let mut values = zeros::<f32>("sketches before rounding", n * k);
     let room = PASSING_BYTES / (4 * width * threads) / SAMPLES_TOGETHER * SAMPLES_TOGETHER;
     let each = room.clamp(SAMPLES_TOGETHER, ROWS_TOGETHER);
     walk(level, threads, (index, source), each, &mut |first, rows| {

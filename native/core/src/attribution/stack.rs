@@ -13,6 +13,7 @@ use super::parallel::try_for_each;
 use super::simd::Level;
 use super::source::{GradientSource, Labels};
 use super::whiten::whiten_samples;
+use crate::memory::{with_capacity, zeros};
 
 /// Samples that a thread whitens together, so that it reads the eigenbases once for all of them.
 pub const SAMPLES_TOGETHER: usize = 8;
@@ -75,7 +76,7 @@ impl Stack {
         let width = index.parameters();
         let principal = hold.principal(index.k(), (owners, contributors));
         let held = hold.choose(source.sample_count(), width, principal);
-        let mut rows = vec![0.0f32; (contributors + held.len()) * width];
+        let mut rows = zeros("the stack of held rows", (contributors + held.len()) * width);
         let (sums, kept) = rows.split_at_mut(contributors * width);
         let mut places = held.iter().zip(kept.chunks_exact_mut(width)).peekable();
         walk(level, threads, (index, source), SAMPLES_TOGETHER, &mut |first, batch| {
@@ -121,7 +122,7 @@ pub fn walk(
     work: &mut dyn FnMut(usize, &[f32]) -> Result<()>,
 ) -> Result<()> {
     let (n, width) = (source.sample_count(), index.parameters());
-    let mut batch = vec![0.0f32; n.min(threads * each) * width];
+    let mut batch = zeros("whitened rows", n.min(threads * each) * width);
     for first in (0..n).step_by(threads * each) {
         let rows = &mut batch[..(n - first).min(threads * each) * width];
         try_for_each(threads, rows.chunks_mut(SAMPLES_TOGETHER * width), |i, rows| {
@@ -141,7 +142,7 @@ pub fn whiten_all(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f32>> {
     let n = source.sample_count();
-    let mut all = Vec::with_capacity(n * index.parameters());
+    let mut all = with_capacity("whitened rows", n * index.parameters());
     walk(level, threads, (index, source), SAMPLES_TOGETHER, &mut |first, rows| {
         all.extend_from_slice(rows);
         progress.step(Phase::Whiten, first + rows.len() / index.parameters(), n)

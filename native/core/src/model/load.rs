@@ -3,7 +3,7 @@
 //! names the file and the tensor, with what was expected and found.
 
 use super::config::LlamaConfig;
-use super::shards::Shards;
+use super::shards::{INDEX, Shards};
 use super::text::Text;
 use super::weights::{Precision, Weights};
 use super::{Model, gguf};
@@ -37,12 +37,14 @@ fn load_directory(dir: &Path, precision: Precision) -> Result<Model> {
     let config = read_text(&dir.join("config.json"), ErrorCode::BadModel)?;
     let config = LlamaConfig::parse(&config)?;
     let path = dir.join("model.safetensors");
-    let weights = if !path.exists() && dir.join(super::shards::INDEX).exists() {
+    let weights = if !path.exists() && dir.join(INDEX).exists() {
         let mut shards = Shards::open(dir)?;
+        Weights::afford(precision, &config, INDEX)?;
         Weights::build_as(precision, config, |name, shape| shards.f32(name, shape))?
     } else {
         let file = TensorFile::open(&path, ErrorCode::BadModel)?;
         let tensors = file.parsed()?;
+        Weights::afford(precision, &config, "model.safetensors")?;
         Weights::build_as(precision, config, |name, shape| tensors.f32(name, shape))?
     };
     let text = load_text(&dir.join("tokenizer.json"), weights.config.vocab)?;

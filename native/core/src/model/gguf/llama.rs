@@ -2,6 +2,7 @@
 //! their Hugging Face names, tokenizer, chat template.
 
 use super::{Gguf, LlamaConfig, Model, Text, Value, vocabulary};
+use crate::memory::with_capacity;
 use crate::model::config::limits;
 use crate::model::{Precision, Weights};
 use crate::{Result, bail};
@@ -33,6 +34,7 @@ impl<R: Read + Seek> Gguf<R> {
             _ => None,
         };
         let (heads, kv_heads) = (config.heads, config.kv_heads);
+        Weights::afford(precision, &config, &self.file)?;
         let weights = Weights::build_as(precision, config, |name, shape| {
             let values = self.f32(&name_in_file(name), shape)?;
             Ok(match name {
@@ -211,7 +213,7 @@ pub(super) fn name_in_file(name: &str) -> String {
 /// half a head apart (rows i and i + d/2).
 pub(super) fn halves(interleaved: &[f32], heads: usize, columns: usize) -> Vec<f32> {
     let d = interleaved.len() / columns / heads;
-    let mut out = Vec::with_capacity(interleaved.len());
+    let mut out = with_capacity("a tensor", interleaved.len());
     for head in interleaved.chunks_exact(d * columns) {
         for second in 0..2 {
             for i in 0..d / 2 {

@@ -1,32 +1,34 @@
 /**
- * A provider that is paid by x402, in a process of its own, to be killed: `node x402-process.ts DIR make|open GATE`.
+ * A provider that is paid by x402 or vouchers, in a process of its own, to be killed: `node paid-process.ts DIR make|open GATE`.
  * Chain, content, settlement queue and answers lie in DIR. At the gate it says so and goes no further:
  *
- *   before  the payment is not sent        after  the payment is in a block        none
+ *   before  the x402 payment is not sent       after  it is in a block
+ *   kept    the answer is on disk, no receipt  held   the receipt is, the voucher is not spent  spent  it is        none
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Hex } from '../../node/base/bytes.ts'
+import { type Hex, toHex } from '../../node/base/bytes.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { localSigner } from '../../node/keys/signer.ts'
 import type { NodeAccount } from '../../node/model/account.ts'
 import { Registry } from '../../node/model/registry.ts'
+import type { SettlerTable } from '../../node/model/settle.ts'
 import { Facilitator } from '../../node/x402/facilitator.ts'
 import { FACILITATOR_DEFAULTS } from '../../node/x402/options.ts'
 import { WOPEN } from '../../node/x402/schemes.ts'
 import { Till } from '../../node/x402/till.ts'
 import { payByX402 } from '../../node/x402/way.ts'
-import { CHAIN_ID, ETHER } from './chain.ts'
+import { bob, CHAIN_ID, ETHER } from './chain.ts'
 import { carol, Economy, provider } from './economy.ts'
 import { escrow, receipts } from './model.ts'
 import { openProvider, openService, type Provider } from './service.ts'
 
 /** What it tells its parent. */
 export type Told =
-  | { readonly url: string; readonly model: string }
-  | { readonly gate: 'before' | 'after' }
-  | { readonly settled: boolean; readonly wopen: string }
+  | { readonly url: string; readonly model: string; readonly waiting: readonly Hex[] }
+  | { readonly gate: string }
+  | { readonly settled: boolean; readonly wopen: string; readonly charged: string }
 
 const [dir = '', life = '', gate = ''] = process.argv.slice(2)
 const tell = (told: Told): void => void process.send?.(told)
@@ -34,7 +36,33 @@ const tell = (told: Told): void => void process.send?.(told)
 const noTest = { teardown: () => {}, testdir: () => dir } as unknown as Parameters<
   typeof openService
 >[0]
-const options = { dir: join(dir, 'provider') }
+const stop = (): Promise<never> => {
+  tell({ gate })
+  return new Promise(() => {})
+}
+/** Receipts of an earlier life. */
+const waiting: Hex[] = []
+/** A receipt that waits for its payment is written twice: held, and when it is paid. */
+function settlements(table: SettlerTable): SettlerTable {
+  const held = new Set<Hex>()
+  return {
+    delete: (key) => table.delete(key),
+    async *iterate() {
+      for await (const row of table.iterate()) {
+        waiting.push(toHex(row[0]))
+        yield row
+      }
+    },
+    put: async (key, value) => {
+      const isHeld = !held.has(toHex(key))
+      held.add(toHex(key))
+      if (gate === (isHeld ? 'kept' : 'spent')) return stop()
+      await table.put(key, value)
+      if (gate === 'held') return stop()
+    },
+  }
+}
+const options = { dir: join(dir, 'provider'), settlements }
 mkdirSync(options.dir, { recursive: true })
 
 async function openAgain(): Promise<{ economy: Economy; service: Provider; registry: Registry }> {
@@ -59,14 +87,10 @@ const { economy, registry, service } = await (life === 'make' ? make() : openAga
 const account = {
   address: provider.address,
   send: async (...[contract, name, args, value = 0n]: Parameters<NodeAccount['send']>) => {
-    const isGated = name === 'transferWithAuthorization' ? gate : 'none'
-    const stop = (at: 'before' | 'after'): Promise<never> => {
-      tell({ gate: at })
-      return new Promise(() => {})
-    }
-    if (isGated === 'before') return stop('before')
+    const at = name === 'transferWithAuthorization' ? gate : 'none'
+    if (at === 'before') return stop()
     const sent = await economy.sendRaw(provider, contract, name, args, { value })
-    if (isGated === 'after') return stop('after')
+    if (at === 'after') return stop()
     return sent.receipt.transactionHash
   },
 }
@@ -91,6 +115,7 @@ process.on('message', async (receiptHash: Hex) => {
   await service.settle()
   const settled = await economy.read<boolean>(receipts, 'isSettled', [receiptHash])
   const wopen = await economy.read<bigint>(WOPEN, 'balanceOf', [carol.address])
-  tell({ settled, wopen: wopen.toString() })
+  const { charged } = await registry.escrow(bob.address, provider.address)
+  tell({ settled, wopen: wopen.toString(), charged: charged.toString() })
 })
-tell({ url: service.url, model: 'tiny' })
+tell({ url: service.url, model: 'tiny', waiting })

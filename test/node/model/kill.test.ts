@@ -1,21 +1,26 @@
-/** kill -9 of a provider between payment and answer: whoever asks again with the same payment has the answer, paid once. */
+/** kill -9 of a provider between answer and payment, by x402 or voucher: whoever asks again with the same payment has the answer, paid once. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { wrapFetchWithPayment, x402Client } from '@x402/fetch'
 import t, { type Test } from 'tap'
+import { signHash, voucherHash } from '../../../node/attribution/receipt.ts'
+import type { Hex } from '../../../node/base/bytes.ts'
+import { PAYMENT_HEADER } from '../../../node/model/paying/voucher.ts'
 import { PAY_HEADER } from '../../../node/x402/way.ts'
-import { CHAIN_ID, ETHER } from '../../support/chain.ts'
+import { bob, CHAIN_ID, ETHER } from '../../support/chain.ts'
 import { workDir } from '../../support/dir.ts'
-import { carol } from '../../support/economy.ts'
+import { carol, provider } from '../../support/economy.ts'
+import { escrow } from '../../support/model.ts'
 import { accountOf } from '../../support/open.ts'
-import type { Told } from '../../support/x402-process.ts'
+import type { Told } from '../../support/paid-process.ts'
 
-type Life = { child: ChildProcess; url: string; model: string; next(): Promise<Told> }
+type Serving = Extract<Told, { url: string }>
+type Life = Serving & { child: ChildProcess; next(): Promise<Told> }
 
 async function live(t: Test, dir: string, life: 'make' | 'open', gate: string): Promise<Life> {
-  const script = join(import.meta.dirname, '../../support/x402-process.ts')
+  const script = join(import.meta.dirname, '../../support/paid-process.ts')
   const child = fork(script, [dir, life, gate], { execArgv: ['--no-warnings'] })
   t.teardown(() => child.kill('SIGKILL'))
   const died = once(child, 'exit').then(([code]) => {
@@ -56,9 +61,27 @@ async function signed(
     })
 }
 
+/** The same by a voucher of so much in all. */
+function byVoucher(prompt: string, cumulative: bigint): (to: Life) => Promise<Response> {
+  const voucher = { payer: bob.address, provider: provider.address, cumulative }
+  const domain = { chainId: CHAIN_ID, verifyingContract: escrow.address }
+  const signature = signHash(voucherHash(voucher, domain), bob.key)
+  const payment = JSON.stringify({ ...voucher, cumulative: `${cumulative}`, signature })
+  const headers = {
+    'content-type': 'application/json',
+    [PAYMENT_HEADER]: Buffer.from(payment).toString('base64'),
+  }
+  return ({ url, model }) =>
+    fetch(`${url}/completions`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ model, prompt, max_tokens: 4 }),
+    })
+}
+
 type Answer = {
   choices: { text: string }[]
-  openledger: { receiptHash: string; receipt: { fee: string } }
+  openledger: { receiptHash: Hex; receipt: { fee: string } }
 }
 
 t.test(
@@ -85,21 +108,42 @@ t.test(
     const unpaid = await signed(second, 'Gentlemen')
     await kill(second, unpaid, 'before')
 
-    const third = await live(t, dir, 'open', 'none')
-    const late = await unpaid(third)
-    t.equal(late.status, 200, 'it was not paid, and now is')
-    const two = (await late.json()) as Answer
-    t.match(
-      await (await paid(third)).json(),
-      { ...one, created: Number },
-      'given as often as it is asked for',
+    const gates = ['kept', 'held', 'spent']
+    const vouchers = gates.map((gate, i) =>
+      byVoucher(`Year ${i}, ${gate}`, BigInt(i + 1) * 10n ** 9n),
     )
-    for (const { openledger } of [one, two]) {
-      const told = third.next()
-      third.child.send(openledger.receiptHash)
+    for (const [i, gate] of gates.entries()) {
+      const life = await live(t, dir, 'open', gate)
+      await kill(life, vouchers[i] as (typeof vouchers)[0], gate)
+    }
+
+    const last = await live(t, dir, 'open', 'none')
+    const given = async (ask: (to: Life) => Promise<Response>): Promise<Answer> => {
+      const response = await ask(last)
+      t.equal(response.status, 200)
+      const found = (await response.json()) as Answer
+      const again = await (await ask(last)).json()
+      t.match(again, { ...found, created: Number }, 'given as often as it is asked for')
+      return found
+    }
+    t.match(await given(paid), { ...one, created: Number })
+    const two = await given(unpaid)
+    const bought: Answer[] = []
+    for (const ask of vouchers) bought.push(await given(ask))
+    t.same(
+      [two, ...bought].map(({ openledger }) => last.waiting.includes(openledger.receiptHash)),
+      [true, false, true, true],
+      'where a receipt was on disk, it is of the answer that was made then',
+    )
+    const sum = bought.reduce((all, { openledger }) => all + BigInt(openledger.receipt.fee), 0n)
+    for (const { openledger } of [one, two, ...bought]) {
+      const told = last.next()
+      last.child.send(openledger.receiptHash)
       const state = await told
       t.match(state, { settled: true }, 'contributors are paid')
-      if ('wopen' in state) t.ok(BigInt(state.wopen) < ETHER && BigInt(state.wopen) > 0n)
+      if (!('wopen' in state)) continue
+      t.ok(BigInt(state.wopen) < ETHER && BigInt(state.wopen) > 0n)
+      t.equal(BigInt(state.charged), sum, 'each is charged once')
     }
   },
 )
