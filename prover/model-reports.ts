@@ -126,13 +126,12 @@ export class ModelReports {
 
   async #turnOf(modelId: Hex, difference: Difference): Promise<void> {
     const { waiting, ledger, reporter, log } = this.#modules
-    const keys = await this.#waitingOf(modelId, WAITING_MAX)
-    if (keys.length === 0) return
     let { day, reports } = await this.#today(modelId)
+    const keys = await this.#waitingOf(modelId, WAITING_MAX)
     for (const key of keys) {
+      if (reports >= this.#perDay) return
       const settled = await ledger.get(receiptIn(key))
       if (settled && !(await this.#isFinal(settled.hash))) {
-        if (reports >= this.#perDay) continue
         await this.#keep(modelId, day, ++reports)
         await reporter.report(settled, difference)
         if (reports === this.#perDay)

@@ -41,6 +41,9 @@ export type VerdictRecord = {
 }
 
 const VERDICT_BYTES_MAX = 4_096
+/** Places for verdicts of others, by the first bits of the receipt's hash: a newer one takes the place of an older one. A quarter of
+ * a million rows, 1 GiB if each were as long as may be: anybody can sign one of any receipt. */
+const HEARD_BITS = 18
 
 /** Told of each receipt once its block is in the index, and again as removed when a reorg leaves that block. */
 export type SettledListener = (settled: SettledReceipt, removed: boolean) => void
@@ -54,7 +57,10 @@ export class ReceiptLedger {
   readonly #order: KvTable
   /** block hash || transaction index 4 || position 4 -> calldata that reached the registry through other contracts. */
   readonly #calls: KvTable
+  /** This node's own. */
   readonly #verdicts: KvTable
+  /** `HEARD_BITS` of the receipt's hash -> a verdict of somebody else. */
+  readonly #heard: KvTable
   /** Since the start. */
   readonly verdicts: { ok: number; mismatch: number } = { ok: 0, mismatch: 0 }
   readonly #listeners = new Set<SettledListener>()
@@ -68,6 +74,7 @@ export class ReceiptLedger {
     this.#order = store.table('receipt-order')
     this.#calls = store.table('receipt-calls')
     this.#verdicts = store.table('verdicts')
+    this.#heard = store.table('verdicts-heard')
     let fresh: readonly SettledReceipt[] = []
     this.follower = new Follower(chain, this.#rows, {
       add: async (block, receipts) => {
@@ -118,24 +125,31 @@ export class ReceiptLedger {
     }
   }
 
-  /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
-   * validator has said stands. */
+  /** As the network tells it: of a receipt that is known here. What this node's own validator has said stands. */
   async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
     if (!(await this.#rows.get(fromHex(verdict.receiptHash)))) return
     if (own && (await this.verdict(verdict.receiptHash, own))) return
-    await this.putVerdict(verdict)
+    this.#count(verdict)
+    await this.#heard.put(heardAt(verdict.receiptHash), encodeVerdict(verdict))
   }
 
+  /** This node's own. */
   async putVerdict(verdict: VerdictRecord): Promise<void> {
-    this.verdicts[verdict.ok ? 'ok' : 'mismatch']++
+    this.#count(verdict)
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 
-  /** @param by whose; null when the one that is kept is another's */
+  /** This node's own before another's. @param by whose; null when the one that is kept is another's */
   async verdict(hash: Hex, by?: Hex): Promise<VerdictRecord | null> {
-    const bytes = await this.#verdicts.get(fromHex(hash))
+    const own = await this.#verdicts.get(fromHex(hash))
+    const bytes = own ?? (await this.#heard.get(heardAt(hash)))
     const found = bytes ? decodeVerdict(bytes) : null
-    return by === undefined || found?.validator === by ? found : null
+    if (found?.receiptHash !== hash) return null
+    return by === undefined || found.validator === by ? found : null
+  }
+
+  #count({ ok }: VerdictRecord): void {
+    this.verdicts[ok ? 'ok' : 'mismatch']++
   }
 
   /** Resolves when every block told so far is in the index. */
@@ -214,6 +228,11 @@ export class ReceiptLedger {
   #tell(settled: readonly SettledReceipt[], removed: boolean): void {
     for (const listener of this.#listeners) for (const one of settled) listener(one, removed)
   }
+}
+
+function heardAt(receipt: Hex): Uint8Array {
+  const place = Number.parseInt(receipt.slice(2, 10), 16) >>> (32 - HEARD_BITS)
+  return bigintToBytes(BigInt(place), 3)
 }
 
 function u32(value: number): Uint8Array {

@@ -10,7 +10,7 @@ import { join, relative, sep } from 'node:path'
 import { messageOf, userError } from '../base/errors.ts'
 import { MEDIA_BYTES_MAX, type Media, mediaOf, typeOfName } from './media.ts'
 
-export type FoundMedia = {
+type FoundMedia = {
   readonly media: Media
   /** Where its bytes are. */
   readonly path: string

@@ -5,8 +5,10 @@
  *
  *   file --> texts of rows --> {number, row} | {number, fault}
  */
+import { isUtf8 } from 'node:buffer'
 import { createReadStream } from 'node:fs'
-import { dirname } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { parse as parseCsv } from 'csv-parse'
 import {
   asyncBufferFromFile,
@@ -16,7 +18,8 @@ import {
 } from 'hyparquet'
 import type { Json } from '../base/canonical.ts'
 import { messageOf, userError } from '../base/errors.ts'
-import { type FoundMedia, folderRows, readMedia } from './read-media.ts'
+import { type Media, mediaOf, typeOfName } from './media.ts'
+import { folderRows, readMedia } from './read-media.ts'
 import { encodeRow, PRIVATE_MEDIA, parseRow, type Row } from './rows.ts'
 import { checkRow, type Schema } from './schema.ts'
 
@@ -40,9 +43,12 @@ export type ReadOptions = {
   /** They will be encrypted: they must be words alone. */
   readonly isPrivate?: boolean
   /** CSV and Parquet: the column that is the row's text (`text`), and the one that names its picture or sound (`media`,
-   * where the schema has such); the others become its meta. */
+   * where the schema has such); the others become its meta. In Parquet that column may hold the bytes themselves, or a struct of
+   * `bytes` and `path` as Hugging Face's images and sounds are. */
   readonly textColumn?: string
   readonly mediaColumn?: string
+  /** Folder for bytes out of Parquet columns; without it `file` is null for them. */
+  spool?(): Promise<string>
   /** Bytes of the file that have been read so far. */
   onBytes?(count: number): void
 }
@@ -83,7 +89,7 @@ async function judge(
 ): Promise<ReadRow> {
   if ('fault' in candidate) return { number, fault: candidate.fault }
   try {
-    const { value, found } = await withMedia(candidate.value, options)
+    const { value, found } = await withMedia(candidate.value, { number, ...options })
     const row = parseRow(value)
     if (row.media && options.isPrivate) return { number, fault: PRIVATE_MEDIA }
     checkRow(row, options.schema)
@@ -96,15 +102,46 @@ async function judge(
   }
 }
 
-/** A row that names a file, as the row that says what the file is. */
+type Place = Pick<ReadOptions, 'format' | 'spool'> & {
+  readonly path: string
+  readonly number: number
+}
+
+/** A row that names a file, or has its bytes, as the row that says what they are. */
 async function withMedia(
   value: unknown,
-  { path, format }: Pick<ReadOptions, 'format'> & { readonly path: string },
-): Promise<{ value: unknown; found: FoundMedia | null }> {
-  const name = (value as { media?: unknown } | null)?.media
-  if (name === undefined || name === null) return { value, found: null }
-  const found = await readMedia(format === 'folder' ? path : dirname(path), name)
+  place: Place,
+): Promise<{ value: unknown; found: { media: Media; path: string | null } | null }> {
+  const named = (value as { media?: unknown } | null)?.media
+  if (named === undefined || named === null) return { value, found: null }
+  const { path, format } = place
+  const found =
+    named instanceof MediaBytes
+      ? await spooled(named, place)
+      : await readMedia(format === 'folder' ? path : dirname(path), named)
   return { value: { ...(value as object), media: found.media }, found }
+}
+
+/** A picture or sound out of a column. Its name, if it has one, only says what it should be. */
+class MediaBytes {
+  readonly bytes: Uint8Array
+  readonly name: string
+
+  constructor(bytes: Uint8Array, name: unknown) {
+    this.bytes = bytes
+    this.name = typeof name === 'string' ? name : ''
+  }
+}
+
+async function spooled(
+  { bytes, name }: MediaBytes,
+  { number, spool }: Place,
+): Promise<{ media: Media; path: string | null }> {
+  const media = mediaOf(bytes, typeOfName(name))
+  if (!spool) return { media, path: null }
+  const path = join(await spool(), String(number))
+  await writeFile(path, bytes)
+  return { media, path }
 }
 
 function candidatesOf(path: string, options: ReadOptions): AsyncGenerator<Candidate> {
@@ -236,7 +273,8 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
   })
   const count = Number(metadata.num_rows)
   for (const { rowStart, rowEnd } of slicesOf(metadata)) {
-    const slice = { file, metadata, rowStart, rowEnd }
+    // Bytes that no type says are text stay bytes: they may be pictures.
+    const slice = { file, metadata, rowStart, rowEnd, utf8: false }
     const rows = await parquetReadObjects(slice).catch((error) => {
       throw userError(
         'datanet-format',
@@ -244,8 +282,33 @@ async function* parquetRows(path: string, options: ReadOptions): AsyncGenerator<
       )
     })
     options.onBytes?.(Math.floor((file.byteLength * rowEnd) / count))
-    for (const row of rows) yield rowOfColumns(row, options)
+    for (const row of rows) yield rowOfBytes(row, options)
   }
+}
+
+/** Text that its writer has not called so, as text; the media's bytes, as such. */
+function rowOfBytes(columns: Record<string, unknown>, options: ReadOptions): Candidate {
+  const media = mediaColumnOf(options)
+  const row: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(columns)) {
+    if (name === media) row[name] = mediaIn(value)
+    else if (!(value instanceof Uint8Array)) row[name] = value
+    else if (isUtf8(value)) row[name] = new TextDecoder().decode(value)
+    else return { fault: `has bytes in column '${name}' that are not UTF-8` }
+  }
+  return rowOfColumns(row, options)
+}
+
+function mediaIn(value: unknown): unknown {
+  if (value instanceof Uint8Array) return new MediaBytes(value, '')
+  const { bytes, path } = (value ?? {}) as { bytes?: unknown; path?: unknown }
+  if (bytes instanceof Uint8Array) return new MediaBytes(bytes, path)
+  return typeof value === 'object' && value !== null ? path : value
+}
+
+/** null: rows of this schema name none. */
+function mediaColumnOf({ mediaColumn, schema }: ReadOptions): string | null {
+  return mediaColumn ?? (schema.media ? 'media' : null)
 }
 
 /** Within a row group each, of about `PARQUET_SLICE_BYTES`. */
@@ -270,7 +333,7 @@ function rowOfColumns(columns: Record<string, unknown>, options: ReadOptions): C
     return { fault: `has no column '${name}'; it has ${known}: say --text-column` }
   }
   const text = columns[name]
-  const mediaName = options.mediaColumn ?? (options.schema.media ? 'media' : null)
+  const mediaName = mediaColumnOf(options)
   const media = (mediaName !== null && columns[mediaName]) || undefined
   const meta: Record<string, Json> = {}
   for (const [key, value] of Object.entries(columns)) {

@@ -3,6 +3,9 @@
  * one shard, and each shard is one contribution with its own root. Faulty rows are counted, the first of them
  * kept.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { concatBytes, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import { merkleLeaf, merkleRoot } from '../base/merkle.ts'
 import type { Media } from './media.ts'
@@ -17,6 +20,7 @@ export type Shard = {
   readonly media: ReadonlyMap<Hex, MediaFile>
 }
 
+/** Where a shard's bytes are until the next shard is asked for. */
 export type MediaFile = Pick<Media, 'bytes'> & { readonly path: string }
 
 export type Fault = { readonly row: number; readonly reason: string }
@@ -36,7 +40,28 @@ const LINE_FEED = Uint8Array.of(10)
 /** @returns what was read, once the last shard has been handed over */
 export async function* shardsOf(
   path: string,
+  options: Omit<ReadOptions, 'spool'> & { readonly rowsMax: number },
+): AsyncGenerator<Shard, ShardSummary> {
+  let folder: string | null = null
+  const spool = async (): Promise<string> => {
+    folder ??= await mkdtemp(join(tmpdir(), 'openledger-media-'))
+    return folder
+  }
+  try {
+    return yield* shardsIn(path, { ...options, spool }, async ({ media }) => {
+      for (const { path: at } of media.values())
+        if (folder && dirname(at) === folder) await rm(at, { force: true })
+    })
+  } finally {
+    if (folder) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** @param taken a shard that its taker is done with */
+async function* shardsIn(
+  path: string,
   options: ReadOptions & { readonly rowsMax: number },
+  taken: (shard: Shard) => Promise<void>,
 ): AsyncGenerator<Shard, ShardSummary> {
   let rows: Uint8Array[] = []
   let media = new Map<Hex, MediaFile>()
@@ -56,7 +81,11 @@ export async function* shardsOf(
       continue
     }
     const isFull = rows.length === options.rowsMax || size + read.bytes.length >= SHARD_BYTES_MAX
-    if (isFull && rows.length > 0) yield close()
+    if (isFull && rows.length > 0) {
+      const shard = close()
+      yield shard
+      await taken(shard)
+    }
     rows.push(read.bytes)
     const { media: of } = read.row
     if (of && read.file) media.set(of.hash, { bytes: of.bytes, path: read.file })

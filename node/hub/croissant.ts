@@ -1,10 +1,14 @@
 /**
  * A Datanet version as a Croissant 1.1 description (JSON-LD, http://mlcommons.org/croissant/1.1): who made it, under
- * which terms, the file of its rows with its SHA-256, and how records are read out of it. Pure.
+ * which terms, the file of its rows with its SHA-256, how records are read out of it, and where the pictures and sounds
+ * that they name are by hash. Pure.
  */
+import type { Hex } from '../base/bytes.ts'
 import { type Licence, namesOf, PERMISSIONS, PURPOSES } from '../datanet/licence.ts'
+import { kindOf, MEDIA_KINDS, type Media, type MediaKind } from '../datanet/media.ts'
 import type { Schema } from '../datanet/schema.ts'
 import type { DatanetRecord, VersionRecord } from '../model/registry.ts'
+import { MEDIA_DESCRIBED_MAX } from './options.ts'
 
 export type CroissantInput = {
   readonly datanet: Pick<DatanetRecord, 'id' | 'name' | 'owner'>
@@ -27,6 +31,10 @@ export type CroissantInput = {
     /** Hex. */
     readonly sha256: string
   }
+  /** What rows name, each once; null: their schema has none. */
+  readonly media: readonly Media[] | null
+  /** Where content of such a hash is. */
+  readonly mediaUrl: (hash: Hex) => string
 }
 
 /** What `mlcroissant` takes for the standard context of 1.1. */
@@ -105,11 +113,11 @@ export function croissantOf(input: CroissantInput): object {
         sha256: file.sha256,
       },
     ],
-    recordSet: [recordSet(input)],
+    recordSet: [recordSet(input), ...MEDIA_KINDS.flatMap((kind) => mediaSet(kind, input))],
   }
 }
 
-function recordSet({ schema, file }: CroissantInput): object {
+function recordSet({ schema, file, media }: CroissantInput): object {
   const from = (column: string, transform?: object): object => ({
     fileObject: { '@id': file.path },
     extract: { column },
@@ -136,9 +144,78 @@ function recordSet({ schema, file }: CroissantInput): object {
         dataType: 'sc:Text',
         source: from('text'),
       },
+      ...(media ? [mediaField(schema, from)] : []),
       ...meta,
     ],
   }
+}
+
+/** What a row says of its picture or sound: of a weaker tier, found by the words beside it. */
+function mediaField(
+  { media }: Schema,
+  from: (column: string, transform: object) => object,
+): object {
+  const sub = (name: string, dataType: string, jsonPath: string): object => ({
+    '@type': 'cr:Field',
+    '@id': `rows/media/${name}`,
+    name,
+    dataType,
+    source: from('media', { jsonPath }),
+  })
+  return {
+    '@type': 'cr:Field',
+    '@id': 'rows/media',
+    name: 'media',
+    description:
+      'Retrieved by the text beside it, and paid for that (tier: retrieval); nothing is trained on it. `hash` is the keccak256 of its bytes.',
+    dataType: (media?.kinds ?? MEDIA_KINDS).map((kind) => MEDIA_SETS[kind].type),
+    subField: [
+      sub('hash', 'sc:Text', '$.hash'),
+      sub('encodingFormat', 'sc:Text', '$.type'),
+      sub('contentSize', 'sc:Integer', '$.bytes'),
+    ],
+  }
+}
+
+const MEDIA_SETS = {
+  image: { id: 'images', type: 'sc:ImageObject' },
+  audio: { id: 'sounds', type: 'sc:AudioObject' },
+} as const
+
+/** The pictures, or the sounds, with their addresses; none where there are none. */
+function mediaSet(kind: MediaKind, { media, mediaUrl }: CroissantInput): object[] {
+  const all = (media ?? []).filter(({ type }) => kindOf(type) === kind)
+  if (all.length === 0) return []
+  const { id, type: dataType } = MEDIA_SETS[kind]
+  const field = (name: string, of: string): object => ({
+    '@type': 'cr:Field',
+    '@id': `${id}/${name}`,
+    name,
+    dataType: of,
+  })
+  const shown = all.slice(0, MEDIA_DESCRIBED_MAX)
+  return [
+    {
+      '@type': 'cr:RecordSet',
+      '@id': id,
+      name: id,
+      description: `${shown.length} of ${all.length}, by the hash that rows name them by; the address of any is the same with its hash.`,
+      dataType,
+      key: { '@id': `${id}/hash` },
+      field: [
+        field('hash', 'sc:Text'),
+        field('contentUrl', 'sc:URL'),
+        field('encodingFormat', 'sc:Text'),
+        field('contentSize', 'sc:Integer'),
+      ],
+      data: shown.map(({ hash, type, bytes }) => ({
+        [`${id}/hash`]: hash,
+        [`${id}/contentUrl`]: mediaUrl(hash),
+        [`${id}/encodingFormat`]: type,
+        [`${id}/contentSize`]: bytes,
+      })),
+    },
+  ]
 }
 
 function licenceText(licence: Licence | null): string {

@@ -11,3 +11,5 @@ export const BODY_BYTES_MAX: number = 256 * 1024
 export const CHUNK_BYTES: number = 256 * 1024
 /** Bytes of a Datanet version that are hashed to describe it. */
 export const CROISSANT_BYTES_MAX: number = 1024 * 2 ** 20
+/** Pictures, and sounds, that a description lists with their addresses. */
+export const MEDIA_DESCRIBED_MAX = 10_000

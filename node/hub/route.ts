@@ -20,6 +20,8 @@ import type { Hex } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rangeOf } from '../base/range.ts'
+import type { Media } from '../datanet/media.ts'
+import { decodeRows } from '../datanet/rows.ts'
 import { decodeSchema } from '../datanet/schema.ts'
 import { croissantOf } from './croissant.ts'
 import {
@@ -130,15 +132,29 @@ async function croissant(
   const hash = createHash('sha256')
   const { size, read } = await open(modules, source, said)
   for await (const chunk of read(0, size)) hash.update(chunk)
-  const url = `http://${request.headers.host ?? 'localhost'}/datasets/${id}`
+  const origin = `http://${request.headers.host ?? 'localhost'}`
+  const url = `${origin}/datasets/${id}`
   const file = { path, url: `${url}/resolve/${sha}/${path}`, size, sha256: hash.digest('hex') }
   const { datanet, terms: licence, ...rest } = version
   const schema = decodeSchema(datanet.schema)
   const described = { ...rest, licence }
   json(
     response,
-    croissantOf({ datanet, schema, version: described, chainId: modules.chainId, url, file }),
+    croissantOf({
+      ...{ datanet, schema, version: described, chainId: modules.chainId, url, file },
+      media: schema.media ? await mediaOf(source, modules) : null,
+      mediaUrl: (of) => `${origin}/media/${of}`,
+    }),
   )
+}
+
+/** Pictures and sounds that the rows of all contributions name, each once, in their order. */
+async function mediaOf(source: Source, { readContent }: HubModules): Promise<Media[]> {
+  const found = new Map<Hex, Media>()
+  for (const hash of source.in === 'contents' ? source.hashes : [])
+    for (const { media } of decodeRows(await readContent(hash)))
+      if (media && !found.has(media.hash)) found.set(media.hash, media)
+  return [...found.values()]
 }
 
 function info(repo: Repo): object {

@@ -2,6 +2,7 @@
  * Provenance in the words of W3C PROV-O, as JSON-LD: events are activities, what they make are entities, accounts are
  * agents (did:pkh). Pure; no vocabulary but PROV's where it has a word, and its context needs no network.
  */
+import type { RowPlace } from '../attribution/explain.ts'
 import type { Hex } from '../base/bytes.ts'
 import type { Facts, ProvenanceEvent } from './event.ts'
 import type { Provenance } from './walk.ts'
@@ -25,8 +26,8 @@ export function provOf({ events, answer }: Provenance, chainId: number): ProvDoc
   const served = events.find(({ kind }) => kind === 'served')
   if (answer && served?.kind === 'served') {
     const text = graph.receipt(served.about.receipt)
-    for (const { datanet, version, row, rowHash, contributor } of answer.quotes) {
-      const id = graph.row({ datanet, version, row, rowHash }, contributor)
+    for (const { contributor, ...row } of answer.quotes) {
+      const id = graph.row(row, contributor)
       graph.add(text, { 'prov:wasQuotedFrom': [{ '@id': id }] })
     }
     for (const { contributor, ...row } of answer.retrieved) {
@@ -92,16 +93,12 @@ class Graph {
   }
 
   row(
-    {
-      datanet,
-      version,
-      row,
-      rowHash,
-    }: { datanet: string; version: number; row: number; rowHash: Hex },
+    { datanet, version, row, rowHash, tier }: RowPlace & { rowHash: Hex },
     contributor: Hex,
   ): string {
     const id = `urn:openledger:${this.#chainId}:row:${datanet}/${version}/${row}`
-    this.#entity(id, 'row', { 'ol:rowHash': rowHash, ...this.#by(contributor) })
+    const said = { 'ol:rowHash': rowHash, 'ol:tier': tier }
+    this.#entity(id, 'row', { ...said, ...this.#by(contributor) })
     this.add(this.#version(datanet, version), {
       '@type': ['prov:Entity', 'prov:Collection'],
       'prov:hadMember': [{ '@id': id }],

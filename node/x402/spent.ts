@@ -16,8 +16,9 @@ import type { Order } from './schemes.ts'
 
 type SpentChain = Pick<Chain, 'headRef' | 'blockByNumber' | 'receipts'>
 
-/** Twice as long as a payment may be good: the chain's time may have been behind the clock it was taken by. */
-const LOOK_BACK_SECONDS = 2n * VALID_SECONDS_MAX
+/** A payment is taken by the clock where the chain is behind it, and a chain that stood still is behind for as long. */
+const BEHIND_SECONDS_MAX = 7_200n
+const LOOK_BACK_SECONDS = VALID_SECONDS_MAX + BEHIND_SECONDS_MAX
 
 /** null: blocks or receipts of that time are not here. */
 export function wasMade(order: Order, chain: SpentChain, chainId: number): boolean | null {

@@ -149,7 +149,7 @@ function refutedLines({ validator, difference }: Refuted, ours: Difference | nul
   const { operator, tile, row, expected, found } = explainDifference(difference)
   const isOurs = ours?.stage === difference.stage && ours.field === difference.field
   return [
-    `wrong because of its model, says validator ${validator}: its receipts are reported and held`,
+    `wrong because of its model, says validator ${validator}: such receipts are reported, and what they paid is held`,
     `  ${operator}: ${tile}${row ? `, ${row}` : ''}; expected ${expected}, found ${found}`,
     isOurs
       ? '  it came out here as well'

@@ -121,7 +121,7 @@ const contribute: Command = {
     },
     'media-column': {
       value: 'NAME',
-      help: 'CSV, Parquet: the column that names a picture or sound (default media)',
+      help: 'CSV, Parquet: the column that names a picture or sound, or (Parquet) has its bytes (default media)',
     },
     private: { help: 'encrypted; only you and those with a grant can read them' },
     grant: { value: 'WHO,…', help: 'who else may read private rows: accounts or public keys' },

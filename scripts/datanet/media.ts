@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import { keccakHex } from '../../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../../node/base/errors.ts'
+import type { Judged } from '../../node/datanet/judge.ts'
 import { type Media, mediaFault, mediaOf } from '../../node/datanet/media.ts'
 import type { Rpc } from '../cli/rpc.ts'
-import { type Judged, judged } from './judged.ts'
+import { judged } from './judged.ts'
 
 const TIMEOUT_MS = 120_000
 

@@ -1,7 +1,6 @@
 /** Wrong passes, asked of their provider operator by operator: what is named, and what a provider gains by lying again. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
+import { encodeChainConfig } from '../../genesis/chain.ts'
 import { generate, Model } from '../../native/index.ts'
 import {
   encodeOperators,
@@ -11,45 +10,30 @@ import {
 import { decodeRequest, decodeTokens } from '../../node/attribution/request.ts'
 import type { SettledReceipt } from '../../node/attribution/settled.ts'
 import { concatBytes, type Hex, toHex } from '../../node/base/bytes.ts'
+import { silentLog } from '../../node/base/log.ts'
 import { merkleRoot } from '../../node/base/merkle.ts'
 import { localSigner } from '../../node/keys/signer.ts'
 import type { LoadedModel } from '../../node/model/infer.ts'
 import { Openings } from '../../node/model/openings.ts'
 import { passOf } from '../../node/model/pass.ts'
 import type { ModelRecord } from '../../node/model/registry.ts'
+import type { RpcContext } from '../../node/rpc/context.ts'
+import { openingMethods } from '../../node/rpc/methods/openings.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { explainDifference } from '../../prover/explain.ts'
-import type { OpeningSource } from '../../prover/opening.ts'
+import { type OpeningSource, patientSource } from '../../prover/opening.ts'
 import { reinfer } from '../../prover/reinfer.ts'
+import { openingsBy } from '../../scripts/attribution/remote.ts'
+import { type LookModules, lookAt, reportLines } from '../../scripts/attribution/verify.ts'
+import type { Rpc } from '../../scripts/cli/rpc.ts'
+import { startNode } from '../node/p2p/support.ts'
+import { CHANGED, changedBase } from '../support/changed-base.ts'
 import { provider } from '../support/economy.ts'
-import { BASE_DIR, openWorld } from '../support/factory.ts'
+import { openWorld } from '../support/factory.ts'
 import { openMarket, sell } from '../support/market.ts'
+import { ResultCheck } from '../support/result-check.ts'
 
-const LAYER = 1
-const WEIGHT = `model.layers.${LAYER}.mlp.down_proj.weight`
-/** Of the weight's rows: what it computes stands in this column. */
-const ROW = 70
-
-/** A copy of the embedded base in which one entry of one matrix is another. */
-function changedBase(dir: string): string {
-  const target = join(dir, 'changed base')
-  mkdirSync(target)
-  cpSync(BASE_DIR, target, { recursive: true })
-  const file = join(target, 'model.safetensors')
-  const bytes = readFileSync(file)
-  const headBytes = Number(bytes.readBigUInt64LE(0))
-  const head = JSON.parse(bytes.toString('utf8', 8, 8 + headBytes)) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >
-  const tensor = head[WEIGHT]
-  if (tensor?.dtype !== 'F16') throw new Error(`${WEIGHT} is ${tensor?.dtype}`)
-  const at = 8 + headBytes + tensor.data_offsets[0] + 2 * (ROW * (tensor.shape[1] as number) + 5)
-  // Four in half precision.
-  bytes.writeUInt16LE(0x4400, at)
-  writeFileSync(file, bytes)
-  return target
-}
+const { layer: LAYER, column: COLUMN } = CHANGED
 
 t.test('a wrong weight is named by layer, operator, tile, row and both values', async (t) => {
   const world = await openWorld(t)
@@ -65,19 +49,20 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
   const chainId = world.economy.chain.config.l2ChainId
   const asked: OpeningQuestion[] = []
   /** The provider's node, by what it computes with; `shows` may change what it says. */
+  const ledger = { settled: async () => {}, get: async () => settled }
+  const common = { config: world.economy.chain.config, registry, ledger, content: world.content }
+  const nodeOf = (model: LoadedModel): Openings =>
+    new Openings({
+      ...common,
+      signers: { provider: localSigner(provider.key) },
+      library: { load: async () => model },
+      p2p: { askOpening: () => Promise.reject(new Error('it is asked itself')) },
+    })
   const openings = (
     model: LoadedModel,
     shows: (answer: Uint8Array, question: OpeningQuestion) => Uint8Array | null = (one) => one,
   ): OpeningSource => {
-    const node = new Openings({
-      config: world.economy.chain.config,
-      signers: { provider: localSigner(provider.key) },
-      library: { load: async () => model },
-      registry,
-      ledger: { settled: async () => {}, get: async () => settled },
-      content: world.content,
-      p2p: { askOpening: () => Promise.reject(new Error('it is asked itself')) },
-    })
+    const node = nodeOf(model)
     return {
       chainId,
       ask: async (question, accepts) => {
@@ -117,7 +102,7 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       stage: 'trace',
       field: 'logits',
       index: 0,
-      at: { layer: LAYER, operator: 'down_proj', tile: 1, row: 0, column: ROW },
+      at: { layer: LAYER, operator: 'down_proj', tile: 1, row: 0, column: COLUMN },
     })
     t.not(Number(difference.claimed), Number(difference.found))
     t.ok(Number.isFinite(Number(difference.claimed)) && Number.isFinite(Number(difference.found)))
@@ -138,6 +123,71 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       { stage: 'trace', at: difference.at },
       'without the leaves too',
     )
+  })
+
+  await t.test('it answers over libp2p, among peers that cannot', async (t) => {
+    const asker = await startNode(t)
+    const honestPeer = nodeOf(honest)
+    const peers = [
+      await startNode(t),
+      await startNode(t, { openings: async () => undefined }),
+      await startNode(t, {
+        // Of another model: not what the receipt's provider signed to have computed.
+        openings: async ({ depth, ...question }, gone) =>
+          honestPeer.answerPeer({ ...question, depth: Math.max(1, depth) }, gone),
+      }),
+      await startNode(t, { openings: nodeOf(lying).answerPeer }),
+    ]
+    for (const peer of peers) await asker.connect(peer.multiaddrs()[0] as string)
+    const validator = new Openings({
+      ...common,
+      signers: { provider: null },
+      library,
+      p2p: asker,
+    })
+    const { signal } = new AbortController()
+    const source = patientSource(validator, { chainId, signal, log: silentLog })
+    t.match(await verdict(source), { at: { layer: LAYER, operator: 'down_proj', column: COLUMN } })
+    const other = { receipt: `0x${'11'.repeat(32)}` as const }
+    const lost = new Openings({
+      ...common,
+      ledger: { ...ledger, get: async () => null },
+      signers: { provider: null },
+      library,
+      p2p: asker,
+    })
+    await t.rejects(
+      lost.ask(other, () => true),
+      { code: 'receipt-unknown' },
+    )
+    await t.rejects(
+      validator.ask({ receipt: settled.hash }, () => false),
+      {
+        code: 'opening-unavailable',
+      },
+    )
+  })
+
+  await t.test('by hand, through a node: explained line by line', async (t) => {
+    const methods = openingMethods(nodeOf(lying))
+    const results = new ResultCheck(methods)
+    const rpc = async (name: string, ...args: unknown[]): Promise<unknown> => {
+      if (name === 'openledger_chainConfig')
+        return JSON.parse(encodeChainConfig(world.economy.chain.config))
+      const result = await methods[name]?.handler({} as RpcContext, args, null)
+      t.equal(results.fault(name, result), null)
+      return result
+    }
+    const source = await openingsBy(rpc as Rpc)
+    const modules = { library, registry, content: read, traceOf: async () => null }
+    const looked = await lookAt(
+      settled,
+      { ...modules, openings: source } as unknown as LookModules,
+      { withTable: false, refuted: null },
+    )
+    const lines = reportLines(looked).join('\n')
+    t.match(lines, /differs +answer/)
+    t.match(lines, /operator +layer 1, down_proj\n +tile +tile 1\n +row +row 0, column 70/)
   })
 
   await t.test('it shows the pass of the true model instead', async (t) => {

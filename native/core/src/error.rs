@@ -4,6 +4,7 @@
 use crate::bail;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// What kind of failure it is; the door hands it to JavaScript as `error.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,24 @@ impl EngineError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    /// The same with the path in front, where the message does not have it: a user may have named several.
+    pub fn at(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if !names(&self.message, &path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        self
+    }
+}
+
+/// Whether the path stands in the text by itself, not as a part of a word.
+fn names(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let after = text[at + path.len()..].chars().next();
+        let begins = at == 0 || text[..at].ends_with(' ');
+        begins && after.is_none_or(|c| "/ :,".contains(c))
+    })
 }
 
 impl fmt::Display for EngineError {
@@ -100,4 +119,22 @@ macro_rules! bail {
     ($code:ident, $($arg:tt)*) => {
         return Err($crate::EngineError::new($crate::ErrorCode::$code, format!($($arg)*)))
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_in_front_of_what_does_not_name_it() {
+        for (message, with_path) in [
+            ("adapter_config.json: bias all", "ad: adapter_config.json: bias all"),
+            ("cannot read ad/adapter_config.json", "cannot read ad/adapter_config.json"),
+            ("ad is not a directory", "ad is not a directory"),
+            ("cannot be read", "ad: cannot be read"),
+        ] {
+            let error = EngineError::new(ErrorCode::Io, message).at(Path::new("ad"));
+            assert_eq!(error.message, with_path);
+        }
+    }
 }

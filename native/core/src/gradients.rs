@@ -171,8 +171,8 @@ impl<'a> Walked<'a> {
     ) -> Vec<(Vec<f32>, f64)> {
         let (h, vocab) = (self.weights.config.hidden, self.weights.config.vocab);
         let inputs = self.sample.tokens.len() - 1;
-        let zero = |_| (zeros("gradients of rows", self.hidden.len()), 0.0);
-        let mut found: Vec<(Vec<f32>, f64)> = choices.iter().map(zero).collect();
+        let rows = || zeros("gradients of rows", self.hidden.len());
+        let mut found: Vec<(Vec<f32>, f64)> = choices.iter().map(|_| (rows(), 0.0)).collect();
         let first = self.sample.loss_from - 1;
         let step = if depth == Depth::All { inputs } else { LOGIT_ROWS };
         let (mut logits, mut labels) = (vec![0.0; vocab], vec![]);

@@ -14,6 +14,8 @@
  */
 import {
   AckPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
   type JetStreamManager,
   jetstream,
   jetstreamManager,
@@ -46,8 +48,11 @@ const CONSUMER = 'workers'
 const PULL_MS = 2_000
 /** Ends the name of an object that is being erased. */
 const LEAVING = '.leaving'
-/** Error codes of JetStream: wrong last sequence. */
-const WRONG_SEQUENCE = 10_071
+/** Of JetStream's errors: somebody else wrote before. */
+const WRONG_SEQUENCE: readonly number[] = [
+  JetStreamApiCodes.StreamWrongLastSequence,
+  JetStreamApiCodes.StreamWrongLastSequenceUnknown,
+]
 
 /** @throws NodeError `nats` when the server cannot be used */
 export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fabric> {
@@ -70,7 +75,7 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
         ack_policy: AckPolicy.Explicit,
         ack_wait: nanos(silentMs),
       })
-      return natsQueue(client, { stream, subject, log })
+      return retryable(natsQueue(client, { stream, subject, log }))
     }
     const queue = await queueOf('jobs')
     const inference = await queueOf('inference', REQUEST_MS_MAX)
@@ -83,11 +88,11 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
       queue,
       inference,
       signals: natsSignals(connection, prefix, log),
-      records: natsRecords(records, log),
-      objects: natsObjects(objects, eraser(manager, objects, `${prefix}_objects`)),
+      records: retryable(natsRecords(records, log)),
+      objects: retryable(natsObjects(objects, eraser(manager, objects, `${prefix}_objects`))),
       passing: {
-        records: natsRecords(passingRecords, log),
-        objects: natsObjects(passingObjects, (name) => passingObjects.delete(name)),
+        records: retryable(natsRecords(passingRecords, log)),
+        objects: retryable(natsObjects(passingObjects, (name) => passingObjects.delete(name))),
       },
       close: async () => {
         await connection.close()
@@ -253,13 +258,20 @@ function missing(hash: Hex): NodeError {
 }
 
 function isWrongSequence(error: unknown): boolean {
-  const { code, api_error: api } = (error ?? {}) as {
-    code?: number
-    api_error?: { err_code?: number }
+  return error instanceof JetStreamApiError && WRONG_SEQUENCE.includes(error.code)
+}
+
+/** A server that is away, slow or starting is nobody's fault for good: what asked may ask again. */
+function retryable<T extends object>(room: T): T {
+  const tried = (work: (...args: unknown[]) => unknown) => {
+    return async (...args: unknown[]): Promise<unknown> => {
+      try {
+        return await work(...args)
+      } catch (error) {
+        if (error instanceof NodeError) throw error
+        throw new NodeError('nats', 'retry', `NATS: ${messageOf(error)}`, {}, error)
+      }
+    }
   }
-  return (
-    code === WRONG_SEQUENCE ||
-    api?.err_code === WRONG_SEQUENCE ||
-    /wrong last sequence/.test(messageOf(error))
-  )
+  return Object.fromEntries(Object.entries(room).map(([name, work]) => [name, tried(work)])) as T
 }

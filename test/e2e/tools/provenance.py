@@ -20,12 +20,24 @@ def rpc(method, *params):
     return answer["result"]
 
 
-dataset = mlcroissant.Dataset(url + "/api/datasets/openledger/datanet-1/croissant")
-issues = dataset.metadata.ctx.issues
-assert not issues.errors and not issues.warnings, issues.report()
-assert str(dataset.metadata.ctx.conforms_to.value).endswith("croissant/1.1"), dataset.metadata.ctx
-rows = list(dataset.records("rows"))
-assert len(rows) > 0 and all(row["rows/text"] for row in rows), rows[:1]
+def described(name):
+    dataset = mlcroissant.Dataset(url + f"/api/datasets/{name}/croissant")
+    issues = dataset.metadata.ctx.issues
+    assert not issues.errors and not issues.warnings, issues.report()
+    assert str(dataset.metadata.ctx.conforms_to.value).endswith("croissant/1.1"), dataset.metadata.ctx
+    rows = list(dataset.records("rows"))
+    assert len(rows) > 0 and all(row["rows/text"] for row in rows), rows[:1]
+    sets = [one.id for one in dataset.metadata.record_sets if one.id != "rows"]
+    media = [(one, record) for one in sets for record in dataset.records(one)]
+    for one, record in media[:8]:
+        with urllib.request.urlopen(record[one + "/contentUrl"]) as answer:
+            assert answer.headers["content-type"] == record[one + "/encodingFormat"], record
+            assert len(answer.read()) == record[one + "/contentSize"], record
+    return len(rows), len(media)
+
+
+listed = json.load(urllib.request.urlopen(url + "/api/datasets"))
+rows, media = (sum(counts) for counts in zip(*[described(one["id"]) for one in listed]))
 
 receipt = rpc("openledger_listReceipts", 1)[0]
 document = rpc("openledger_exportProvenance", receipt["receiptHash"])
@@ -37,4 +49,4 @@ records = prov.model.ProvDocument.deserialize(content=turtle, format="rdf", rdf_
 paid = sum(int(wei) for wei in graph.objects(None, rdflib.URIRef("urn:openledger:ns:wei")) if wei)
 shares = sum(int(share["amount"]) for share in receipt["contributors"])
 assert paid == int(receipt["fee"]) + shares, (paid, receipt["fee"], shares)
-print(f"mlcroissant read {len(rows)} rows without complaint; prov read {len(list(records))} records of a receipt, its fee to the wei")
+print(f"mlcroissant read {rows} rows and {media} pictures and sounds without complaint; prov read {len(list(records))} records of a receipt, its fee to the wei")

@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { keccak, keccakHex } from '../../../node/base/bytes.ts'
@@ -14,6 +14,7 @@ import {
   type Row,
 } from '../../../node/datanet/rows.ts'
 import { checkRow, decodeSchema } from '../../../node/datanet/schema.ts'
+import { shardsOf } from '../../../node/datanet/shards.ts'
 import { png, wav } from '../../support/media.ts'
 
 const latin = (text: string): Buffer => Buffer.from(text, 'latin1')
@@ -140,6 +141,48 @@ t.test('a row names a file beside it; a folder has a row for each', async (t) =>
     "names d.txt, which is outside of the file's folder",
     'names e.txt, which is not there',
   ])
+})
+
+/** Written by pyarrow 26: text, media (binary) = a PNG, a WAV, SVG, null. */
+const BINARY =
+  'UEFSMRUEFVAVUEwVCBUAEgAAKCgGAAAAQSBkb3QuBwUKXHRvbmUuBQAAAEp1bmsuBgAAAFdvcmRzLhUAFRQVGCwVCBUQFQYVBhwAAAAKJAIAAAAIAQID5AAVBBXGBBXOBEwVBhUAEgAAowJcRQAAAIlQTkcNChoKAAAADUlIRFIAAAABAQT0BgEIAgAAAJB3U94AAAAMSURBVHicY2BkZAQAAAoABGd3iS8AAAAASUVORK5CYILMAAAAUklGRsQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YaAAAAAAAOEP4R1ZKAsuTC4UKQAfQRF5AYTxReNs2EHSf9E81unfYu0P/RQNjRvFJmctqy5qKiUh9RNpBFj0p+UU2vzSONH71NTduOog+joKHhkKJZUs2i6VKykjlRZVBzf3JOji2+XTINHl0+LbJOg391UHlRYpI5Ur2i6VLAolHhk6CiD6uOrU3fvUONH80hTap+VY9GkE9RMlIWoqqy5nLcUmBgAAADxzdmcvPhUAFRQVGCwVCBUQFQYVBhwAAAAKJAIAAAADBwIDJAAVBBk8NQAYBnNjaGVtYRUEABUMJQIYBHRleHQlAEwcAAAAFQwlAhgFbWVkaWEAFggZHBksJgAcFQwZNQAGEBkYBHRleHQVAhYIFqYBFqoBJnQmCCksFQQVABUCABUAFRAVAgA8FjAZBhkmAAgAAAAmABwVDBk1AAYQGRgFbWVkaWEVAhYIFqAFFqwFJqAGJrIBKSwVBBUAFQIAFQAVEBUCADwWrgQZBhkmAgYAAAAWxgYWCCYIFtYGACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZLBwAABwAAADkAAAAUEFSMQ=='
+/** caption (binary), image = struct of bytes and path: dot.png, tone.mp3, null; the last caption is not UTF-8. */
+const STRUCT =
+  'UEFSMRUEFTQVOEwVBhUAEgAAGmQGAAAAQSBkb3QuBwAAAEEgdG9uZS4BAAAA/xUAFRQVGCwVBhUQFQYVBhwAAAAKJAIAAAAGAQIDJAAVBBWyBBW4BEwVBBUAEgAAmQJcRQAAAIlQTkcNChoKAAAADUlIRFIAAAABAQTw/AgCAAAAkHdT3gAAAAxJREFUeJxjYGRkBAAACgAEZ3eJLwAAAABJRU5ErkJggswAAABSSUZGxAAAAFdBVkVmbXQgEAAAAAEAAQBAHwAAgD4AAAIAEABkYXRhoAAAAAAA4Q/hHVkoCy5MLhQpAB9BEXkBhPFF42zYQdJ/0TzW6d9i7Q/9FA2NG8UmZy2rLmoqJSH1E2kEWPSn5RTa/NI40fvU1N246iD6OgoeGQollSzaLpUrKSOVFlUHN/ck6OLb5dMg0eXT4tsk6Df3VQeVFikjlSvaLpUsCiUeGToKIPq46tTd+9Q40fzSFNqn5Vj0aQT1EyUhaiqrLmctxSYVABUSFRYsFQYVEBUGFQYcAAAACSACAAAABgIBAwIVBBUuFTJMFQQVABIAABdYBwAAAGRvdC5wbmcIAAAAdG9uZS5tcDMVABUUFRgsFQYVEBUGFQYcAAAACiQDAAAAAxoAAQMCFQQZXDUAGAZzY2hlbWEVBAAVDCUCGAdjYXB0aW9uADUCGAVpbWFnZRUEABUMJQIYBWJ5dGVzABUMJQIYBHBhdGglAEwcAAAAFgYZHBk8JgAcFQwZNQAGEBkYB2NhcHRpb24VAhYGFooBFpIBJlwmCCksFQQVABUCABUAFRAVAgA8FhwZBhkmAAYAAAAmABwVDBk1AAYQGSgFaW1hZ2UFYnl0ZXMVAhYGFooFFpQFJvIFJpoBKSwVBBUAFQIAFQAVEBUCADwWrAUZBhk2AAAGAAAAJgAcFQwZNQAGEBkoBWltYWdlBHBhdGgVAhYGFoQBFowBJvwGJq4GKSwVBBUAFQIAFQAVEBUCADwWHhkGGTYAAgQAAAAWmAcWBiYIFrIHACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZPBwAABwAABwAAABPAQAAUEFSMQ=='
+
+t.test('Parquet has the bytes in a column, alone or with a name', async (t) => {
+  const dir = t.testdir()
+  const path = join(dir, 'rows.parquet')
+  const options = {
+    format: 'parquet',
+    schema: decodeSchema('{"text":"string","media":"any?"}'),
+  } as const
+  const read = async (base64: string, more: object = {}): Promise<string[]> => {
+    const out: string[] = []
+    writeFileSync(path, Buffer.from(base64, 'base64'))
+    for await (const row of readRows(path, { ...options, rowBytesMax: 500, ...more }))
+      out.push('fault' in row ? row.fault : `${row.row.text} ${row.row.media?.type ?? ''}`.trim())
+    return out
+  }
+  const unknown = /^its media is no picture or sound that is known/
+  t.match(await read(BINARY), ['A dot. image/png', 'A tone. audio/wav', unknown, 'Words.'])
+  t.same(await read(STRUCT, { textColumn: 'caption', mediaColumn: 'image' }), [
+    'A dot. image/png',
+    'its media is called audio/mpeg; its bytes are audio/wav',
+    "has bytes in column 'caption' that are not UTF-8",
+  ])
+
+  writeFileSync(path, Buffer.from(BINARY, 'base64'))
+  const shards = shardsOf(path, { ...options, rowBytesMax: 500, rowsMax: 1 })
+  const files: string[] = []
+  for await (const { media } of shards)
+    for (const [hash, { bytes, path: at }] of media) {
+      const held = readFileSync(at)
+      t.same([keccakHex(held), held.length], [hash, bytes], 'it is there while the shard is taken')
+      files.push(at)
+    }
+  t.equal(files.length, 2)
+  for (const at of files) t.notOk(existsSync(dirname(at)), 'and gone after')
 })
 
 t.test(

@@ -199,6 +199,15 @@ t.test('on NATS JetStream', async (t) => {
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
   await suite(t, () => openNatsFabric(options, silentLog), keptIn(t.testdirName))
 
+  await t.test('a server that cannot be asked is a fault to try again, by its code', async (t) => {
+    const { queue, records, objects, close } = await openNatsFabric(options, silentLog)
+    await close()
+    const again = { code: 'nats', severity: 'retry' }
+    await t.rejects(queue.push('x', 1), again)
+    await t.rejects(records.put('x', utf8('x'), 0), again)
+    await t.rejects(objects.has(keccakHex(utf8('x'))), again)
+  })
+
   await t.test('an answer whose asker has died passes by itself', async (t) => {
     const prefix = 'passing'
     const fabric = await openNatsFabric({ ...options, prefix, passingMs: 1_000 }, silentLog)

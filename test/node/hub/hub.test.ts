@@ -8,11 +8,18 @@ import { join } from 'node:path'
 import t from 'tap'
 import { keccakHex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
-import { decodeRows } from '../../../node/datanet/rows.ts'
+import { type Media, mediaOf } from '../../../node/datanet/media.ts'
+import { decodeRows, encodeRows, type Row, rowsRoot } from '../../../node/datanet/rows.ts'
+import { packVersion } from '../../../node/datanet/version.ts'
 import { parseHubPath } from '../../../node/hub/path.ts'
 import { hubHandler } from '../../../node/hub/route.ts'
 import { Registry } from '../../../node/model/registry.ts'
+import { alice } from '../../support/chain.ts'
+import { contribute, contributionOf, openDatanet, versionOf } from '../../support/datanet.ts'
+import { operator } from '../../support/economy.ts'
 import { BASE_DIR, openWorld } from '../../support/factory.ts'
+import { png, wav } from '../../support/media.ts'
+import { datanets } from '../../support/model.ts'
 
 type Entry = { type: string; path: string; size: number }
 type Info = { id: string; sha: string; siblings: { rfilename: string }[] }
@@ -111,6 +118,40 @@ t.test('a Datanet, a model trained on it and its base are repositories', async (
     )
     t.same(await json(`/api/datasets/${datanet}/croissant/v1`), found)
     t.same(await code('/api/models/openledger/tiny/croissant'), [404, 'EntryNotFound'])
+  })
+
+  await t.test('pictures and sounds are described with their addresses by hash', async (t) => {
+    const media = [png(1, 1, [1, 1, 1]), wav(440, 0.01), png(1, 1, [2, 2, 2])].map((bytes) =>
+      mediaOf(bytes, null),
+    )
+    const named = media.map((one) => ({ text: one.hash, media: one }))
+    const rows: Row[] = [{ text: 'words' }, ...named, { text: 'again', media: media[0] as Media }]
+    const file = await content.put(encodeRows(rows))
+    const given = { rowsRoot: rowsRoot(rows), contentHash: file, rowCount: 5 }
+    const lights = await openDatanet(economy, operator, { schema: '' })
+    await contribute(economy, contributionOf(lights, alice, given), alice)
+    const packed = packVersion([{ contributor: alice.address, rows: rows, file }])
+    const version = versionOf(packed.rowsRoot, packed.contributions)
+    const manifestHash = await content.put(packed.manifest)
+    await economy.send(operator, datanets, 'publish', [lights, { ...version, manifestHash }])
+    type Set = { '@id': string; dataType: string; data: Record<string, string | number>[] }
+    const path = `/api/datasets/openledger/datanet-${lights}/croissant`
+    const { recordSet } = await json<{ recordSet: (Set & { field: { name: string }[] })[] }>(path)
+    t.same(
+      recordSet[0]?.field.map(({ name }) => name),
+      ['text', 'media'],
+    )
+    const [one, tone, two] = media as [Media, Media, Media]
+    const shown = ({ hash, type, bytes }: Media, id: string) => ({
+      [`${id}/hash`]: hash,
+      [`${id}/contentUrl`]: `${url}/media/${hash}`,
+      [`${id}/encodingFormat`]: type,
+      [`${id}/contentSize`]: bytes,
+    })
+    t.match(recordSet.slice(1), [
+      { dataType: 'sc:ImageObject', data: [shown(one, 'images'), shown(two, 'images')] },
+      { dataType: 'sc:AudioObject', data: [shown(tone, 'sounds')] },
+    ])
   })
 
   await t.test('paths are asked for by form and by JSON', async (t) => {

@@ -17,6 +17,10 @@ fn key(layer: usize, target: Target, factor: char) -> String {
 impl Adapter {
     /// Reads a PEFT directory and checks that it fits the model.
     pub fn load(dir: &Path, model: &LlamaConfig) -> Result<Adapter> {
+        Self::read(dir, model).map_err(|error| error.at(dir))
+    }
+
+    fn read(dir: &Path, model: &LlamaConfig) -> Result<Adapter> {
         if !dir.is_dir() {
             bail!(BadAdapter, "{} is not a directory", dir.display());
         }

@@ -20,6 +20,10 @@ impl Model {
 
     /// `path` is a directory or a file called `*.gguf`.
     pub fn load_as(path: &Path, precision: Precision) -> Result<Model> {
+        Self::read(path, precision).map_err(|error| error.at(path))
+    }
+
+    fn read(path: &Path, precision: Precision) -> Result<Model> {
         if path.is_dir() {
             return load_directory(path, precision);
         }

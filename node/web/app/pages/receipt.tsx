@@ -64,7 +64,7 @@ function Details({ receipt }: { receipt: ReceiptView }) {
       {difference ? (
         <Notice tone="bad">
           {MODEL_STAGES.includes(difference.stage)
-            ? 'This receipt is wrong because its model is: what it paid is reported and held. '
+            ? 'This receipt is wrong because its model is. Validators report such receipts on chain, the largest fees first, and what a reported one paid is held. '
             : ''}
           The validator disagrees at {difference.stage} {difference.field}
           {difference.index === undefined ? '' : ` ${difference.index}`}

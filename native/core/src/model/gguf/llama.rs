@@ -25,6 +25,7 @@ impl<R: Read + Seek> Gguf<R> {
     pub fn model_as(&mut self, precision: Precision) -> Result<Model> {
         let config = self.config()?;
         self.refuse_unknown(&config)?;
+        Weights::afford(precision, &config, &self.file)?;
         let text = match vocabulary::tokenizer_json(self)? {
             Some(json) => Some(self.text(&json, config.vocab)?),
             None => None,
@@ -34,7 +35,6 @@ impl<R: Read + Seek> Gguf<R> {
             _ => None,
         };
         let (heads, kv_heads) = (config.heads, config.kv_heads);
-        Weights::afford(precision, &config, &self.file)?;
         let weights = Weights::build_as(precision, config, |name, shape| {
             let values = self.f32(&name_in_file(name), shape)?;
             Ok(match name {
