@@ -9,9 +9,10 @@ use super::simd::{Level, multiversion};
 
 const ROWS: usize = 4;
 const COLS: usize = 8;
-/// Vectors per step: two panels of this many stay in the first-level cache. The sums wait in memory
-/// between steps, exactly, so the step cannot be seen in the result.
-const STEP: usize = 128;
+/// Panels of rows that share a panel read from far, and vectors per step: so many of all these stay in the first-level
+/// cache. The sums wait in memory between steps, exactly, so the step cannot be seen in the result.
+const PANELS: usize = 4;
+const STEP: usize = 64;
 
 /// A growing symmetric sum of dimension d; rows are padded to `stride`, a multiple of 8.
 pub struct SymmetricSum {
@@ -90,8 +91,8 @@ impl SymmetricSum {
             return;
         }
         let stride = self.stride;
-        for_each_chunk(threads, &mut self.data, COLS * stride, |block, rows| {
-            add_rows(level, &x.data, x.count, stride, block, rows);
+        for_each_chunk(threads, &mut self.data, PANELS * COLS * stride, |block, rows| {
+            add_rows(level, &x.data, x.count, stride, block * PANELS, rows);
         });
     }
 
@@ -110,8 +111,8 @@ impl SymmetricSum {
     }
 }
 
-// x in panels; rows: the COLS rows of the sum that belong to panel `first`, of which the columns from
-// that panel on are kept up.
+// x in panels; rows: the rows of the sum that belong to panel `first` and the next ones, COLS each, of which the columns
+// from their own panel on are kept up.
 multiversion! {
     fn add_rows(x: &[[f64; COLS]], count: usize, stride: usize, first: usize, rows: &mut [f64])
         = body::<NATIVE_FMA>, body::<true>
@@ -129,11 +130,13 @@ fn body<const FUSED: bool>(
 ) {
     for from in (0..count).step_by(STEP) {
         let to = (from + STEP).min(count);
-        let left = &x[first * count + from..first * count + to];
+        let panel = |j: usize| &x[j * count + from..j * count + to];
         for j in first..stride / COLS {
-            let right = &x[j * count + from..j * count + to];
-            chains::<FUSED, 0>(left, right, stride, j * COLS, rows);
-            chains::<FUSED, ROWS>(left, right, stride, j * COLS, rows);
+            let own = rows.chunks_exact_mut(COLS * stride).enumerate();
+            for (i, rows) in own.take(j + 1 - first) {
+                chains::<FUSED, 0>(panel(first + i), panel(j), stride, j * COLS, rows);
+                chains::<FUSED, ROWS>(panel(first + i), panel(j), stride, j * COLS, rows);
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ fn a_transposed_operand_gives_the_bits_of_its_copy() {
 #[test]
 fn symmetric_sums_are_one_chain_per_entry_whatever_level_and_threads() {
     let mut random = Random(5);
-    let (count, d) = (300, 21);
+    let (count, d) = (300, 45);
     let x = floats(&mut random, count * d);
     let mut expected = vec![0.0f64; d * d];
     for row in x.chunks_exact(d) {
