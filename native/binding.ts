@@ -48,6 +48,21 @@ export interface RawAnswer {
   events: number
 }
 
+export interface RawClaimed {
+  prompt: Uint32Array
+  answer: Uint32Array
+}
+
+export interface RawOperatorOutput {
+  /** -1: of no layer. */
+  layer: number
+  name: string
+  first: number
+  rows: number
+  columns: number
+  tiles: number
+}
+
 export interface RawSample {
   tokens: Uint32Array
   lossFrom: number
@@ -228,6 +243,28 @@ export interface Binding {
     request: RawRequest,
     claimed: Uint32Array,
   ): Promise<RawAnswer>
+  openingOutputs(model: RawModel, prompt: number, answer: number): RawOperatorOutput[]
+  openOperators(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    input: RawClaimed,
+    cancel: RawCancel,
+  ): Promise<Uint8Array>
+  openTiles(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    input: RawClaimed,
+    operator: number,
+    cancel: RawCancel,
+  ): Promise<Uint8Array>
+  openTile(
+    model: RawModel,
+    adapter: RawAdapter | null,
+    input: RawClaimed,
+    operator: number,
+    tile: number,
+    cancel: RawCancel,
+  ): Promise<Float32Array>
   evaluateLoss(
     model: RawModel,
     adapter: RawAdapter | null,

@@ -95,7 +95,7 @@ export class Engine {
   /**
    * Answers a request; `onToken` is called in order, before the promise settles. An abort ends it with what there is
    * (`finish` is `cancelled`).
-   * @throws NativeError NATIVE_QUEUE_FULL, NATIVE_SHUTTING_DOWN, NATIVE_UNKNOWN_ADAPTER, NATIVE_BAD_INPUT
+   * @throws NativeError NATIVE_QUEUE_FULL, NATIVE_SHUTTING_DOWN, NATIVE_UNKNOWN_ADAPTER, NATIVE_BAD_INPUT, NATIVE_OUT_OF_MEMORY
    */
   async generate(
     request: EngineRequest,

@@ -44,6 +44,7 @@ import { L1Reader } from './l1/reader.ts'
 import { judgeTransaction } from './mempool/gossip.ts'
 import { poolHeadOf } from './mempool/head.ts'
 import { Mempool } from './mempool/pool.ts'
+import { Openings } from './model/openings.ts'
 import { type ModelServices, openModelServices } from './model/services.ts'
 import { CLOSED_DOORS, type Doors, openDoors } from './monitor/doors.ts'
 import { type Check, nodeChecks } from './monitor/health.ts'
@@ -55,6 +56,7 @@ import { type InferenceDoors, openInferenceDoors } from './openai/doors.ts'
 import type { NodeOptions, Role } from './options.ts'
 import type { AnswerInference } from './p2p/inference.ts'
 import { P2P } from './p2p/node.ts'
+import type { AnswerOpening } from './p2p/openings.ts'
 import { DEFAULT_OPTIONS as P2P_DEFAULTS } from './p2p/options.ts'
 import type { SignedBlock } from './p2p/types.ts'
 import { creationCodeOf } from './preinstalls.ts'
@@ -91,6 +93,8 @@ export type Node = {
   readonly ledger: ReceiptLedger
   readonly signers: NodeSigners
   readonly models: ModelServices
+  /** How answers were computed, of this node and of other providers. */
+  readonly openings: Openings
   /** Hands a signed L2 transaction to the pool or the sequencer; its hash. */
   submit(raw: Uint8Array): Promise<Hex>
   /** null on a node without a provider's key. */
@@ -148,13 +152,15 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     if (!answerPeers) throw new NodeError('starting', 'retry', 'the node is starting')
     return answerPeers(question)
   }
+  let showPass: AnswerOpening | null = null
+  const opening: AnswerOpening = async (question, gone) => showPass?.(question, gone)
   const signers = nodeSigners(options)
   const p2p = await openP2P(role, {
     ...input,
     chain,
     content,
     pool,
-    inference,
+    answers: { inference, openings: opening },
     blockSigners,
     signers,
     signer: () => pipeline.status.system.unsafeBlockSigner,
@@ -188,6 +194,8 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     },
   })
   const { provider } = models
+  const openings = new Openings({ ...models, config, signers, ledger, content, p2p })
+  showPass = openings.answerPeer
   const doorsToModels = openInferenceDoors({
     ...input,
     models,
@@ -290,6 +298,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
             ...indices,
             posted: () => postedOutputs(config, l1.client),
             content,
+            openings,
             peers: () => p2p.peers(),
             p2pAddresses: () => p2p.multiaddrs(),
           }),
@@ -335,6 +344,7 @@ export async function createNode(role: Role, input: NodeInput): Promise<Node> {
     ledger,
     signers,
     models,
+    openings,
     submit,
     jobs,
     metrics,
@@ -462,7 +472,7 @@ function openP2P(
     signer: () => Hex
     blockSigners: SignerHistory
     signers: NodeSigners
-    inference: AnswerInference
+    answers: { inference: AnswerInference; openings: AnswerOpening }
   },
 ): Promise<P2P> {
   const { config, options, log, chain, content, pool, blockSigners } = modules
@@ -494,7 +504,7 @@ function openP2P(
       },
       ...(role === 'sequencer' ? {} : { sync: syncOf(chain, log) }),
       ...(sign ? { sign } : {}),
-      ...(modules.signers.provider ? { inference: modules.inference } : {}),
+      ...(modules.signers.provider ? modules.answers : {}),
       log: log.child('p2p'),
       clock: Date.now,
     },

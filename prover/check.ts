@@ -19,6 +19,7 @@ import { checkMachine, corpusRows } from '../node/factory/train.ts'
 import type { LoadedModel } from '../node/model/infer.ts'
 import type { ModelArtefacts } from '../node/model/library.ts'
 import type { Registry } from '../node/model/registry.ts'
+import { wrongBy } from './aside.ts'
 import type { Difference } from './compare.ts'
 import { reattribute } from './reattribute.ts'
 import { recorpus } from './recorpus.ts'
@@ -35,7 +36,11 @@ export async function checkReceipt(
   settled: SettledReceipt,
   modules: CheckModules,
 ): Promise<Difference | null> {
-  const result = await reinfer(settled, modules)
+  const result = await reinfer(settled, modules).catch((error) => {
+    const wrong = wrongBy(error, 'model')
+    if (wrong) return wrong
+    throw error
+  })
   if ('stage' in result) return result
   return result.difference ?? reattribute(settled, result.ours, modules.registry)
 }

@@ -2,6 +2,8 @@
  * What the provider claimed against what came out here, in the order the computation runs: prompt,
  * tokens, trace, sketch, claims, attribution, payouts. The first difference is the verdict. Pure.
  */
+
+import type { PassPlace } from '../node/attribution/pass-place.ts'
 import type { InferenceReceipt } from '../node/attribution/receipt.ts'
 import {
   type InferenceRequest,
@@ -29,6 +31,8 @@ export type Difference = {
     | 'table'
   readonly field: string
   readonly index?: number
+  /** Where in the forward pass, as far as the provider has shown it; `claimed` and `found` are then of that place. */
+  readonly at?: PassPlace
   readonly claimed: string
   readonly found: string
 }
@@ -82,10 +86,10 @@ export function compareRequest(
   ])
 }
 
-/** Token by token, so that a wrong answer is named at the step where it went wrong, and by the operator that is to blame:
+/** Token by token, so that a wrong answer is named at the step where it went wrong, and by what is to blame:
  * `logits` when the network was not the committed one, `adapter` when it is shown to have been left out, `token` when the
- * network was the committed one and another token than the sampler's stands there. A leaf hashes all logits of a token: which
- * matrix of the network differed, and which tile of it, no commitment says. */
+ * network was the committed one and another token than the sampler's stands there. Which operator of the network differed
+ * its provider is asked (`opening.ts`). */
 export function compareInference(
   receipt: InferenceReceipt,
   evidence: Evidence,
@@ -107,6 +111,19 @@ export function compareInference(
     compareSketch(receipt, evidence.sketch, ours.sketch) ??
     compareClaims(evidence.claims, ours.claims)
   )
+}
+
+/** What the provider shows of the pass behind a wrong token, put beside the token. */
+export function narrowed(
+  wrong: Difference,
+  located: Pick<Difference, 'at' | 'claimed' | 'found'>,
+): Difference {
+  const { stage, field, index } = wrong
+  const at = index === undefined ? {} : { index }
+  // A token is known to be wrong; an opening that comes out elsewhere says no more of it.
+  if (!located.at && stage === 'tokens') return wrong
+  if (!located.at) return { stage: 'trace', field: 'opening', ...at, ...located }
+  return { stage: 'trace', field: field === 'adapter' ? field : 'logits', ...at, ...located }
 }
 
 /** Payouts as the chain accrued them against payouts recomputed here, in order. */

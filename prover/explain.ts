@@ -1,4 +1,5 @@
 /** A difference for people: which operator of the computation, which tile or entry of it, whose row; what was expected. */
+import type { PassPlace } from '../node/attribution/pass-place.ts'
 import type { Difference } from './compare.ts'
 
 export type Explanation = {
@@ -42,6 +43,14 @@ export function explainDifference(
     case 'model':
       return { operator: 'model registry', tile: field, row: null, ...of }
     case 'trace': {
+      if (field === 'opening')
+        return {
+          operator: 'forward pass, as its provider shows it',
+          tile: 'the end is not the trace that the receipt commits to',
+          row: null,
+          ...of,
+        }
+      if (difference.at) return { ...placeOf(difference, difference.at), ...of }
       const isAdapter = field === 'adapter'
       const what = isAdapter ? 'logits' : field
       const tile = index === undefined ? field : `${what} of token ${at} of the answer`
@@ -81,6 +90,20 @@ export function explainDifference(
       return { operator: operatorOf(field), tile: field, row: rowOf('row', index), ...of }
     case 'training':
       return { operator: 'training step', tile: `${field} of step ${at}`, row: null, ...of }
+  }
+}
+
+function placeOf(
+  { field, index }: Difference,
+  at: PassPlace,
+): Pick<Explanation, 'operator' | 'tile' | 'row'> {
+  const { layer, operator, tile, row, column } = at
+  const isLeft = field === 'adapter' ? '; the base without the LoRA adapter gives all of it' : ''
+  const first = index === undefined ? '' : `; token ${index} of the answer is the first to show it`
+  return {
+    operator: `${layer === null ? operator : `layer ${layer}, ${operator}`}${isLeft}`,
+    tile: (tile === undefined ? 'not shown' : `tile ${tile}`) + first,
+    row: row === undefined ? null : `row ${row}${column === undefined ? '' : `, column ${column}`}`,
   }
 }
 

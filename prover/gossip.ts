@@ -33,8 +33,12 @@ export class VerdictGossip {
 
   /** Told, or on disk, when it returns. */
   async tell(verdict: VerdictRecord): Promise<void> {
-    if (await this.#publish(verdict)) return
-    await this.#modules.waiting.put(fromHex(verdict.receiptHash), Uint8Array.of(1))
+    if (!(await this.#publish(verdict))) await this.later(verdict.receiptHash)
+  }
+
+  /** Told with the next that wait: for many at once, which peers would take no more of than their rate. */
+  async later(receipt: Hex): Promise<void> {
+    await this.#modules.waiting.put(fromHex(receipt), Uint8Array.of(1))
   }
 
   /** Those that wait, once more, until one cannot be signed. */

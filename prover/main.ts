@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { VerdictRecord } from '../node/attribution/ledger.ts'
 import { findSettled, type SettledReceipt } from '../node/attribution/settled.ts'
-import { bigintToBytes, bytesToBigint, fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
+import { bigintToBytes, bytesToBigint, fromHex, type Hex, utf8 } from '../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../node/base/errors.ts'
 import { parsePrivateKey } from '../node/base/keys.ts'
 import type { Log } from '../node/base/log.ts'
@@ -25,11 +25,14 @@ import { hash, required } from '../node/rpc/params.ts'
 import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { Aside } from './aside.ts'
 import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
 import { Filer } from './filing.ts'
 import { VerdictGossip } from './gossip.ts'
+import { ModelReports } from './model-reports.ts'
 import { ModelAudits, registeredIn } from './models.ts'
+import { patientSource } from './opening.ts'
 import { reexecute } from './reexecute.ts'
 import { Reporter } from './report.ts'
 import { isDrawn } from './sample.ts'
@@ -89,14 +92,14 @@ export class Prover {
   readonly #validator: Hex
   readonly #table: KvTable
   readonly #traces: Traces
-  /** Receipts whose content nobody shows yet: hash -> block number. They hold up nothing else. */
-  readonly #aside: KvTable
+  readonly #aside: Aside
   readonly #supply: Supply
   readonly #reporter: Reporter
   readonly #filer: Filer
   readonly #gossip: VerdictGossip
   readonly #checkpoints: Checkpoints
   readonly #audits: ModelAudits
+  readonly #modelReports: ModelReports
   #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
@@ -116,7 +119,7 @@ export class Prover {
     this.#validator = signer.address
     this.#table = node.store.table('prover')
     this.#traces = new Traces(node.store.table('traces'))
-    this.#aside = node.store.table('unverified')
+    this.#aside = new Aside(node.store.table('unverified'))
     this.#checkpoints = new Checkpoints(node.store.table('checkpoints'))
     this.#supply = new Supply({
       config: node.config,
@@ -147,6 +150,18 @@ export class Prover {
       publish: (payload) => node.p2p.publish('verdicts', payload),
       log: this.#log,
     })
+    this.#modelReports = new ModelReports({
+      waiting: node.store.table('model-reports'),
+      days: node.store.table('model-report-days'),
+      reporter: this.#reporter,
+      ledger: node.ledger,
+      chain: node.chain,
+      log: this.#log,
+      now: () => node.chain.head('unsafe').timestamp,
+      isRefuted: async (receipt) =>
+        (await node.ledger.verdict(receipt, this.#validator))?.ok === false,
+      judge: (settled, difference) => this.#judge(settled, difference, { isTold: false }),
+    })
     this.#audits = new ModelAudits({
       node,
       read: (hash) => this.#content(hash, FILE_BYTES_MAX),
@@ -159,6 +174,7 @@ export class Prover {
         read: (hash) => this.#content(hash, FILE_BYTES_MAX),
       }),
       signal: this.#abort.signal,
+      refuted: (modelId, difference) => this.#modelReports.refuted(modelId, difference),
     })
     this.#loop = new Loop(LOOP, {
       name: 'verification',
@@ -200,11 +216,15 @@ export class Prover {
       }),
       openledger_getModelVerdict: method({
         summary:
-          "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; or null",
+          "This validator's verdict on a model: its table added up again, training steps up to a drawn one run again; of a wrong one, how far its receipts are reported; or null",
         params: [required('modelId', hash)],
         result: nullable(modelVerdict),
-        handler: async (_context, [modelId]) =>
-          (await this.#audits.verdict(modelId)) as unknown as JsonObject | null,
+        handler: async (_context, [modelId]): Promise<JsonObject | null> => {
+          const verdict = await this.#audits.verdict(modelId)
+          if (!verdict) return null
+          const reports = verdict.difference && (await this.#modelReports.counts(modelId))
+          return { ...verdict, reports } as unknown as JsonObject
+        },
       }),
       openledger_bridgeBooks: method({
         summary:
@@ -288,6 +308,11 @@ export class Prover {
     for (const one of settled) {
       // Anybody can gossip a verdict: another's spares nobody a look.
       if (await ledger.verdict(one.hash, this.#validator)) continue
+      const ofModel = this.#audits.refuted.get(one.receipt.modelId)
+      if (ofModel) {
+        await this.#modelReports.add(one, ofModel)
+        continue
+      }
       if (l1Hash && !isDrawn(l1Hash, one.hash, this.#node.options.sample)) continue
       await this.#verify(one)
     }
@@ -305,15 +330,16 @@ export class Prover {
   }
 
   async #verify(settled: SettledReceipt): Promise<void> {
-    const key = fromHex(settled.hash)
+    const { hash: receipt } = settled
     try {
       const difference = await this.#verdictOn(settled)
       await this.#report(settled, difference)
-      await this.#aside.delete(key)
+      await this.#aside.delete(receipt)
     } catch (error) {
-      if (!(error instanceof NodeError) || error.severity !== 'retry') throw error
-      this.#log.warn('receipt put aside', { receipt: settled.hash, error: error.message })
-      await this.#aside.put(key, bigintToBytes(settled.block.number, 8))
+      if (!isAboutOne(error)) throw error
+      const waits = await this.#aside.put(receipt, settled.block.number)
+      const what = waits ? 'receipt put aside' : 'receipt stays without a verdict'
+      this.#log.warn(what, { receipt, error: messageOf(error) })
     }
   }
 
@@ -321,14 +347,14 @@ export class Prover {
   async #retryAside(): Promise<false> {
     if (performance.now() < this.#asideAtMs) return false
     this.#asideAtMs = performance.now() + ASIDE_RETRY_MS
+    await this.#modelReports.turn(this.#audits.refuted)
     await this.#reporter.retry()
     await this.#filer.turn()
     await this.#gossip.again()
-    for await (const [key] of this.#aside.iterate({ limit: 1 })) {
-      const settled = await this.#node.ledger.get(toHex(key))
-      if (settled) await this.#verify(settled)
-      else await this.#aside.delete(key)
-    }
+    const receipt = await this.#aside.due()
+    const settled = receipt && (await this.#node.ledger.get(receipt))
+    if (settled) await this.#verify(settled)
+    else if (receipt) await this.#aside.delete(receipt)
     return false
   }
 
@@ -339,6 +365,11 @@ export class Prover {
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
+      openings: patientSource(this.#node.openings, {
+        chainId: this.#node.config.l2ChainId,
+        signal: this.#abort.signal,
+        log: this.#log,
+      }),
     })
   }
 
@@ -353,6 +384,20 @@ export class Prover {
   }
 
   async #report(settled: SettledReceipt, difference: Difference | null): Promise<void> {
+    // What has a verdict is not looked at again: the report is on disk before it.
+    if (difference) await this.#reporter.report(settled, difference)
+    // Its model may have been refuted meanwhile.
+    const ofModel = difference ? undefined : this.#audits.refuted.get(settled.receipt.modelId)
+    if (ofModel) await this.#modelReports.add(settled, ofModel)
+    else await this.#judge(settled, difference)
+  }
+
+  /** @param options.isTold false: the network hears of it in its turn, with others */
+  async #judge(
+    settled: SettledReceipt,
+    difference: Difference | null,
+    { isTold } = { isTold: true },
+  ): Promise<void> {
     const ok = difference === null
     const verdict: VerdictRecord = {
       receiptHash: settled.hash,
@@ -360,8 +405,6 @@ export class Prover {
       validator: this.#validator,
       difference,
     }
-    // What has a verdict is not looked at again: the report is on disk before it.
-    if (difference) await this.#reporter.report(settled, difference)
     await this.#node.ledger.putVerdict(verdict)
     await this.#filer.judged(settled.hash)
     this.#status = {
@@ -374,7 +417,8 @@ export class Prover {
       const { provider } = settled.receipt
       this.#log.warn('receipt refuted', { receipt: settled.hash, provider, ...difference })
     }
-    await this.#gossip.tell(verdict)
+    if (isTold) await this.#gossip.tell(verdict)
+    else await this.#gossip.later(settled.hash)
   }
 
   /** @throws NodeError when nobody shows it after some tries; the block is tried again later. */
@@ -398,4 +442,10 @@ export class Prover {
       `nobody shows content ${hash}: ${messageOf(failure)}`,
     )
   }
+}
+
+/** It cannot be checked now, or not by this node (another base, an adapter that is none): which holds up no other. */
+function isAboutOne(error: unknown): boolean {
+  if (error instanceof Error && error.name === 'NativeError') return true
+  return error instanceof NodeError && (error.severity === 'retry' || error.severity === 'user')
 }

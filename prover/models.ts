@@ -18,6 +18,7 @@ import type { Receipt } from '../node/chain/types.ts'
 import type { OpenDatanet } from '../node/datanet/granted.ts'
 import type { Node } from '../node/main.ts'
 import type { KvTable } from '../node/store/kv.ts'
+import { wrongBy } from './aside.ts'
 import { checkTable } from './check.ts'
 import type { Difference } from './compare.ts'
 import { retrain } from './retrain.ts'
@@ -50,6 +51,8 @@ type Modules = {
   /** Private rows granted to the validator's account. */
   readonly open: OpenDatanet
   readonly signal: AbortSignal
+  /** Holds what a wrong model has earned; told once more when the process ended meanwhile. */
+  refuted(modelId: Hex, difference: Difference): Promise<void>
   /** Later, unless the process ends before. */
   readonly later?: (ms: number, work: () => void) => void
 }
@@ -60,6 +63,7 @@ export class ModelAudits {
   /** model id 32 -> hash 32 of the L1 block that draws its steps */
   readonly #waiting: KvTable
   readonly #tries = new Map<Hex, number>()
+  readonly #refuted = new Map<Hex, Difference>()
   #turn: Promise<void> = Promise.resolve()
 
   constructor(modules: Modules) {
@@ -68,8 +72,17 @@ export class ModelAudits {
     this.#waiting = modules.node.store.table('models-waiting')
   }
 
+  /** Models that were found wrong, by what differs in them. */
+  get refuted(): ReadonlyMap<Hex, Difference> {
+    return this.#refuted
+  }
+
   /** Goes on with what waited when the process ended. */
   async load(): Promise<void> {
+    for await (const [modelId, verdict] of this.#verdicts.iterate()) {
+      const { difference } = decoded(verdict)
+      if (difference) this.#refuted.set(toHex(modelId), difference)
+    }
     for await (const [modelId, l1Hash] of this.#waiting.iterate())
       this.#queue(toHex(modelId), toHex(l1Hash))
   }
@@ -88,7 +101,7 @@ export class ModelAudits {
 
   async verdict(modelId: Hex): Promise<ModelVerdict | null> {
     const bytes = await this.#verdicts.get(fromHex(modelId))
-    return bytes ? (JSON.parse(new TextDecoder().decode(bytes)) as ModelVerdict) : null
+    return bytes ? decoded(bytes) : null
   }
 
   /** What runs is given up (`signal`), what waits is not begun. */
@@ -98,37 +111,55 @@ export class ModelAudits {
 
   async #audit(modelId: Hex, l1Hash: Hex): Promise<void> {
     const { node, signal } = this.#modules
-    if (signal.aborted || (await this.#isJudged(modelId))) return
+    try {
+      if (signal.aborted || (await this.#isJudged(modelId))) return
+      const { verdict, isWithheld } = await this.#look(modelId, l1Hash)
+      if (signal.aborted) return
+      await this.#keep(verdict, isWithheld)
+      if (isWithheld) this.#again(modelId, l1Hash)
+    } catch (error) {
+      node.log.error('the verdict on a model is not kept', {
+        model: modelId,
+        error: messageOf(error),
+      })
+      this.#again(modelId, l1Hash)
+    }
+  }
+
+  async #look(modelId: Hex, l1Hash: Hex): Promise<{ verdict: ModelVerdict; isWithheld: boolean }> {
     try {
       const { difference, steps } = await this.#difference(modelId, l1Hash)
-      await this.#keep({ modelId, ok: difference === null, steps, difference, error: null })
+      const ok = difference === null
+      return { verdict: { modelId, ok, steps, difference, error: null }, isWithheld: false }
     } catch (error) {
-      if (signal.aborted) return
-      const tries = 1 + (this.#tries.get(modelId) ?? 0)
+      const difference = wrongBy(error, 'table')
+      if (difference)
+        return {
+          verdict: { modelId, ok: false, steps: 0, difference, error: null },
+          isWithheld: false,
+        }
       // A grant may still come.
       const code = error instanceof NodeError ? error.code : null
       const isPrivate = code === 'datanet-private'
       const isMissing = isPrivate || (error instanceof NodeError && error.severity === 'retry')
-      const isWithheld = isMissing && tries < TRIES_MAX
-      const why =
-        isPrivate || code === 'datanet-erased'
-          ? `cannot check: ${messageOf(error)}`
-          : messageOf(error)
+      const isWithheld = isMissing && 1 + (this.#tries.get(modelId) ?? 0) < TRIES_MAX
+      const isUnread = isPrivate || code === 'datanet-erased'
+      const why = isUnread ? `cannot check: ${messageOf(error)}` : messageOf(error)
       const verdict = { modelId, ok: null, steps: 0, difference: null, error: why }
-      await this.#keep(verdict, isWithheld)
-      node.log.warn('model not verified', { model: modelId, error: verdict.error, isWithheld })
-      if (isWithheld) this.#again(modelId, l1Hash, tries)
+      return { verdict, isWithheld }
     }
   }
 
   async #isJudged(modelId: Hex): Promise<boolean> {
     const verdict = await this.verdict(modelId)
     if (verdict === null || verdict.error !== null) return false
+    if (verdict.difference) await this.#modules.refuted(modelId, verdict.difference)
     await this.#waiting.delete(fromHex(modelId))
     return true
   }
 
-  #again(modelId: Hex, l1Hash: Hex, tries: number): void {
+  #again(modelId: Hex, l1Hash: Hex): void {
+    const tries = 1 + (this.#tries.get(modelId) ?? 0)
     this.#tries.set(modelId, tries)
     const { signal, later = laterUnref } = this.#modules
     later(Math.min(AGAIN_MS * 2 ** (tries - 1), AGAIN_MS_MAX), () => {
@@ -158,16 +189,27 @@ export class ModelAudits {
 
   /** `isOpen`: it will be looked at again. */
   async #keep(verdict: ModelVerdict, isOpen = false): Promise<void> {
-    const { log } = this.#modules.node
+    const { node, refuted } = this.#modules
+    const { log } = node
     await this.#verdicts.put(fromHex(verdict.modelId), utf8(JSON.stringify(verdict)))
+    if (verdict.difference) {
+      // First: what settles from now on is seen by who verifies it.
+      this.#refuted.set(verdict.modelId, verdict.difference)
+      await refuted(verdict.modelId, verdict.difference)
+    }
     if (!isOpen) {
       await this.#waiting.delete(fromHex(verdict.modelId))
       this.#tries.delete(verdict.modelId)
     }
-    const { modelId, ok, steps, difference } = verdict
+    const { modelId, ok, steps, difference, error } = verdict
     if (ok) log.info('model verified', { model: modelId, steps })
     else if (difference) log.warn('model refuted', { model: modelId, ...difference })
+    else log.warn('model not verified', { model: modelId, error, isWithheld: isOpen })
   }
+}
+
+function decoded(verdict: Uint8Array): ModelVerdict {
+  return JSON.parse(new TextDecoder().decode(verdict)) as ModelVerdict
 }
 
 function laterUnref(ms: number, work: () => void): void {

@@ -4,7 +4,12 @@
  * the node's own `runInference` gives the bytes to compare.
  */
 
-import { decodeRequest, type InferenceRequest, tokensCommit } from '../node/attribution/request.ts'
+import {
+  decodeRequest,
+  decodeTokens,
+  type InferenceRequest,
+  tokensCommit,
+} from '../node/attribution/request.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import type { Hex } from '../node/base/bytes.ts'
 import { messageOf, NodeError } from '../node/base/errors.ts'
@@ -17,9 +22,18 @@ import {
   traceRoot,
 } from '../node/model/infer.ts'
 import type { ModelLibrary } from '../node/model/library.ts'
+import { passOf } from '../node/model/pass.ts'
 import type { ModelRecord, Registry } from '../node/model/registry.ts'
 import { contextFault, RETRIEVED_ROWS_MAX } from '../node/model/retrieve.ts'
-import { compareInference, compareRequest, type Difference } from './compare.ts'
+import { wrongBy } from './aside.ts'
+import {
+  compareInference,
+  compareRequest,
+  type Difference,
+  type Evidence,
+  narrowed,
+} from './compare.ts'
+import { locate, type OpeningSource } from './opening.ts'
 
 export type ReinferModules = {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
@@ -28,6 +42,8 @@ export type ReinferModules = {
   content(hash: Hex): Promise<Uint8Array>
   /** Where the provider announced the trace of a receipt; null when it was not heard. */
   traceOf(receipt: Hex): Promise<Hex | null>
+  /** Asks the provider how it computed a wrong answer; absent: it is not asked. */
+  readonly openings?: OpeningSource | undefined
 }
 
 export type Reinference = { readonly difference: Difference | null; readonly ours: Inference }
@@ -70,7 +86,23 @@ export async function reinfer(
     sketch: Int8Array.from(settled.sketch),
     claims: settled.claims,
   }
-  return { difference: compareInference(receipt, evidence, ours), ours }
+  const difference = compareInference(receipt, evidence, ours)
+  if (!difference || !tokens || !modules.openings) return { difference, ours }
+  if (!isOfPass(difference, receipt, { ...evidence, ours })) return { difference, ours }
+  const pass = passOf(model, request.prompt, tokens)
+  const located = pass && (await locate(pass, settled, modules.openings))
+  return { difference: located ? narrowed(difference, located) : difference, ours }
+}
+
+/** The network is to blame, or may be: only the tokens are shown, and neither they nor those here have the committed trace. */
+function isOfPass(
+  { stage }: Difference,
+  { traceRoot: committed }: SettledReceipt['receipt'],
+  { trace, replayed, ours }: Evidence & { readonly ours: Inference },
+): boolean {
+  const roots = [replayed, ours.trace].flatMap((leaves) => (leaves ? [traceRoot(leaves)] : []))
+  const isMaybe = stage === 'trace' || (stage === 'tokens' && trace === null)
+  return isMaybe && replayed !== null && !roots.includes(committed)
 }
 
 /** What cannot be answered was not: a receipt of it is wrong, and must not hold up those behind it. */
@@ -99,7 +131,7 @@ async function compareContext(
     return { ...wrong, claimed: `${retrieval.top} rows`, found: `at most ${RETRIEVED_ROWS_MAX}` }
   const vectors = await model.vectors().catch((error) => {
     // Those that are there are not what the job committed to.
-    if (error instanceof NodeError && error.severity === 'user') return null
+    if (wrongBy(error, 'model')) return null
     throw error
   })
   if (!vectors) return { ...wrong, claimed: 'rows retrieved', found: 'a model without row vectors' }
@@ -114,9 +146,7 @@ async function compareContext(
 /** The provider's tokens only help to name a difference; without them the verdict is the same. */
 async function tokensOf(commit: Hex, content: ReinferModules['content']): Promise<number[] | null> {
   try {
-    const bytes = await content(commit)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    return Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(4 * i, true))
+    return decodeTokens(await content(commit))
   } catch {
     return null
   }

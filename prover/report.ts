@@ -5,6 +5,7 @@
  *
  *   refuted -> waiting (disk) --sent--> waiting: it may be lost on the way --refused: it stands, or need not--> gone
  */
+import { placeText } from '../node/attribution/pass-place.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
 import { fromHex, type Hex, toHex, utf8 } from '../node/base/bytes.ts'
 import { messageOf } from '../node/base/errors.ts'
@@ -84,9 +85,9 @@ export class Reporter {
 }
 
 /** For people: `tokens[3]: claimed 17, found 42`. */
-function textOf({ stage, field, index, claimed, found }: Difference): string {
-  const at = index === undefined ? '' : `[${index}]`
-  const text = `${field}${at}: claimed ${claimed}, found ${found}`
+function textOf({ stage, field, index, at, claimed, found }: Difference): string {
+  const what = `${field}${index === undefined ? '' : `[${index}]`}`
+  const text = `${what}${at ? ` from ${placeText(at)}` : ''}: claimed ${claimed}, found ${found}`
   const bytes = Buffer.from(text).subarray(0, TEXT_BYTES_MAX - stage.length)
   return bytes.toString('utf8').replace(/\ufffd+$/, '')
 }

@@ -14,8 +14,9 @@ export type TextRow = {
   readonly tokens: Uint32Array
 }
 
-/** Longest line, in characters. */
-const LINE_CHARACTERS_MAX = 16 << 20
+/** Longest line. */
+const LINE_BYTES_MAX = 64 << 20
+const NEWLINE = 0x0a
 
 /** Rows one by one. @throws NodeError `rows` naming file and line */
 export async function* readRows(path: string, model: Model): AsyncGenerator<TextRow> {
@@ -56,30 +57,31 @@ export function samplesOf(path: string, rows: readonly TextRow[]): Sample[] {
 async function* readLines(path: string): AsyncGenerator<string> {
   if (!existsSync(path)) throw userError('usage', `${path} does not exist`)
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  let rest = ''
-  let number = 1
-  const decode = (bytes?: Uint8Array): string => {
+  let pieces: Uint8Array[] = []
+  let number = 0
+  const take = (last: Uint8Array): string => {
+    number += 1
+    const bytes = Buffer.concat([...pieces, last])
+    pieces = []
     try {
-      return decoder.decode(bytes, { stream: bytes !== undefined })
+      return decoder.decode(bytes)
     } catch {
-      throw userError('rows', `${path}, from line ${number} on: not valid UTF-8`)
+      throw userError('rows', `${path} line ${number}: not valid UTF-8`)
     }
   }
-  for await (const chunk of createReadStream(path)) {
-    const lines = (rest + decode(chunk as Uint8Array)).split('\n')
-    rest = lines.pop() ?? ''
-    if (rest.length > LINE_CHARACTERS_MAX) {
-      throw userError(
-        'rows',
-        `${path} line ${number}: longer than ${LINE_CHARACTERS_MAX} characters`,
-      )
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    let from = 0
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
+      yield take(chunk.subarray(from, end))
+      from = end + 1
     }
-    for (const line of lines) {
-      yield line
-      number += 1
+    pieces.push(chunk.subarray(from))
+    const held = pieces.reduce((sum, { length }) => sum + length, 0)
+    if (held > LINE_BYTES_MAX) {
+      throw userError('rows', `${path} line ${number + 1}: longer than ${LINE_BYTES_MAX} bytes`)
     }
   }
-  rest += decode()
+  const rest = take(new Uint8Array())
   if (rest !== '') yield rest
 }
 

@@ -2,7 +2,9 @@
  * Fine-tunes a LoRA adapter from plain files: rows `{id, text, tokens?}` in, a PEFT directory out, checkpoints inside
  * it on request. The same base, rows and settings give the same bytes; every row is a sample of its own (no packing).
  */
-import { basename } from 'node:path'
+import { existsSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import {
   Model,
   type Progress,
@@ -18,6 +20,8 @@ export type TrainJob = {
   readonly base: string
   readonly train: string
   readonly out: string
+  /** What an earlier run left in `out` makes room: its checkpoints are removed once base and rows are read. */
+  readonly replace?: boolean | undefined
   /** A file of rows to evaluate on, or the part of the training rows that is set apart. */
   readonly evaluation?: string | number | undefined
   /** Longer rows are cut here. */
@@ -45,10 +49,19 @@ export async function trainFile(
     typeof job.evaluation === 'string'
       ? { samples: all, evaluation: await read(job.evaluation) }
       : splitEvenly(all, job.evaluation ?? 0)
+  if (job.replace && !job.run.resume) await removeCheckpoints(job.out)
   const config = { ...job.config, baseName: basename(job.base) }
   const run = { ...job.run, evaluation }
   const trained = await trainLora(model, { samples, config, run }, job.out, onProgress, signal)
   return { ...trained, rows: samples.length, evaluated: evaluation.length }
+}
+
+/** They would pass for checkpoints of the next run. */
+async function removeCheckpoints(out: string): Promise<void> {
+  const names = existsSync(out) ? await readdir(out) : []
+  for (const name of names.filter((name) => /^checkpoint-\d+$/.test(name))) {
+    await rm(join(out, name), { recursive: true })
+  }
 }
 
 /** Sets a part of the rows apart, spread evenly over the file. */

@@ -14,6 +14,7 @@
 #else
 #define KERNEL extern "C" __global__ void
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 // For what comes after a loop that needs all registers.
 #define NOINLINE static __device__ __noinline__
 #endif

@@ -5,8 +5,9 @@
 // scales_w [n]; the sums of blocks of 64 join in f32 in ascending order. Scalar twin: gemm::int8::apply.
 // Rows are whole blocks of 64, padded with zeros, and start at addresses that 16 divides.
 //
-// A warp reads a row's block of 64 as four chunks of 16 bytes, one a lane of its four: which k a lane's words stand
-// for is its own affair as long as both operands agree, so nothing is shuffled and no read of shared memory collides.
+// The tiles read shared memory as the tensor cores want it (`fragments`), so that no register is moved before a product. A
+// warp of the kernels for few rows takes a row's block of 64 as four chunks of 16 bytes, one a lane of its four: which k a
+// lane's words stand for is its own affair as long as both operands agree.
 #include "tensor.cuh"
 
 #define BLOCK_I8 64u
@@ -15,17 +16,31 @@
 
 DEVICE float as_float(int biased) { return __fadd_rn(__uint_as_float((u32)biased), -12582912.0f); }
 
-// Begins to copy B rows' blocks at k0 into `stage`. Rows past the end are others
-// (one row read by all would be waited for); their results are dropped.
+// Copies B rows' blocks of 64, stage after stage, THREADS chunks of 16 bytes at a time. Chunk c of row r lies at
+// c ^ (r / 2 % 4), so that eight rows' chunks of one number fall into different banks.
+// Rows past the end are others (one row read by all would be waited for); their results are dropped.
 template <u32 B, u32 THREADS>
-DEVICE void bring(signed char* stage, const signed char* from, u32 row0, u32 end, u32 width, u32 k0) {
+struct Bring {
+    static constexpr u32 EACH = B * 4 / THREADS;
+    const int4* from;
+    u32 chunks[EACH];
+
+    DEVICE_MEMBER Bring(const signed char* matrix, u32 row0, u32 end, u32 width) : from((const int4*)matrix) {
 #pragma unroll
-    for (u32 chunk = threadIdx.x; chunk < B * 4; chunk += THREADS) {
-        u32 row = row0 + chunk / 4;
-        row = row < end ? row : least(row - end, end - 1);
-        copy_begin(stage + chunk * 16, from + (u64)row * width + k0 + chunk % 4 * 16);
+        for (u32 i = 0; i < EACH; i++) {
+            const u32 chunk = threadIdx.x + i * THREADS, row = row0 + chunk / 4;
+            chunks[i] = (row < end ? row : least(row - end, end - 1)) * (width / 16) + chunk % 4;
+        }
     }
-}
+
+    DEVICE_MEMBER void begin(signed char* stage, u32 step) const {
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            const u32 chunk = threadIdx.x + i * THREADS;
+            copy_begin(stage + (chunk / 4 * 4 + (chunk % 4 ^ chunk / 8 % 4)) * 16, from + (chunks[i] + step * 4));
+        }
+    }
+};
 
 // BM x BN outputs a thread block, WM x WN of them a warp; STAGES blocks of k are on their way or in use.
 template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool SCALED, class Done>
@@ -33,62 +48,62 @@ DEVICE void tile_i8(const signed char* a, const float* scales, const signed char
     constexpr u32 THREADS = (BM / WM) * (BN / WN) * 32, MI = WM / 16, NI = WN / 8;
     __shared__ __align__(16) signed char left[STAGES][BM * BLOCK_I8];
     __shared__ __align__(16) signed char right[STAGES][BN * BLOCK_I8];
+    __shared__ float factors[SCALED ? STAGES : 1][BM];
     const u32 row0 = blockIdx.y * BM, col0 = blockIdx.x * BN, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const u32 g = lane / 4, t = lane % 4, row = warp / (BN / WN) * WM + g, col = warp % (BN / WN) * WN + g;
+    const u32 g = lane / 4, t = lane % 4, row = warp / (BN / WN) * WM, col = warp % (BN / WN) * WN;
+    // Where the lane's share of what is loaded together lies: of `left` 16 rows by two chunks, of `right` 8 by four.
+    const u32 turn = lane / 2 % 4, at_left = (row + lane % 16) * BLOCK_I8 + (lane / 16 ^ turn) * 16;
+    const u32 at_right = (col + lane % 8) * BLOCK_I8 + (lane / 8 ^ turn) * 16;
     const u32 steps = width / BLOCK_I8;
     const int start[4] = {START_I8, START_I8, START_I8, START_I8};
+    const Bring<BM, THREADS> rows(a, row0, m, width);
+    const Bring<BN, THREADS> columns(b, col0, n, width);
     int sum[SCALED ? 1 : MI][SCALED ? 1 : NI][4] = {};
-    float total[SCALED ? MI : 1][SCALED ? NI : 1][4] = {}, scale[MI][2], next[MI][2];
-#pragma unroll
-    for (u32 s = 0; s + 1 < STAGES; s++) {
-        if (s < steps) {
-            bring<BM, THREADS>(left[s], a, row0, m, width, s * BLOCK_I8);
-            bring<BN, THREADS>(right[s], b, col0, n, width, s * BLOCK_I8);
+    float total[SCALED ? MI : 1][SCALED ? NI : 1][4] = {};
+    auto bring = [&](u32 step) {
+        if (step < steps) {
+            const u32 stage = step % STAGES;
+            rows.begin(left[stage], step);
+            columns.begin(right[stage], step);
+            if (SCALED && threadIdx.x < BM)
+                copy_begin(&factors[stage][threadIdx.x], scales + (u64)step * m + least(row0 + threadIdx.x, m - 1));
         }
         copy_group();
-    }
-    auto scales_of = [&](u32 step, float (&to)[MI][2]) {
-#pragma unroll
-        for (u32 i = 0; i < MI; i++)
-#pragma unroll
-            for (u32 h = 0; h < 2; h++) to[i][h] = scales[(u64)step * m + least(row0 + row + 16 * i + 8 * h, m - 1)];
     };
-    if (SCALED) scales_of(0, next);
+#pragma unroll
+    for (u32 s = 0; s + 1 < STAGES; s++) bring(s);
     for (u32 step = 0; step < steps; step++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
-        // The stage that the step before was done with.
-        u32 ahead = step + STAGES - 1;
-        if (ahead < steps) {
-            bring<BM, THREADS>(left[ahead % STAGES], a, row0, m, width, ahead * BLOCK_I8);
-            bring<BN, THREADS>(right[ahead % STAGES], b, col0, n, width, ahead * BLOCK_I8);
-        }
-        copy_group();
-        if (SCALED) {
+        // Into the stage that the step before was done with.
+        bring(step + STAGES - 1);
+        const signed char *x = left[step % STAGES], *w = right[step % STAGES];
+        int q[NI][4];
 #pragma unroll
-            for (u32 i = 0; i < MI; i++) scale[i][0] = next[i][0], scale[i][1] = next[i][1];
-            if (step + 1 < steps) scales_of(step + 1, next);
-        }
-        const signed char* x = left[step % STAGES] + row * BLOCK_I8 + t * 16;
-        const signed char* w = right[step % STAGES] + col * BLOCK_I8 + t * 16;
-        int4 q[NI];
-#pragma unroll
-        for (u32 j = 0; j < NI; j++) q[j] = *(const int4*)(w + j * 8 * BLOCK_I8);
+        for (u32 j = 0; j < NI; j++) fragments(q[j], w + at_right + j * 8 * BLOCK_I8);
 #pragma unroll
         for (u32 i = 0; i < MI; i++) {
-            const int4 p = *(const int4*)(x + i * 16 * BLOCK_I8), r = *(const int4*)(x + (i * 16 + 8) * BLOCK_I8);
+            int p[4], r[4];
+            fragments(p, x + at_left + i * 16 * BLOCK_I8);
+            fragments(r, x + (at_left ^ 32) + i * 16 * BLOCK_I8);
+            if constexpr (SCALED) {
+                const float* factor = &factors[step % STAGES][row + g + 16 * i];
+                const float scale[2] = {factor[0], factor[8]};
+                int d[NI][4];
 #pragma unroll
-            for (u32 j = 0; j < NI; j++) {
-                if constexpr (SCALED) {
-                    int d[4];
-                    multiply_i8(d, p.x, r.x, p.y, r.y, q[j].x, q[j].y, start);
-                    multiply_i8(d, p.z, r.z, p.w, r.w, q[j].z, q[j].w, d);
+                for (u32 j = 0; j < NI; j++) multiply_i8(d[j], p[0], p[1], p[2], p[3], q[j][0], q[j][1], start);
+#pragma unroll
+                for (u32 j = 0; j < NI; j++) multiply_i8(d[j], r[0], r[1], r[2], r[3], q[j][2], q[j][3], d[j]);
+#pragma unroll
+                for (u32 j = 0; j < NI; j++)
 #pragma unroll
                     for (u32 l = 0; l < 4; l++)
-                        total[i][j][l] = fma_rn(as_float(d[l]), scale[i][l / 2], total[i][j][l]);
-                } else {
-                    multiply_i8(sum[i][j], p.x, r.x, p.y, r.y, q[j].x, q[j].y, sum[i][j]);
-                    multiply_i8(sum[i][j], p.z, r.z, p.w, r.w, q[j].z, q[j].w, sum[i][j]);
+                        total[i][j][l] = fma_rn(as_float(d[j][l]), scale[l / 2], total[i][j][l]);
+            } else {
+#pragma unroll
+                for (u32 j = 0; j < NI; j++) {
+                    multiply_i8(sum[i][j], p[0], p[1], p[2], p[3], q[j][0], q[j][1], sum[i][j]);
+                    multiply_i8(sum[i][j], r[0], r[1], r[2], r[3], q[j][2], q[j][3], sum[i][j]);
                 }
             }
         }
@@ -99,7 +114,7 @@ DEVICE void tile_i8(const signed char* a, const float* scales, const signed char
         for (u32 j = 0; j < NI; j++)
 #pragma unroll
             for (u32 h = 0; h < 2; h++) {
-                u32 at_row = row0 + row + 16 * i + 8 * h, at_col = col0 + col - g + 8 * j + 2 * t;
+                u32 at_row = row0 + row + g + 16 * i + 8 * h, at_col = col0 + col + 8 * j + 2 * t;
                 if (at_row >= m) continue;
                 if constexpr (SCALED) done(at_row, at_col, total[i][j][2 * h], total[i][j][2 * h + 1]);
                 else done(at_row, at_col, sum[i][j][2 * h], sum[i][j][2 * h + 1]);
@@ -137,6 +152,7 @@ DEVICE void tile_i8(const signed char* a, const float* scales, const signed char
 
 // grid (ceil(n / BN), ceil(m / BM)), block 32 a warp.
 GEMM_I8(gemm_i8_128x128, 2, 128, 128, 64, 32, 3)
+GEMM_I8_SCALED(gemm_i8_scaled_64x128, 3, 64, 128, 64, 32, 3)
 GEMM_I8_SCALED(gemm_i8_scaled_64x64, 4, 64, 64, 32, 32, 4)
 GEMM_I8_SCALED(gemm_i8_scaled_32x128, 4, 32, 128, 32, 32, 4)
 

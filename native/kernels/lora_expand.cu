@@ -21,14 +21,29 @@ KERNEL __launch_bounds__(256) lora_expand(const float* low0, const float* low1, 
     __shared__ float right[64][33];
     const u32 c = threadIdx.x % 64, r0 = threadIdx.x / 64 * 4;
     if (module.rank == 0) return;
-    float acc[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float acc[4] = {0.0f, 0.0f, 0.0f, 0.0f}, before[4];
+    float* to = y + (row0 + r0) * ldy + col0 + c;
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) before[i] = r0 + i < rows && col0 + c < out ? to[i * ldy] : 0.0f;
     for (u32 k0 = 0; k0 < module.rank; k0 += 32) {
-        for (u32 at = threadIdx.x; at < 64 * 32; at += 256) {
-            u32 i = at / 32, k = at % 32;
-            bool inside = k0 + k < module.rank;
-            if (i < 16) left[i][k] = inside && i < rows ? low[(row0 + i) * ldlow + k0 + k] : 0.0f;
-            right[i][k] = inside && col0 + i < out ? module.b[(u64)(col0 + i) * module.rank + k0 + k] : 0.0f;
+        // All is asked for before any of it is stored.
+        float x[2], w[8];
+        const u32 first = threadIdx.x / 32, at = threadIdx.x % 32;
+        const bool inside = k0 + at < module.rank;
+#pragma unroll
+        for (u32 e = 0; e < 2; e++) {
+            const u32 i = first + 8 * e;
+            x[e] = inside && i < rows ? low[(row0 + i) * ldlow + k0 + at] : 0.0f;
         }
+#pragma unroll
+        for (u32 e = 0; e < 8; e++) {
+            const u32 i = first + 8 * e;
+            w[e] = inside && col0 + i < out ? module.b[(u64)(col0 + i) * module.rank + k0 + at] : 0.0f;
+        }
+#pragma unroll
+        for (u32 e = 0; e < 2; e++) left[first + 8 * e][at] = x[e];
+#pragma unroll
+        for (u32 e = 0; e < 8; e++) right[first + 8 * e][at] = w[e];
         __syncthreads();
         u32 steps = least(32, module.rank - k0);
         for (u32 k = 0; k < steps; k++)
@@ -36,9 +51,7 @@ KERNEL __launch_bounds__(256) lora_expand(const float* low0, const float* low1, 
             for (u32 i = 0; i < 4; i++) acc[i] = fma_rn(left[r0 + i][k], right[c][k], acc[i]);
         __syncthreads();
     }
-    for (u32 i = 0; i < 4; i++) {
-        if (r0 + i >= rows || col0 + c >= out || acc[i] == 0.0f) continue;
-        float* to = y + (row0 + r0 + i) * ldy + col0 + c;
-        *to = fma_rn(module.scale, acc[i], *to);
-    }
+#pragma unroll
+    for (u32 i = 0; i < 4; i++)
+        if (r0 + i < rows && col0 + c < out && acc[i] != 0.0f) to[i * ldy] = fma_rn(module.scale, acc[i], before[i]);
 }

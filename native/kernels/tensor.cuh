@@ -14,9 +14,24 @@ DEVICE void multiply_i8(int (&d)[4], int a0, int a1, int a2, int a3, int b0, int
         : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
 }
 
+// Four matrices of 8 rows of 16 bytes from shared memory: lane l gives the address of row l % 8 of matrix l / 8, and gets
+// the four bytes at 4 (l % 4) of row l / 4 of each (PTX ISA, ldmatrix).
+DEVICE void fragments(int (&d)[4], const signed char* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "memory");
+}
+
 // Begins to copy 16 bytes into shared memory; both ends are aligned to 16.
 DEVICE void copy_begin(void* to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from)
+                 : "memory");
+}
+
+// The same for one value.
+DEVICE void copy_begin(float* to, const float* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from)
                  : "memory");
 }
 

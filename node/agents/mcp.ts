@@ -21,7 +21,11 @@ const BUSY = {
 const FOREIGN = {
   jsonrpc: '2.0',
   id: null,
-  error: { code: -32_000, message: 'pages of other sites may not use this server' },
+  error: {
+    code: -32_000,
+    message:
+      'pages of other sites may not use this server; by a proxy on its machine, only with --behind-proxy true',
+  },
 }
 
 export type McpDoor = {

@@ -1,6 +1,6 @@
 /** Who calls: from where, and what it brings to pay with. */
 import type { IncomingMessage } from 'node:http'
-import { isDirect, isLocal, isOwnName } from '../model/openai-http.ts'
+import { isLocal, isLoopback, isOwnName } from '../model/openai-http.ts'
 import type { Visitor } from './types.ts'
 
 const PAYMENT_HEADERS = ['payment-signature', 'x-openledger-payment', 'x-openledger-payer']
@@ -16,10 +16,13 @@ export function visitorOf(req: IncomingMessage): Visitor {
 /**
  * A page of another site, in the browser of somebody who can reach this node (MCP's transport rules): by its own name, or
  * by DNS rebinding, where the name it was asked by is the page's too, but the connection comes from this machine itself.
+ * What proxies add says nothing here: a page sets `X-Forwarded-For` or `Forwarded` itself (not `Via`, which the Fetch standard
+ * keeps from pages). So of connections from this machine, a site's name is taken from a proxy that adds
+ * `Via` alone, or on the operator's word (`--behind-proxy true`, which has the same effect).
  */
 export function isForeign(req: IncomingMessage): boolean {
   const { origin, host } = req.headers
   if (origin === undefined) return false
   if (origin !== `http://${host}` && origin !== `https://${host}`) return true
-  return isDirect(req) && !isOwnName(host)
+  return isLoopback(req) && req.headers.via === undefined && !isOwnName(host)
 }

@@ -20,6 +20,7 @@ import { Follower } from '../chain/follower.ts'
 import type { Block, Receipt } from '../chain/types.ts'
 import type { KvOp, KvTable } from '../store/kv.ts'
 import type { Store } from '../store/store.ts'
+import type { PassPlace } from './pass-place.ts'
 import type { RegistryCall } from './registry-calls.ts'
 import { findSettled, type SettledReceipt, shownReceipts } from './settled.ts'
 
@@ -32,12 +33,17 @@ export type VerdictRecord = {
     readonly stage: string
     readonly field: string
     readonly index?: number
+    /** In the forward pass. */
+    readonly at?: PassPlace
     readonly claimed: string
     readonly found: string
   } | null
 }
 
 const VERDICT_BYTES_MAX = 4_096
+/** Places for verdicts of others, by the first bits of the receipt's hash: a newer one takes the place of an older one. A quarter of
+ * a million rows, 1 GiB if each were as long as may be: anybody can sign one of any receipt. */
+const HEARD_BITS = 18
 
 /** Told of each receipt once its block is in the index, and again as removed when a reorg leaves that block. */
 export type SettledListener = (settled: SettledReceipt, removed: boolean) => void
@@ -51,7 +57,10 @@ export class ReceiptLedger {
   readonly #order: KvTable
   /** block hash || transaction index 4 || position 4 -> calldata that reached the registry through other contracts. */
   readonly #calls: KvTable
+  /** This node's own. */
   readonly #verdicts: KvTable
+  /** `HEARD_BITS` of the receipt's hash -> a verdict of somebody else. */
+  readonly #heard: KvTable
   /** Since the start. */
   readonly verdicts: { ok: number; mismatch: number } = { ok: 0, mismatch: 0 }
   readonly #listeners = new Set<SettledListener>()
@@ -65,6 +74,7 @@ export class ReceiptLedger {
     this.#order = store.table('receipt-order')
     this.#calls = store.table('receipt-calls')
     this.#verdicts = store.table('verdicts')
+    this.#heard = store.table('verdicts-heard')
     let fresh: readonly SettledReceipt[] = []
     this.follower = new Follower(chain, this.#rows, {
       add: async (block, receipts) => {
@@ -103,24 +113,43 @@ export class ReceiptLedger {
     return found
   }
 
-  /** As the network tells it: of a receipt that is known here, or else anybody could fill the disk. What this node's own
-   * validator has said stands. */
+  /** All of them, a block's at once; the newest block first. */
+  async *byBlock(): AsyncGenerator<readonly SettledReceipt[]> {
+    let last: bigint | null = null
+    for await (const [place] of this.#order.iterate({ reverse: true })) {
+      const number = bytesToBigint(place.subarray(0, 8))
+      if (number === last) continue
+      last = number
+      const block = this.#chain.blockByNumber(number)
+      if (block) yield await this.#readBlock(block)
+    }
+  }
+
+  /** As the network tells it: of a receipt that is known here. What this node's own validator has said stands. */
   async hearVerdict(verdict: VerdictRecord, own: Hex | null): Promise<void> {
     if (!(await this.#rows.get(fromHex(verdict.receiptHash)))) return
     if (own && (await this.verdict(verdict.receiptHash, own))) return
-    await this.putVerdict(verdict)
+    this.#count(verdict)
+    await this.#heard.put(heardAt(verdict.receiptHash), encodeVerdict(verdict))
   }
 
+  /** This node's own. */
   async putVerdict(verdict: VerdictRecord): Promise<void> {
-    this.verdicts[verdict.ok ? 'ok' : 'mismatch']++
+    this.#count(verdict)
     await this.#verdicts.put(fromHex(verdict.receiptHash), encodeVerdict(verdict))
   }
 
-  /** @param by whose; null when the one that is kept is another's */
+  /** This node's own before another's. @param by whose; null when the one that is kept is another's */
   async verdict(hash: Hex, by?: Hex): Promise<VerdictRecord | null> {
-    const bytes = await this.#verdicts.get(fromHex(hash))
+    const own = await this.#verdicts.get(fromHex(hash))
+    const bytes = own ?? (await this.#heard.get(heardAt(hash)))
     const found = bytes ? decodeVerdict(bytes) : null
-    return by === undefined || found?.validator === by ? found : null
+    if (found?.receiptHash !== hash) return null
+    return by === undefined || found.validator === by ? found : null
+  }
+
+  #count({ ok }: VerdictRecord): void {
+    this.verdicts[ok ? 'ok' : 'mismatch']++
   }
 
   /** Resolves when every block told so far is in the index. */
@@ -201,12 +230,25 @@ export class ReceiptLedger {
   }
 }
 
+function heardAt(receipt: Hex): Uint8Array {
+  const place = Number.parseInt(receipt.slice(2, 10), 16) >>> (32 - HEARD_BITS)
+  return bigintToBytes(BigInt(place), 3)
+}
+
 function u32(value: number): Uint8Array {
   return bigintToBytes(BigInt(value), 4)
 }
 
 export function encodeVerdict(verdict: VerdictRecord): Uint8Array {
   return utf8(JSON.stringify(verdict))
+}
+
+function isPlace(at: PassPlace | undefined): boolean {
+  if (at === undefined) return true
+  const { layer, operator, tile, row, column } = at
+  const isCount = (n: number | undefined): boolean => n === undefined || Number.isSafeInteger(n)
+  const isLayer = layer === null || Number.isSafeInteger(layer)
+  return isLayer && typeof operator === 'string' && [tile, row, column].every(isCount)
 }
 
 /** null when the bytes, which come from the network, are no verdict. */
@@ -216,7 +258,9 @@ export function decodeVerdict(bytes: Uint8Array): VerdictRecord | null {
     const value = JSON.parse(new TextDecoder().decode(bytes)) as VerdictRecord
     const hashed =
       /^0x[0-9a-f]{64}$/.test(value.receiptHash) && /^0x[0-9a-f]{40}$/.test(value.validator)
-    const told = value.difference === null || typeof value.difference?.field === 'string'
+    const told =
+      value.difference === null ||
+      (typeof value.difference?.field === 'string' && isPlace(value.difference.at))
     return hashed && told && typeof value.ok === 'boolean' ? value : null
   } catch {
     return null

@@ -104,6 +104,12 @@ export function tokenBytes(tokens: Iterable<number>): Uint8Array {
   return concatBytes(...[...tokens].map((id) => new Uint8Array(Uint32Array.of(id).buffer)))
 }
 
+/** Of bytes that `tokenBytes` made. */
+export function decodeTokens(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(4 * i, true))
+}
+
 export function tokensCommit(tokens: Iterable<number>): Hex {
   return keccakHex(tokenBytes(tokens))
 }

@@ -22,6 +22,10 @@ const ENGINE: Readonly<Record<NativeCode, ErrorPage>> = {
   NATIVE_QUEUE_FULL: ['As many answers wait as may.', 'Try again in a moment.'],
   NATIVE_SHUTTING_DOWN: ['The engine is stopping.', 'Ask again when the node is back.'],
   NATIVE_UNKNOWN_ADAPTER: ['No such adapter is loaded.', 'Load it first.'],
+  NATIVE_OUT_OF_MEMORY: [
+    'The machine has not the memory for it.',
+    'Ask for less at once: shorter rows, a smaller batch, fewer answers; or use a larger machine.',
+  ],
   NATIVE_DIVERGED: ['The training diverged: the loss is no number.', 'Lower the learning rate.'],
   NATIVE_INTERNAL: ['The engine failed.', 'It is a fault of ours: report it with the log.'],
 }

@@ -31,6 +31,15 @@ export const MODEL_ERRORS: ErrorPages = {
   ],
   'model-artefact': ['A model’s files are not those that the chain has the hash of.', FRESH],
   vectors: ['The vectors of a model’s rows are not those that its job committed to.', FRESH],
+  'opening-unavailable': [
+    'The provider of a receipt does not show how it computed the answer.',
+    'Try again; that the receipt is wrong is known without it, only not in which operator.',
+  ],
+  'opening-busy': ['As many questions about computations wait as may.', 'Ask again soon.'],
+  'opening-too-large': [
+    'An answer has more tokens, or an operator of it more tiles, than are shown.',
+    'The message has the number; a shorter answer can be shown.',
+  ],
   'no-retrieval': [
     'The model was made without vectors of its rows, so none can be retrieved.',
     'Leave `retrieval` out, or ask a model that has them.',

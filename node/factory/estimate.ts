@@ -19,6 +19,7 @@ import type { ChainCost } from './cost.ts'
 import type { ReadContent, TrainingData } from './data.ts'
 import type { RecordStore } from './fabric/types.ts'
 import type { TrainingManifest } from './manifest.ts'
+import { CALIBRATION_MS_MAX } from './options.ts'
 import { CLOCK, type Clock, type Probe, probe, type Spent, STAGES, type Stage } from './probe.ts'
 import { type JobSize, parametersOf, tokensOf } from './size.ts'
 
@@ -199,16 +200,26 @@ function watchMemory(): { peak(): number; stop(): void } {
   }
 }
 
-/** Calibrations by base, configuration and lengths of rows, in the records of the fabric. */
+const PREFIX = 'calibration.'
+
+type Kept = { readonly measuredAtMs: number; readonly calibration: Calibration }
+
+/** Calibrations by base, configuration and lengths of rows, in the records of the fabric, for `CALIBRATION_MS_MAX` each: one that is
+ * older is measured again by the next estimate that wants it, and goes when another is made. */
 export class Calibrations {
   readonly #records: RecordStore
+  readonly #now: () => number
+  readonly #measure: typeof calibrate
   readonly #turns = new Turns(1)
 
-  constructor(records: RecordStore) {
+  /** @param now ms */
+  constructor(records: RecordStore, now: () => number, measure: typeof calibrate = calibrate) {
     this.#records = records
+    this.#now = now
+    this.#measure = measure
   }
 
-  /** Measures this machine first where it has not done such work yet: one such work at a time, since two would slow each other. */
+  /** Measures this machine first where it has not done such work lately: one such work at a time, since two would slow each other. */
   async of(
     base: BaseModel,
     manifest: TrainingManifest,
@@ -220,15 +231,26 @@ export class Calibrations {
     return this.#turns.run(async () => {
       const meanwhile = await this.#known(key)
       if (meanwhile) return meanwhile
-      const made = await calibrate(base, manifest, given)
-      await this.#records.put(key, Buffer.from(JSON.stringify(made)))
-      return made
+      const calibration = await this.#measure(base, manifest, given)
+      const kept: Kept = { measuredAtMs: this.#now(), calibration }
+      await this.#records.put(key, Buffer.from(JSON.stringify(kept)))
+      await this.#dropOld()
+      return calibration
     })
   }
 
   async #known(key: string): Promise<Calibration | null> {
     const row = await this.#records.get(key)
-    return row && (JSON.parse(Buffer.from(row.value).toString()) as Calibration)
+    if (!row) return null
+    const { measuredAtMs, calibration } = JSON.parse(Buffer.from(row.value).toString()) as Kept
+    const age = this.#now() - measuredAtMs
+    // Those of earlier versions say no time; one of the future is of another clock.
+    return age >= 0 && age < CALIBRATION_MS_MAX ? calibration : null
+  }
+
+  async #dropOld(): Promise<void> {
+    for (const key of await this.#records.list(PREFIX))
+      if (!(await this.#known(key))) await this.#records.delete(key)
   }
 }
 
@@ -245,5 +267,5 @@ function keyOf(base: BaseModel, manifest: TrainingManifest, data: TrainingData):
     length: Math.round(Math.log(mean) / Math.log(1.25)),
     rows: shortRows(base, manifest, data),
   } as unknown as Json)
-  return `calibration.3.${hash}`
+  return `${PREFIX}4.${hash}`
 }

@@ -91,7 +91,7 @@ export class ModelFactory {
   constructor(modules: FactoryModules) {
     this.#modules = modules
     this.jobs = new JobTable(modules.fabric.records)
-    this.#calibrations = new Calibrations(modules.fabric.records)
+    this.#calibrations = new Calibrations(modules.fabric.records, modules.now)
   }
 
   /** Takes up what an earlier life left. */

@@ -34,3 +34,5 @@ export const UPLOAD_BYTES_MAX: number = 64 * 2 ** 20
 export const UPLOAD_ROWS_MAX = 50_000
 /** Any other body of that API. */
 export const BODY_BYTES_MAX: number = 1 * 2 ** 20
+/** A measured pace is believed for so long: machines, their load and the engine change. Then the next estimate measures anew. */
+export const CALIBRATION_MS_MAX: number = 7 * 86_400_000

@@ -32,9 +32,11 @@ export type JobSize = {
   readonly vectorTokens: number
 }
 
-/** Limits of the index builder (native/core/src/attribution: stack.rs HOLD, curvature.rs CURVATURE_SAMPLES_MAX, GRADIENT_CACHE_BYTES_MAX). */
-const DRAWN_ROWS_MAX = 512
-const HELD_ROWS_MAX = 16_384
+/** Limits of the index builder (native/core/src/attribution: stack.rs HOLD, curvature.rs samples_max, GRADIENT_CACHE_BYTES_MAX). */
+const DRAWN_ROWS_MIN = 256
+const DIMENSIONS_PER_ROW = 3
+const SPANNING_ROWS_MIN = 512
+const ROWS_PER_DIRECTION = 2
 const HELD_BYTES_MAX = 4 * 2 ** 30
 const CACHED_BYTES_MAX = 2 * 2 ** 30
 const F32_BYTES = 4
@@ -46,10 +48,17 @@ export function sizeOf(base: BaseModel, manifest: TrainingManifest, data: Traini
     parents.length > 1 ? 0 : Math.ceil(trained.length / training.batch) * training.epochs
   const { k, labelDraws } = attribution
   const [rows, tokens] = [indexed.length, tokensOf(indexed)]
-  const drawnRows = Math.min(rows, DRAWN_ROWS_MAX)
-  const row = F32_BYTES * parametersOf(base.model.config, manifest)
-  const room = Math.min(HELD_ROWS_MAX, Math.floor(HELD_BYTES_MAX / row))
-  const hasPrincipal = k > contributors.length
+  const { config } = base.model
+  const widest = Math.max(rankOf(manifest), ...sidesOf(config, manifest))
+  const drawnRows = Math.min(
+    rows,
+    Math.max(DRAWN_ROWS_MIN, Math.floor(widest / DIMENSIONS_PER_ROW)),
+  )
+  const row = F32_BYTES * parametersOf(config, manifest)
+  const room = Math.floor(HELD_BYTES_MAX / row)
+  const directions = k - contributors.length
+  const spanning = Math.max(SPANNING_ROWS_MIN, ROWS_PER_DIRECTION * directions)
+  const heldRows = directions > 0 ? Math.min(rows, room, spanning) : 0
   return {
     steps,
     trainTokens: steps === 0 ? 0 : tokensOf(trained) * training.epochs,
@@ -61,8 +70,8 @@ export function sizeOf(base: BaseModel, manifest: TrainingManifest, data: Traini
     drawnRows,
     drawnTokens: (tokens * drawnRows) / rows,
     k,
-    gramRows: contributors.length + (hasPrincipal ? Math.min(rows, room) : 0),
-    heldRows: hasPrincipal ? Math.min(rows, room) : 0,
+    gramRows: contributors.length + heldRows,
+    heldRows,
     walks: rows > room ? 2 : 1,
     drawnWalks: row * drawnRows * labelDraws > CACHED_BYTES_MAX ? 2 : 1,
     ...corpusSize(base, manifest, data),
@@ -94,23 +103,30 @@ function corpusSize(
   return size
 }
 
-/** LoRA parameters of the adapter; a merge has its parents' ranks together. */
-export function parametersOf(
-  config: ModelConfig,
-  { lora, parents }: Pick<TrainingManifest, 'lora' | 'parents'>,
-): number {
+/** LoRA parameters of the adapter. */
+export function parametersOf(config: ModelConfig, manifest: Adapted): number {
+  const perRank = sidesOf(config, manifest).reduce((sum, side) => sum + side, 0)
+  return config.num_hidden_layers * perRank * rankOf(manifest)
+}
+
+type Adapted = Pick<TrainingManifest, 'lora' | 'parents'>
+
+/** A merge has its parents' ranks together. */
+const rankOf = ({ lora, parents }: Adapted): number => lora.rank * Math.max(1, parents.length)
+
+/** Inputs and outputs of every adapted map of a layer. */
+function sidesOf(config: ModelConfig, { lora }: Adapted): number[] {
   const { hidden_size: hidden, intermediate_size: inner, head_dim: head } = config
   const queries = config.num_attention_heads * head
   const keys = config.num_key_value_heads * head
-  const sides: Readonly<Record<string, number>> = {
-    q_proj: hidden + queries,
-    k_proj: hidden + keys,
-    v_proj: hidden + keys,
-    o_proj: queries + hidden,
-    gate_proj: hidden + inner,
-    up_proj: hidden + inner,
-    down_proj: inner + hidden,
+  const sides: Readonly<Record<string, readonly [number, number]>> = {
+    q_proj: [hidden, queries],
+    k_proj: [hidden, keys],
+    v_proj: [hidden, keys],
+    o_proj: [queries, hidden],
+    gate_proj: [hidden, inner],
+    up_proj: [hidden, inner],
+    down_proj: [inner, hidden],
   }
-  const perRank = lora.targets.reduce((sum, target) => sum + (sides[target] ?? 0), 0)
-  return config.num_hidden_layers * perRank * lora.rank * Math.max(1, parents.length)
+  return lora.targets.flatMap((target) => sides[target] ?? [])
 }

@@ -96,3 +96,8 @@ export function endpointOf(addresses: readonly string[], bytesMax = 512): string
   }
   return endpoint
 }
+
+/** The first multiaddr of an endpoint, which may also name URLs. */
+export function dialable(endpoint: string): string | null {
+  return endpoint.split(' ').find((part) => part.startsWith('/')) ?? null
+}

@@ -19,9 +19,11 @@ export type Reply = {
   readonly writableFinished: boolean
   setHeader(name: string, value: string): unknown
   writeHead(status: number, headers: Record<string, string>): unknown
+  /** false: what was written waits; `drain` says when it does not any more. */
   write(chunk: string | Uint8Array): unknown
   end(chunk?: string | Uint8Array): unknown
-  once(event: 'close', listener: () => void): unknown
+  once(event: 'close' | 'drain', listener: () => void): unknown
+  off?(event: 'drain', listener: () => void): unknown
 }
 
 export type Body = Readonly<Record<string, unknown>>
@@ -117,11 +119,15 @@ export function isLocal(req: Asked): boolean {
 }
 
 /** From this machine, and by no proxy that says so. */
-export function isDirect(req: Asked): boolean {
-  const isLoopback = /^(::ffff:)?127\.|^::1$/.test(req.socket.remoteAddress ?? '')
+function isDirect(req: Asked): boolean {
   const isProxied =
     req.httpVersion === '1.0' || PROXY_HEADERS.some((name) => req.headers[name] !== undefined)
-  return isLoopback && !isProxied
+  return isLoopback(req) && !isProxied
+}
+
+/** From this machine, or by a proxy on it. */
+export function isLoopback(req: Asked): boolean {
+  return /^(::ffff:)?127\.|^::1$/.test(req.socket.remoteAddress ?? '')
 }
 
 /** Whether a `Host` is a name that this machine has for itself alone. */

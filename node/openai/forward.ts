@@ -8,6 +8,7 @@
  */
 import { NodeError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { dialable } from '../model/listing.ts'
 import { type Asked, errorOf, type Reply } from '../model/openai-http.ts'
 import { providerNamedBy } from '../model/paying/voucher.ts'
 import type { Providers } from '../model/providers.ts'
@@ -74,7 +75,7 @@ async function passOn(
   const { providers, log, now, signal } = modules
   const { address } = provider
   const startedAt = now()
-  const shown = new Shown(res)
+  const shown = new Shown(res, signal)
   try {
     const at = { peer: provider.peerId, address: dialable(provider.endpoint) }
     let head: Head | null = null
@@ -89,7 +90,7 @@ async function passOn(
         }
         await providers.answered(address, now() - startedAt)
         shown.begin(head)
-      } else shown.add(frame)
+      } else await shown.add(frame)
     }
     if (head === null || !shown.isComplete) throw new Error('the answer ended before it was whole')
     shown.end()
@@ -113,6 +114,7 @@ async function passOn(
 /** What the asker sees of one provider's answer. */
 class Shown {
   readonly #res: Reply
+  readonly #left: AbortSignal
   #head: Head | null = null
   #held: Uint8Array[] = []
   #bytes = 0
@@ -120,8 +122,9 @@ class Shown {
   any = false
   events = 0
 
-  constructor(res: Reply) {
+  constructor(res: Reply, left: AbortSignal) {
     this.#res = res
+    this.#left = left
   }
 
   get #isStream(): boolean {
@@ -137,7 +140,8 @@ class Shown {
     this.#head = head
   }
 
-  add(frame: Uint8Array): void {
+  /** Resolves when the asker has room for more: a provider that is faster waits with it. */
+  async add(frame: Uint8Array): Promise<void> {
     if (!this.#isStream) {
       this.#bytes += frame.length
       if (this.#bytes > WHOLE_BYTES_MAX)
@@ -151,7 +155,7 @@ class Shown {
     const text = Buffer.from(frame).toString('utf8')
     this.events += text.split('data: ').length - 1
     this.#tail = (this.#tail + text).slice(-512)
-    this.#res.write(frame)
+    if (this.#res.write(frame) === false) await drained(this.#res, this.#left)
   }
 
   end(): void {
@@ -163,6 +167,20 @@ class Shown {
   breakOff(error: NodeError): void {
     this.#res.end(`data: ${JSON.stringify(errorOf(error).body)}\n\n`)
   }
+}
+
+/** Also when the asker has left. */
+function drained(res: Reply, left: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      left.removeEventListener('abort', go)
+      res.off?.('drain', go)
+      resolve()
+    }
+    res.once('drain', go)
+    left.addEventListener('abort', go, { once: true })
+    if (left.aborted) go()
+  })
 }
 
 function messageOf({ path, body, req }: Question): { head: Uint8Array; body: Uint8Array } {
@@ -179,9 +197,4 @@ function headOf(frame: Uint8Array): Head {
     ([name, value]) => typeof value === 'string' && /^(content-type|payment-.*)$/.test(name),
   )
   return { status, headers: Object.fromEntries(kept) }
-}
-
-/** The first multiaddr of an endpoint, which may also name URLs. */
-function dialable(endpoint: string): string | null {
-  return endpoint.split(' ').find((part) => part.startsWith('/')) ?? null
 }

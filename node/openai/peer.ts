@@ -58,6 +58,7 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   #unreadBytes = 0
   readonly #onClose: (() => void)[] = []
   #ended = false
+  #isLeft = false
   #wake: (() => void) | null = null
 
   setHeader(name: string, value: string): void {
@@ -82,8 +83,11 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
     this.#wake?.()
   }
 
-  once(_event: 'close', listener: () => void): void {
-    this.#onClose.push(listener)
+  /** Never `drain`: a writer is not held back. One that asks when the reader has left already is told at once. */
+  once(event: 'close' | 'drain', listener: () => void): void {
+    if (event !== 'close') return
+    if (this.#isLeft) listener()
+    else this.#onClose.push(listener)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -113,6 +117,7 @@ class Frames implements Reply, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   /** Nobody reads any more. */
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#ended = true
+    this.#isLeft = true
     this.#wake?.()
     for (const listener of this.#onClose.splice(0)) listener()
     return { done: true, value: undefined }

@@ -18,6 +18,8 @@ import {
   ENVELOPE_BYTES_MAX,
   INFERENCE_BODY_BYTES_MAX,
   INFERENCE_HEAD_BYTES_MAX,
+  OPENING_OPERATORS_MAX,
+  OPENING_TILES_MAX,
   PEERS_PER_REQUEST_MAX,
   RANGE_BLOCKS_MAX,
   TRANSACTION_BYTES_MAX,
@@ -41,6 +43,14 @@ export type Messages = {
   }
   /** A question to a provider: `head` is JSON {path, headers}, `body` what HTTP would carry. */
   readonly inferenceRequest: { readonly head: Uint8Array; readonly body: Uint8Array }
+  /** Asks a provider how it computed a receipt's answer. `depth` 0: its operators; 1: an operator's tiles; 2: a tile's values.
+   * What is not asked for is 0. */
+  readonly openingRequest: {
+    readonly receipt: Uint8Array
+    readonly depth: number
+    readonly operator: number
+    readonly tile: number
+  }
 }
 export type MessageKind = keyof Messages
 
@@ -75,6 +85,12 @@ const SCHEMAS: Record<MessageKind, Readonly<Record<string, Field>>> = {
   inferenceRequest: {
     head: { type: 'bytes', min: 2, max: INFERENCE_HEAD_BYTES_MAX },
     body: { type: 'bytes', min: 2, max: INFERENCE_BODY_BYTES_MAX },
+  },
+  openingRequest: {
+    receipt: { type: 'bytes', min: HASH_BYTES, max: HASH_BYTES },
+    depth: { type: 'u32', min: 0, max: 2 },
+    operator: { type: 'u32', min: 0, max: OPENING_OPERATORS_MAX },
+    tile: { type: 'u32', min: 0, max: OPENING_TILES_MAX },
   },
 }
 

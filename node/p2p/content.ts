@@ -5,9 +5,10 @@
  * nobody can be blamed, so everything is thrown away and from then on each peer must send the whole
  * by itself.
  */
-import { keccak_256 } from '@noble/hashes/sha3.js'
-import { fromHex, type Hex, toHex } from '../base/bytes.ts'
+import { fromHex, type Hex, keccakHex, toHex } from '../base/bytes.ts'
 import type { Log } from '../base/log.ts'
+import { hashOnThread } from '../content/hash-thread.ts'
+import { HASH_AT_ONCE_BYTES_MAX } from '../content/options.ts'
 import { P2PError, type P2PErrorCode } from './errors.ts'
 import { ask, serve } from './exchange.ts'
 import type { Host } from './host.ts'
@@ -69,15 +70,14 @@ async function* chunksOf(
   }
 }
 
-/** Where a piece of content comes together. Hashed as it comes (14 MB/s in JavaScript): a large piece
- * hashed at the end would stop the event loop for seconds. */
+/** Where a piece of content comes together. It is hashed when it is whole, natively: a large piece on the thread that hashes, so
+ * that it does not hold up the event loop. Hashed here as it comes, in JavaScript, 64 MiB took most of the loop's time. */
 export class Assembly {
   readonly hash: Hex
   readonly #bytesMax: number
-  #bytes: Uint8Array | undefined
+  #bytes: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
   #contributors = new Set<Peer>()
-  #hasher = keccak_256.create()
   #soloOnly = false
 
   constructor(hash: Hex, bytesMax: number) {
@@ -123,7 +123,6 @@ export class Assembly {
       )
     }
     this.#bytes?.set(chunk, this.#filled)
-    this.#hasher.update(chunk)
     this.#filled += chunk.length
     this.#contributors.add(peer)
   }
@@ -133,10 +132,14 @@ export class Assembly {
   }
 
   /** The bytes when they are the content. Otherwise forgets them all and names the liar, if one peer
-   * sent them alone. */
-  finish(): { readonly bytes: Uint8Array } | { readonly liar: Peer | undefined } {
-    const bytes = this.#bytes as Uint8Array
-    if (toHex(this.#hasher.digest()) === this.hash) return { bytes }
+   * sent them alone. @throws ContentError `hash-thread` */
+  async finish(): Promise<{ readonly bytes: Uint8Array } | { readonly liar: Peer | undefined }> {
+    const whole = this.#bytes as Uint8Array<ArrayBuffer>
+    const { hash, bytes } =
+      whole.length > HASH_AT_ONCE_BYTES_MAX
+        ? await hashOnThread(whole)
+        : { hash: keccakHex(whole), bytes: whole }
+    if (hash === this.hash) return { bytes }
     const [liar, other] = this.#contributors
     this.#soloOnly = true
     this.#clear()
@@ -147,7 +150,6 @@ export class Assembly {
     this.#bytes = undefined
     this.#filled = 0
     this.#contributors.clear()
-    this.#hasher = keccak_256.create()
   }
 }
 

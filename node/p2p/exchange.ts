@@ -23,7 +23,12 @@ import {
 import type { RateTable } from './rate.ts'
 import type { Peer, PeerId } from './types.ts'
 
-export type RequestKind = 'blocksRequest' | 'contentRequest' | 'peersRequest' | 'inferenceRequest'
+export type RequestKind =
+  | 'blocksRequest'
+  | 'contentRequest'
+  | 'peersRequest'
+  | 'inferenceRequest'
+  | 'openingRequest'
 
 const STATUS = { ok: 0, notFound: 1, rateLimited: 2, failed: 3 } as const
 const STATUS_ERRORS: Readonly<Record<number, P2PErrorCode>> = {

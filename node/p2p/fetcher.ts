@@ -65,7 +65,7 @@ export class ContentFetcher {
       const before = assembly.offset
       try {
         await fetchFrom(host, peer, assembly, { chainId, stopped })
-        const result = assembly.finish()
+        const result = await assembly.finish()
         if ('bytes' in result) return result.bytes
         fruitless++
         failure = new P2PError('wrong-content', `what came as ${assembly.hash} is something else`)

@@ -55,13 +55,15 @@ export async function serveInference(
 
 /** The frames of an answer, cut to size, with a sign of life where there is a pause. A client that hangs up in a pause ends
  * the answer at once, not at its next piece. */
-async function* framesOf(
+export async function* framesOf(
   answer: AsyncIterable<Uint8Array>,
   gone: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const pieces = answer[Symbol.asyncIterator]()
   const leave = (): void => void pieces.return?.()
   gone.addEventListener('abort', leave, { once: true })
+  // It may have been before anybody listened.
+  if (gone.aborted) leave()
   try {
     let next = pieces.next()
     for (;;) {

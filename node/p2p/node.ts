@@ -30,6 +30,7 @@ import {
 } from './inference.ts'
 import { loadPeerKey } from './key.ts'
 import { Ledger } from './ledger.ts'
+import { type AnswerOpening, askOpening, type OpeningRequest, serveOpenings } from './openings.ts'
 import type { P2POptions } from './options.ts'
 import { PeerBook } from './peer-book.ts'
 import { servePeers } from './peers.ts'
@@ -62,6 +63,8 @@ export type P2PModules = {
   readonly judges?: Judges
   /** What a provider answers with; absent: this node has no answers. */
   readonly inference?: AnswerInference
+  /** How a provider shows what it computed; absent: this node has computed nothing for others. */
+  readonly openings?: AnswerOpening
   /** Signs keccak256 of the bytes, as `signEnvelope` would; absent: this node states nothing. */
   readonly sign?: (kind: EnvelopeKind, preimage: Uint8Array) => Promise<Uint8Array>
   readonly log: Log
@@ -173,8 +176,9 @@ export class P2P {
     }
     await serveBlocks(this.#host, this.#modules, context)
     await serveContent(this.#host, this.#modules, context)
-    const { inference } = this.#modules
+    const { inference, openings } = this.#modules
     if (inference) await serveInference(this.#host, { ...this.#modules, inference }, context)
+    if (openings) await serveOpenings(this.#host, { ...this.#modules, openings }, context)
     const connected = () => new Set(this.#host.getPeers().map(String))
     await servePeers(
       this.#host,
@@ -321,12 +325,44 @@ export class P2P {
     question: InferenceQuestion,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
+    const peer = await this.#reach(provider)
+    const stopped = AbortSignal.any([this.#stop.signal, signal])
+    yield* askInference(this.#host, peer, { ...question, chainId: this.#modules.chainId, stopped })
+  }
+
+  /** How a receipt's answer was computed, from its provider's peer, or from whichever connected peer has it: the first answer
+   * that `accepts` takes. @throws P2PError when there is none */
+  async askOpening(
+    provider: { readonly peer: Peer; readonly address: string | null } | null,
+    request: OpeningRequest,
+    { accepts, signal }: { accepts(answer: Uint8Array): boolean; signal?: AbortSignal },
+  ): Promise<Uint8Array> {
+    const { chainId } = this.#modules
+    const stopped = AbortSignal.any([this.#stop.signal, ...(signal ? [signal] : [])])
+    let failure: unknown = new P2PError('no-peer', 'not connected to any peer to ask')
+    const peers = provider ? [await this.#reach(provider)] : this.#candidates()
+    for (const peer of peers) {
+      try {
+        const answer = await askOpening(this.#host, peer, { request, chainId, stopped })
+        if (accepts(answer)) return answer
+        failure = new P2PError('wrong-answer', `${peer} answers something else`)
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  /** @throws P2PError `unreachable` */
+  async #reach(provider: {
+    readonly peer: Peer
+    readonly address: string | null
+  }): Promise<PeerId> {
     const known = () => this.#host.getPeers().find((id) => id.toString() === provider.peer)
     if (!known() && provider.address) await this.connect(provider.address)
     const peer = known()
     if (!peer) throw new P2PError('unreachable', `not connected to ${provider.peer}`)
-    const stopped = AbortSignal.any([this.#stop.signal, signal])
-    yield* askInference(this.#host, peer, { ...question, chainId: this.#modules.chainId, stopped })
+    return peer
   }
 
   async #publish<K extends GossipKind>(kind: K, message: Messages[K]): Promise<number> {

@@ -139,6 +139,12 @@ export const INFERENCE_STREAMS_MAX = 32
 export const INFERENCE_TIMEOUT_MS: number = 10 * 60 * 1000
 /** An empty frame as often says that a provider is still there while its engine is busy. */
 export const INFERENCE_ALIVE_MS = 3_000
+/** Operators of an answer's computation, tiles of one, bytes of an answer about it (32 a tile). */
+export const OPENING_OPERATORS_MAX = 4_096
+export const OPENING_TILES_MAX: number = 2 ** 17
+export const OPENING_BYTES_MAX: number = 4 * MIB
+/** Of one question: a pass over prompt and answer, behind others. */
+export const OPENING_TIMEOUT_MS = 120_000
 /** Streams of one request protocol one peer may have open here. */
 export const REQUEST_STREAMS_MAX = 4
 export const RANGE_BLOCKS_MAX = 128
@@ -162,6 +168,9 @@ export const CONTENT_RATE_PER_PEER: Rate = { perSecond: 8, burst: 64 }
 export const CONTENT_RATE_GLOBAL: Rate = { perSecond: 64, burst: 256 }
 export const INFERENCE_RATE_PER_PEER: Rate = { perSecond: 20, burst: 100 }
 export const INFERENCE_RATE_GLOBAL: Rate = { perSecond: 200, burst: 1_000 }
+/** Each costs its provider a pass; a receipt takes three. */
+export const OPENING_RATE_PER_PEER: Rate = { perSecond: 0.2, burst: 9 }
+export const OPENING_RATE_GLOBAL: Rate = { perSecond: 1, burst: 18 }
 export const PEERS_RATE_PER_PEER: Rate = { perSecond: 0.2, burst: 5 }
 export const PEERS_RATE_GLOBAL: Rate = { perSecond: 10, burst: 40 }
 /** Gossip handled per forwarding peer; more is ignored without being looked at. */

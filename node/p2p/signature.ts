@@ -12,7 +12,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { bigintToBytes, concatBytes, type Hex, keccak, utf8 } from '../base/bytes.ts'
 import { addressOfPublicKey } from '../base/keys.ts'
 import { SIGNATURE_BYTES } from './codec.ts'
-import type { EnvelopeKind } from './types.ts'
+import type { EnvelopeKind, StatementKind } from './types.ts'
 
 const BLOCK_DOMAIN = new Uint8Array(32)
 
@@ -45,7 +45,7 @@ export function signEnvelope(
 /** The bytes whose keccak256 an envelope's signature is over. */
 export function envelopePreimage(statement: {
   chainId: bigint
-  kind: EnvelopeKind
+  kind: StatementKind
   payload: Uint8Array
 }): Uint8Array {
   return preimage(envelopeDomain(statement.kind), statement.chainId, statement.payload)
@@ -59,7 +59,7 @@ export function recoverEnvelopeSigner(
   return recover(hash, signature)
 }
 
-function envelopeDomain(kind: EnvelopeKind): Uint8Array {
+function envelopeDomain(kind: StatementKind): Uint8Array {
   return keccak(utf8(`openledger/${kind}/1`))
 }
 

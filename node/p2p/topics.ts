@@ -27,6 +27,10 @@ export function inferenceProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/inference/1`
 }
 
+export function openingsProtocol(chainId: bigint): string {
+  return `/openledger/${chainId}/openings/1`
+}
+
 export function contentProtocol(chainId: bigint): string {
   return `/openledger/${chainId}/content/1`
 }

@@ -26,6 +26,8 @@ export type Envelope = { readonly payload: Uint8Array; readonly signature: Uint8
 
 export type GossipKind = 'blocks' | 'transactions' | 'receipts' | 'verdicts'
 export type EnvelopeKind = 'receipts' | 'verdicts'
+/** What is signed alike: what is gossiped, and a provider's word on what it computed. */
+export type StatementKind = EnvelopeKind | 'openings'
 
 /** What a subscriber of `P2P.on` gets; `from` is who forwarded it, not who made it. */
 export type GossipEvents = {

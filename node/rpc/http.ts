@@ -33,8 +33,8 @@ export async function handleHttp(
   modules: HttpModules,
 ): Promise<void> {
   try {
-    // What a proxy should have said: whoever asks whether a client is local hears that it is not.
-    if (context.options.behindProxy) request.headers.forwarded ??= 'for=unknown'
+    // What a proxy should have said: whoever asks whether a client is local hears that it is not. No page can say it itself.
+    if (context.options.behindProxy) request.headers.via ??= '1.1 unknown'
     allowOrigin(request, response, context.options.corsOrigins)
     if (request.method === 'OPTIONS') return end(response, 204, '')
     await route(request, response, context, modules)

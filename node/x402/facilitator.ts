@@ -36,6 +36,7 @@ import {
   type Scheme,
   WOPEN,
 } from './schemes.ts'
+import { wasMade } from './spent.ts'
 
 /** The reason of a failure after which a payment may be on its way all the same. */
 export const UNCLEAR = 'unexpected_settle_error'
@@ -45,7 +46,10 @@ export const UNCLEAR = 'unexpected_settle_error'
 const NOT_MADE: readonly string[] = ['call-reverted', 'x402-reverted']
 
 export type FacilitatorModules = {
-  readonly chain: Pick<Chain, 'call' | 'head' | 'on' | 'transaction' | 'receipts' | 'blockByNumber'>
+  readonly chain: Pick<
+    Chain,
+    'call' | 'head' | 'headRef' | 'on' | 'transaction' | 'receipts' | 'blockByNumber'
+  >
   readonly chainId: number
   /** Pays for gas. */
   readonly account: Pick<NodeAccount, 'address' | 'send'>
@@ -79,12 +83,15 @@ export class Facilitator {
     return clock > chain ? clock : chain
   }
 
-  /** What became of an order. One that its payer has cancelled counts as paid until its time is over: contracts tell both alike. */
+  /** What became of an order. Its nonce may be spent for nothing: cancelled, or for somebody else. Where the blocks of that time are
+   * gone, who has spent it has paid. */
   async outcomeOf(order: Order): Promise<'paid' | 'void' | 'open'> {
+    const { chain, chainId } = this.#modules
     const { call, isSpent } = order.spent
     if (this.#underWay.has(keyOf(order))) return 'open'
-    if (isSpent(await this.#call(call))) return 'paid'
-    return this.#modules.chain.head('unsafe').timestamp >= order.validBefore ? 'void' : 'open'
+    if (isSpent(await this.#call(call)))
+      return wasMade(order, chain, chainId) === false ? 'void' : 'paid'
+    return chain.head('unsafe').timestamp >= order.validBefore ? 'void' : 'open'
   }
 
   supported(): object {

@@ -18,3 +18,7 @@ export const FACILITATOR_DEFAULTS: FacilitatorOptions = {
   marginSeconds: 3n,
   bodyBytesMax: 64 * 1024,
 }
+
+/** Seconds that a payment for an answer may be good for; one that is good for longer is refused: a receipt waits for it until it
+ * cannot be carried out any more. */
+export const VALID_SECONDS_MAX: bigint = 900n

@@ -4,10 +4,10 @@
  * What the contracts refuse with is translated to the reasons of the specification (section 9).
  */
 import type { Abi } from 'viem'
-import { encodeEventTopics, parseAbi } from 'viem/utils'
+import { decodeFunctionData, encodeEventTopics, parseAbi } from 'viem/utils'
 import { OP, STANDARD } from '../../genesis/addresses.ts'
 import { PayableWOPEN, X402UptoProxy } from '../../genesis/contracts.generated.ts'
-import { bytesToBigint, type Hex } from '../base/bytes.ts'
+import { bytesToBigint, type Hex, toHex } from '../base/bytes.ts'
 import type { Log } from '../chain/types.ts'
 import type { Contract } from '../model/contracts.ts'
 import { exactSchema, faultOf, type Payload, uptoSchema } from './schema.ts'
@@ -61,8 +61,10 @@ export type Order = {
   /** Reads whether it was carried out or cancelled. */
   readonly spent: { readonly call: Call; isSpent(result: unknown): boolean }
   call(amount: bigint): Call
-  /** Whether a transaction with these logs has carried it out, whoever sent it. */
-  isMadeIn(logs: readonly Log[]): boolean
+  /** Addresses and topics in the bloom of a block that made it. */
+  readonly marks: readonly Hex[]
+  /** Whether a transaction with these logs has carried it out, whoever sent it. `upto` logs no nonce: there it takes the input. */
+  isMadeIn(logs: readonly Log[], input?: () => Uint8Array): boolean
 }
 
 /** The same for two payments of which only one can be carried out, however they are written down. */
@@ -104,6 +106,7 @@ function exactOrder(payload: Payload['payload']): Order | Refusal {
       functionName: 'transferWithAuthorization',
       args: [from, to, value, validAfter, validBefore, nonce, signature],
     }),
+    marks: [WOPEN.address, nonce],
     // With one nonce a payer can sign for somebody else as well: it must be this payee, and this much.
     isMadeIn: (logs) =>
       logs.some((log, i) => {
@@ -149,8 +152,24 @@ function uptoOrder(payload: Payload['payload'], facilitator: Hex): Order | Refus
       functionName: 'settle',
       args: [{ permitted, nonce, deadline }, amount, from, witness, signature],
     }),
-    // The proxy takes it of the facilitator alone.
-    isMadeIn: () => false,
+    marks: [UPTO_PROXY.address],
+    // The proxy takes it of the facilitator alone, which calls it itself.
+    isMadeIn: (logs, input) =>
+      logs.some(({ address }) => address === UPTO_PROXY.address) &&
+      input !== undefined &&
+      isCallFor(input(), { owner: from, nonce }),
+  }
+}
+
+function isCallFor(input: Uint8Array, payment: { owner: Hex; nonce: bigint }): boolean {
+  try {
+    const { functionName, args } = decodeFunctionData({ abi: UPTO_PROXY.abi, data: toHex(input) })
+    if (functionName !== 'settle') return false
+    const [permit, , owner] = args as [{ nonce: bigint }, bigint, Hex]
+    return permit.nonce === payment.nonce && owner.toLowerCase() === payment.owner
+  } catch {
+    // Another call.
+    return false
   }
 }
 

@@ -13,6 +13,7 @@ import type { Bill, Caller, Payer, WayOfPaying } from '../model/paying/types.ts'
 import { refuse } from '../model/paying/who-pays.ts'
 import type { EscrowView } from '../model/payment.ts'
 import { type Facilitator, UNCLEAR } from './facilitator.ts'
+import { VALID_SECONDS_MAX } from './options.ts'
 import { faultOf, type Payload, payloadSchema, type Requirements, X402_VERSION } from './schema.ts'
 import { isRefusal, keyOf, type Order, orderOf, SCHEMES, type Scheme } from './schemes.ts'
 import type { Till } from './till.ts'
@@ -25,8 +26,6 @@ const TIMEOUT_SECONDS = 300
 
 /** Before the payment that a receipt waits for. */
 const AWAITS = 'x402 '
-/** A payment that is good for longer is refused: a receipt waits for it until it cannot be carried out any more. */
-const VALID_SECONDS_MAX = 900n
 
 export type WayModules = {
   readonly facilitator: Facilitator

@@ -20,11 +20,11 @@ import { decodeManifest } from '../../precompiles/manifest.ts'
 import { decodeClaims, mix } from '../../precompiles/mix.ts'
 import { splitAmount } from '../../precompiles/score.ts'
 import { sumRoot } from '../../precompiles/sum-tree.ts'
+import type { OpeningSource } from '../../prover/opening.ts'
+import { contentInParts } from '../cli/content.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { LookModules } from './verify.ts'
 
-/** Bytes of one answer of `openledger_getContent`. */
-const PART_BYTES = 4 * 2 ** 20
 const REVERTED = 3
 
 /** Receipts that a block settled, by number, `0x` number or hash. @throws NodeError `block-unknown`, `remote-lies` */
@@ -202,15 +202,25 @@ function callsTo(rpc: Rpc): ChainReader {
 
 /** Content of any size, checked. @throws NodeError `remote-lies` */
 export async function contentFrom(rpc: Rpc, hash: Hex): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  for (let offset = 0; ; offset += PART_BYTES) {
-    const part = fromHex(await rpc<Hex>('openledger_getContent', hash, offset))
-    parts.push(part)
-    if (part.length < PART_BYTES) break
-  }
-  const bytes = new Uint8Array(Buffer.concat(parts))
+  const bytes = await contentInParts(rpc, hash)
   if (keccakHex(bytes) === hash) return bytes
   throw lies(`what it shows as content ${hash} is not it`)
+}
+
+/** What a receipt's provider shows through the node; each answer is checked by who asks. */
+export async function openingsBy(rpc: Rpc): Promise<OpeningSource> {
+  const { l2ChainId } = decodeChainConfig(
+    JSON.stringify(await rpc<object>('openledger_chainConfig')),
+  )
+  return {
+    chainId: l2ChainId,
+    ask: async ({ receipt, operator, tile }, accepts) => {
+      const place = [operator, tile].filter((at) => at !== undefined)
+      const answer = await rpc<Hex>('openledger_openPass', receipt, ...place).catch(() => null)
+      const bytes = answer && fromHex(answer)
+      return bytes && accepts(bytes) ? bytes : null
+    },
+  }
 }
 
 function lower(address: Hex): Hex {

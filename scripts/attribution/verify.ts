@@ -4,6 +4,7 @@ import type { Hex } from '../../node/base/bytes.ts'
 import { NodeError } from '../../node/base/errors.ts'
 import type { ModelLibrary } from '../../node/model/library.ts'
 import type { Registry } from '../../node/model/registry.ts'
+import { wrongBy } from '../../prover/aside.ts'
 import { type CheckModules, checkReceipt, checkTable } from '../../prover/check.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { type Explanation, explainDifference, LOOKS } from '../../prover/explain.ts'
@@ -22,10 +23,14 @@ export type Looked = {
     readonly why?: string
   }[]
   readonly difference: (Difference & Explanation) | null
+  /** What a validator says of its model, when it refuted it; believed only as far as it comes out here. */
+  readonly refuted: Refuted | null
   readonly contributors: number
   /** wei */
   readonly fee: string
 }
+
+export type Refuted = { readonly validator: Hex; readonly difference: Difference }
 
 export type LookModules = Omit<CheckModules, 'registry'> & {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
@@ -53,7 +58,7 @@ const MEANING: Readonly<Record<string, string>> = {
 export async function lookAt(
   settled: SettledReceipt,
   modules: LookModules,
-  { withTable }: { withTable: boolean },
+  { withTable, refuted = null }: { withTable: boolean; refuted?: Refuted | null },
 ): Promise<Looked> {
   const { receipt, block, contributors } = settled
   let difference = await checkReceipt(settled, modules)
@@ -62,9 +67,8 @@ export async function lookAt(
     try {
       difference = await tableOf(settled, modules)
     } catch (error) {
-      const isUnread = ['datanet-private', 'datanet-erased']
-      if (!(error instanceof NodeError) || !isUnread.includes(error.code)) throw error
-      unread = error.message
+      difference = wrongBy(error, 'table')
+      if (!difference) unread = unreadBecause(error)
     }
   }
   const looks = withTable ? [...LOOKS, TABLE] : LOOKS
@@ -83,9 +87,19 @@ export async function lookAt(
         : { stage: look.name, result: i < at ? 'ok' : i === at ? 'differs' : 'not looked at' },
     ),
     difference: difference && { ...difference, ...explainDifference(difference, show) },
+    refuted,
     contributors: contributors.length,
     fee: receipt.fee.toString(),
   }
+}
+
+/** Content that this person may not read, or that nobody shows now, says nothing of the model. */
+const UNREADABLE = ['datanet-private', 'datanet-erased']
+
+function unreadBecause(error: unknown): string {
+  if (!(error instanceof NodeError)) throw error
+  if (error.severity === 'retry' || UNREADABLE.includes(error.code)) return error.message
+  throw error
 }
 
 async function tableOf(
@@ -105,6 +119,7 @@ export function reportLines({
   model,
   checks,
   difference,
+  refuted,
   ...of
 }: Looked): string[] {
   return [
@@ -113,6 +128,7 @@ export function reportLines({
       const why = result === 'ok' ? (MEANING[stage] ?? '') : unread
       return `  ${result.padEnd(14)} ${stage.padEnd(12)} ${why}`.trimEnd()
     }),
+    ...(refuted ? refutedLines(refuted, difference) : []),
     ...(difference
       ? [
           'the first difference:',
@@ -123,7 +139,20 @@ export function reportLines({
           `  found     ${difference.found}`,
         ]
       : [
-          `  ${of.fee} wei, of which ${of.contributors} contributors have their part: all as it must be`,
+          `  ${of.fee} wei, of which ${of.contributors} contributors have their part: ${refuted ? 'as the model has it' : 'all as it must be'}`,
         ]),
+  ]
+}
+
+/** A receipt that is wrong because of its model says nothing by itself: its own tokens and payouts follow from it. */
+function refutedLines({ validator, difference }: Refuted, ours: Difference | null): string[] {
+  const { operator, tile, row, expected, found } = explainDifference(difference)
+  const isOurs = ours?.stage === difference.stage && ours.field === difference.field
+  return [
+    `wrong because of its model, says validator ${validator}: such receipts are reported, and what they paid is held`,
+    `  ${operator}: ${tile}${row ? `, ${row}` : ''}; expected ${expected}, found ${found}`,
+    isOurs
+      ? '  it came out here as well'
+      : '  it did not come out here: training steps are not run again by this command',
   ]
 }

@@ -22,8 +22,21 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const EXIT_HELP = `Exit status: 0 ok, 1 unexpected failure, 2 command line or configuration, 3 data directory,
 4 findings (doctor, verify), 5 disk full, 130 second signal`
 
+/**
+ * The code of a failure whose message is enough for a user: the node's own, the engine's, the operating system's. None for
+ * a fault of ours, of which the stack is wanted.
+ */
+export function codeOf(error: unknown): string | undefined {
+  if (error instanceof NodeError) return error.code
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown }
+  const isKnown = typeof code === 'string' && (syscall !== undefined || /^NATIVE_/.test(code))
+  return isKnown && code !== 'NATIVE_INTERNAL' ? code : undefined
+}
+
 export function exitOf(error: unknown): ExitCode {
-  if (!(error instanceof NodeError)) return EXIT.failure
+  if (!(error instanceof NodeError)) {
+    return /^NATIVE_(BAD_|UNSUPPORTED)/.test(codeOf(error) ?? '') ? EXIT.usage : EXIT.failure
+  }
   const { code, severity } = error
   if (code === 'disk-full') return EXIT.diskFull
   if (/^(store|datadir|snapshot)-/.test(code)) return EXIT.data

@@ -2,10 +2,10 @@
  * Finds the command that was asked for, reads its line, runs it. Each command is a file in `commands/`; an error becomes
  * one line on stderr and a documented exit status (`exit.ts`).
  */
-import { messageOf, NodeError } from '../../node/base/errors.ts'
+import { messageOf } from '../../node/base/errors.ts'
 import { allCommands, commandsFor, overview } from '../commands/index.ts'
 import { asksForFamily, helpOf, readCall, readLine } from './command.ts'
-import { EXIT, type ExitCode, exitOf } from './exit.ts'
+import { codeOf, EXIT, type ExitCode, exitOf } from './exit.ts'
 
 async function main(line: readonly string[]): Promise<ExitCode> {
   const [word = '--help'] = line
@@ -36,10 +36,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const stack = error instanceof NodeError || !(error instanceof Error) ? '' : `\n${error.stack}`
+  const code = codeOf(error)
+  const stack = code === undefined && error instanceof Error ? `\n${error.stack}` : ''
   // `openledger errors CODE` says more.
-  const code = error instanceof NodeError ? ` [${error.code}]` : ''
-  process.stderr.write(`openledger: ${messageOf(error)}${code}${stack}\n`)
+  const named = code === undefined ? '' : ` [${code}]`
+  process.stderr.write(`openledger: ${messageOf(error)}${named}${stack}\n`)
   // Not only the status: a node that failed to start may have left sockets and threads.
   process.exit(exitOf(error))
 }

@@ -2,6 +2,7 @@
 import { attributeFile } from '../attribute.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need } from '../cli/flags.ts'
+import { checkOutFile, FORCE_FLAG } from '../cli/out.ts'
 import { Meter } from '../cli/progress.ts'
 import { JSON_FLAG, show } from '../cli/result.ts'
 
@@ -36,16 +37,18 @@ export const attributeRows: Command = {
       help: 'numbers of a sketch, 1 to 4096 (default: what the rows span, to 1024)',
     },
     by: { value: 'WHAT', help: 'row, or contributor for sums', fallback: 'row' },
+    ...FORCE_FLAG,
     ...JSON_FLAG,
   },
   notes:
     'Token ids win over text, and nothing is added to them. Higher = more responsible. Columns follow the rows of --train, or the contributors in the order of their first row. Spans count bits of surprise: f32 in bits, int in 65,536ths of an eighth of a bit.',
   run: async (call) => {
-    const { args, flags } = call
+    const { args, flags, switches } = call
     const channel = choice(flags, 'channel', ['gradient', 'span'])
     const listed = [...(flags.checkpoints?.split(',') ?? []), ...args].filter(Boolean)
     const meter = new Meter('attribute')
     const out = need(flags, 'out')
+    checkOutFile(out, switches)
     const { queries, columns } = await attributeFile(
       {
         base: need(flags, 'base'),

@@ -2,13 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { VerdictRecord } from '../../node/attribution/ledger.ts'
 import type { Hex } from '../../node/base/bytes.ts'
 import { userError } from '../../node/base/errors.ts'
 import { silentLog } from '../../node/base/log.ts'
 import { ContentStore } from '../../node/content/store.ts'
 import { ModelLibrary } from '../../node/model/library.ts'
-import { contentFrom, remoteRegistry, settledIn } from '../attribution/remote.ts'
-import { type Looked, lookAt, reportLines } from '../attribution/verify.ts'
+import type { Difference } from '../../prover/compare.ts'
+import { contentFrom, openingsBy, remoteRegistry, settledIn } from '../attribution/remote.ts'
+import { type Looked, lookAt, type Refuted, reportLines } from '../attribution/verify.ts'
 import type { Call, Command } from '../cli/command.ts'
 import { EXIT } from '../cli/exit.ts'
 import { NODE_FLAGS } from '../cli/person.ts'
@@ -33,7 +35,8 @@ export const verifyAttribution: Command = {
   options: ['models'],
   notes: `Tokens, trace, sketch, spans, scores, split and payouts are computed here with the base model of this machine
 (--base-model). The node at --url shows the block and the content, and each is checked against its hash: believed are
-only which block is canonical, and what SplitPolicy says. The status is 4 when something differs.`,
+only which block is canonical, and what SplitPolicy says. The status is 4 when something differs. Of a receipt whose model
+a validator has refuted, that is said, and the table is looked at here.`,
   run: async (call) => {
     const rpc = rpcTo(call.flags.url as string, TIMEOUT_MS)
     const settled = await settledAt(rpc, call.args[0] as string)
@@ -51,18 +54,31 @@ only which block is canonical, and what SplitPolicy says. The status is 4 when s
           await content.put(bytes)
           return bytes
         }
-        const modules = { library, registry, content: read, traceOf: async () => null }
+        const openings = await openingsBy(rpc)
+        const modules = { library, registry, content: read, traceOf: async () => null, openings }
         const found: Looked[] = []
-        for (const one of settled)
-          found.push(await lookAt(one, modules, { withTable: call.switches.has('table') }))
+        for (const one of settled) {
+          const refuted = await refutedModel(rpc, one.hash)
+          const withTable = call.switches.has('table') || refuted !== null
+          found.push(await lookAt(one, modules, { withTable, refuted }))
+        }
         return found
       })
       show(call, looked, looked.flatMap(reportLines))
-      return looked.some(({ ok }) => !ok) ? EXIT.findings : undefined
+      return looked.some(({ ok, refuted }) => !ok || refuted) ? EXIT.findings : undefined
     } finally {
       if (work === undefined) await rm(dir, { recursive: true, force: true })
     }
   },
+}
+
+/** What a validator says of the receipt's model; null when none has refuted it. */
+async function refutedModel(rpc: Rpc, receipt: Hex): Promise<Refuted | null> {
+  const verdict = await rpc<VerdictRecord | null>('openledger_getVerdict', receipt)
+  const difference = verdict?.difference as Difference | null | undefined
+  if (!verdict || verdict.ok || !difference) return null
+  const isOfModel = difference.stage === 'table' || difference.stage === 'training'
+  return isOfModel ? { validator: verdict.validator, difference } : null
 }
 
 /** A receipt by its hash, or all receipts of a block by number or hash. */

@@ -186,7 +186,11 @@ const version: Command = {
       `version ${published.version}: ${published.rowCount} rows of ${published.contributions} contributions`,
       `rows root ${published.rowsRoot}`,
       `${published.copies} rows are copies of earlier ones`,
-      ...unread.map((root) => `left out: nobody shows the content of ${root}`),
+      ...unread.map(({ rowsRoot, kind, why }) =>
+        kind === 'wrong'
+          ? `left out: the content of ${rowsRoot} is wrong: ${why}`
+          : `left out: the content of ${rowsRoot} cannot be had now: ${why}`,
+      ),
     ])
     return undefined
   },

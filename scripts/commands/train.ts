@@ -3,6 +3,7 @@ import { LORA_TARGETS } from '../../native/index.ts'
 import { userError } from '../../node/base/errors.ts'
 import type { Command } from '../cli/command.ts'
 import { choice, count, need, quantity } from '../cli/flags.ts'
+import { checkOutDirectory, FORCE_FLAG } from '../cli/out.ts'
 import { Meter } from '../cli/progress.ts'
 import { JSON_FLAG, show } from '../cli/result.ts'
 import { trainFile } from '../train.ts'
@@ -38,6 +39,7 @@ export const trainAdapter: Command = {
     'checkpoint-every': { value: 'N', help: 'steps between checkpoints', fallback: 'an epoch' },
     'no-checkpoints': { help: 'write the final adapter only' },
     resume: { help: 'go on from the newest checkpoint in --out: same final bytes' },
+    ...FORCE_FLAG,
     ...JSON_FLAG,
   },
   notes:
@@ -51,6 +53,7 @@ export const trainAdapter: Command = {
       flags[name] === 'an epoch' ? 0 : count(flags, name, STEPS_MAX)
     const [batch, accumulate] = [count(flags, 'batch', 1024), count(flags, 'accumulate', 1024)]
     const out = need(flags, 'out')
+    checkOutDirectory(out, switches)
     const meter = new Meter('train')
     const started = performance.now()
     let first: number | undefined
@@ -59,6 +62,7 @@ export const trainAdapter: Command = {
         base: need(flags, 'base'),
         train: need(flags, 'train'),
         out,
+        replace: switches.has('force'),
         evaluation: flags.evaluate ?? evaluationPart(flags),
         maxTokens: count(flags, 'max-tokens', 2048, 2),
         config: {

@@ -2,8 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import { keccakHex } from '../../node/base/bytes.ts'
 import { messageOf, NodeError, userError } from '../../node/base/errors.ts'
+import type { Judged } from '../../node/datanet/judge.ts'
 import { type Media, mediaFault, mediaOf } from '../../node/datanet/media.ts'
 import type { Rpc } from '../cli/rpc.ts'
+import { judged } from './judged.ts'
 
 const TIMEOUT_MS = 120_000
 
@@ -32,15 +34,13 @@ export async function fetchMedia({ hash }: Media, url: string): Promise<Uint8Arr
   throw userError('content-corrupt', `the node's answer for ${hash} is not that content`)
 }
 
-/** What keeps the node's content from being what a row says; null: it is that. */
-export async function wrongMedia(media: Media, rpc: Rpc): Promise<string | null> {
+/** Whether the node's content is what a row says. @throws NodeError as `judged` */
+export async function judgeMedia(media: Media, rpc: Rpc): Promise<Judged<null>> {
   type Found = { type: string | null; bytes: number }
-  try {
-    return mediaFault(media, await rpc<Found>('openledger_getMedia', media.hash))
-  } catch (error) {
-    if (error instanceof NodeError && error.code === 'rpc-refused') return messageOf(error)
-    throw error
-  }
+  const found = await judged(() => rpc<Found>('openledger_getMedia', media.hash))
+  if (found.kind !== 'right') return found
+  const why = mediaFault(media, found.value)
+  return why === null ? { kind: 'right', value: null } : { kind: 'wrong', why }
 }
 
 async function asked(url: URL, init: RequestInit): Promise<Response> {

@@ -12,6 +12,7 @@ import { decodeEnvelope } from '../../node/datanet/envelope.ts'
 import { openRows, unwrapKey, wrapKey } from '../../node/datanet/private.ts'
 import { decodeRows, type Row, rowsRoot as rootOf } from '../../node/datanet/rows.ts'
 import { decodeVersionManifest } from '../../node/datanet/version.ts'
+import { contentInParts } from '../cli/content.ts'
 import type { Person } from '../cli/person.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import { DATANETS } from './session.ts'
@@ -151,7 +152,7 @@ export async function readableRows(
 
 /** @throws NodeError `content-corrupt` when the node's answer is another content */
 export async function contentOf(rpc: Rpc, hash: Hex): Promise<Uint8Array> {
-  const bytes = fromHex(await rpc<Hex>('openledger_getContent', hash))
+  const bytes = await contentInParts(rpc, hash)
   if (keccakHex(bytes) === hash) return bytes
   throw userError('content-corrupt', `the node's answer for ${hash} is not that content`)
 }

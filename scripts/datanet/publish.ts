@@ -5,16 +5,18 @@
  */
 import type { AbiEvent } from 'viem'
 import { type Hex, toHex, ZERO_HASH } from '../../node/base/bytes.ts'
-import { NodeError, userError } from '../../node/base/errors.ts'
+import { userError } from '../../node/base/errors.ts'
 import { decodeEnvelope, type Envelope, envelopeRoot } from '../../node/datanet/envelope.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../node/datanet/groups.ts'
+import type { Judged } from '../../node/datanet/judge.ts'
 import { decodeRows, type Row, rowsRoot as rootOf } from '../../node/datanet/rows.ts'
 import { packVersion, type VersionPart } from '../../node/datanet/version.ts'
 import type { Person } from '../cli/person.ts'
 import { Meter } from '../cli/progress.ts'
 import type { Rpc } from '../cli/rpc.ts'
 import type { Wallet } from '../devnet/wallet.ts'
-import { wrongMedia } from './media.ts'
+import { judged } from './judged.ts'
+import { judgeMedia } from './media.ts'
 import { contentOf } from './private.ts'
 import { DATANETS, logRanges, VALIDATION } from './session.ts'
 
@@ -37,9 +39,16 @@ export type Published = {
   readonly contributions: number
   /** Rows that stand in an earlier row's group. */
   readonly copies: number
-  /** Rows roots of contributions, of any Datanet, whose content is not to be had or is another; of this one, also those whose
-   * rows name a picture or sound of which that is so: left out. */
-  readonly unread: readonly Hex[]
+  /** Left out: contributions, of any Datanet, whose content nobody shows now or is wrong; of this one, also those whose rows
+   * name a picture or sound of which that is so. */
+  readonly unread: readonly LeftOut[]
+}
+
+export type LeftOut = {
+  readonly rowsRoot: Hex
+  /** unavailable: it may be in the next version. */
+  readonly kind: 'wrong' | 'unavailable'
+  readonly why: string
 }
 
 /** @param withPrivate private rows too: who trains on such a version needs grants of them */
@@ -55,16 +64,17 @@ export async function publishVersion(
   const meter = new Meter('reading')
   const index = new GroupIndex()
   const own: Part[] = []
-  const unread: Hex[] = []
+  const unread: LeftOut[] = []
   for (const [i, held] of all.entries()) {
     meter.update(`contribution ${i + 1} of ${all.length}`, i / all.length)
     const isOwn = held.datanetId === id
     if (held.isPrivate && !(isOwn && withPrivate)) continue
-    const said = await readHeld(held, rpc)
-    if (!said || (isOwn && 'rows' in said && (await hasWrongMedia(said.rows, rpc)))) {
-      unread.push(held.rowsRoot)
+    const found = await readHeld(held, rpc, { withMedia: isOwn })
+    if (found.kind !== 'right') {
+      unread.push({ rowsRoot: held.rowsRoot, kind: found.kind, why: found.why })
       continue
     }
+    const said = found.value
     const groups = 'rows' in said ? index.addRows(said.rows) : ungrouped(said.envelope)
     if (!isOwn || !(await isAccepted(wallet, held))) continue
     own.push({ contributor: held.contributor, file: held.contentHash, ...said, groups })
@@ -76,28 +86,29 @@ export async function publishVersion(
   return { ...(await publish(id, { asOf, own }, person)), unread }
 }
 
-/** null for what nobody shows, or is not what was revealed: one contributor cannot hold up all others. */
+type Read = { readonly rows: readonly Row[] } | { readonly envelope: Envelope }
+
+/** One contributor's content that nobody shows, or that is wrong, holds up no other. @throws NodeError as `judged` */
 async function readHeld(
   { rowsRoot, contentHash, isPrivate }: Held,
   rpc: Rpc,
-): Promise<{ readonly rows: readonly Row[] } | { readonly envelope: Envelope } | null> {
-  try {
+  { withMedia }: { withMedia: boolean },
+): Promise<Judged<Read>> {
+  const found = await judged(async (): Promise<Read> => {
     const content = await contentOf(rpc, contentHash)
-    if (isPrivate) {
-      const envelope = decodeEnvelope(content)
-      return envelopeRoot(envelope) === rowsRoot ? { envelope } : null
+    return isPrivate ? { envelope: decodeEnvelope(content) } : { rows: decodeRows(content) }
+  })
+  if (found.kind !== 'right') return found
+  const { value } = found
+  const root = 'rows' in value ? rootOf(value.rows) : envelopeRoot(value.envelope)
+  if (root !== rowsRoot) return { kind: 'wrong', why: `its content holds the rows ${root}` }
+  if ('rows' in value && withMedia)
+    for (const { media } of value.rows) {
+      const looked = media ? await judgeMedia(media, rpc) : null
+      if (media && looked && looked.kind !== 'right')
+        return { kind: looked.kind, why: `media ${media.hash} ${looked.why}` }
     }
-    const rows = decodeRows(content)
-    return rootOf(rows) === rowsRoot ? { rows } : null
-  } catch (error) {
-    if (error instanceof NodeError && error.code !== 'rpc-unreachable') return null
-    throw error
-  }
-}
-
-async function hasWrongMedia(rows: readonly Row[], rpc: Rpc): Promise<boolean> {
-  for (const { media } of rows) if (media && (await wrongMedia(media, rpc))) return true
-  return false
+  return found
 }
 
 async function publish(

@@ -13,7 +13,7 @@ import type { Command } from '../cli/command.ts'
 import { KEY_FLAGS, NODE_FLAGS, nodeOf, walletFor } from '../cli/person.ts'
 import { show } from '../cli/result.ts'
 import type { Rpc } from '../cli/rpc.ts'
-import { fetchMedia, wrongMedia } from './media.ts'
+import { fetchMedia, judgeMedia } from './media.ts'
 import { contentOf, privateRows } from './private.ts'
 import { DATANETS, idOf, logRanges, rowsRootOf } from './session.ts'
 
@@ -82,8 +82,10 @@ const review: Command = {
     if (dir) await mkdir(dir, { recursive: true })
     for (const [i, { media }] of rows.entries()) {
       if (!media) continue
-      const wrong = await wrongMedia(media, rpc)
-      if (wrong) process.stderr.write(`row ${i + 1}: its media ${wrong}\n`)
+      const found = await judgeMedia(media, rpc)
+      if (found.kind === 'wrong') process.stderr.write(`row ${i + 1}: its media ${found.why}\n`)
+      else if (found.kind === 'unavailable')
+        process.stderr.write(`row ${i + 1}: its media cannot be checked now: ${found.why}\n`)
       else if (dir) await writeFile(join(dir, fileName(i + 1, media)), await fetchMedia(media, url))
     }
     // Salts are for proofs, not for readers.

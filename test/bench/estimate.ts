@@ -56,7 +56,7 @@ const store = await Store.open(join(dir, 'store'))
 const fabric = await openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
 const modules = { fabric, base, content, log: silentLog, now: Date.now }
 const worker = new TrainingWorker({ name: 'bench', dir: join(dir, 'jobs') }, modules)
-const calibrations = new Calibrations(fabric.records)
+const calibrations = new Calibrations(fabric.records, Date.now)
 const read = (hash: Hex): Promise<Uint8Array> => content.get(hash)
 
 console.log(conditions({ base: base.name }))

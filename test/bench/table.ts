@@ -1,7 +1,7 @@
 /**
  * The engine's whole table of figures, one bench after the other, with the load of the machine before each:
- * serving with many adapters, single-stream decoding, matrix products, fine-tuning, index and sketches, scan and
- * accuracy of influence, perplexity. What fails is named, and the next goes on.
+ * serving with many adapters, single-stream decoding, matrix products, fine-tuning, index and sketches and what they
+ * cost on top of it, scan and accuracy of influence, perplexity. What fails is named, and the next goes on.
  *
  *   npm run bench -- table [--parts NAME,…]
  *
@@ -29,6 +29,7 @@ const PARTS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   products: ['cargo', ...cargo, '-p', 'openledger-core', '--example', 'gemm_peer'],
   training: bench('training'),
   index: bench('engine'),
+  indexing: bench('indexing'),
   scan: node(openledger, 'bench', 'engine', 'scan'),
   influence: node(openledger, 'bench', 'engine', 'influence'),
   perplexity: bench('perplexity'),

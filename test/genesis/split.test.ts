@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { splitAmount, WEIGHT_ONE } from '../../precompiles/score.ts'
+import { keccak, toHex, utf8 } from '../../node/base/bytes.ts'
+import { largestRemainder, score, splitAmount, WEIGHT_ONE } from '../../precompiles/score.ts'
 import { alice } from '../support/chain.ts'
 import { Economy } from '../support/economy.ts'
 import { policies } from '../support/model.ts'
@@ -72,3 +73,60 @@ t.test(
     )
   },
 )
+
+/** Asked of a million with SPLIT_RECEIPTS=1000000. */
+const RECEIPTS = Number(process.env.SPLIT_RECEIPTS ?? 2_000)
+/** The default policy, in ten-thousandths: platform, model owner, stakers. */
+const PARTS = [1_000n, 2_000n, 2_000n] as const
+const K = 4
+
+const sum = (list: readonly bigint[]): bigint => list.reduce((all, one) => all + one, 0n)
+
+t.test('payouts of a random receipt sum to its fee, from the sketch to the wei', (t) => {
+  const { next, bytes } = stream()
+  let [paid, fees, ofNobody] = [0, 0n, 0]
+  for (let receipt = 0; receipt < RECEIPTS; receipt++) {
+    // Fees of a few wei, where everything is remainder, as often as large ones; tables where all score alike, or nobody.
+    const fee = BigInt(toHex(bytes(32))) >> BigInt(next() & 255)
+    const [count, kind] = [1 + (next() % 40), next() % 4]
+    const entry = (): number =>
+      kind === 0 ? 3 : ((next() << 24) >> 16) * (kind === 1 ? 1 : 65_536)
+    const table = {
+      ...{ k: K, top: 32 },
+      sums: Int32Array.from({ length: K * count }, entry),
+      multipliers: Uint32Array.from({ length: count }, () => (next() % 5 === 0 ? 0 : 1 + next())),
+    }
+    const sketch = Int8Array.from({ length: K }, next)
+    const shares = score(table, sketch)
+    const taken = PARTS.map((part) => (fee * part) / 10_000n)
+    const rest = fee - sum(taken)
+    // Nobody above zero: it goes to the treasuries of the model's Datanets.
+    const nobody = shares.length === 0
+    const parts = nobody
+      ? largestRemainder(rest, [1n, 1n, 1n], [0, 1, 2])
+      : splitAmount(rest, shares)
+    if (sum(taken) + sum(parts) !== fee || parts.some((part) => part < 0n)) {
+      t.fail(`receipt ${receipt}: ${taken} and ${parts} of ${fee} wei`)
+      break
+    }
+    if (nobody) ofNobody++
+    paid += taken.length + parts.length
+    fees += fee
+  }
+  t.comment(`${RECEIPTS} receipts, ${paid} payouts, ${ofNobody} receipts of nobody, ${fees} wei`)
+  t.ok(paid > RECEIPTS)
+  t.end()
+})
+
+/** Bytes by a counter: the same each time, and a million receipts' worth is soon made. */
+function stream(): { next(): number; bytes(size: number): Uint8Array } {
+  let [block, at, count]: [Uint8Array, number, number] = [new Uint8Array(0), 0, 0]
+  const next = (): number => {
+    if (at === block.length) {
+      block = keccak(utf8(`bytes of receipts ${count++}`))
+      at = 0
+    }
+    return block[at++] as number
+  }
+  return { next, bytes: (size) => Uint8Array.from({ length: size }, next) }
+}

@@ -138,7 +138,7 @@ t.test('an argument of the wrong type is refused with a code', (t) => {
 
 t.test('the capabilities name the arithmetic and the card, or say why there is none', (t) => {
   const { kernelSet, cuda, cudaReason, threads } = capabilities()
-  t.equal(kernelSet, 1)
+  t.equal(kernelSet, 2)
   t.match(cudaReason, cuda ? /compute capability/ : /CUDA|OPENLEDGER_DEVICE/)
   t.ok(threads >= 1)
   t.end()

@@ -33,6 +33,7 @@ t.test(
           return content.get(hash)
         },
         signal: new AbortController().signal,
+        refuted: async () => {},
         open: () => async () => [],
         later: (ms, work) => {
           waits.push(ms)

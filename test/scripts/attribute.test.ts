@@ -33,7 +33,8 @@ writeFileSync(train, lines(rows))
 writeFileSync(query, lines([2, 5].map((i) => ({ id: i, tokens: rows[i]?.tokens }))))
 
 const run = (...more: string[]): Promise<unknown> => {
-  const line = ['--base', base, '--train', train, '--query', query, '--out', out, ...more]
+  const files = ['--base', base, '--train', train, '--query', query, '--out', out, '--force']
+  const line = [...files, ...more]
   return attributeRows.run(readCall(attributeRows, line, {}))
 }
 
@@ -141,7 +142,7 @@ t.test('what is wrong with a line or a file is said', async (t) => {
   const bad = join(root, 'bad.jsonl')
   for (const [bytes, says] of [
     ['{"id": 1, "tokens": [4]}', /row 1 has 1 tokens/],
-    [Buffer.from([0x7b, 0xff, 0x0a]), /line 1 on: not valid UTF-8/],
+    [Buffer.from([0x7b, 0xff, 0x0a]), /line 1: not valid UTF-8/],
     ['', /has no rows/],
     [lines([{ id: 1, tokens: Array(200).fill(3) }]), /sample 0: 200 tokens, at most 128/],
     [lines([{ id: 1, tokens: [1, 300] }]), /token 300 is not an integer from 0 to 299/],

@@ -132,9 +132,28 @@ t.test('errors have the status that the help promises', async (t) => {
   t.equal(exitOf(storeError('store-locked', '')), EXIT.data)
   t.equal(exitOf(diskFullError('/data', '')), EXIT.diskFull)
   t.equal(exitOf(new Error()), EXIT.failure)
+  t.equal(exitOf(Object.assign(new Error(), { code: 'NATIVE_BAD_MODEL' })), EXIT.usage)
+  t.equal(exitOf(Object.assign(new Error(), { code: 'NATIVE_OUT_OF_MEMORY' })), EXIT.failure)
   const { status, stderr } = openledger(['run', '--rollup', '/nowhere.json'])
   t.match(stderr, /^openledger: cannot use the chain configuration \/nowhere.json/)
   t.equal(status, EXIT.usage)
+})
+
+t.test('a file that the engine refuses is one line with its path and code, no stack', async (t) => {
+  const base = t.testdir({ 'config.json': '{"model_type": "bert"}', 'in.jsonl': '' })
+  const line = ['--prompts', join(base, 'in.jsonl'), '--max-new', '1', '--out']
+  const run = (out: string, from: string): { status: number | null; stderr: string } =>
+    openledger(['generate', '--base', from, ...line, join(base, out)])
+  const bad = run('out.jsonl', base)
+  t.equal(
+    bad.stderr,
+    `openledger: ${base}: config.json: model_type is bert; only llama is supported [NATIVE_UNSUPPORTED]\n`,
+  )
+  t.equal(bad.status, EXIT.usage)
+  const good = join(import.meta.dirname, '../../native/models/base')
+  const lost = run('none/out.jsonl', good)
+  t.match(lost.stderr, /^openledger: ENOENT: .*none.out\.jsonl\.partial' \[ENOENT\]\n$/)
+  t.equal(lost.status, EXIT.failure)
 })
 
 t.test('the version is that of package.json', async (t) => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Adapter, generate, trainLora } from '../../native/index.ts'
@@ -82,6 +82,18 @@ t.test('a bad row is named by its line, and no file is left', async (t) => {
 
 const run = async (line: readonly string[]): Promise<unknown> =>
   generateAnswers.run(readCall(generateAnswers, line, {}))
+
+t.test('an answer file that is there is kept unless --force is given', async (t) => {
+  writeFileSync(prompts, JSON.stringify({ id: 0, text }))
+  writeFileSync(out, 'before')
+  const line = ['--base', base, '--prompts', prompts, '--out', out, '--max-new', '2']
+  await t.rejects(run(line), { message: /out\.jsonl exists; .*--force to overwrite/ })
+  t.equal(readFileSync(out, 'utf8'), 'before')
+  await t.rejects(run([...line, '--out', root, '--force']), { message: /is there and is no file/ })
+  await run([...line, '--force'])
+  t.equal(JSON.parse(readFileSync(out, 'utf8')).id, 0)
+  rmSync(out)
+})
 
 t.test('a wrong command line says what it should be', async (t) => {
   const line = ['--base', base, '--prompts', prompts, '--out', out]

@@ -32,6 +32,23 @@ t.test('a run leaves an adapter and one per epoch, and goes on to the same bytes
   t.notOk(existsSync(join(root, 'b/checkpoint-6')))
 })
 
+t.test('a directory that is not empty is kept unless --resume or --force is given', async (t) => {
+  const before = weights('b')
+  await t.rejects(run('b', '--epochs', '2'), { message: /not empty; .*--resume .*--force/ })
+  await t.rejects(run('b', '--resume'), { message: /holds an adapter and no checkpoint/ })
+  writeFileSync(join(root, 'file'), '')
+  await t.rejects(run('file', '--force'), { message: /is there and is no directory/ })
+  t.same(weights('b'), before)
+  await run('b', '--epochs', '2', '--force')
+  t.notOk(weights('b').equals(before))
+  // Another run's checkpoints do not stay beside those of this one, and rows that cannot be read cost none.
+  await t.rejects(run('b', '--epochs', '1', '--force', '--train', join(root, 'none')))
+  t.ok(existsSync(join(root, 'b/checkpoint-12')))
+  await run('b', '--epochs', '1', '--force')
+  t.ok(existsSync(join(root, 'b/checkpoint-6')))
+  t.notOk(existsSync(join(root, 'b/checkpoint-12')))
+})
+
 t.test('accumulated batches have the bytes of a large one', async (t) => {
   await run('c', '--batch', '6')
   await run('d', '--batch', '2', '--accumulate', '3')

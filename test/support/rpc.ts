@@ -68,6 +68,7 @@ export async function serveOpenledger(
     provenance: {} as ProvenanceIndex,
     bridged: {} as BridgedIndex,
     posted: async () => [],
+    openings: { ask: () => Promise.reject(new Error('nothing is opened here')) },
     peers: () => [],
     p2pAddresses: () => [],
   })

@@ -38,6 +38,17 @@ pub fn size(name: &str, value: f64, min: usize, max: usize) -> Result<usize> {
     whole(name, value, min as u64, max as u64).map(|n| n as usize)
 }
 
+/// Most tokens of one list: more than any model has positions.
+pub const TOKENS_MAX: usize = 1 << 20;
+
+/// A copy of JavaScript's tokens; a list over the limit is refused before it is copied.
+pub fn tokens(name: &str, list: &[u32]) -> Result<Vec<u32>> {
+    if list.len() > TOKENS_MAX {
+        bail!(BadInput, "{name} has {} tokens, at most {TOKENS_MAX}", list.len());
+    }
+    Ok(list.to_vec())
+}
+
 /// A 64-bit seed from a BigInt.
 pub fn seed(value: napi::bindgen_prelude::BigInt) -> Result<u64> {
     match value.get_u64() {

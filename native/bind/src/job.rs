@@ -6,8 +6,8 @@ use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
+use openledger_core::Result;
 use openledger_core::error::contain;
-use openledger_core::{EngineError, ErrorCode, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -64,9 +64,7 @@ where
         Ok(result) => deferred.resolve(Box::new(move |_: Env| finish(result)) as Finish<R>),
         Err(error) => deferred.reject(to_napi(error)),
     };
-    openledger_core::pool::spawn("openledger-job", work).map_err(|e| {
-        to_napi(EngineError::new(ErrorCode::Internal, format!("no thread for the job: {e}")))
-    })?;
+    openledger_core::pool::spawn("openledger-job", work).map_err(to_napi)?;
     Ok(promise)
 }
 

@@ -9,6 +9,7 @@ mod cast;
 mod crypto;
 mod job;
 mod model;
+mod opening;
 mod run;
 mod serve;
 mod suffix;

@@ -1,6 +1,6 @@
 //! Generation, replay and loss.
 
-use crate::cast::{guard, size};
+use crate::cast::{TOKENS_MAX, guard, size, tokens};
 use crate::job::{CancelHandle, Events, emit, start};
 use crate::model::{NativeAdapter, NativeModel};
 use napi::Env;
@@ -26,14 +26,14 @@ pub struct RequestInput {
 impl RequestInput {
     pub fn cast(self) -> Result<Request> {
         Ok(Request {
-            prompt: self.prompt.to_vec(),
-            max_tokens: size("maxTokens", self.max_tokens, 1, 1 << 20)?,
+            prompt: tokens("the prompt", &self.prompt)?,
+            max_tokens: size("maxTokens", self.max_tokens, 1, TOKENS_MAX)?,
             sampler: Sampler {
                 temperature: self.temperature as f32,
                 top_p: self.top_p as f32,
                 seed: crate::cast::seed(self.seed)?,
             },
-            stop: self.stop.to_vec(),
+            stop: tokens("the list of stop tokens", &self.stop)?,
         })
     }
 }
@@ -108,7 +108,8 @@ pub fn replay_tokens<'e>(
     claimed: Uint32Array,
 ) -> napi::Result<Object<'e>> {
     let request = guard(|| request.cast())?;
-    let (model, adapter, claimed) = (model.inner.clone(), adapter_of(adapter), claimed.to_vec());
+    let (model, adapter) = (model.inner.clone(), adapter_of(adapter));
+    let claimed = guard(|| tokens("the claimed answer", &claimed))?;
     let job = move || replay(&model.weights, adapter.as_deref(), &request, &claimed);
     start(env, job, |answer| Ok(AnswerOutput::new(answer, 0)))
 }
@@ -120,7 +121,8 @@ pub fn embed_tokens<'e>(
     model: &NativeModel,
     tokens: Uint32Array,
 ) -> napi::Result<Object<'e>> {
-    let (model, tokens) = (model.inner.clone(), tokens.to_vec());
+    let model = model.inner.clone();
+    let tokens = guard(|| crate::cast::tokens("the text", &tokens))?;
     start(env, move || embed(&model.weights, &tokens), |vector| Ok(Float32Array::from(vector)))
 }
 
@@ -141,7 +143,8 @@ pub fn samples(inputs: Vec<SampleInput>) -> Result<Vec<Sample>> {
         .map(|(i, s)| {
             let name = format!("sample {i}: lossFrom");
             let loss_from = size(&name, s.loss_from, 0, u32::MAX as usize)?;
-            Ok(Sample { tokens: s.tokens.to_vec(), loss_from })
+            let tokens = tokens(&format!("sample {i}"), &s.tokens)?;
+            Ok(Sample { tokens, loss_from })
         })
         .collect()
 }

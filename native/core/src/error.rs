@@ -4,6 +4,7 @@
 use crate::bail;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// What kind of failure it is; the door hands it to JavaScript as `error.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum ErrorCode {
     ShuttingDown,
     /// No adapter of that name is registered.
     UnknownAdapter,
+    /// The system has not the memory it takes; less at once may do.
+    OutOfMemory,
     /// The run itself failed: numbers left the finite range.
     Diverged,
     /// A bug in the engine, caught at the border.
@@ -47,6 +50,7 @@ impl ErrorCode {
             ErrorCode::QueueFull => "NATIVE_QUEUE_FULL",
             ErrorCode::ShuttingDown => "NATIVE_SHUTTING_DOWN",
             ErrorCode::UnknownAdapter => "NATIVE_UNKNOWN_ADAPTER",
+            ErrorCode::OutOfMemory => "NATIVE_OUT_OF_MEMORY",
             ErrorCode::Diverged => "NATIVE_DIVERGED",
             ErrorCode::Internal => "NATIVE_INTERNAL",
         }
@@ -65,6 +69,24 @@ impl EngineError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    /// The same with the path in front, where the message does not have it: a user may have named several.
+    pub fn at(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if !names(&self.message, &path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        self
+    }
+}
+
+/// Whether the path stands in the text by itself, not as a part of a word.
+fn names(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let after = text[at + path.len()..].chars().next();
+        let begins = at == 0 || text[..at].ends_with(' ');
+        begins && after.is_none_or(|c| "/ :,".contains(c))
+    })
 }
 
 impl fmt::Display for EngineError {
@@ -75,9 +97,13 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
-/// Runs a job; a panic becomes an error.
+/// Runs a job; a panic becomes an error. An error that unwinds (`memory`) comes out as it is.
 pub fn contain<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| {
+        let payload = match payload.downcast::<EngineError>() {
+            Ok(error) => return Err(*error),
+            Err(payload) => payload,
+        };
         let text = payload
             .downcast_ref::<&str>()
             .map(|s| (*s).to_string())
@@ -93,4 +119,22 @@ macro_rules! bail {
     ($code:ident, $($arg:tt)*) => {
         return Err($crate::EngineError::new($crate::ErrorCode::$code, format!($($arg)*)))
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_in_front_of_what_does_not_name_it() {
+        for (message, with_path) in [
+            ("adapter_config.json: bias all", "ad: adapter_config.json: bias all"),
+            ("cannot read ad/adapter_config.json", "cannot read ad/adapter_config.json"),
+            ("ad is not a directory", "ad is not a directory"),
+            ("cannot be read", "ad: cannot be read"),
+        ] {
+            let error = EngineError::new(ErrorCode::Io, message).at(Path::new("ad"));
+            assert_eq!(error.message, with_path);
+        }
+    }
 }

@@ -5,12 +5,14 @@ use crate::cuda::adapter_on;
 use crate::cuda::session::Session;
 use crate::hash::{Hash, finish};
 use crate::lora::Adapter;
+use crate::memory::afford;
 use crate::model::LlamaConfig;
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::weights::Weights;
 use crate::{Result, bail};
 use tiny_keccak::{Hasher, Keccak};
 
+pub mod opening;
 pub mod sampler;
 
 pub use sampler::Sampler;
@@ -62,7 +64,18 @@ fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Res
     if let Some(adapter) = adapter {
         adapter.check_fits(&weights.config)?;
     }
-    check_request(&weights.config, request)
+    check_request(&weights.config, request)?;
+    let positions = request.prompt.len() + request.max_tokens;
+    let what = format!("an answer of up to {positions} positions");
+    afford(&what, answer_bytes(&weights.config, positions))
+}
+
+/// Keys and values, a chunk's rows and attention, logits.
+fn answer_bytes(c: &LlamaConfig, positions: usize) -> Option<usize> {
+    let kept = 2 * c.layers * c.kv_heads * c.head_dim;
+    let row = 5 * c.hidden + 3 * c.ffn + c.heads * (positions + 2 * c.head_dim);
+    let floats = kept.checked_mul(positions)?.checked_add(row.checked_mul(PREFILL_CHUNK)?)?;
+    floats.checked_add(c.vocab)?.checked_mul(size_of::<f32>())
 }
 
 /// The request is one that this model can answer.

@@ -2,18 +2,19 @@
 //! the attribution index and the query sketch all come through here.
 
 use crate::attribution::sketch::{quantise_query, sketch_query};
-use crate::attribution::source::{FactorShape, GradientSink, GradientSource, Labels};
+use crate::attribution::source::{ChoiceSink, FactorShape, GradientSink, GradientSource, Labels};
 use crate::attribution::{AttributionError, AttributionIndex, Ensemble};
 use crate::cuda::samples::{LabelSource, Runner};
 use crate::cuda::sketch::GpuIndex;
 use crate::cuda::{DeviceError, GpuModel, Resident, adapter_on};
-use crate::lora::Adapter;
+use crate::lora::{Adapter, LoraModule};
 use crate::math::philox::{Stream, uniform};
+use crate::memory::{afford, zeros};
 use crate::model::backward::{Depth, Gradient};
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::tape::Tape;
 use crate::model::weights::Weights;
-use crate::ops::loss::{cross_entropy, cross_entropy_gradient, draw};
+use crate::ops::loss::{cross_entropy, draw, softmax};
 use crate::{EngineError, ErrorCode, Result, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -55,6 +56,27 @@ pub fn check_samples(weights: &Weights, samples: &[Sample]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that the ways back of `together` of the samples, one a thread, can be held at once. On a card they are
+/// its business.
+pub fn afford_tapes(weights: &Weights, samples: &[Sample], together: usize) -> Result<()> {
+    let longest = samples.iter().map(|sample| sample.tokens.len()).max().unwrap_or(0);
+    let tapes = together.min(samples.len()).min(crate::pool::threads());
+    if weights.on_gpu.get().is_some() {
+        return Ok(());
+    }
+    let what = format!("{tapes} samples of {longest} tokens on their way back");
+    afford(&what, tape_bytes(weights, longest).and_then(|bytes| bytes.checked_mul(tapes)))
+}
+
+/// The tape of a sample, and a layer's gradients while it is walked back.
+fn tape_bytes(weights: &Weights, tokens: usize) -> Option<usize> {
+    let c = &weights.config;
+    let row = 5 * c.hidden + 3 * c.ffn + 2 * (c.heads + c.kv_heads) * c.head_dim;
+    let layer = (row + c.heads * tokens).checked_mul(tokens)?;
+    let logits = LOGIT_ROWS * c.vocab;
+    layer.checked_mul(c.layers + 1)?.checked_add(logits)?.checked_mul(4)
 }
 
 /// Token-summed cross-entropy of every sample, no gradient: on the card while that works.
@@ -99,43 +121,95 @@ pub struct HeadGradient<'a> {
     pub hidden: &'a [f32],
 }
 
-/// Forward and back for one sample. `choose(position, probabilities)` names the label of the target at
-/// that position. Returns the token-summed loss against those labels.
+/// Names the label of the target at a position after seeing the model's probabilities there.
+type Choose<'a> = dyn Fn(usize, &[f32]) -> usize + 'a;
+
+/// Forward and back for one sample and the labels that `choose` names. Returns the token-summed loss against them.
 pub fn sample_gradient(
     weights: &Weights,
     adapter: Option<&Adapter>,
     sample: &Sample,
     depth: Depth,
-    choose: &dyn Fn(usize, &[f32]) -> usize,
+    choose: &Choose<'_>,
     head: &mut dyn FnMut(HeadGradient),
     sink: &mut dyn FnMut(Gradient),
 ) -> f64 {
-    let (h, vocab) = (weights.config.hidden, weights.config.vocab);
-    let inputs = &sample.tokens[..sample.tokens.len() - 1];
-    let mut cache = KvCache::new(weights, inputs.len());
-    let mut tape = Tape::default();
-    let hidden = weights.forward(adapter, inputs, &mut cache, Some(&mut tape));
-    drop(cache);
-    let mut d_hidden = vec![0.0; hidden.len()];
+    let walked = Walked::forward(weights, adapter, sample);
     let mut loss = 0.0;
-    let first = sample.loss_from - 1;
-    let step = if depth == Depth::All { inputs.len() } else { LOGIT_ROWS };
-    for from in (first..inputs.len()).step_by(step) {
-        let to = (from + step).min(inputs.len());
-        let rows = &hidden[from * h..to * h];
-        let mut logits = weights.logits(rows);
-        for (r, row) in logits.chunks_exact_mut(vocab).enumerate() {
-            let position = from + r + 1;
-            loss += f64::from(cross_entropy_gradient(row, |p| choose(position, p)));
-        }
-        d_hidden[from * h..to * h]
-            .copy_from_slice(&weights.head().apply_backward(&logits, to - from));
-        if depth == Depth::All {
-            head(HeadGradient { d_logits: &logits, hidden: rows });
-        }
+    for (d_hidden, of) in walked.head(depth, &[choose], head) {
+        walked.back(&d_hidden, depth, sink);
+        loss = of;
     }
-    weights.backward(adapter, &tape, &d_hidden, depth, sink);
     loss
+}
+
+/// A sample's pass forward, with all that the ways back need: one for each choice of labels.
+struct Walked<'a> {
+    weights: &'a Weights,
+    adapter: Option<&'a Adapter>,
+    sample: &'a Sample,
+    tape: Tape,
+    /// After the final norm [T, h].
+    hidden: Vec<f32>,
+}
+
+impl<'a> Walked<'a> {
+    fn forward(weights: &'a Weights, adapter: Option<&'a Adapter>, sample: &'a Sample) -> Self {
+        let inputs = &sample.tokens[..sample.tokens.len() - 1];
+        let mut cache = KvCache::new(weights, inputs.len());
+        let mut tape = Tape::default();
+        let hidden = weights.forward(adapter, inputs, &mut cache, Some(&mut tape));
+        Self { weights, adapter, sample, tape, hidden }
+    }
+
+    /// For every choice of labels (d(hidden) [T, h], token-summed loss). Logits and probabilities are computed once.
+    fn head(
+        &self,
+        depth: Depth,
+        choices: &[&Choose<'_>],
+        head: &mut dyn FnMut(HeadGradient),
+    ) -> Vec<(Vec<f32>, f64)> {
+        let (h, vocab) = (self.weights.config.hidden, self.weights.config.vocab);
+        let inputs = self.sample.tokens.len() - 1;
+        let rows = || zeros("gradients of rows", self.hidden.len());
+        let mut found: Vec<(Vec<f32>, f64)> = choices.iter().map(|_| (rows(), 0.0)).collect();
+        let first = self.sample.loss_from - 1;
+        let step = if depth == Depth::All { inputs } else { LOGIT_ROWS };
+        let (mut logits, mut labels) = (vec![0.0; vocab], vec![]);
+        for from in (first..inputs).step_by(step) {
+            let to = (from + step).min(inputs);
+            let hidden = &self.hidden[from * h..to * h];
+            let mut rows = self.weights.logits(hidden);
+            labels.clear();
+            for (r, row) in rows.chunks_exact_mut(vocab).enumerate() {
+                logits.copy_from_slice(row);
+                let partition = softmax(row);
+                for (choose, (_, loss)) in choices.iter().zip(&mut found) {
+                    let label = choose(from + r + 1, row);
+                    *loss += f64::from(partition.loss(logits[label]));
+                    labels.push(label);
+                }
+            }
+            for (choice, (d_hidden, _)) in found.iter_mut().enumerate() {
+                let own = labels.iter().skip(choice).step_by(choices.len());
+                let places: Vec<usize> = own.enumerate().map(|(r, l)| r * vocab + l).collect();
+                let likely: Vec<f32> = places.iter().map(|at| rows[*at]).collect();
+                places.iter().for_each(|at| rows[*at] -= 1.0);
+                d_hidden[from * h..to * h]
+                    .copy_from_slice(&self.weights.head().apply_backward(&rows, to - from));
+                if depth == Depth::All {
+                    head(HeadGradient { d_logits: &rows, hidden });
+                }
+                // The next choice starts from the probabilities again.
+                places.iter().zip(likely).for_each(|(at, p)| rows[*at] = p);
+            }
+        }
+        found
+    }
+
+    fn back(&self, d_hidden: &[f32], depth: Depth, sink: &mut dyn FnMut(Gradient)) {
+        self.weights.backward(self.adapter, &self.tape, d_hidden, depth, sink);
+    }
 }
 
 /// The samples of an adapter as attribution sees them.
@@ -150,6 +224,7 @@ impl<'a> LoraGradients<'a> {
     pub fn new(weights: &'a Weights, adapter: &'a Adapter, samples: &'a [Sample]) -> Result<Self> {
         adapter.check_fits(&weights.config)?;
         check_samples(weights, samples)?;
+        afford_tapes(weights, samples, samples.len())?;
         let rank = adapter.config.rank;
         let factors = adapter
             .modules()
@@ -165,7 +240,7 @@ impl<'a> LoraGradients<'a> {
     }
 }
 
-/// Activations and output gradients of one module, kept until all modules are there.
+/// Activations and output gradients of one module as a card hands them out, kept until all modules are there.
 #[derive(Clone, Default)]
 struct Kept {
     rows: usize,
@@ -180,40 +255,64 @@ impl GradientSource for LoraGradients<'_> {
         &self.factors
     }
 
+    fn inputs(&self) -> Vec<usize> {
+        let modules = self.adapter.modules();
+        let reads = |m: &LoraModule| (m.layer, m.target.input());
+        let first = |m| modules.iter().position(|other| reads(other) == reads(m));
+        let pairs = modules.iter().enumerate();
+        pairs.flat_map(|(at, m)| [2 * first(m).unwrap_or(at), 2 * at + 1]).collect()
+    }
+
     fn sample_count(&self) -> usize {
         self.samples.len()
     }
 
     fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>) {
-        let tokens = &self.samples[sample].tokens;
-        let choose = |position: usize, probabilities: &[f32]| match labels {
-            Labels::Data => tokens[position] as usize,
-            Labels::Sampled { .. } => draw(probabilities, label_number(labels, sample, position)),
+        let one = &mut |_: usize, factor: usize, tokens: usize, a: &[f32], s: &[f32]| {
+            sink(factor, tokens, a, s);
         };
-        let mut kept = vec![Kept::default(); self.adapter.modules().len()];
+        self.visit_each(sample, &[labels], one);
+    }
+
+    fn visit_each(&self, sample: usize, choices: &[Labels], sink: &mut ChoiceSink<'_>) {
         if let Some(model) = self.weights.on_gpu.get() {
-            match self.visit_on(model, sample, labels) {
-                Ok(kept) => return hand_over(&kept, sink),
+            let walks = choices.iter().map(|labels| self.visit_on(model.clone(), sample, *labels));
+            match walks.collect::<Result<Vec<_>, _>>() {
+                Ok(walks) => return hand_over(&walks, sink),
                 Err(e) => self.weights.leave_gpu(e),
             }
         }
-        sample_gradient(
-            self.weights,
-            Some(self.adapter),
-            &self.samples[sample],
-            Depth::Adapter,
-            &choose,
-            &mut |_| {},
-            &mut |gradient| {
+        let tokens = &self.samples[sample].tokens;
+        let choosers: Vec<_> = choices
+            .iter()
+            .map(|labels| {
+                move |position: usize, probabilities: &[f32]| match labels {
+                    Labels::Data => tokens[position] as usize,
+                    Labels::Sampled { .. } => {
+                        draw(probabilities, label_number(*labels, sample, position))
+                    }
+                }
+            })
+            .collect();
+        let choosers: Vec<&Choose<'_>> = choosers.iter().map(|c| c as &Choose<'_>).collect();
+        let walked = Walked::forward(self.weights, Some(self.adapter), &self.samples[sample]);
+        let modules = self.adapter.modules();
+        let mut s = vec![(vec![], vec![]); modules.len()];
+        let found = walked.head(Depth::Adapter, &choosers, &mut |_| {});
+        for (choice, (d_hidden, _)) in found.iter().enumerate() {
+            walked.back(d_hidden, Depth::Adapter, &mut |gradient| {
                 if let Gradient::Linear(g) = gradient
                     && let Some(at) = self.adapter.module_index(g.layer, g.target)
                 {
-                    let (x, low) = (g.x.to_vec(), g.low.to_vec());
-                    kept[at] = Kept { rows: g.rows, x, low, s_a: g.s_a, s_b: g.s_b };
+                    s[at] = (g.s_a, g.s_b);
                 }
-            },
-        );
-        hand_over(&kept, sink);
+            });
+            for (at, (module, (s_a, s_b))) in modules.iter().zip(&s).enumerate() {
+                let (x, low) = walked.tape.layers[module.layer].inputs(module.target);
+                sink(choice, 2 * at, tokens.len() - 1, x, s_a);
+                sink(choice, 2 * at + 1, tokens.len() - 1, low, s_b);
+            }
+        }
     }
 }
 
@@ -273,10 +372,12 @@ fn sketch_on(
     resident.values(&runner, &samples.iter().collect::<Vec<_>>())
 }
 
-fn hand_over(kept: &[Kept], sink: &mut GradientSink<'_>) {
-    for (at, k) in kept.iter().enumerate() {
-        sink(2 * at, k.rows, &k.x, &k.s_a);
-        sink(2 * at + 1, k.rows, &k.low, &k.s_b);
+fn hand_over(walks: &[Vec<Kept>], sink: &mut ChoiceSink<'_>) {
+    for (choice, kept) in walks.iter().enumerate() {
+        for (at, k) in kept.iter().enumerate() {
+            sink(choice, 2 * at, k.rows, &k.x, &k.s_a);
+            sink(choice, 2 * at + 1, k.rows, &k.low, &k.s_b);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod gradients;
 pub mod hash;
 pub mod lora;
 pub mod math;
+pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod pool;
@@ -28,7 +29,7 @@ pub mod train;
 pub use error::{EngineError, ErrorCode, Result};
 
 /// Version of the arithmetic. Any change that can move one output bit raises it.
-pub const KERNEL_SET: u32 = 1;
+pub const KERNEL_SET: u32 = 2;
 
 /// Bytes that the tests' threads hold, to measure what things cost.
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Safetensors files: reading f32 / f16 / bf16 tensors as f32 with the shape checked, writing them
 //! with bytes that depend on nothing but the values.
 
+use crate::memory::with_capacity;
 use crate::{EngineError, ErrorCode, Result};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -20,7 +21,11 @@ pub struct TensorFile {
 /// Reads a whole file; errors name it.
 pub fn read(path: &Path, code: ErrorCode) -> Result<Vec<u8>> {
     let fail = |e: std::io::Error| {
-        let code = if e.kind() == std::io::ErrorKind::NotFound { code } else { ErrorCode::Io };
+        let code = match e.kind() {
+            std::io::ErrorKind::NotFound => code,
+            std::io::ErrorKind::OutOfMemory => ErrorCode::OutOfMemory,
+            _ => ErrorCode::Io,
+        };
         EngineError::new(code, format!("cannot read {}: {e}", path.display()))
     };
     let size = std::fs::metadata(path).map_err(fail)?.len();
@@ -91,15 +96,15 @@ impl Parsed<'_> {
             ));
         }
         let data = tensor.data();
-        let values: Vec<f32> = match tensor.dtype() {
+        let mut values: Vec<f32> = with_capacity("a tensor", shape.iter().product());
+        let (words, halves) = (data.chunks_exact(4), data.chunks_exact(2));
+        match tensor.dtype() {
             Dtype::F32 => {
-                data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                values.extend(words.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
             }
-            Dtype::F16 => {
-                data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-            }
+            Dtype::F16 => values.extend(halves.map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())),
             Dtype::BF16 => {
-                data.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+                values.extend(halves.map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()))
             }
             other => {
                 return fail(format!(

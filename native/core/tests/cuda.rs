@@ -7,6 +7,7 @@ use equality::host::Host;
 use equality::whole::{self, Case};
 use equality::{Tally, operators};
 use openledger_core::cuda::Gpu;
+use openledger_core::cuda::graph::Graph;
 use openledger_core::model::Model;
 use openledger_core::model::config::{LlamaConfig, Target};
 use openledger_core::model::testing::{
@@ -93,6 +94,23 @@ fn a_card_without_room_is_named_with_its_limit() {
     let gpu = Gpu::new(Box::new(Host::new(false)), 1 << 14);
     let error = random_weights(tiny_config(), 3).use_gpu(&gpu).expect_err("too small");
     assert!(error.to_string().contains("limit of 16384 bytes"), "{error}");
+}
+
+#[test]
+fn a_recording_takes_no_copies_and_gives_its_memory_back_when_it_fails() {
+    let gpu = device(false);
+    let read = || gpu.empty::<f32>(1000)?.to_vec();
+    // SAFETY: nothing of it leaves.
+    let error = unsafe { Graph::record(&gpu, read) }.err().expect("a download is no launch");
+    assert!(error.to_string().contains("a download cannot be recorded"), "{error}");
+    let held = gpu.held_bytes();
+    let again = gpu.empty::<f32>(1000).expect("room");
+    assert_eq!(
+        gpu.held_bytes(),
+        held,
+        "{} values found the memory that was given back",
+        again.len()
+    );
 }
 
 fn committed(name: &str) -> String {

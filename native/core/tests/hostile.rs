@@ -216,6 +216,17 @@ fn a_defect_of_a_model_directory_is_named_by_file_tensor_and_limit() {
     };
     refused(&config, &layers("257"), &["num_hidden_layers is 257", "256"], &load);
     refused(&config, &layers("1e30"), &["config.json", "num_hidden_layers"], &load);
+    #[cfg(target_os = "linux")]
+    refused(
+        &config,
+        &|_| {
+            let (hidden, heads, head_dim, ffn) = (16_384, 64, 256, 65_536);
+            let huge = LlamaConfig { hidden, heads, head_dim, ffn, layers: 256, ..tiny_config() };
+            huge.to_json().to_string().into_bytes()
+        },
+        &[name, "a model of 966376865792 parameters in f32 needs", "bytes, this machine has"],
+        &load,
+    );
     assert!(load().is_none(), "all was put back");
     // A hole: it takes no room on the disk.
     let file = std::fs::OpenOptions::new().write(true).open(&tensors).expect("it is there");

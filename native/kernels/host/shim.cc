@@ -20,6 +20,7 @@ constexpr unsigned THREADS_MAX = 1024;
 struct Copy {
     void* to;
     const void* from;
+    size_t bytes;
 };
 
 // A fiber lives as long as its thread and takes part in one block after another. Its first entry is by ucontext; after
@@ -174,6 +175,7 @@ const Entry KERNELS[] = {
     WITH_BARRIERS(gemm_f32_32x64),
     WITH_BARRIERS(gemm_f32_32x128),
     WITH_BARRIERS(gemm_i8_128x128),
+    WITH_BARRIERS(gemm_i8_scaled_64x128),
     WITH_BARRIERS(gemm_i8_scaled_64x64),
     WITH_BARRIERS(gemm_i8_scaled_32x128),
     WITH_BARRIERS(gemm_i8_few_8),
@@ -212,11 +214,11 @@ const Given* exchange(const Given& mine) {
     return given;
 }
 
-void copy_begin(void* to, const void* from) {
+void copy_begin(void* to, const void* from, size_t bytes) {
     if (block.reversed)
-        std::memcpy(to, from, 16);
+        std::memcpy(to, from, bytes);
     else
-        block.fibers[block.current].copies.push_back({to, from});
+        block.fibers[block.current].copies.push_back({to, from, bytes});
 }
 
 void copy_group() {
@@ -230,7 +232,7 @@ void copy_wait(unsigned left) {
     Fiber& me = block.fibers[block.current];
     size_t arrived = 0;
     for (; me.groups.size() > left; me.groups.erase(me.groups.begin())) arrived += me.groups.front();
-    for (size_t i = 0; i < arrived; i++) std::memcpy(me.copies[i].to, me.copies[i].from, 16);
+    for (size_t i = 0; i < arrived; i++) std::memcpy(me.copies[i].to, me.copies[i].from, me.copies[i].bytes);
     me.copies.erase(me.copies.begin(), me.copies.begin() + (ptrdiff_t)arrived);
 }
 

@@ -35,7 +35,7 @@ namespace shim {
 extern thread_local Index3 thread_index, block_index, block_size, grid_size;
 void barrier();
 void warp_barrier();
-void copy_begin(void* to, const void* from);
+void copy_begin(void* to, const void* from, size_t bytes);
 void copy_group();
 void copy_wait(unsigned left);
 
@@ -54,6 +54,7 @@ const Given* exchange(const Given& mine);
 
 #define KERNEL extern "C" void
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define NOINLINE static inline
 #define __shared__ static thread_local
 #define __align__(n) __attribute__((aligned(n)))
@@ -101,7 +102,8 @@ static inline int __dp4a(int a, int b, int c) {
 
 // As kernels/tensor.cuh says.
 static inline void warp_sync() { shim::warp_barrier(); }
-static inline void copy_begin(void* to, const void* from) { shim::copy_begin(to, from); }
+static inline void copy_begin(void* to, const void* from) { shim::copy_begin(to, from, 16); }
+static inline void copy_begin(float* to, const float* from) { shim::copy_begin(to, from, 4); }
 static inline void copy_group() { shim::copy_group(); }
 template <unsigned LEFT>
 static inline void copy_wait() {
@@ -120,6 +122,18 @@ static inline void multiply_i8(int (&d)[4], int a0, int a1, int a2, int a3, int 
             sum[l] = __dp4a(a[2 + l / 2], b[1], sum[l]);
         }
     for (unsigned l = 0; l < 4; l++) d[l] = sum[l];
+}
+
+static inline void fragments(int (&d)[4], const signed char* row) {
+    shim::Given mine = {};
+    std::memcpy(mine.words, &row, sizeof row);
+    const shim::Given* all = shim::exchange(mine);
+    const unsigned lane = shim::thread_index.x % 32;
+    for (unsigned i = 0; i < 4; i++) {
+        const signed char* from;
+        std::memcpy(&from, all[8 * i + lane / 4].words, sizeof from);
+        std::memcpy(&d[i], from + lane % 4 * 4, 4);
+    }
 }
 
 static inline unsigned warp_max(unsigned value) {

@@ -8,7 +8,7 @@ import { type Claim, decodeClaims } from '../../../precompiles/mix.ts'
 import { proveSpan } from '../../attribution/corpus.ts'
 import { type Explained, explain } from '../../attribution/explain.ts'
 import type { ReceiptLedger } from '../../attribution/ledger.ts'
-import { decodeRequest } from '../../attribution/request.ts'
+import { decodeRequest, decodeTokens } from '../../attribution/request.ts'
 import type { SettledReceipt } from '../../attribution/settled.ts'
 import { proveShare } from '../../attribution/share-proof.ts'
 import { vectorOf, vectorTree } from '../../attribution/vectors.ts'
@@ -216,13 +216,7 @@ async function tokensIn(
   { receipt }: SettledReceipt,
   { readContent }: AttributionServices['models'],
 ): Promise<Uint32Array> {
-  return tokensOf(await readContent(receipt.outputCommit))
-}
-
-/** u32 little-endian. */
-function tokensOf(bytes: Uint8Array): Uint32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Uint32Array.from({ length: bytes.length >> 2 }, (_, i) => view.getUint32(4 * i, true))
+  return Uint32Array.from(decodeTokens(await readContent(receipt.outputCommit)))
 }
 
 function spanCall(corpus: Hex, proof: ReturnType<typeof proveSpan>): Hex {

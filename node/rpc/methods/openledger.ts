@@ -17,6 +17,7 @@ import type { ModelFactory } from '../../factory/factory.ts'
 import { RowPlaces } from '../../factory/places.ts'
 import { jobView } from '../../factory/view.ts'
 import { BASE_LICENCE } from '../../model/base.ts'
+import type { Openings } from '../../model/openings.ts'
 import { feeOf } from '../../model/payment.ts'
 import type { ModelServices } from '../../model/services.ts'
 import type { ProvenanceIndex } from '../../provenance/event-index.ts'
@@ -28,6 +29,7 @@ import { attributionMethods } from './attribution.ts'
 import { datanetMethods } from './datanet.ts'
 import { jobMethods } from './jobs.ts'
 import { marketMethods } from './market.ts'
+import { openingMethods } from './openings.ts'
 import { openledgerSubscribeMethods } from './openledger-subscribe.ts'
 import { orNull, plain } from './plain.ts'
 import { provenanceMethods } from './provenance.ts'
@@ -47,6 +49,7 @@ export type OpenledgerServices = {
   /** Outputs of this chain that L1 has, newest first. */
   readonly posted: () => Promise<readonly PostedOutput[]>
   readonly content: ContentStore
+  readonly openings: Pick<Openings, 'ask'>
   readonly peers: () => readonly { readonly peer: string; readonly address: string }[]
   readonly p2pAddresses: () => readonly string[]
 }
@@ -71,6 +74,7 @@ export function openledgerMethods(services: OpenledgerServices): RpcMethods {
       jobView: (job) => plain(jobView(job)),
     }),
     ...attributionMethods({ ...services, places }),
+    ...openingMethods(services.openings),
     ...tracePayoutMethods({ ...services, places }),
     ...provenanceMethods({ ...services, places }),
     ...supplyMethods(services),

@@ -233,6 +233,13 @@ export const verdict: JsonSchema = openShape(
         stage: text,
         field: text,
         'index?': integer,
+        'at?': openShape({
+          layer: nullable(integer),
+          operator: text,
+          'tile?': integer,
+          'row?': integer,
+          'column?': integer,
+        }),
         claimed: text,
         found: text,
       }),
@@ -519,6 +526,8 @@ export const modelVerdict: JsonSchema = openShape({
   steps: integer,
   difference: nullable(openShape({ stage: text, field: text, claimed: text, found: text })),
   error: nullable(text),
+  /** Of a wrong model: its receipts. */
+  reports: nullable(openShape({ reportedToday: integer, waiting: integer, perDay: integer })),
 })
 
 /** As in rollup.json. */

@@ -9,8 +9,8 @@ import { integerScores } from '../../attribute.ts'
 import { readNpy, writeNpy } from '../../npy.ts'
 import { type Setting, TRAINING } from './setting.ts'
 
-/** Of the kept scores: raise it with the version of the index (codec.rs) or when the numbers below change. */
-const VERSION = 2
+/** Of the kept scores: raise it when an index would have other bytes (`KERNEL_SET`) or when the numbers below change. */
+const VERSION = 3
 /** Draws of labels, the same for integers and f32. kronfluence takes one; more cost time and give a steadier curvature. */
 const LABEL_DRAWS = 4
 /** Of each of several checkpoints, which average by themselves. */

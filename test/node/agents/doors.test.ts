@@ -230,7 +230,9 @@ t.test('a page that reached this machine by DNS rebinding is refused', async (t)
   const host = 'evil.example:9545'
   const origin = `http://${host}`
   t.equal(await statusUnder(host, { origin }), 403)
-  const behind = { origin, 'x-forwarded-for': '192.0.2.1' }
+  for (const name of ['x-forwarded-for', 'forwarded'])
+    t.equal(await statusUnder(host, { origin, [name]: 'for=192.0.2.1' }), 403, 'a page says so too')
+  const behind = { origin, via: '1.1 proxy' }
   t.equal(await statusUnder(host, behind), 200, 'by a proxy it is the site that it says it is')
   t.equal(await statusUnder(host, {}), 200, 'programs send no origin')
   const own = new URL(url).host

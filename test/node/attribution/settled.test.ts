@@ -9,7 +9,7 @@ import { fromHex, type Hex, keccakHex, toHex } from '../../../node/base/bytes.ts
 import { silentLog } from '../../../node/base/log.ts'
 import type { Chain } from '../../../node/chain/chain.ts'
 import { bob, ETHER, extend, signedTx } from '../../support/chain.ts'
-import { type Contract, carol, Economy } from '../../support/economy.ts'
+import { type Contract, carol, Economy, operator } from '../../support/economy.ts'
 import {
   escrow,
   hashOf,
@@ -200,9 +200,19 @@ t.test('what others say of a receipt does not replace what this validator said',
   await ledger.hearVerdict(said(carol.address, true), bob.address)
   t.match(await ledger.verdict(receiptHash), { ok: true, validator: carol.address })
   t.equal(await ledger.verdict(receiptHash, bob.address), null, 'bob has yet to look')
+  await ledger.hearVerdict(said(operator.address, false), null)
+  t.match(await ledger.verdict(receiptHash), { ok: false }, 'who judges nothing keeps the newest')
+
+  // A receipt whose hash begins alike has the same place: what others say takes so much disk and no more.
+  const alike: Hex = `${receiptHash.slice(0, 10) as Hex}${'5a'.repeat(28)}`
+  await world.store.table('receipts').put(fromHex(alike), new Uint8Array(12))
+  await ledger.hearVerdict({ ...said(carol.address, true), receiptHash: alike }, null)
+  t.match(await ledger.verdict(alike), { ok: true })
+  t.equal(await ledger.verdict(receiptHash), null)
+  let rows = 0
+  for await (const _ of world.store.table('verdicts-heard').iterate()) rows++
+  t.equal(rows, 1)
   await ledger.putVerdict(said(bob.address, false))
   await ledger.hearVerdict(said(carol.address, true), bob.address)
   t.match(await ledger.verdict(receiptHash), { ok: false, validator: bob.address })
-  await ledger.hearVerdict(said(carol.address, true), null)
-  t.match(await ledger.verdict(receiptHash), { ok: true }, 'who judges nothing keeps the newest')
 })

@@ -1,7 +1,19 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { type Calibration, estimateOf } from '../../../node/factory/estimate.ts'
+import { silentLog } from '../../../node/base/log.ts'
+import { ContentStore } from '../../../node/content/store.ts'
+import type { TrainingData } from '../../../node/factory/data.ts'
+import { type Calibration, Calibrations, estimateOf } from '../../../node/factory/estimate.ts'
+import { openLocalFabric } from '../../../node/factory/fabric/local.ts'
+import type { TrainingManifest } from '../../../node/factory/manifest.ts'
+import { CALIBRATION_MS_MAX } from '../../../node/factory/options.ts'
 import { type Probe, STAGES, type Stage } from '../../../node/factory/probe.ts'
 import type { JobSize } from '../../../node/factory/size.ts'
+import { openBaseModel } from '../../../node/model/base.ts'
+import { Store } from '../../../node/store/store.ts'
+import { workDir } from '../../support/dir.ts'
+import { BASE_DIR } from '../../support/factory.ts'
 
 const NOTHING: JobSize = {
   ...{ steps: 0, trainTokens: 0, checkpoints: 1, evaluatedRows: 0, evaluatedTokens: 0, rows: 0 },
@@ -55,3 +67,41 @@ t.test(
     t.end()
   },
 )
+
+t.test('a pace is measured once in a week; what is older is measured anew, and goes', async (t) => {
+  const dir = workDir(t)
+  for (const name of ['store', 'content']) mkdirSync(join(dir, name))
+  const store = await Store.open(join(dir, 'store'))
+  const content = await ContentStore.open(join(dir, 'content'))
+  const fabric = await openLocalFabric({ table: store.table('jobs'), content, log: silentLog })
+  t.teardown(async () => {
+    await fabric.close()
+    await store.close()
+  })
+  const base = await openBaseModel(BASE_DIR, 'f32')
+  const manifest = (rank: number): TrainingManifest =>
+    ({
+      ...{ kernelSet: 1, parents: [], lora: { rank, targets: ['q_proj'] } },
+      ...{ training: { batch: 4, maxTokens: 24 }, attribution: { k: 4, labelDraws: 1 } },
+    }) as unknown as TrainingManifest
+  const sample = { tokens: Uint32Array.of(1, 2, 3) }
+  const data = { indexed: Array(200).fill(sample) } as unknown as TrainingData
+  let [now, measured] = [1_000, 0]
+  const calibrations = new Calibrations(
+    fabric.records,
+    () => now,
+    async () => ({ long: probe({}, {}), short: probe({}, {}), memoryBytes: ++measured }),
+  )
+  const of = async (rank: number): Promise<number> => {
+    const read = async (): Promise<Uint8Array> => new Uint8Array(0)
+    return (await calibrations.of(base, manifest(rank), { data, read })).memoryBytes
+  }
+  t.same([await of(2), await of(4), await of(2)], [1, 2, 1])
+  now += CALIBRATION_MS_MAX - 1
+  t.equal(await of(2), 1, 'a week all but a millisecond')
+  now += 1
+  t.equal(await of(2), 3)
+  t.equal((await fabric.records.list('calibration.')).length, 1, 'the other is gone as well')
+  now -= 1
+  t.equal(await of(2), 4, 'one of the future is of another clock')
+})

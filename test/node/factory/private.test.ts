@@ -165,6 +165,7 @@ t.test(
           read,
           open: world.granted(who),
           signal: new AbortController().signal,
+          refuted: async () => {},
         })
         await audits.heard([market.model], draw)
         await audits.stop()

@@ -31,6 +31,12 @@ const ARBITRARY: { [K in MessageKind]: fc.Arbitrary<Messages[K]> } = {
     length: fc.integer({ min: 1, max: 2 * 1024 * 1024 }),
   }),
   inferenceRequest: record({ head: bytes(2, 300), body: bytes(2, 70_000) }),
+  openingRequest: record({
+    receipt: bytes(32, 32),
+    depth: fc.integer({ min: 0, max: 2 }),
+    operator: fc.integer({ min: 0, max: 4_096 }),
+    tile: fc.integer({ min: 0, max: 2 ** 17 }),
+  }),
 }
 const KINDS = Object.keys(ARBITRARY) as MessageKind[]
 

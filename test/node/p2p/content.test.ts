@@ -139,12 +139,12 @@ t.test('an assembly blames a lone liar and nobody else', async (t) => {
   }
   give('a', 1)
   give('b', 9)
-  t.same(assembly.finish(), { liar: undefined }, 'a or b')
+  t.same(await assembly.finish(), { liar: undefined }, 'a or b')
   give('a', 1)
   give('b', 9, 9)
-  t.same(assembly.finish(), { liar: 'b' }, 'b alone')
+  t.same(await assembly.finish(), { liar: 'b' }, 'b alone')
   give('a', 1, 2)
-  t.same(assembly.finish(), { bytes: good })
+  t.same(await assembly.finish(), { bytes: good })
 })
 
 function rangeOf(bytes: Uint8Array) {

@@ -197,3 +197,35 @@ t.test('addresses that name no peer are refused at the door', async (t) => {
     await t.rejects(startNode(t, {}, { staticPeers: [bad] }), { code: 'bad-address' }, bad)
   }
 })
+
+t.test('a peer that hangs up while its answer is made ends it at once', async (t) => {
+  const left = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  // The next piece never comes: an engine in the middle of a long one.
+  const pieces: AsyncIterator<Uint8Array> = {
+    next: () => {
+      begun.resolve()
+      return new Promise(() => {})
+    },
+    return: async () => {
+      left.resolve()
+      return { done: true, value: undefined }
+    },
+  }
+  const provider = await startNode(t, {
+    inference: () => ({ [Symbol.asyncIterator]: () => pieces }),
+  })
+  const asker = await startNode(t)
+  const hangUp = new AbortController()
+  const answer = asker.askInference(
+    { peer: provider.id, address: addressesOf(provider)[0] as string },
+    { head: utf8('{}'), body: utf8('{}') },
+    hangUp.signal,
+  )
+  const first = answer.next()
+  await begun.promise
+  hangUp.abort()
+  await t.rejects(first)
+  await left.promise
+  t.pass('the engine is told')
+})

@@ -72,6 +72,7 @@ async function open(t: Test) {
     provenance: await started(chain, new ProvenanceIndex(chain, store)),
     bridged: await started(chain, new BridgedIndex(chain, store)),
     posted: async () => [],
+    openings: { ask: () => Promise.reject(new Error('nothing is opened here')) },
     models,
     factory: null,
     ledger,

@@ -7,12 +7,14 @@ import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import t from 'tap'
+import { parseAbi } from 'viem'
+import { OP } from '../../../genesis/addresses.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { Facilitator } from '../../../node/x402/facilitator.ts'
 import { createX402Handler } from '../../../node/x402/http.ts'
 import { FACILITATOR_DEFAULTS, type FacilitatorOptions } from '../../../node/x402/options.ts'
-import { facilitatorRequestSchema } from '../../../node/x402/schema.ts'
-import { PERMIT2, WOPEN } from '../../../node/x402/schemes.ts'
+import { facilitatorRequestSchema, type Payload } from '../../../node/x402/schema.ts'
+import { type Order, orderOf, PERMIT2, type Scheme, WOPEN } from '../../../node/x402/schemes.ts'
 import { alice, bob, CHAIN_ID, ETHER } from '../../support/chain.ts'
 import { carol, Economy, operator, provider } from '../../support/economy.ts'
 import { accountOf } from '../../support/open.ts'
@@ -21,6 +23,17 @@ import { signAuthorization } from '../../support/signed-payment.ts'
 const NETWORK = `eip155:${CHAIN_ID}` as const
 /** The chain's time is its own; the clients' is the machine's. Good for longer than both are apart. */
 const FOREVER = 20 * 31_536_000
+
+const CANCEL = {
+  address: OP.wopen,
+  abi: parseAbi([
+    'function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)',
+  ]),
+}
+const PERMIT2_CANCEL = {
+  address: PERMIT2.address,
+  abi: parseAbi(['function invalidateUnorderedNonces(uint256 wordPos, uint256 mask)']),
+}
 
 let world: Economy
 let facilitator: Facilitator
@@ -274,5 +287,72 @@ t.test(
       success: false,
       errorReason: 'invalid_transaction_state',
     })
+  },
+)
+
+t.test(
+  'after a crash: what was carried out is paid, what was cancelled or spent elsewhere is void',
+  async (t) => {
+    meantime = async () => null
+    // Another life of the node: it remembers nothing.
+    const later = facilitatorOf(FACILITATOR_DEFAULTS)
+    const orderIn = ({ accepted, payload }: PaymentPayload): Order =>
+      orderOf(accepted.scheme as Scheme, payload as Payload['payload'], provider.address) as Order
+    const asked = ask('exact', 5n)
+    const [paid, cancelled, elsewhere, unspent] = await Promise.all(
+      [1, 2, 3, 4].map(() => sign(asked)),
+    )
+    for (const one of [paid, cancelled, elsewhere, unspent])
+      t.equal(await later.outcomeOf(orderIn(one as PaymentPayload)), 'open')
+    t.match(await judge.settle(paid as PaymentPayload, asked), { success: true })
+
+    const { nonce } = orderIn(cancelled as PaymentPayload)
+    const signature = await accountOf(alice).signTypedData({
+      domain: {
+        name: 'Wrapped OPEN',
+        version: '1',
+        chainId: CHAIN_ID,
+        verifyingContract: OP.wopen,
+      },
+      types: {
+        CancelAuthorization: [
+          { name: 'authorizer', type: 'address' },
+          { name: 'nonce', type: 'bytes32' },
+        ],
+      },
+      primaryType: 'CancelAuthorization',
+      message: { authorizer: alice.address, nonce },
+    })
+    await world.send(operator, CANCEL, 'cancelAuthorization', [alice.address, nonce, signature])
+
+    const other = {
+      ...((elsewhere as PaymentPayload).payload.authorization as Record<
+        'from' | 'to' | 'value' | 'validAfter' | 'validBefore' | 'nonce',
+        string
+      >),
+      to: carol.address,
+    }
+    const { from, to, value, validAfter, validBefore } = other
+    const args = [from, to, value, validAfter, validBefore, other.nonce]
+    await world.send(operator, WOPEN, 'transferWithAuthorization', [
+      ...args,
+      await signAuthorization(alice, other),
+    ])
+    await world.pass(30n)
+    t.equal(await later.outcomeOf(orderIn(paid as PaymentPayload)), 'paid')
+    t.equal(await later.outcomeOf(orderIn(cancelled as PaymentPayload)), 'void')
+    t.equal(await later.outcomeOf(orderIn(elsewhere as PaymentPayload)), 'void')
+    t.equal(await later.outcomeOf(orderIn(unspent as PaymentPayload)), 'open')
+
+    const most = ask('upto', 9n)
+    const [used, dropped] = [await sign(most), await sign(most)]
+    t.match(await judge.settle(used, { ...most, amount: '4' }), { success: true })
+    const bit = BigInt(orderIn(dropped).nonce)
+    await world.send(alice, PERMIT2_CANCEL, 'invalidateUnorderedNonces', [
+      bit >> 8n,
+      1n << (bit & 255n),
+    ])
+    t.equal(await later.outcomeOf(orderIn(used)), 'paid')
+    t.equal(await later.outcomeOf(orderIn(dropped)), 'void')
   },
 )

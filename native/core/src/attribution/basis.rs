@@ -3,10 +3,10 @@
 //!
 //!   first   the span of the whitened contributor sums S_c = sum_{i in c} w_i, which keeps every
 //!           contributor score <w_q, S_c> exactly (dependent sums dropped, contributor order);
-//!   then    the leading principal directions of what is left of the held w_i, up to k;
+//!   then    the leading principal directions of what is left of the spanning w_i, up to k;
 //!   last    zero rows, when the data spans fewer than k dimensions.
 //!
-//! All decisions are made on the Gram matrix K = U U^T in f64 of the stacked rows U (stack.rs: S_c, then held w_i;
+//! All decisions are made on the Gram matrix K = U U^T in f64 of the spanning rows U (stack.rs: S_c, then w_i;
 //! syrk.rs, linalg.rs, gram_schmidt.rs: fixed orders); row j of E is sum_i B[i,j] u_i, one chain over i.
 
 use super::error::Result;
@@ -20,8 +20,8 @@ use super::syrk::{SymmetricSum, Widened};
 /// Coordinates of P per step of the Gram matrix.
 const GRAM_COLUMNS: usize = 256;
 /// Register tile of the directions: coordinates, directions; and coordinates' tiles read together.
-const ROWS: usize = 4;
-const COLS: usize = 8;
+pub const ROWS: usize = 4;
+pub const COLS: usize = 8;
 const BLOCKS: usize = 16;
 
 /// B, row-major [rows, k]: column j holds the coefficients of direction j over `stack.spanning()`, zeros beyond the
@@ -34,8 +34,9 @@ pub fn coefficients(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f64>> {
     let c = stack.contributors;
-    let n = stack.spanning().len() / stack.width;
-    let gram = gram(level, threads, (stack.spanning(), n), progress)?;
+    let rows = stack.spanning();
+    let n = rows.len();
+    let gram = gram(level, threads, &rows, progress)?;
     let mut basis = OrthonormalBasis::new(&gram, n);
     for contributor in 0..c {
         basis.push(unit(n, contributor), 0.0);
@@ -77,45 +78,45 @@ fn held_part(matrix: &[f64], n: usize, held: usize) -> Vec<f64> {
     matrix.chunks_exact(n).skip(from).flat_map(|row| &row[from..]).copied().collect()
 }
 
-/// K = U U^T, row-major [n, n], from U [n, P].
+/// K = U U^T, row-major [n, n], from the n rows [P] of U.
 pub fn gram(
     level: Level,
     threads: usize,
-    (rows, n): (&[f32], usize),
+    rows: &[&[f32]],
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f64>> {
-    let width = rows.len() / n;
-    let mut sum = SymmetricSum::new(n);
+    let width = rows.first().map_or(0, |row| row.len());
+    let mut sum = SymmetricSum::new(rows.len());
     let mut columns = Widened::default();
     for from in (0..width).step_by(GRAM_COLUMNS) {
         let to = (from + GRAM_COLUMNS).min(width);
-        columns.fill_columns(rows, width, (from, to));
+        columns.fill_columns(rows, (from, to));
         sum.add(level, threads, &columns);
         progress.step(Phase::Basis, to, width)?;
     }
     Ok(sum.mean(1.0))
 }
 
-/// Rows [start, start + count) of E^T = U^T B, row-major [count, k], from U [.., width].
+/// Rows [start, start + count) of E^T = U^T B, row-major [count, k], from the rows [P] of U.
 pub fn directions(
     level: Level,
-    (rows, width): (&[f32], usize),
+    rows: &[&[f32]],
     (coefficients, k): (&[f64], usize),
     (start, count): (usize, usize),
 ) -> Vec<f64> {
     let mut out = vec![0.0; count * k];
-    combine(level, rows, rows.len() / width, coefficients, k, start, &mut out);
+    combine(level, rows, coefficients, k, start, &mut out);
     out
 }
 
 multiversion! {
-    fn combine(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64]) = body, body
+    fn combine(w: &[&[f32]], b: &[f64], k: usize, start: usize, out: &mut [f64]) = body, body
 }
 
 /// out[p,j] = sum_i w[i,start+p] b[i,j]: multiply, then add, ascending in i.
 #[inline(always)]
-fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64]) {
-    let width = w.len() / n;
+fn body(w: &[&[f32]], b: &[f64], k: usize, start: usize, out: &mut [f64]) {
+    let n = w.len();
     // B in strips of COLS columns, [strip][i], zero padded.
     let mut strips = vec![[0.0f64; COLS]; k.div_ceil(COLS) * n];
     for i in 0..n {
@@ -129,7 +130,7 @@ fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64])
     for (group, rows) in out.chunks_mut(BLOCKS * ROWS * k).enumerate() {
         let (p, height) = (start + group * BLOCKS * ROWS, rows.len() / k);
         for i in 0..n {
-            for (r, value) in w[i * width + p..][..height].iter().enumerate() {
+            for (r, value) in w[i][p..][..height].iter().enumerate() {
                 left[r / ROWS * n + i][r % ROWS] = f64::from(*value);
             }
         }
@@ -146,8 +147,9 @@ fn body(w: &[f32], n: usize, b: &[f64], k: usize, start: usize, out: &mut [f64])
     }
 }
 
+/// sum_i left_i right_i^T: multiply, then add, ascending in i.
 #[inline(always)]
-fn tile(left: &[[f64; ROWS]], right: &[[f64; COLS]]) -> [[f64; COLS]; ROWS] {
+pub fn tile(left: &[[f64; ROWS]], right: &[[f64; COLS]]) -> [[f64; COLS]; ROWS] {
     let mut sums = [[0.0f64; COLS]; ROWS];
     let n = left.len().min(right.len());
     let (left, right) = (&left[..n], &right[..n]);

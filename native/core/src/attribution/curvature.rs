@@ -7,8 +7,9 @@
 //!   damping = ratio * mean(lambda)
 //!
 //! Order of every sum: sample, then draw, then token, ascending. At most `samples_max` samples are read, spread
-//! evenly over all. Activations do not depend on the labels of the loss, so A reads draw 0 alone. The eigenbases are rounded to their stored codes first and
-//! lambda is measured in the stored basis.
+//! evenly over all. Activations do not depend on the labels of the loss, so A reads draw 0 alone; factors that read the
+//! same ones share A and U_A. The eigenbases are rounded to their stored codes first and lambda is measured in the
+//! stored basis.
 
 use super::error::{AttributionError, Result};
 use super::index::{Phase, Progress};
@@ -19,15 +20,24 @@ use super::simd::Level;
 use super::source::{FactorShape, GradientSource, Labels};
 use super::syrk::{SymmetricSum, Widened};
 use super::whiten::{
-    finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit,
+    finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit_each,
 };
+use crate::memory::zeros;
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
-/// Samples that are read for the curvature of an index; what more of them are worth is in README.md.
-pub const CURVATURE_SAMPLES_MAX: usize = 512;
-/// Samples walked between two progress calls, per thread.
-const SAMPLES_PER_THREAD: usize = 8;
+/// Most samples that are read for the curvature of an index whose sides are short, and of how many dimensions of its
+/// widest side there is one sample at least; what more of them are worth is in README.md.
+const SAMPLES_MAX: usize = 256;
+const DIMENSIONS_PER_SAMPLE: usize = 3;
+/// Visits between two progress calls, per thread.
+const VISITS_PER_THREAD: usize = 8;
+
+/// Most samples that the curvature of these factors reads: max(256, widest side / 3).
+pub fn samples_max(shapes: &[FactorShape]) -> usize {
+    let widest = shapes.iter().map(|shape| narrow_wide(*shape).1).max();
+    SAMPLES_MAX.max(widest.unwrap_or(0) / DIMENSIONS_PER_SAMPLE)
+}
 
 /// How to estimate.
 #[derive(Clone, Copy, Debug)]
@@ -56,15 +66,22 @@ pub struct FactorCurvature {
 struct Side {
     factor: usize,
     is_out: bool,
+    d: usize,
     sum: SymmetricSum,
     tokens: u64,
     scratch: Widened,
 }
 
-/// What one visit leaves behind: per factor (tokens, a of draw 0, s).
-type Visit = Vec<(usize, Vec<f32>, Vec<f32>)>;
-/// Receives (first visit, gradients [batch, P], visits).
-type BatchSink<'a> = dyn FnMut(usize, &[f32], &[Visit]) -> Result<()> + 'a;
+/// What a sample's visits leave behind of one factor: tokens, a unless another factor has it, s of every draw.
+#[derive(Clone, Default)]
+struct Visited {
+    tokens: usize,
+    a: Vec<f32>,
+    s: Vec<Vec<f32>>,
+}
+
+/// Receives (first sample, gradients [samples, draws, P], per sample and factor what is kept).
+type BatchSink<'a> = dyn FnMut(usize, &[f32], &[Vec<Visited>]) -> Result<()> + 'a;
 
 pub fn estimate(
     level: Level,
@@ -77,10 +94,10 @@ pub fn estimate(
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
     let visits = read(source, config) * config.label_draws as usize;
     let cached = visits.saturating_mul(width).saturating_mul(4) <= config.cache_bytes_max;
-    let mut cache = vec![0.0f32; if cached { visits * width } else { 0 }];
+    let mut cache = zeros::<f32>("kept gradients", if cached { visits * width } else { 0 });
 
     let sides = covariances(level, threads, source, config, &mut cache, progress)?;
-    let bases = eigenbases(level, threads, shapes, sides, config, progress)?;
+    let bases = eigenbases(level, threads, source, sides, config, progress)?;
     let eigenvalues = corrected(level, threads, source, config, &bases, &cache, progress)?;
 
     let finish = |((narrow, wide), eigenvalues): ((Packed, Packed), Vec<f32>)| {
@@ -96,7 +113,7 @@ fn read(source: &dyn GradientSource, config: &CurvatureConfig) -> usize {
     source.sample_count().min(config.samples_max)
 }
 
-/// Walks all visits in order, a batch at a time: `work(first visit, gradients [batch, P], visits)`.
+/// Walks all samples that are read in order, a batch at a time.
 fn walk(
     level: Level,
     threads: usize,
@@ -105,36 +122,41 @@ fn walk(
     keep: bool,
     work: &mut BatchSink<'_>,
 ) -> Result<()> {
-    let shapes = source.factors();
+    let (shapes, inputs) = (source.factors(), source.inputs());
     let width: usize = shapes.iter().map(|shape| parameters(*shape)).sum();
-    let draws = config.label_draws as usize;
     let (read, all) = (read(source, config), source.sample_count());
-    let visits = read * draws;
-    let batch = threads * SAMPLES_PER_THREAD;
-    let mut gradients = vec![0.0f32; batch * width];
+    let choices: Vec<Labels> =
+        (0..config.label_draws).map(|draw| Labels::Sampled { seed: config.seed, draw }).collect();
+    let draws = choices.len();
+    let batch = threads * VISITS_PER_THREAD.div_ceil(draws);
+    let mut gradients = zeros::<f32>("gradients", batch * draws * width);
     // Buffers live across batches: fresh pages cost more than the copies.
-    let mut kept: Vec<Visit> = vec![vec![(0, vec![], vec![]); shapes.len()]; batch];
-    for first in (0..visits).step_by(batch) {
-        let count = batch.min(visits - first);
-        let rows = gradients[..count * width].chunks_exact_mut(width).zip(&mut kept);
-        try_for_each(threads, rows, |i, (row, kept)| {
-            let (sample, draw) = ((first + i) / draws * all / read, (first + i) % draws);
-            let labels = Labels::Sampled { seed: config.seed, draw: draw as u32 };
-            let mut rest = &mut *row;
-            visit(source, sample, labels, &mut |factor, tokens, a, s| {
-                let (h, tail) = std::mem::take(&mut rest).split_at_mut(parameters(shapes[factor]));
-                rest = tail;
+    let empty = Visited { s: vec![vec![]; draws], ..Visited::default() };
+    let mut kept = vec![vec![empty; shapes.len()]; batch];
+    for first in (0..read).step_by(batch) {
+        let count = batch.min(read - first);
+        let gradients = &mut gradients[..count * draws * width];
+        let rows = gradients.chunks_exact_mut(draws * width).zip(&mut kept);
+        try_for_each(threads, rows, |i, (rows, kept)| {
+            let sample = (first + i) * all / read;
+            let mut rest: Vec<&mut [f32]> = rows.chunks_exact_mut(width).collect();
+            visit_each(source, sample, &choices, &mut |draw, factor, tokens, a, s| {
+                let row = std::mem::take(&mut rest[draw]);
+                let (h, tail) = row.split_at_mut(parameters(shapes[factor]));
+                rest[draw] = tail;
                 gradient(level, shapes[factor], a, s, tokens, h);
                 if keep {
-                    let (count, kept_a, kept_s) = &mut kept[factor];
-                    *count = tokens;
-                    refill(kept_a, if draw == 0 { a } else { &[] });
-                    refill(kept_s, s);
+                    let kept = &mut kept[factor];
+                    kept.tokens = tokens;
+                    refill(&mut kept.s[draw], s);
+                    if draw == 0 && inputs[factor] == factor {
+                        refill(&mut kept.a, a);
+                    }
                 }
             })?;
-            finite(row, || format!("the gradient of sample {sample}, draw {draw}"))
+            finite(rows, || format!("a gradient of sample {sample}"))
         })?;
-        work(first, &gradients[..count * width], &kept[..count])?;
+        work(first, gradients, &kept[..count])?;
     }
     Ok(())
 }
@@ -144,6 +166,7 @@ fn refill(buffer: &mut Vec<f32>, values: &[f32]) {
     buffer.extend_from_slice(values);
 }
 
+/// The sides that have a sum of their own, the largest first.
 fn covariances(
     level: Level,
     threads: usize,
@@ -152,40 +175,39 @@ fn covariances(
     cache: &mut [f32],
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Side>> {
-    let draws = config.label_draws as usize;
-    let total = read(source, config) * draws;
-    let side = |factor: usize, is_out: bool, d: usize| Side {
-        factor,
-        is_out,
-        sum: SymmetricSum::new(d),
-        tokens: 0,
-        scratch: Widened::default(),
-    };
+    let total = read(source, config);
     let mut sides: Vec<Side> = vec![];
-    for (factor, shape) in source.factors().iter().enumerate() {
-        sides.push(side(factor, true, shape.out_dim));
-        sides.push(side(factor, false, shape.in_dim));
+    for ((factor, shape), input) in source.factors().iter().enumerate().zip(source.inputs()) {
+        let mut side = |is_out: bool, d: usize| {
+            let (sum, scratch) = (SymmetricSum::new(d), Widened::default());
+            sides.push(Side { factor, is_out, d, sum, tokens: 0, scratch });
+        };
+        side(true, shape.out_dim);
+        if input == factor {
+            side(false, shape.in_dim);
+        }
     }
-    let shapes = source.factors();
-    walk(level, threads, source, config, true, &mut |first, gradients, visits| {
+    // Threads that work on sides of one size are done at the same time.
+    sides.sort_by_key(|side| std::cmp::Reverse(side.d));
+    walk(level, threads, source, config, true, &mut |first, gradients, visited| {
         if !cache.is_empty() {
-            let start = first * (gradients.len() / visits.len());
+            let start = first * (gradients.len() / visited.len());
             cache[start..start + gradients.len()].copy_from_slice(gradients);
         }
         for_each(threads, sides.iter_mut(), |_, side| {
-            let shape = shapes[side.factor];
             let mut rows: Vec<&[f32]> = vec![];
-            for (i, kept) in visits.iter().enumerate() {
-                let (tokens, a, s) = &kept[side.factor];
-                if side.is_out || (first + i) % draws == 0 {
-                    rows.push(if side.is_out { s } else { a });
-                    side.tokens += *tokens as u64;
+            for kept in visited.iter().map(|sample| &sample[side.factor]) {
+                if side.is_out {
+                    rows.extend(kept.s.iter().map(Vec::as_slice));
+                } else {
+                    rows.push(&kept.a);
                 }
             }
-            side.scratch.fill_rows(&rows, if side.is_out { shape.out_dim } else { shape.in_dim });
+            side.scratch.fill_rows(&rows, side.d);
+            side.tokens += side.scratch.count() as u64;
             side.sum.add(level, 1, &side.scratch);
         });
-        progress.step(Phase::Covariance, (first + visits.len()) / draws, total / draws)
+        progress.step(Phase::Covariance, first + visited.len(), total)
     })?;
     Ok(sides)
 }
@@ -194,35 +216,33 @@ fn covariances(
 fn eigenbases(
     level: Level,
     threads: usize,
-    shapes: &[FactorShape],
+    source: &dyn GradientSource,
     mut sides: Vec<Side>,
     config: &CurvatureConfig,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<(Packed, Packed)>> {
-    let mut solved: Vec<Packed> = vec![];
+    let shapes = source.factors();
+    let mut solved: [Vec<Option<Packed>>; 2] = [vec![None; shapes.len()], vec![None; shapes.len()]];
     // As many at once as there are threads; a progress call between.
-    let (total, step) = (sides.len(), threads.max(2).next_multiple_of(2));
-    for (done, group) in sides.chunks_mut(step).enumerate() {
+    let total = sides.len();
+    for (done, group) in sides.chunks_mut(threads).enumerate() {
         let mut out: Vec<Option<Packed>> = vec![None; group.len()];
         try_for_each(threads, group.iter_mut().zip(&mut out), |_, (side, out)| {
-            let shape = shapes[side.factor];
-            let d = if side.is_out { shape.out_dim } else { shape.in_dim };
             let sum = std::mem::replace(&mut side.sum, SymmetricSum::new(0));
-            *out = Some(eigenbasis(
-                level,
-                &sum.mean(side.tokens.max(1) as f64),
-                d,
-                config.eigenbasis_width,
-            )?);
+            let mean = sum.mean(side.tokens.max(1) as f64);
+            drop(sum);
+            *out = Some(eigenbasis(level, &mean, side.d, config.eigenbasis_width)?);
             Ok::<(), AttributionError>(())
         })?;
-        solved.extend(out.into_iter().flatten());
-        progress.step(Phase::Eigenbases, (done * step + group.len()).min(total), total)?;
+        for (side, out) in group.iter().zip(out) {
+            solved[usize::from(side.is_out)][side.factor] = out;
+        }
+        progress.step(Phase::Eigenbases, (done * threads + group.len()).min(total), total)?;
     }
-    let mut solved = solved.into_iter();
+    let [inner, out] = solved;
     let mut pairs = vec![];
-    for shape in shapes {
-        let (Some(out), Some(inner)) = (solved.next(), solved.next()) else { break };
+    for ((shape, out), input) in shapes.iter().zip(out).zip(source.inputs()) {
+        let (Some(out), Some(inner)) = (out, inner[input].clone()) else { break };
         pairs.push(if out_is_narrow(*shape) { (out, inner) } else { (inner, out) });
     }
     Ok(pairs)
@@ -292,7 +312,7 @@ fn corrected(
     };
     if cache.is_empty() {
         walk(level, threads, source, config, false, &mut |first, gradients, _| {
-            add(first, gradients)
+            add(first * draws, gradients)
         })?;
     } else {
         let batch = 16 * threads;

@@ -3,7 +3,7 @@
 //! factor that scores do not show), and index, sketches and sums need not know that there is more than one.
 
 use super::error::{Result, require};
-use super::source::{FactorShape, GradientSink, GradientSource, Labels};
+use super::source::{ChoiceSink, FactorShape, GradientSink, GradientSource, Labels};
 
 /// Most checkpoints of one index.
 pub const MEMBERS_MAX: usize = 64;
@@ -33,6 +33,15 @@ impl<S: GradientSource> GradientSource for Ensemble<S> {
         &self.factors
     }
 
+    fn inputs(&self) -> Vec<usize> {
+        let mut all = vec![];
+        for member in &self.members {
+            let first = all.len();
+            all.extend(member.inputs().iter().map(|factor| first + factor));
+        }
+        all
+    }
+
     fn sample_count(&self) -> usize {
         self.members[0].sample_count()
     }
@@ -42,6 +51,16 @@ impl<S: GradientSource> GradientSource for Ensemble<S> {
         for member in &self.members {
             member
                 .visit(sample, labels, &mut |factor, rows, a, s| sink(first + factor, rows, a, s));
+            first += member.factors().len();
+        }
+    }
+
+    fn visit_each(&self, sample: usize, choices: &[Labels], sink: &mut ChoiceSink<'_>) {
+        let mut first = 0;
+        for member in &self.members {
+            member.visit_each(sample, choices, &mut |choice, factor, rows, a, s| {
+                sink(choice, first + factor, rows, a, s);
+            });
             first += member.factors().len();
         }
     }

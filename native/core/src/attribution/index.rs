@@ -11,7 +11,7 @@
 
 use super::basis::{coefficients, directions};
 use super::curvature::{
-    CURVATURE_SAMPLES_MAX, CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate,
+    CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate, samples_max,
 };
 use super::error::{AttributionError, Result, require};
 use super::packed::{Packed, Width};
@@ -22,6 +22,7 @@ use super::sketch::{ROWS_TOGETHER, TRAINING_MAX, largest, project, quantise_trai
 use super::source::{FactorShape, GradientSource};
 use super::stack::{HOLD, Hold, SAMPLES_TOGETHER, Stack, walk};
 use super::whiten::{Whitener, finite, inverse_root, parameters};
+use crate::memory::zeros;
 
 /// Most samples of one index.
 pub const SAMPLES_MAX: usize = 1 << 20;
@@ -189,7 +190,7 @@ pub fn build_index_with(
     let k = config.k;
 
     let curvature_config = CurvatureConfig {
-        samples_max: CURVATURE_SAMPLES_MAX,
+        samples_max: samples_max(source.factors()),
         label_draws: config.label_draws,
         seed: config.seed,
         damping: config.damping,
@@ -229,7 +230,7 @@ fn project_again(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<f32>> {
     let (n, width, k) = (source.sample_count(), index.parameters(), index.k);
-    let mut values = vec![0.0f32; n * k];
+    let mut values = zeros::<f32>("sketches before rounding", n * k);
     let room = PASSING_BYTES / (4 * width * threads) / SAMPLES_TOGETHER * SAMPLES_TOGETHER;
     let each = room.clamp(SAMPLES_TOGETHER, ROWS_TOGETHER);
     walk(level, threads, (index, source), each, &mut |first, rows| {
@@ -248,7 +249,7 @@ fn stored_directions(
     basis: &[f64],
     storage: Storage,
 ) -> Vec<Packed> {
-    let k = index.k;
+    let (k, rows) = (index.k, stack.spanning());
     let mut starts = vec![];
     let mut start = 0;
     for shape in &index.shapes {
@@ -257,7 +258,7 @@ fn stored_directions(
     }
     let mut packed: Vec<Option<Packed>> = vec![None; starts.len()];
     for_each(threads, starts.iter().zip(&mut packed), |_, (range, out)| {
-        let part = directions(level, (stack.spanning(), stack.width), (basis, k), *range);
+        let part = directions(level, &rows, (basis, k), *range);
         *out = Some(Packed::encode(&part, k, storage.directions));
     });
     packed.into_iter().flatten().collect()

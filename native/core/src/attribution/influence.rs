@@ -5,9 +5,7 @@
 //!
 //! Whitened queries are kept (q * P * 4 bytes), training rows pass by a batch at a time.
 
-use super::curvature::{
-    CURVATURE_SAMPLES_MAX, CurvatureConfig, GRADIENT_CACHE_BYTES_MAX, estimate,
-};
+use super::curvature::{CurvatureConfig, GRADIENT_CACHE_BYTES_MAX, estimate, samples_max};
 use super::error::{Result, require};
 use super::gemm::{Strided, multiply};
 use super::index::{AttributionIndex, LABEL_DRAWS_MAX, Phase, Progress, STORAGE, check_shapes};
@@ -50,7 +48,7 @@ pub fn influence(
     })?;
     let mut progress = Progress(progress);
     let curvature = CurvatureConfig {
-        samples_max: CURVATURE_SAMPLES_MAX,
+        samples_max: samples_max(train.factors()),
         label_draws: config.label_draws,
         seed: config.seed,
         damping: config.damping,

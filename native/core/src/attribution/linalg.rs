@@ -1,10 +1,10 @@
 //! Eigen-decomposition of a symmetric matrix in f64, with one fixed order of operations, so that
 //! whoever seals an index and whoever checks it compute the same eigenbasis to the bit.
 //!
-//! S = sum_m lambda_m v_m v_m^T. Householder reflections make S tridiagonal, implicit-shift QL makes
-//! it diagonal (EISPACK's tred2/tql2 pair; Golub & Van Loan, Matrix Computations, 8.3). Only +, -, *,
-//! / and sqrt, each rounded by IEEE 754; no fused multiply-add, no library mathematics. Threads own
-//! disjoint components of the eigenvectors.
+//! S = sum_m lambda_m v_m v_m^T. Householder reflections make S tridiagonal (tridiagonal.rs), implicit-shift QL makes
+//! it diagonal (EISPACK's tql2; Golub & Van Loan, Matrix Computations, 8.3). Only +, -, *, / and sqrt, each rounded by
+//! IEEE 754; no fused multiply-add, no library mathematics. Threads own disjoint columns of Q, then disjoint components
+//! of the eigenvectors.
 //!
 //! Conventions: eigenvalues descending (equal ones in order of discovery); the component of largest
 //! magnitude of each eigenvector (the first such) is positive.
@@ -12,13 +12,12 @@
 use super::error::{AttributionError, Result};
 use super::parallel::for_each_chunk;
 use super::simd::{Level, multiversion};
+use super::tridiagonal::{LANES, Tridiagonal, orthogonal_columns, tridiagonalise};
 
 /// QL sweeps allowed per eigenvalue; two or so are usual.
 const SWEEPS_MAX: usize = 60;
-/// Components (rows of the eigenvector matrix) worked on together; outputs, never a sum.
-const LANES: usize = 16;
-/// Plane rotations gathered before the eigenvectors are touched.
-const ROTATIONS_MAX: usize = 1 << 16;
+/// Plane rotations gathered before the eigenvectors are touched: they and a panel stay in the second-level cache.
+const ROTATIONS_MAX: usize = 1 << 14;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Eigen {
@@ -43,17 +42,28 @@ pub fn symmetric_eigen(level: Level, threads: usize, matrix: &[f64], d: usize) -
     let mut work: Vec<f64> = matrix.iter().map(|x| x / unit).collect();
     let mut tri = tridiagonalise(level, &mut work, d);
 
-    // Panel p holds components [p*LANES, ..): panel[i * LANES + lane] = component of eigenvector i.
+    // Panel p holds columns [p*LANES, ..) of Q: [component][lane].
     let panels = d.div_ceil(LANES);
-    let mut basis = vec![0.0f64; panels * d * LANES];
-    for_each_chunk(threads, &mut basis, d * LANES, |p, panel| {
-        for lane in 0..LANES.min(d - p * LANES) {
-            panel[(p * LANES + lane) * LANES + lane] = 1.0;
-        }
-        apply_reflections(level, &work, &tri.tau, d, panel);
+    let mut columns = vec![0.0f64; panels * d * LANES];
+    for_each_chunk(threads, &mut columns, d * LANES, |p, panel| {
+        orthogonal_columns(level, &work, &tri.tau, d, p * LANES, panel);
     });
-    diagonalise(&mut tri, d, |rotations| {
-        for_each_chunk(threads, &mut basis, d * LANES, |_, panel| rotate(level, rotations, panel));
+    // The other way round for the rotations, panel p holds components [p*LANES, ..): [eigenvector][lane].
+    let mut basis = work;
+    basis.clear();
+    basis.resize(panels * d * LANES, 0.0);
+    for_each_chunk(threads, &mut basis, d * LANES, |p, panel| {
+        let lanes = LANES.min(d - p * LANES);
+        for (i, row) in panel.chunks_exact_mut(LANES).enumerate() {
+            let from = (i / LANES * d + p * LANES) * LANES + i % LANES;
+            for (lane, out) in row[..lanes].iter_mut().enumerate() {
+                *out = columns[from + lane * LANES];
+            }
+        }
+    });
+    drop(columns);
+    diagonalise(&mut tri, d, |sweeps| {
+        for_each_chunk(threads, &mut basis, d * LANES, |_, panel| rotate(level, sweeps, panel));
     })?;
 
     let mut order: Vec<usize> = (0..d).collect();
@@ -105,161 +115,125 @@ fn power_of_two_near(x: f64) -> f64 {
     if bits == 0 { 1.0 } else { f64::from_bits(bits) }
 }
 
-struct Tridiagonal {
-    diagonal: Vec<f64>,
-    /// off[i] couples i and i+1; one spare entry at the end.
-    off: Vec<f64>,
-    tau: Vec<f64>,
+/// QL sweeps that the eigenvectors have yet to follow.
+#[derive(Default)]
+struct Sweeps {
+    spans: Vec<Span>,
+    /// (cos, sin) of all spans, one behind the other.
+    turns: Vec<[f64; 2]>,
 }
 
-/// Reduces `a` to Q^T a Q = tridiagonal, Q = H_0 H_1 ...; reflector k (H_k = I - tau_k v v^T, v_0 = 1)
-/// is left in a[k][k+1..].
-fn tridiagonalise(level: Level, a: &mut [f64], d: usize) -> Tridiagonal {
-    let mut tri = Tridiagonal { diagonal: vec![0.0; d], off: vec![0.0; d], tau: vec![0.0; d] };
-    let mut v = vec![0.0; d];
-    let mut p = vec![0.0; d];
-    for k in 0..d {
-        tri.diagonal[k] = a[k * d + k];
-        let size = d - k - 1;
-        if size == 0 {
-            break;
-        }
-        let (v, p) = (&mut v[..size], &mut p[..size]);
-        v.copy_from_slice(&a[k * d + k + 1..(k + 1) * d]);
-        let (norm, tau) = householder(v);
-        tri.off[k] = norm;
-        tri.tau[k] = tau;
-        if tau != 0.0 {
-            let trailing = &mut a[(k + 1) * d..];
-            reflect(level, trailing, d, k + 1, v, p, tau);
-        }
-        a[k * d + k + 1..(k + 1) * d].copy_from_slice(v);
-    }
-    tri
-}
-
-/// x becomes v with (I - tau v v^T) x = norm e_0 and v_0 = 1.
-fn householder(x: &mut [f64]) -> (f64, f64) {
-    let rest = dot(&x[1..], &x[1..]);
-    let alpha = x[0];
-    if rest == 0.0 {
-        x[0] = 1.0;
-        return (alpha, 0.0);
-    }
-    let norm = (alpha * alpha + rest).sqrt();
-    // Subtracts without cancellation.
-    let lead = if alpha <= 0.0 { alpha - norm } else { -rest / (alpha + norm) };
-    let tau = 2.0 * (lead * lead) / (rest + lead * lead);
-    for x in x.iter_mut() {
-        *x /= lead;
-    }
-    x[0] = 1.0;
-    (norm, tau)
-}
-
-multiversion! {
-    fn reflect(a: &mut [f64], d: usize, from: usize, v: &[f64], p: &mut [f64], tau: f64) = reflect_body, reflect_body
-}
-
-/// B = H B H for the trailing block B: B -= v w^T + w v^T with w = p - (tau/2)(p.v) v, p = tau B v.
-#[inline(always)]
-fn reflect_body(a: &mut [f64], d: usize, from: usize, v: &[f64], p: &mut [f64], tau: f64) {
-    for (row, p) in a.chunks_exact(d).zip(p.iter_mut()) {
-        *p = tau * dot(&row[from..], v);
-    }
-    let half = tau / 2.0 * dot(p, v);
-    for (p, v) in p.iter_mut().zip(v) {
-        *p -= half * v;
-    }
-    for (i, row) in a.chunks_exact_mut(d).enumerate() {
-        let (vi, wi) = (v[i], p[i]);
-        let row = &mut row[from..];
-        let (v, w) = (&v[..row.len()], &p[..row.len()]);
-        for j in 0..row.len() {
-            row[j] -= vi * w[j] + wi * v[j];
-        }
-    }
-}
-
-multiversion! {
-    fn apply_reflections(a: &[f64], tau: &[f64], d: usize, panel: &mut [f64]) = reflections_body, reflections_body
-}
-
-/// Rows of the identity times H_0 H_1 ...: rows of Q.
-#[inline(always)]
-fn reflections_body(a: &[f64], tau: &[f64], d: usize, panel: &mut [f64]) {
-    for k in 0..d {
-        if tau[k] == 0.0 {
-            continue;
-        }
-        let v = &a[k * d + k + 1..(k + 1) * d];
-        let (rest, _) = panel[(k + 1) * LANES..].as_chunks_mut::<LANES>();
-        let count = v.len().min(rest.len());
-        let mut sums = [0.0f64; LANES];
-        for i in 0..count {
-            for lane in 0..LANES {
-                sums[lane] += rest[i][lane] * v[i];
-            }
-        }
-        for sum in &mut sums {
-            *sum *= tau[k];
-        }
-        for i in 0..count {
-            for lane in 0..LANES {
-                rest[i][lane] -= sums[lane] * v[i];
-            }
-        }
-    }
-}
-
-/// A rotation of eigenvectors i and i+1 by (cos, sin).
+/// A sweep rotates eigenvectors i and i+1 for i = top, top-1, .. bottom.
 #[derive(Clone, Copy)]
-struct Rotation {
-    i: usize,
-    cos: f64,
-    sin: f64,
+struct Span {
+    top: usize,
+    bottom: usize,
 }
+
+impl Span {
+    fn count(self) -> usize {
+        self.top - self.bottom + 1
+    }
+
+    /// Whether `next` can follow one rotation behind.
+    fn leads(self, next: Span) -> bool {
+        next.top == self.top && (next.bottom == self.bottom || next.bottom == self.bottom + 1)
+    }
+}
+
+/// Lanes that go through all rotations together: two sweeps fit the registers.
+const WIDTH: usize = 8;
+type Row = [f64; WIDTH];
 
 multiversion! {
-    fn rotate(rotations: &[Rotation], panel: &mut [f64]) = rotate_body, rotate_body
+    fn rotate(sweeps: &Sweeps, panel: &mut [f64]) = rotate_body, rotate_body
 }
 
-/// A sweep goes down by one each time, so the lower vector of a rotation is the upper one of the next:
-/// it is carried along and not stored between.
 #[inline(always)]
-fn rotate_body(rotations: &[Rotation], panel: &mut [f64]) {
-    let (rows, _) = panel.as_chunks_mut::<LANES>();
-    let (mut held, mut carry) = (0, rows[0]);
-    for &Rotation { i, cos, sin } in rotations {
-        if held != i + 1 {
-            rows[held] = carry;
-            carry = rows[i + 1];
+fn rotate_body(sweeps: &Sweeps, panel: &mut [f64]) {
+    let (rows, _) = panel.as_chunks_mut::<WIDTH>();
+    for part in 0..LANES / WIDTH {
+        let (mut spans, mut turns) = (sweeps.spans.as_slice(), sweeps.turns.as_slice());
+        while let [span, rest @ ..] = spans {
+            let (own, others) = turns.split_at(span.count());
+            match rest {
+                [next, rest @ ..] if span.leads(*next) => {
+                    let (theirs, others) = others.split_at(next.count());
+                    follow_two(rows, part, (*span, own), (*next, theirs));
+                    (spans, turns) = (rest, others);
+                }
+                _ => {
+                    follow(rows, part, *span, own);
+                    (spans, turns) = (rest, others);
+                }
+            }
         }
-        let low = rows[i];
-        let mut high = [0.0f64; LANES];
-        for lane in 0..LANES {
-            let (a, b) = (low[lane], carry[lane]);
-            high[lane] = sin * a + cos * b;
-            carry[lane] = cos * a - sin * b;
-        }
-        rows[i + 1] = high;
-        held = i;
     }
-    rows[held] = carry;
+}
+
+/// (new upper, new lower) of a pair whose lower one is carried from rotation to rotation, not stored between.
+#[inline(always)]
+fn turn([cos, sin]: [f64; 2], low: Row, carry: Row) -> (Row, Row) {
+    let (mut high, mut next) = ([0.0; WIDTH], [0.0; WIDTH]);
+    for lane in 0..WIDTH {
+        high[lane] = sin * low[lane] + cos * carry[lane];
+        next[lane] = cos * low[lane] - sin * carry[lane];
+    }
+    (high, next)
+}
+
+#[inline(always)]
+fn follow(rows: &mut [Row], part: usize, span: Span, turns: &[[f64; 2]]) {
+    let at = |i: usize| i * (LANES / WIDTH) + part;
+    let mut carry = rows[at(span.top + 1)];
+    for (back, rotation) in turns.iter().enumerate() {
+        let i = span.top - back;
+        let (high, next) = turn(*rotation, rows[at(i)], carry);
+        rows[at(i + 1)] = high;
+        carry = next;
+    }
+    rows[at(span.bottom)] = carry;
+}
+
+/// The second sweep one rotation behind the first: every row is read and written once for both.
+#[inline(always)]
+fn follow_two(
+    rows: &mut [Row],
+    part: usize,
+    (first, one): (Span, &[[f64; 2]]),
+    (second, two): (Span, &[[f64; 2]]),
+) {
+    let at = |i: usize| i * (LANES / WIDTH) + part;
+    let top = first.top;
+    let (mut behind, mut carry) = turn(one[0], rows[at(top)], rows[at(top + 1)]);
+    for (back, (rotation, late)) in one[1..].iter().zip(two).enumerate() {
+        let i = top - 1 - back;
+        let (high, next) = turn(*rotation, rows[at(i)], carry);
+        carry = next;
+        let (high, next) = turn(*late, high, behind);
+        rows[at(i + 2)] = high;
+        behind = next;
+    }
+    if second.bottom == first.bottom {
+        (rows[at(first.bottom + 1)], carry) = turn(two[two.len() - 1], carry, behind);
+    } else {
+        rows[at(first.bottom + 1)] = behind;
+    }
+    rows[at(first.bottom)] = carry;
 }
 
 /// Implicit-shift QL on the tridiagonal; `flush` receives the rotations in order. An entry is zero when it
 /// is negligible beside its neighbours, which gives small eigenvalues all their digits. Where most
 /// eigenvalues are rounding noise (fewer samples than dimensions) that may never come to be, so from the
 /// first one that does not settle on, negligible beside the whole matrix will do (EISPACK's `tql2`).
-fn diagonalise(tri: &mut Tridiagonal, d: usize, mut flush: impl FnMut(&[Rotation])) -> Result<()> {
+fn diagonalise(tri: &mut Tridiagonal, d: usize, mut flush: impl FnMut(&Sweeps)) -> Result<()> {
     let (diagonal, off) = (&mut tri.diagonal, &mut tri.off);
-    let mut rotations: Vec<Rotation> = Vec::with_capacity(ROTATIONS_MAX + d);
+    let mut sweeps = Sweeps::default();
     let norm =
         (0..d).fold(0.0f64, |n, i| n.max(diagonal[i].abs() + off.get(i).map_or(0.0, |x| x.abs())));
     let mut floor = 0.0f64;
     for l in 0..d {
-        let mut sweeps = 0;
+        let mut tries = 0;
         loop {
             let m = (l..d - 1)
                 .find(|&m| {
@@ -269,22 +243,28 @@ fn diagonalise(tri: &mut Tridiagonal, d: usize, mut flush: impl FnMut(&[Rotation
             if m == l {
                 break;
             }
-            sweeps += 1;
-            if sweeps > SWEEPS_MAX && floor == 0.0 {
-                (floor, sweeps) = (f64::EPSILON * norm, 0);
+            tries += 1;
+            if tries > SWEEPS_MAX && floor == 0.0 {
+                (floor, tries) = (f64::EPSILON * norm, 0);
                 continue;
             }
-            if sweeps > SWEEPS_MAX {
+            if tries > SWEEPS_MAX {
                 return Err(AttributionError::NoConvergence { dimension: d });
             }
-            sweep(diagonal, off, l, m, &mut rotations);
-            if rotations.len() >= ROTATIONS_MAX {
-                flush(&rotations);
-                rotations.clear();
+            let before = sweeps.turns.len();
+            sweep(diagonal, off, l, m, &mut sweeps.turns);
+            let count = sweeps.turns.len() - before;
+            if count > 0 {
+                sweeps.spans.push(Span { top: m - 1, bottom: m - count });
+            }
+            if sweeps.turns.len() >= ROTATIONS_MAX {
+                flush(&sweeps);
+                sweeps.spans.clear();
+                sweeps.turns.clear();
             }
         }
     }
-    flush(&rotations);
+    flush(&sweeps);
     Ok(())
 }
 
@@ -292,8 +272,8 @@ fn negligible(off: f64, left: f64, right: f64) -> bool {
     off.abs() <= f64::EPSILON * (left.abs() + right.abs()) || off.abs() < f64::MIN_POSITIVE
 }
 
-/// One QL sweep over the unreduced block [l, m].
-fn sweep(diagonal: &mut [f64], off: &mut [f64], l: usize, m: usize, rotations: &mut Vec<Rotation>) {
+/// One QL sweep over the unreduced block [l, m]; its rotations' (cos, sin) are added to `turns`.
+fn sweep(diagonal: &mut [f64], off: &mut [f64], l: usize, m: usize, turns: &mut Vec<[f64; 2]>) {
     let slope = (diagonal[l + 1] - diagonal[l]) / (2.0 * off[l]);
     let root = (slope * slope + 1.0).sqrt();
     let mut g =
@@ -317,7 +297,7 @@ fn sweep(diagonal: &mut [f64], off: &mut [f64], l: usize, m: usize, rotations: &
         shift = sin * t;
         diagonal[i + 1] = g + shift;
         g = cos * t - b;
-        rotations.push(Rotation { i, cos, sin });
+        turns.push([cos, sin]);
     }
     diagonal[l] -= shift;
     off[l] = g;

@@ -26,6 +26,7 @@ pub mod sketch;
 pub mod source;
 pub mod stack;
 pub mod syrk;
+pub mod tridiagonal;
 pub mod whiten;
 
 #[cfg(test)]

@@ -19,10 +19,27 @@ pub enum Labels {
 /// Receives (factor, tokens, a [tokens, in_dim], s [tokens, out_dim]).
 pub type GradientSink<'a> = dyn FnMut(usize, usize, &[f32], &[f32]) + 'a;
 
+/// The same with the place of the labels among several choices first.
+pub type ChoiceSink<'a> = dyn FnMut(usize, usize, usize, &[f32], &[f32]) + 'a;
+
 pub trait GradientSource: Sync {
     /// Fixed order: module by module, A before B.
     fn factors(&self) -> &[FactorShape];
+    /// For each factor the first one that has the same activations `a` in every visit: what is made of them alone is
+    /// computed once, with the same bytes.
+    fn inputs(&self) -> Vec<usize> {
+        (0..self.factors().len()).collect()
+    }
     fn sample_count(&self) -> usize;
     /// Token-summed cross-entropy of sample i; calls sink(factor, tokens, a [tokens, in_dim], s [tokens, out_dim]) once per factor in order. Deterministic.
     fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>);
+    /// `visit` for several choices of labels, the factors of each in order; activations do not depend on labels. A
+    /// source that can walks forward once for all of them.
+    fn visit_each(&self, sample: usize, choices: &[Labels], sink: &mut ChoiceSink<'_>) {
+        for (choice, labels) in choices.iter().enumerate() {
+            self.visit(sample, *labels, &mut |factor, tokens, a, s| {
+                sink(choice, factor, tokens, a, s);
+            });
+        }
+    }
 }

@@ -53,15 +53,20 @@ impl Widened {
         }
     }
 
-    /// Replaces the content by columns [from, to) of `w`, row-major [n, width]: x_t is column from+t.
-    pub fn fill_columns(&mut self, w: &[f32], width: usize, (from, to): (usize, usize)) {
-        self.reset(w.len() / width, to - from);
-        for (i, row) in w.chunks_exact(width).enumerate() {
+    /// Replaces the content by columns [from, to) of the rows of `w`: x_t is column from+t.
+    pub fn fill_columns(&mut self, w: &[&[f32]], (from, to): (usize, usize)) {
+        self.reset(w.len(), to - from);
+        for (i, row) in w.iter().enumerate() {
             let panel = &mut self.data[i / COLS * self.count..][..self.count];
             for (out, value) in panel.iter_mut().zip(&row[from..to]) {
                 out[i % COLS] = f64::from(*value);
             }
         }
+    }
+
+    /// How many vectors.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     fn reset(&mut self, d: usize, count: usize) {

@@ -13,7 +13,7 @@
 use super::error::{AttributionError, Result};
 use super::gemm::{Strided, multiply};
 use super::simd::Level;
-use super::source::{FactorShape, GradientSink, GradientSource, Labels};
+use super::source::{ChoiceSink, FactorShape, GradientSink, GradientSource, Labels};
 use std::ops::Range;
 
 /// One factor's rotation and scaling, ready to apply.
@@ -146,23 +146,42 @@ pub fn visit(
     labels: Labels,
     each: &mut GradientSink<'_>,
 ) -> Result<()> {
+    visit_each(source, sample, &[labels], &mut |_, factor, tokens, a, s| each(factor, tokens, a, s))
+}
+
+/// `source.visit_each`, checked in the same way for every choice.
+pub fn visit_each(
+    source: &dyn GradientSource,
+    sample: usize,
+    choices: &[Labels],
+    each: &mut ChoiceSink<'_>,
+) -> Result<()> {
     let factors = source.factors();
-    let (mut next, mut broken) = (0, None);
-    source.visit(sample, labels, &mut |factor, tokens, a, s| {
-        let fits = factor == next
-            && factors.get(factor).is_some_and(|f| a.len() == tokens * f.in_dim && s.len() == tokens * f.out_dim);
+    let (mut next, mut broken) = (vec![0; choices.len()], None);
+    let mut check = |choice: usize, factor: usize, tokens: usize, a: &[f32], s: &[f32]| {
+        let fits = next.get(choice) == Some(&factor)
+            && factors
+                .get(factor)
+                .is_some_and(|f| a.len() == tokens * f.in_dim && s.len() == tokens * f.out_dim);
         if broken.is_none() && fits {
-            next += 1;
-            each(factor, tokens, a, s);
+            next[choice] += 1;
+            each(choice, factor, tokens, a, s);
         } else if broken.is_none() {
             broken = Some(format!(
-                "sample {sample}: factor {factor} with {tokens} tokens, {} inputs, {} outputs where factor {next} was due",
+                "sample {sample}: factor {factor} with {tokens} tokens, {} inputs, {} outputs where factor {} was due",
                 a.len(),
-                s.len()
+                s.len(),
+                next.get(choice).unwrap_or(&0)
             ));
         }
-    });
-    if broken.is_none() && next != factors.len() {
+    };
+    match choices {
+        [labels] => source.visit(sample, *labels, &mut |f, tokens, a, s| check(0, f, tokens, a, s)),
+        _ => source.visit_each(sample, choices, &mut check),
+    }
+    if let Some(next) = next.iter().find(|next| **next != factors.len())
+        && broken.is_none()
+    {
         broken = Some(format!("sample {sample}: {next} of {} factors visited", factors.len()));
     }
     broken.map_or(Ok(()), |text| Err(AttributionError::InvalidArgument(text)))

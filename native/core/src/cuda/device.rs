@@ -57,13 +57,48 @@ pub trait Device: Send + Sync {
         threads: u32,
         arguments: &mut [*mut c_void],
     ) -> Result<()>;
+
+    /// Makes a list of launches ready to be asked for at once, again and again; returns what `replay` knows it by.
+    /// A device without such graphs has nothing to do.
+    ///
+    /// # Safety
+    /// As `launch`, for each of them at every replay.
+    unsafe fn prepare(&self, _launches: &[Launch]) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// Runs the launches of a graph in their order.
+    ///
+    /// # Safety
+    /// `graph` came from `prepare` with these launches and was not forgotten; as `launch`, for each.
+    unsafe fn replay(&self, _graph: u64, launches: &[Launch]) -> Result<()> {
+        for launch in launches {
+            let mut arguments = launch.arguments;
+            // SAFETY: the caller's promise.
+            unsafe {
+                self.launch(launch.kernel, launch.grid, launch.threads, &mut arguments.pointers())?
+            };
+        }
+        Ok(())
+    }
+
+    /// Gives a graph of `prepare` back.
+    fn forget(&self, _graph: u64) {}
 }
 
 /// Most parameters a kernel has.
 const PARAMETERS_MAX: usize = 24;
 
+/// A kernel and all that it is launched with.
+pub struct Launch {
+    pub kernel: &'static str,
+    pub grid: [u32; 3],
+    pub threads: u32,
+    pub arguments: Arguments,
+}
+
 /// The parameters of one launch, in order.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Arguments {
     cells: [u64; PARAMETERS_MAX],
     count: usize,

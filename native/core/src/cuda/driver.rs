@@ -3,7 +3,7 @@
 //! The kernels come as PTX made from native/kernels (native/kernels/openledger.ptx, committed); a driver too old for
 //! it gets them compiled by NVRTC, where that library is installed. Either way `--fmad=false`, no fast-math.
 
-use super::device::{Address, Device, DeviceError, Result};
+use super::device::{Address, Device, DeviceError, Launch, Result};
 use cudarc::driver::{result, sys};
 use cudarc::nvrtc;
 use std::cell::Cell;
@@ -151,6 +151,40 @@ impl Driver {
         known.insert(name.to_string(), Function(found));
         Ok(found)
     }
+
+    /// Adds kernels to a graph, each after the one before.
+    ///
+    /// # Safety
+    /// As `launch`, for each; `graph` is a graph of this driver.
+    unsafe fn add_chain(&self, graph: sys::CUgraph, launches: &[Launch]) -> Result<()> {
+        let mut before: Option<sys::CUgraphNode> = None;
+        for launch in launches {
+            let mut arguments = launch.arguments;
+            let mut pointers = arguments.pointers();
+            let [grid_x, grid_y, grid_z] = launch.grid;
+            let node = sys::CUDA_KERNEL_NODE_PARAMS {
+                func: self.function(launch.kernel)?,
+                gridDimX: grid_x,
+                gridDimY: grid_y,
+                gridDimZ: grid_z,
+                blockDimX: launch.threads,
+                blockDimY: 1,
+                blockDimZ: 1,
+                kernelParams: pointers.as_mut_ptr(),
+                // SAFETY: plain numbers and pointers, of which zero means none.
+                ..unsafe { std::mem::zeroed() }
+            };
+            let mut added = std::ptr::null_mut();
+            let (after, count) =
+                before.as_ref().map_or((std::ptr::null(), 0), |b| (&raw const *b, 1));
+            // SAFETY: the driver copies the parameters; the rest is the caller's promise.
+            unsafe {
+                sys::cuGraphAddKernelNode_v2(&mut added, graph, after, count, &node).result()?;
+            }
+            before = Some(added);
+        }
+        Ok(())
+    }
 }
 
 fn load() -> Result<(sys::CUmodule, &'static str)> {
@@ -273,6 +307,40 @@ impl Device for Driver {
             result::launch_kernel(function, (x, y, z), (threads, 1, 1), 0, self.stream, arguments)
         }
         .map_err(|e| DeviceError(format!("CUDA: {kernel}: {e:?}")))
+    }
+
+    unsafe fn prepare(&self, launches: &[Launch]) -> Result<u64> {
+        self.enter()?;
+        let mut graph = std::ptr::null_mut();
+        // SAFETY: writes a handle.
+        unsafe { sys::cuGraphCreate(&mut graph, 0).result()? };
+        // SAFETY: the graph was just made, and is not needed once instantiated.
+        let made = unsafe {
+            let added = self.add_chain(graph, launches);
+            let made = added.and_then(|()| {
+                Ok(result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0))?)
+            });
+            let _ = result::graph::destroy(graph);
+            made?
+        };
+        Ok(made as u64)
+    }
+
+    unsafe fn replay(&self, graph: u64, _launches: &[Launch]) -> Result<()> {
+        self.enter()?;
+        // SAFETY: the caller's promise.
+        unsafe { result::graph::launch(graph as sys::CUgraphExec, self.stream)? };
+        Ok(())
+    }
+
+    fn forget(&self, graph: u64) {
+        if self.enter().is_ok() {
+            // SAFETY: `graph` came from `prepare`; nothing runs it any more.
+            unsafe {
+                let _ = result::stream::synchronize(self.stream);
+                let _ = result::graph::exec_destroy(graph as sys::CUgraphExec);
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Device memory with an owner: buffers return to a free list when dropped and are handed out again in
 //! stream order, so that a step of decoding allocates nothing. What is held is bounded.
 
-use super::device::{Address, Arguments, Device, DeviceError, Result};
+use super::device::{Address, Arguments, Device, DeviceError, Launch, Result};
+use super::graph;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ pub(super) const TICKETS: usize = 16_384;
 
 /// One device, its free memory and its limit.
 pub struct Gpu {
-    device: Box<dyn Device>,
+    pub(super) device: Box<dyn Device>,
     free: Mutex<BTreeMap<usize, Vec<Address>>>,
     held: AtomicUsize,
     limit_bytes: usize,
@@ -42,6 +43,8 @@ pub struct Buffer<T: Plain> {
     at: Address,
     class: usize,
     len: usize,
+    /// Made while launches were recorded: the graph owns the memory.
+    recorded: bool,
     kind: PhantomData<T>,
 }
 
@@ -95,7 +98,7 @@ impl Gpu {
         }
     }
 
-    fn take(&self, class: usize) -> Result<Address> {
+    pub(super) fn take(&self, class: usize) -> Result<Address> {
         if let Some(at) = self.lock().get_mut(&class).and_then(Vec::pop) {
             return Ok(at);
         }
@@ -117,14 +120,21 @@ impl Gpu {
         Ok(at)
     }
 
+    /// Gives memory of `take` back, to be taken again.
+    pub(super) fn put(&self, class: usize, at: Address) {
+        self.lock().entry(class).or_default().push(at);
+    }
+
     /// Uninitialised memory for `len` values.
     pub fn empty<T: Plain>(self: &Arc<Self>, len: usize) -> Result<Buffer<T>> {
         let class = class(len * size_of::<T>());
-        let at = self.take(class)?;
-        Ok(Buffer { gpu: self.clone(), at, class, len, kind: PhantomData })
+        let recorded = graph::recording(|recording| recording.take(self, class));
+        let (recorded, at) = (recorded.is_some(), recorded.unwrap_or_else(|| self.take(class))?);
+        Ok(Buffer { gpu: self.clone(), at, class, len, recorded, kind: PhantomData })
     }
 
     pub fn zeros<T: Plain>(self: &Arc<Self>, len: usize) -> Result<Buffer<T>> {
+        graph::not_recording("zeros")?;
         let buffer = self.empty(len)?;
         // SAFETY: the buffer was made that long.
         unsafe { self.device.zero(buffer.at, len * size_of::<T>())? };
@@ -132,19 +142,20 @@ impl Gpu {
     }
 
     pub fn upload<T: Plain>(self: &Arc<Self>, values: &[T]) -> Result<Buffer<T>> {
+        graph::not_recording("an upload")?;
         let buffer = self.empty(values.len())?;
         // SAFETY: the buffer was made that long.
         unsafe { self.device.upload(buffer.at, bytes_of(values))? };
         Ok(buffer)
     }
 
-    /// Launches a kernel over `grid` blocks; an empty grid is no work.
+    /// Launches a kernel over `grid` blocks, or records that; an empty grid is no work.
     ///
     /// # Safety
     /// As `Device::launch`.
     pub unsafe fn launch(
         &self,
-        kernel: &str,
+        kernel: &'static str,
         grid: [usize; 3],
         threads: u32,
         mut arguments: Arguments,
@@ -155,11 +166,13 @@ impl Gpu {
         if grid[0] > i32::MAX as usize || grid[1] > 65_535 || grid[2] > 65_535 {
             return Err(DeviceError(format!("{kernel}: a grid of {grid:?} blocks is too large")));
         }
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut pointers = arguments.pointers();
-            self.device.launch(kernel, grid.map(|g| g as u32), threads, &mut pointers)
+        let grid = grid.map(|g| g as u32);
+        let launch = Launch { kernel, grid, threads, arguments };
+        if graph::recording(|recording| recording.launches.push(launch)).is_some() {
+            return Ok(());
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.device.launch(kernel, grid, threads, &mut arguments.pointers()) }
     }
 }
 
@@ -188,6 +201,7 @@ impl<T: Plain> Buffer<T> {
 
     /// Values `from .. from + len`, when all work before is done.
     pub fn range(&self, from: usize, len: usize) -> Result<Vec<T>> {
+        graph::not_recording("a download")?;
         assert!(from + len <= self.len, "values {from}..{} of {}", from + len, self.len);
         let mut values: Vec<T> = Vec::with_capacity(len);
         // SAFETY: the vector has room for `len` plain values, all written before it gets its length.
@@ -204,12 +218,14 @@ impl<T: Plain> Buffer<T> {
 
     /// Overwrites the first values.
     pub fn write(&self, values: &[T]) -> Result<()> {
+        graph::not_recording("an upload")?;
         assert!(values.len() <= self.len, "{} values into {}", values.len(), self.len);
         // SAFETY: checked.
         unsafe { self.gpu.device.upload(self.at, bytes_of(values)) }
     }
 
     pub fn duplicate(&self) -> Result<Self> {
+        graph::not_recording("a copy")?;
         let buffer = self.gpu.empty(self.len)?;
         // SAFETY: both are that long, and different allocations.
         unsafe { self.gpu.device.copy(self.at, buffer.at, self.len * size_of::<T>())? };
@@ -219,7 +235,12 @@ impl<T: Plain> Buffer<T> {
 
 impl<T: Plain> Drop for Buffer<T> {
     fn drop(&mut self) {
-        self.gpu.lock().entry(self.class).or_default().push(self.at);
+        if self.recorded {
+            // Without a recording, the graph gives it back with all of its memory.
+            graph::recording(|recording| recording.put(self.class, self.at));
+        } else {
+            self.gpu.put(self.class, self.at);
+        }
     }
 }
 

@@ -2,16 +2,18 @@
 //!
 //!   device (a door: memory, copies, launches) <- driver (CUDA) | the kernels on the CPU, in tests
 //!   memory (buffers that come back) -> ops (a function a kernel) -> model, batch -> forward, backward
-//!   -> session (generation), samples and train (gradients, fine-tuning), sketch (attribution)
+//!   -> decode (a recorded step, by graph) -> session (generation), samples and train (gradients, fine-tuning), sketch (attribution)
 //!
 //! Whatever fails here (no card, no memory, a card that vanishes) is an error the callers in `generate`, `train` and
 //! `gradients` answer by computing on the CPU: the result is the same, so nobody needs to know.
 
 pub mod backward;
 pub mod batch;
+pub mod decode;
 pub mod device;
 pub mod driver;
 pub mod forward;
+pub mod graph;
 pub mod memory;
 pub mod model;
 pub mod ops;

@@ -2,6 +2,7 @@
 //! huge page and ask the system for such pages: one row times a matrix reads it straight through, and
 //! with pages of 4 KiB it waits for addresses as much as for numbers.
 
+use crate::memory::give_up;
 use std::alloc::{Layout, alloc, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -42,9 +43,8 @@ impl<T: Plain> Aligned<T> {
         }
         // SAFETY: the size is not zero; every byte is written before anybody reads; zeros are a value.
         unsafe {
-            // A panic, which the skin makes an error of, where the standard library would end the process.
             let start = NonNull::new(alloc(layout).cast::<T>());
-            let start = start.unwrap_or_else(|| panic!("out of memory: {} bytes", layout.size()));
+            let start = start.unwrap_or_else(|| give_up("a packed matrix", layout.size()));
             if layout.align() == HUGE_PAGE {
                 ask_for_huge_pages(start.as_ptr().cast(), layout.size());
             }
@@ -113,6 +113,7 @@ impl<T> DerefMut for Aligned<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::contain;
 
     #[test]
     fn memory_of_any_size_is_zero_aligned_and_copied() {
@@ -129,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "out of memory: 1152921504606846976 bytes")]
-    fn more_than_there_is_is_a_panic_that_says_how_much() {
-        Aligned::<u8>::zeros(1 << 60);
+    fn more_than_there_is_is_an_error_that_says_how_much() {
+        let error = contain(|| Ok(Aligned::<u8>::zeros(1 << 60))).expect_err("refused");
+        assert!(error.message.contains("refused 1152921504606846976 bytes"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! so attention reads it without copying.
 
 use super::aligned::Aligned;
+use crate::memory::zeros;
 
 /// Columns in a panel: one AVX-512 register, two AVX2, four NEON.
 pub const PANEL: usize = 16;
@@ -93,7 +94,7 @@ impl Packed {
 
     /// The matrix as rows of columns, i.e. W row-major [n, k] for B = W^T.
     pub fn to_weight(&self) -> Vec<f32> {
-        let mut w = vec![0.0; self.n * self.k];
+        let mut w = zeros("a weight", self.n * self.k);
         for (j, row) in w.chunks_exact_mut(self.k.max(1)).enumerate() {
             self.copy_column(j, row);
         }

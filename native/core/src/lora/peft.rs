@@ -2,6 +2,7 @@
 //! do is refused with its name, never ignored.
 
 use super::adapter::{Adapter, LoraConfig};
+use crate::memory::afford;
 use crate::model::config::{LlamaConfig, Target};
 use crate::model::save::json_bytes;
 use crate::tensors::{Store, TensorFile, read_text, write, write_file};
@@ -16,6 +17,10 @@ fn key(layer: usize, target: Target, factor: char) -> String {
 impl Adapter {
     /// Reads a PEFT directory and checks that it fits the model.
     pub fn load(dir: &Path, model: &LlamaConfig) -> Result<Adapter> {
+        Self::read(dir, model).map_err(|error| error.at(dir))
+    }
+
+    fn read(dir: &Path, model: &LlamaConfig) -> Result<Adapter> {
         if !dir.is_dir() {
             bail!(BadAdapter, "{} is not a directory", dir.display());
         }
@@ -23,7 +28,11 @@ impl Adapter {
         let config = parse_config(&text)?;
         let file = TensorFile::open(&dir.join("adapter_model.safetensors"), ErrorCode::BadAdapter)?;
         let tensors = file.parsed()?;
-        let mut flat = Vec::with_capacity(config.parameters(model));
+        // As stored, in order, and by module.
+        let parameters = config.parameters(model);
+        let what = format!("{}: an adapter of {parameters} parameters", dir.display());
+        afford(&what, parameters.checked_mul(3 * size_of::<f32>()))?;
+        let mut flat = Vec::with_capacity(parameters);
         let mut expected = Vec::new();
         for layer in 0..model.layers {
             for &target in &config.targets {

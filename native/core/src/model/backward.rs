@@ -5,6 +5,7 @@ use super::config::Target;
 use super::tape::{LayerTape, Tape};
 use super::weights::Weights;
 use crate::lora::Adapter;
+use crate::memory::zeros;
 use crate::ops::attention::attention_backward;
 use crate::ops::elementwise::{add_into, silu_mul_backward};
 use crate::ops::norm::{rms_norm_backward, rms_norm_weight_gradient};
@@ -41,6 +42,9 @@ pub enum Gradient<'a> {
         dx: Vec<f32>,
     },
 }
+
+/// What memory is for, in errors.
+const ROWS: &str = "gradients of rows";
 
 /// How far and how wide to go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +116,8 @@ impl Back<'_> {
         let weights = &self.weights.layers[layer];
         let all = self.depth == Depth::All;
         let d_activated = self.linear(layer, Target::Down, kept, &kept.activated, dx, true, sink);
-        let (mut d_gate, mut d_up) = (vec![0.0; d_activated.len()], vec![0.0; d_activated.len()]);
+        let (mut d_gate, mut d_up) =
+            (zeros(ROWS, d_activated.len()), zeros(ROWS, d_activated.len()));
         silu_mul_backward(&kept.gate, &kept.up, &d_activated, &mut d_gate, &mut d_up);
         let mut d_in = self.linear(layer, Target::Gate, kept, &kept.mlp_in, &d_gate, true, sink);
         add_into(&mut d_in, &self.linear(layer, Target::Up, kept, &kept.mlp_in, &d_up, true, sink));
@@ -174,7 +179,7 @@ impl Weights {
         if depth == Depth::All {
             sink(Gradient::FinalNorm { dw: back.norm_weight(d_hidden, &tape.x, &tape.inverse) });
         }
-        let mut dx = vec![0.0; rows * self.config.hidden];
+        let mut dx = zeros(ROWS, rows * self.config.hidden);
         rms_norm_backward(d_hidden, &tape.x, &self.final_norm, &tape.inverse, &mut dx);
         for (layer, kept) in tape.layers.iter().enumerate().rev() {
             back.block(layer, kept, &mut dx, sink);

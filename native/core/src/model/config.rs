@@ -16,9 +16,27 @@ pub enum Target {
     Down,
 }
 
+/// What a layer's linear maps read: the normed stream, the mixed values, the normed stream again, the gated MLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Attention,
+    Values,
+    Mlp,
+    Activated,
+}
+
 impl Target {
     pub const ALL: [Target; 7] =
         [Target::Q, Target::K, Target::V, Target::O, Target::Gate, Target::Up, Target::Down];
+
+    pub fn input(self) -> Input {
+        match self {
+            Target::Q | Target::K | Target::V => Input::Attention,
+            Target::O => Input::Values,
+            Target::Gate | Target::Up => Input::Mlp,
+            Target::Down => Input::Activated,
+        }
+    }
 
     /// The name used in PEFT's `target_modules`.
     pub fn name(self) -> &'static str {

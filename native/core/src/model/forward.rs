@@ -2,13 +2,20 @@
 //! prompt, a single generated token and a training sample.
 
 use super::config::{LlamaConfig, Target};
+use super::operator::{Operator, Watch};
 use super::tape::{LayerTape, Tape};
 use super::weights::{Layer, Linear, Weights, apply_all};
 use crate::lora::Adapter;
+use crate::memory::{copy, zeros};
 use crate::ops::attention::{HeadTape, KvLayer, attention};
 use crate::ops::elementwise::{add_into, silu_mul};
 use crate::ops::norm::rms_norm;
 use crate::{Result, bail};
+use std::ops::ControlFlow;
+
+/// What memory is for, in errors.
+const ROWS: &str = "rows of a forward pass";
+const TAPE: &str = "the tape of a sample";
 
 /// Keys and values of one sequence.
 #[derive(Clone, Debug)]
@@ -20,8 +27,9 @@ pub struct KvCache {
 
 impl KvCache {
     pub fn new(weights: &Weights, positions: usize) -> Self {
-        let layer = KvLayer::new(weights.heads(), positions);
-        Self { layers: vec![layer; weights.layers.len()], length: 0, capacity: positions }
+        let layer = |_| KvLayer::new(weights.heads(), positions);
+        let layers = (0..weights.layers.len()).map(layer).collect();
+        Self { layers, length: 0, capacity: positions }
     }
 
     /// Tokens held.
@@ -100,32 +108,51 @@ impl Weights {
         adapter: Option<&Adapter>,
         tokens: &[u32],
         cache: &mut KvCache,
-        mut tape: Option<&mut Tape>,
+        tape: Option<&mut Tape>,
     ) -> Vec<f32> {
+        let unheard: &mut Watch = &mut |_, _, _| ControlFlow::Continue(());
+        match self.forward_watched(adapter, tokens, cache, tape, unheard) {
+            ControlFlow::Continue(hidden) => hidden,
+            ControlFlow::Break(()) => unreachable!("nobody ends it"),
+        }
+    }
+
+    /// `forward`, with each operator's output shown as it is made. Who breaks it off leaves a cache that is
+    /// good for nothing.
+    pub fn forward_watched(
+        &self,
+        adapter: Option<&Adapter>,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        mut tape: Option<&mut Tape>,
+        watch: &mut Watch,
+    ) -> ControlFlow<(), Vec<f32>> {
         let (m, h) = (tokens.len(), self.config.hidden);
         assert!(cache.length + m <= cache.capacity, "the key-value cache is full");
         assert!(tape.is_none() || cache.length == 0, "a tape starts at position 0");
-        let mut x = vec![0.0; m * h];
+        let mut x = zeros(ROWS, m * h);
         for (row, token) in x.chunks_exact_mut(h).zip(tokens) {
             self.embedding.row(*token as usize, row);
         }
+        watch(None, Operator::Embedding, &x)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let pass = Pass { layer, index, adapter, m };
-            let kept =
-                self.block(&pass, &mut x, cache.length, &mut cache.layers[index], tape.is_some());
+            let (first, kv, keep) = (cache.length, &mut cache.layers[index], tape.is_some());
+            let kept = self.block(&pass, &mut x, first, kv, keep, watch)?;
             if let Some(tape) = tape.as_deref_mut() {
                 tape.layers.push(kept);
             }
         }
         cache.length += m;
-        let (mut hidden, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        let (mut hidden, mut inverse) = (zeros(ROWS, m * h), vec![0.0; m]);
         rms_norm(&x, &self.final_norm, self.config.rms_eps as f32, &mut hidden, &mut inverse);
+        watch(None, Operator::Norm, &hidden)?;
         if let Some(tape) = tape {
             tape.x = x;
             tape.inverse = inverse;
-            tape.hidden = hidden.clone();
+            tape.hidden = copy(TAPE, &hidden);
         }
-        hidden
+        ControlFlow::Continue(hidden)
     }
 
     fn block(
@@ -135,40 +162,59 @@ impl Weights {
         first: usize,
         cache: &mut KvLayer,
         keep: bool,
-    ) -> LayerTape {
+        watch: &mut Watch,
+    ) -> ControlFlow<(), LayerTape> {
+        let mut show = |operator, output: &[f32]| watch(Some(pass.index), operator, output);
         let (m, h, heads) = (pass.m, self.config.hidden, self.heads());
         let eps = self.config.rms_eps as f32;
         let mut tape =
-            LayerTape { x: if keep { x.to_vec() } else { vec![] }, ..LayerTape::default() };
+            LayerTape { x: if keep { copy(TAPE, x) } else { vec![] }, ..LayerTape::default() };
         let low = &mut tape.low;
 
-        let (mut normed, mut inverse) = (vec![0.0; m * h], vec![0.0; m]);
+        let (mut normed, mut inverse) = (zeros(ROWS, m * h), vec![0.0; m]);
         rms_norm(x, &pass.layer.attention_norm, eps, &mut normed, &mut inverse);
+        show(Operator::AttentionNorm, &normed)?;
         let [mut q, mut k, v] = pass.linears([Target::Q, Target::K, Target::V], &normed, low);
+        show(Operator::Linear(Target::Q), &q)?;
+        show(Operator::Linear(Target::K), &k)?;
+        show(Operator::Linear(Target::V), &v)?;
         self.rope.apply(&mut q, heads.query, first);
         self.rope.apply(&mut k, heads.kv, first);
+        show(Operator::QRope, &q)?;
+        show(Operator::KRope, &k)?;
         cache.append(&k, &v, first);
-        let mut o = vec![0.0; m * heads.query * heads.dim];
+        let mut o = zeros(ROWS, m * heads.query * heads.dim);
         let mut kept = vec![HeadTape::default(); if keep { heads.query } else { 0 }];
         attention(&q, cache, first, &mut o, if keep { Some(&mut kept) } else { None });
-        add_into(x, &pass.linear(Target::O, &o, low));
+        show(Operator::Attention, &o)?;
+        let projected = pass.linear(Target::O, &o, low);
+        show(Operator::Linear(Target::O), &projected)?;
+        add_into(x, &projected);
+        show(Operator::AttentionResidual, x)?;
         if keep {
-            tape.attention_in = normed.clone();
+            tape.attention_in = copy(TAPE, &normed);
             tape.attention_inverse = inverse.clone();
             (tape.q, tape.k, tape.v, tape.heads, tape.attention_out) = (q, k, v, kept, o);
-            tape.middle = x.to_vec();
+            tape.middle = copy(TAPE, x);
         }
 
         rms_norm(x, &pass.layer.mlp_norm, eps, &mut normed, &mut inverse);
+        show(Operator::MlpNorm, &normed)?;
         let [gate, up] = pass.linears([Target::Gate, Target::Up], &normed, &mut tape.low);
-        let mut activated = vec![0.0; gate.len()];
+        show(Operator::Linear(Target::Gate), &gate)?;
+        show(Operator::Linear(Target::Up), &up)?;
+        let mut activated = zeros(ROWS, gate.len());
         silu_mul(&gate, &up, &mut activated);
-        add_into(x, &pass.linear(Target::Down, &activated, &mut tape.low));
+        show(Operator::Swiglu, &activated)?;
+        let projected = pass.linear(Target::Down, &activated, &mut tape.low);
+        show(Operator::Linear(Target::Down), &projected)?;
+        add_into(x, &projected);
+        show(Operator::MlpResidual, x)?;
         if keep {
             (tape.mlp_in, tape.mlp_inverse) = (normed, inverse);
             (tape.gate, tape.up, tape.activated) = (gate, up, activated);
         }
-        tape
+        ControlFlow::Continue(tape)
     }
 
     /// Logits [rows, vocab] of hidden rows.

@@ -3,14 +3,18 @@
 //! names the file and the tensor, with what was expected and found.
 
 use super::config::LlamaConfig;
-use super::shards::Shards;
+use super::shards::{INDEX, Shards};
 use super::text::Text;
 use super::weights::{Precision, Weights};
 use super::{Model, gguf};
+use crate::memory::afford;
 use crate::tensors::{TensorFile, read, read_text};
 use crate::{ErrorCode, Result, bail};
 use serde_json::Value;
 use std::path::Path;
+
+/// What names, shapes and metadata of a file take at most, vocabularies of 100,000 tokens included.
+const HEADER_BYTES: usize = 32 << 20;
 
 impl Model {
     /// `load_as` in f32.
@@ -20,6 +24,11 @@ impl Model {
 
     /// `path` is a directory or a file called `*.gguf`.
     pub fn load_as(path: &Path, precision: Precision) -> Result<Model> {
+        Self::read(path, precision).map_err(|error| error.at(path))
+    }
+
+    fn read(path: &Path, precision: Precision) -> Result<Model> {
+        afford("a model's header", Some(HEADER_BYTES))?;
         if path.is_dir() {
             return load_directory(path, precision);
         }
@@ -37,12 +46,14 @@ fn load_directory(dir: &Path, precision: Precision) -> Result<Model> {
     let config = read_text(&dir.join("config.json"), ErrorCode::BadModel)?;
     let config = LlamaConfig::parse(&config)?;
     let path = dir.join("model.safetensors");
-    let weights = if !path.exists() && dir.join(super::shards::INDEX).exists() {
+    let weights = if !path.exists() && dir.join(INDEX).exists() {
         let mut shards = Shards::open(dir)?;
+        Weights::afford(precision, &config, INDEX)?;
         Weights::build_as(precision, config, |name, shape| shards.f32(name, shape))?
     } else {
         let file = TensorFile::open(&path, ErrorCode::BadModel)?;
         let tensors = file.parsed()?;
+        Weights::afford(precision, &config, "model.safetensors")?;
         Weights::build_as(precision, config, |name, shape| tensors.f32(name, shape))?
     };
     let text = load_text(&dir.join("tokenizer.json"), weights.config.vocab)?;

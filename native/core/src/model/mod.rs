@@ -8,6 +8,7 @@ mod embed;
 pub mod forward;
 pub mod gguf;
 pub mod load;
+pub mod operator;
 pub mod save;
 mod shards;
 pub mod tape;

@@ -1,5 +1,6 @@
 //! What a forward pass leaves behind for the way back. T tokens, h hidden, per layer.
 
+use super::config::{Input, Target};
 use crate::ops::attention::HeadTape;
 
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,19 @@ pub struct LayerTape {
     pub activated: Vec<f32>,
     /// A x of each adapted linear map [T, r], in `Target::ALL` order; empty where not adapted.
     pub low: [Vec<f32>; 7],
+}
+
+impl LayerTape {
+    /// What a map and its adapter's second factor read: x [T, in] and A x [T, r].
+    pub fn inputs(&self, target: Target) -> (&[f32], &[f32]) {
+        let x = match target.input() {
+            Input::Attention => &self.attention_in,
+            Input::Values => &self.attention_out,
+            Input::Mlp => &self.mlp_in,
+            Input::Activated => &self.activated,
+        };
+        (x, &self.low[target as usize])
+    }
 }
 
 #[derive(Clone, Debug, Default)]

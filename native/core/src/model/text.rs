@@ -1,5 +1,6 @@
 //! Text to token ids and back, by the model's own tokenizer.json.
 
+use crate::memory::afford;
 use crate::{EngineError, ErrorCode, Result, bail};
 use std::panic::catch_unwind;
 use tokenizers::Tokenizer;
@@ -7,12 +8,17 @@ use tokenizers::Tokenizer;
 /// Longest text encoded at once, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
+/// What reading a tokenizer.json holds, bytes for each of its own: it is parsed, and every entry kept in maps.
+const HELD_PER_BYTE: usize = 16;
+
 pub struct Text {
     tokenizer: Tokenizer,
 }
 
 impl Text {
     pub fn from_bytes(bytes: &[u8]) -> Result<Text> {
+        let what = format!("a tokenizer.json of {} bytes", bytes.len());
+        afford(&what, bytes.len().checked_mul(HELD_PER_BYTE))?;
         // The crate panics at some files: a decoder that is no JSON, for one.
         let read = catch_unwind(|| Tokenizer::from_bytes(bytes));
         match read.unwrap_or_else(|_| Err("its parser panicked".into())) {

@@ -6,6 +6,7 @@ use super::config::{LlamaConfig, Target};
 use crate::cuda::{GpuModel, Resident};
 use crate::gemm::int8::{self, PackedI8, Quantised};
 use crate::gemm::{BLOCK, MatRef, Packed, gemm, gemm_side_by_side};
+use crate::memory::{afford, resize, zeros};
 use crate::ops::attention::Heads;
 use crate::ops::rope::RopeTable;
 use crate::{EngineError, bail};
@@ -99,7 +100,7 @@ impl Linear {
         let packed = self
             .backward
             .get_or_init(|| Packed::from_rows(&self.to_weight(), self.out_dim(), self.in_dim()));
-        let mut dx = vec![0.0; m * self.in_dim()];
+        let mut dx = zeros("gradients of rows", m * self.in_dim());
         gemm(MatRef::rows(dy, self.out_dim()), m, packed.view(), &mut dx, self.in_dim(), BLOCK);
         dx
     }
@@ -145,7 +146,7 @@ pub fn apply_all_to<const N: usize>(
     outs: &mut [Vec<f32>; N],
 ) {
     for (map, out) in maps.iter().zip(outs.iter_mut()) {
-        out.resize(m * map.out_dim(), 0.0);
+        resize("rows of a linear map", out, m * map.out_dim());
     }
     let int8: Vec<&PackedI8> = maps.iter().filter_map(|map| map.int8()).collect();
     if int8.len() == N {
@@ -194,6 +195,22 @@ impl Weights {
     pub fn heads(&self) -> Heads {
         let c = &self.config;
         Heads { query: c.heads, kv: c.kv_heads, dim: c.head_dim }
+    }
+
+    /// Makes sure, before any tensor is read, that the weights that `file` has can be held: packed, with one tensor at
+    /// a time as it is stored and as f32 besides, and the table of rotations.
+    pub fn afford(
+        precision: Precision,
+        config: &LlamaConfig,
+        file: &str,
+    ) -> Result<(), EngineError> {
+        let width = if precision == Precision::F32 { 4 } else { 1 };
+        let tensor = config.hidden * config.vocab.max(config.ffn);
+        let table = config.max_positions * config.head_dim;
+        let packed = config.parameters().checked_mul(width);
+        let bytes = packed.and_then(|packed| packed.checked_add(8 * tensor + 4 * table));
+        let (n, kind) = (config.parameters(), precision.name());
+        afford(&format!("{file}: a model of {n} parameters in {kind}"), bytes)
     }
 
     /// Builds the weights in f32 from a source of named tensors (row-major, shape already agreed on).

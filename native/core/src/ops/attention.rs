@@ -7,10 +7,14 @@
 
 use super::elementwise::{exp_shifted, max, scale, sum};
 use crate::gemm::{BLOCK, MatRef, PANEL, Packed, PanelsRef, gemm};
+use crate::memory::{copy, zeros};
 use rayon::prelude::*;
 
 /// Keys per tile of every sum over keys.
 pub const KEY_TILE: usize = 64;
+
+/// What memory is for, in errors.
+const WAY_BACK: &str = "attention's way back";
 
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
@@ -45,8 +49,8 @@ impl KvLayer {
         Self {
             heads,
             capacity,
-            keys: vec![0.0; heads.kv * capacity * heads.dim],
-            values: vec![0.0; heads.kv * value_panels * capacity * PANEL],
+            keys: zeros("keys of a sequence", heads.kv * capacity * heads.dim),
+            values: zeros("values of a sequence", heads.kv * value_panels * capacity * PANEL),
         }
     }
 
@@ -111,7 +115,7 @@ pub fn attention(
     let keys = first + m;
     let one = |h: usize| -> (Vec<f32>, HeadTape) {
         let kv = h / heads.group();
-        let mut p = vec![0.0; m * keys];
+        let mut p = zeros("attention's weights", m * keys);
         let view = MatRef { data: &q[h * heads.dim..], row: width, col: 1 };
         gemm(view, m, cache.key_panels(kv, keys), &mut p, keys, BLOCK);
         let mut inverse = vec![0.0; m];
@@ -123,7 +127,7 @@ pub fn attention(
             exp_shifted(seen, top);
             inverse[r] = 1.0 / sum(seen, KEY_TILE);
         }
-        let mut o = vec![0.0; m * heads.dim];
+        let mut o = zeros("attention", m * heads.dim);
         gemm(MatRef::rows(&p, keys), m, cache.value_panels(kv, keys), &mut o, heads.dim, KEY_TILE);
         for (row, inverse) in o.chunks_exact_mut(heads.dim).zip(&inverse) {
             // Adding +0 makes every zero positive: masked keys add zeros of either sign.
@@ -164,9 +168,9 @@ pub fn attention_backward(
     let (dim, width, kv_width) = (heads.dim, heads.query * heads.dim, heads.kv * heads.dim);
     let t = q.len() / width;
     let (mut dq, mut dk, mut dv) =
-        (vec![0.0; t * width], vec![0.0; t * kv_width], vec![0.0; t * kv_width]);
-    let mut part = vec![0.0; t * dim];
-    let mut ds = vec![0.0; t * t];
+        (zeros(WAY_BACK, t * width), zeros(WAY_BACK, t * kv_width), zeros(WAY_BACK, t * kv_width));
+    let mut part = zeros(WAY_BACK, t * dim);
+    let mut ds = zeros(WAY_BACK, t * t);
     for h in 0..heads.query {
         let kv = h / heads.group();
         let tape = &tapes[h];
@@ -177,7 +181,7 @@ pub fn attention_backward(
         // dP = dO V^T, then dS = P (dP - sum_d dO O) * scale on the causal half
         let view = MatRef { data: &d_out[h * dim..], row: width, col: 1 };
         gemm(view, t, v_columns.view(), &mut ds, t, BLOCK);
-        let mut p = tape.p.clone();
+        let mut p = copy(WAY_BACK, &tape.p);
         for r in 0..t {
             let at = r * width + h * dim;
             let pull = dot(&d_out[at..at + dim], &o[at..at + dim]);

@@ -5,19 +5,33 @@ use crate::gemm::BLOCK;
 use crate::kernel;
 use crate::math::single::ln;
 
-/// Turns one row of logits into (unnormalised probabilities, in place); returns (max, their sum).
-fn exponentiate(row: &mut [f32]) -> (f32, f32) {
+/// What is left of a row of logits beside its probabilities.
+#[derive(Clone, Copy)]
+pub struct Partition {
+    top: f32,
+    /// Sum of exp(logit - top).
+    total: f32,
+}
+
+impl Partition {
+    /// -log p of the entry that had this logit.
+    pub fn loss(self, logit: f32) -> f32 {
+        ln(self.total) - (logit - self.top)
+    }
+}
+
+/// Turns one row of logits into unnormalised probabilities, in place.
+fn exponentiate(row: &mut [f32]) -> Partition {
     let top = max(row);
     exp_shifted(row, top);
-    (top, sum(row, BLOCK))
+    Partition { top, total: sum(row, BLOCK) }
 }
 
 /// -log p(label) of one row of logits.
 pub fn cross_entropy(logits: &[f32], label: usize, scratch: &mut Vec<f32>) -> f32 {
     scratch.clear();
     scratch.extend_from_slice(logits);
-    let (top, total) = exponentiate(scratch);
-    ln(total) - (logits[label] - top)
+    exponentiate(scratch).loss(logits[label])
 }
 
 kernel! {
@@ -28,17 +42,21 @@ kernel! {
     }
 }
 
-/// Replaces one row of logits by d(-log p(label)) = softmax - onehot(label), where the label
-/// may be chosen after seeing the probabilities. Returns the loss.
+/// Turns one row of logits into probabilities, in place; less the one-hot label they are d(-log p(label)).
+pub fn softmax(row: &mut [f32]) -> Partition {
+    let partition = exponentiate(row);
+    normalise(row, 1.0 / partition.total);
+    partition
+}
+
+/// Replaces one row of logits by d(-log p(label)) = softmax - onehot(label), where the label may be chosen after seeing
+/// the probabilities. Returns the loss.
 pub fn cross_entropy_gradient(row: &mut [f32], choose: impl FnOnce(&[f32]) -> usize) -> f32 {
-    let top = max(row);
     let logits = row.to_vec();
-    exp_shifted(row, top);
-    let total = sum(row, BLOCK);
-    normalise(row, 1.0 / total);
+    let partition = softmax(row);
     let label = choose(row);
     row[label] -= 1.0;
-    ln(total) - (logits[label] - top)
+    partition.loss(logits[label])
 }
 
 /// Draws an index from probabilities (sum about 1) by u in [0, 1): the first whose running sum, in

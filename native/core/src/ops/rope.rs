@@ -4,6 +4,10 @@
 
 use crate::kernel;
 use crate::math::double;
+use crate::memory::zeros;
+
+/// What memory is for, in errors.
+const TABLE: &str = "the table of rotations";
 
 /// cos and sin, [positions, head_dim / 2] each.
 #[derive(Clone, Debug)]
@@ -20,7 +24,7 @@ impl RopeTable {
             .map(|i| (1.0 / double::pow(theta, 2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
         let mut table =
-            Self { half, cos: vec![0.0; positions * half], sin: vec![0.0; positions * half] };
+            Self { half, cos: zeros(TABLE, positions * half), sin: zeros(TABLE, positions * half) };
         for position in 0..positions {
             for (i, f) in frequency.iter().enumerate() {
                 let (sin, cos) = double::sin_cos(f64::from(position as f32 * f));

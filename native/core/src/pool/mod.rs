@@ -7,6 +7,7 @@
 
 mod team;
 
+use crate::{Result, bail};
 use rayon::prelude::*;
 use std::sync::OnceLock;
 use team::Team;
@@ -73,6 +74,9 @@ fn start() {
     });
 }
 
+/// Of a job's thread.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Multiply-adds of f32 below which a product is not worth another thread.
 pub const TASK_WORK: usize = 1 << 17;
 
@@ -106,16 +110,21 @@ pub fn threads() -> usize {
 
 /// Starts a thread of its own for one job, with the default float environment (which threads started
 /// by the job inherit).
-pub fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> Result<()> {
     start();
-    let named = std::thread::Builder::new().name(name.to_string()).stack_size(8 << 20);
-    named
-        .spawn(|| {
-            reset_float_environment();
-            assert!(float_environment_is_default(), "the float environment cannot be set");
-            job();
-        })
-        .map(drop)
+    let named = std::thread::Builder::new().name(name.to_string()).stack_size(STACK_BYTES);
+    let started = named.spawn(|| {
+        reset_float_environment();
+        assert!(float_environment_is_default(), "the float environment cannot be set");
+        job();
+    });
+    match started {
+        Ok(_) => Ok(()),
+        Err(e) => bail!(
+            OutOfMemory,
+            "out of memory or of threads: {name} with a stack of {STACK_BYTES} bytes cannot be started: {e}"
+        ),
+    }
 }
 
 #[cfg(test)]

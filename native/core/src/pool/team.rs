@@ -8,14 +8,16 @@
 //! it came in is no longer its business. A helper counts itself in before it looks again whether the loop
 //! is still open, the leader closes before it looks who is inside; both orders are sequentially consistent.
 
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Looks at the door before a helper goes to sleep: about 100 microseconds.
 const SPINS: u32 = 1 << 12;
 
+type Panic = Box<dyn Any + Send>;
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 struct Shared {
@@ -26,7 +28,8 @@ struct Shared {
     count: AtomicUsize,
     next: AtomicUsize,
     inside: AtomicUsize,
-    panicked: AtomicBool,
+    /// What the first task of the open loop that panicked on a helper said.
+    panicked: Mutex<Option<Panic>>,
     asleep: Mutex<()>,
     wake: Condvar,
     sleepers: AtomicUsize,
@@ -62,7 +65,7 @@ impl Team {
             count: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
-            panicked: AtomicBool::new(false),
+            panicked: Mutex::new(None),
             asleep: Mutex::new(()),
             wake: Condvar::new(),
             sleepers: AtomicUsize::new(0),
@@ -116,13 +119,12 @@ impl Team {
             }
             std::hint::spin_loop();
         }
-        let failed = shared.panicked.swap(false, Relaxed);
+        let helpers = shared.panicked.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(lead);
-        if let Err(panic) = own {
-            resume_unwind(panic);
+        match own.err().or(helpers) {
+            Some(panic) => resume_unwind(panic),
+            None => true,
         }
-        assert!(!failed, "a task of a parallel loop panicked");
-        true
     }
 }
 
@@ -171,8 +173,9 @@ fn help(shared: &Shared) {
             // SAFETY: the loop was open after this thread had counted itself in: the leader waits for it.
             let task = unsafe { *shared.task.get() };
             let done = catch_unwind(AssertUnwindSafe(|| task.map(|task| shared.work(task))));
-            if done.is_err() {
-                shared.panicked.store(true, Relaxed);
+            if let Err(panic) = done {
+                let mut first = shared.panicked.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(panic);
             }
         }
         shared.inside.fetch_sub(1, SeqCst);
@@ -232,7 +235,8 @@ mod tests {
             let run = catch_unwind(AssertUnwindSafe(|| {
                 team.run(64, &|i| assert!(i != 17, "task {i} fails on purpose"));
             }));
-            assert!(run.is_err());
+            let said = run.expect_err("task 17").downcast::<String>().expect("a text");
+            assert_eq!(*said, "task 17 fails on purpose");
             assert!(team.run(8, &|_| {}));
         }
     }

@@ -5,6 +5,7 @@
 use super::kv::KvPass;
 use super::pages::PAGE;
 use crate::gemm::{BLOCK, MatRef, gemm};
+use crate::memory::resize;
 use crate::ops::attention::Heads;
 use crate::ops::elementwise::{add_into, exp_shifted, max, scale, sum};
 
@@ -79,10 +80,12 @@ unsafe fn attend_rows(
     let (dim, count) = (heads.dim, rows.count);
     let keys = rows.seen(count - 1);
     let ldp = keys.next_multiple_of(PAGE);
-    let Scratch { p, o, part } = scratch;
-    p.resize(p.len().max(count * ldp), 0.0);
-    o.resize(o.len().max(count * dim), 0.0);
-    part.resize(part.len().max(count * dim), 0.0);
+    let Scratch { p, o, part } = &mut *scratch;
+    for (buffer, len) in [(&mut *p, count * ldp), (o, count * dim), (part, count * dim)] {
+        if buffer.len() < len {
+            resize("attention's weights", buffer, len);
+        }
+    }
     for (tile, page) in pages.iter().take(ldp / PAGE).enumerate() {
         let n = PAGE.min(keys - tile * PAGE);
         // SAFETY: the caller's promise.

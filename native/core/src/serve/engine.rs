@@ -12,7 +12,7 @@ use crate::generate::trace_leaf;
 use crate::lora::Adapter;
 use crate::model::Model;
 use crate::model::weights::Weights;
-use crate::{EngineError, ErrorCode, Result, pool};
+use crate::{Result, pool};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -50,9 +50,7 @@ impl Engine {
             kv_bytes: AtomicUsize::new(0),
         });
         let worker = shared.clone();
-        pool::spawn("openledger-serve", move || run(&worker, pages)).map_err(|e| {
-            EngineError::new(ErrorCode::Internal, format!("no thread for the engine: {e}"))
-        })?;
+        pool::spawn("openledger-serve", move || run(&worker, pages))?;
         Ok(Self { shared })
     }
 
@@ -138,8 +136,7 @@ impl Shared {
             shared.wake.notify_all();
         };
         if let Err(e) = pool::spawn("openledger-load", job) {
-            let text = format!("no thread to load adapter {}: {e}", load.name);
-            self.lock().load_ended(&load, Err(EngineError::new(ErrorCode::Internal, text)));
+            self.lock().load_ended(&load, Err(e));
         }
     }
 }

@@ -11,6 +11,7 @@
 use super::attention::{Scratch, attend};
 use super::kv::KvMemory;
 use crate::lora::Adapter;
+use crate::memory::resize;
 use crate::model::config::Target;
 use crate::model::weights::{Layer, Weights, apply_all_to};
 use crate::ops::elementwise::{add_into, silu_mul};
@@ -188,7 +189,7 @@ impl Cpu {
 /// The first `n` floats of a buffer that grows but never shrinks.
 fn sized(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
     if buffer.len() < n {
-        buffer.resize(n, 0.0);
+        resize("rows of a step", buffer, n);
     }
     &mut buffer[..n]
 }

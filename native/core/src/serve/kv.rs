@@ -4,6 +4,7 @@
 
 use super::pages::PAGE;
 use crate::gemm::{PANEL, PanelsRef};
+use crate::memory::{claim, zeros};
 use crate::model::weights::Weights;
 use crate::ops::attention::Heads;
 
@@ -53,12 +54,18 @@ impl KvMemory {
         }
     }
 
-    /// Makes sure that pages have memory.
+    /// Makes sure that pages have memory; unwinds when there is none.
     pub fn allocate(&mut self, pages: &[u32]) {
+        let missing = |page: &&u32| self.pages[**page as usize].is_empty();
+        let count = pages.iter().filter(missing).count();
+        if count == 0 {
+            return;
+        }
+        claim("pages of keys and values", count * self.page_floats * size_of::<f32>());
         for page in pages {
             let memory = &mut self.pages[*page as usize];
             if memory.is_empty() {
-                *memory = vec![0.0; self.page_floats].into_boxed_slice();
+                *memory = zeros("a page of keys and values", self.page_floats).into_boxed_slice();
             }
         }
     }

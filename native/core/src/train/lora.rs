@@ -6,8 +6,9 @@ use super::optimizer::{Clock, Optimizer, OptimizerKind, Update, length};
 use super::schedule::{Curve, batches};
 use crate::cuda::DeviceError;
 use crate::gemm::{BLOCK, MatRef, Packed, gemm};
-use crate::gradients::{Sample, check_samples, sample_gradient, sample_loss};
+use crate::gradients::{Sample, afford_tapes, check_samples, sample_gradient, sample_loss};
 use crate::lora::{Adapter, LoraConfig};
+use crate::memory::zeros;
 use crate::model::backward::{Depth, Gradient, LinearGradient};
 use crate::model::config::LlamaConfig;
 use crate::model::weights::Weights;
@@ -144,7 +145,7 @@ pub fn module_offsets(adapter: &Adapter) -> Vec<usize> {
 /// Loss and flat LoRA gradient of one sample (token-summed).
 pub fn lora_gradient(weights: &Weights, adapter: &Adapter, sample: &Sample) -> (f64, Vec<f32>) {
     let offsets = module_offsets(adapter);
-    let mut flat = vec![0.0; offsets[offsets.len() - 1]];
+    let mut flat = zeros("a sample's gradient", offsets[offsets.len() - 1]);
     let labels = |position: usize, _: &[f32]| sample.tokens[position] as usize;
     let mut sink = |gradient: Gradient| {
         if let Gradient::Linear(g) = gradient
@@ -204,7 +205,7 @@ impl Learner for CpuLearner<'_> {
     fn gradient(&mut self, samples: &[&Sample], factor: f32) -> Result<(f64, f64), DeviceError> {
         let adapter = Adapter::from_parameters(&self.weights.config, self.lora, &self.flat);
         let mut loss = 0.0;
-        self.gradient = vec![0.0; self.flat.len()];
+        self.gradient = zeros("a step's gradient", self.flat.len());
         for some in samples.chunks(self.together) {
             let parts: Vec<(f64, Vec<f32>)> =
                 some.par_iter().map(|s| lora_gradient(self.weights, &adapter, s)).collect();
@@ -308,6 +309,8 @@ pub fn train_lora_with(
     progress: &mut (dyn FnMut(Progress) -> bool + Send),
 ) -> Result<Trained> {
     check_samples(weights, samples)?;
+    let together = if options.together == 0 { config.batch } else { options.together };
+    afford_tapes(weights, samples, together)?;
     if !options.evaluation.is_empty() {
         check_samples(weights, &options.evaluation)
             .map_err(|e| EngineError::new(e.code, format!("evaluation {}", e.message)))?;

@@ -3,6 +3,7 @@
 
 use crate::gemm::BLOCK;
 use crate::kernel;
+use crate::memory::zeros;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimizerKind {
@@ -49,6 +50,9 @@ impl Clock {
     }
 }
 
+/// What memory is for, in errors.
+const MOMENTS: &str = "the optimiser's moments";
+
 /// The CPU's optimiser: the moments of every parameter.
 pub struct Optimizer {
     clock: Clock,
@@ -59,7 +63,7 @@ pub struct Optimizer {
 impl Optimizer {
     pub fn new(kind: OptimizerKind, parameters: usize) -> Self {
         let n = if kind == OptimizerKind::Sgd { 0 } else { parameters };
-        Self { clock: Clock::new(kind), m: vec![0.0; n], v: vec![0.0; n] }
+        Self { clock: Clock::new(kind), m: zeros(MOMENTS, n), v: zeros(MOMENTS, n) }
     }
 
     /// The moments (both empty for SGD).

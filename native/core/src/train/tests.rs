@@ -3,7 +3,7 @@ use super::lora::{
     Checkpoints, RunOptions, TrainConfig, lora_gradient, train_lora, train_lora_with,
 };
 use super::*;
-use crate::attribution::{GradientSource, Labels};
+use crate::attribution::{Ensemble, GradientSource, Labels};
 use crate::gradients::{LoraGradients, Sample, sample_loss};
 use crate::lora::{Adapter, LoraConfig};
 use crate::math::simd;
@@ -130,6 +130,49 @@ fn drawn_labels_differ_between_draws_and_repeat_for_one() {
     };
     assert_eq!(of(0), of(0));
     assert_ne!(of(0), of(1));
+}
+
+#[test]
+fn choices_of_labels_visited_together_have_the_bytes_of_each_alone() {
+    let weights = random_weights(tiny_config(), 3);
+    let adapters = [
+        random_adapter(&weights.config, &Target::ALL, 2, 4),
+        random_adapter(&weights.config, &[Target::V, Target::Up], 3, 5),
+    ];
+    let all = samples(2);
+    let member = |adapter| LoraGradients::new(&weights, adapter, &all).expect("it fits");
+    let source = Ensemble::new(adapters.iter().map(member).collect()).expect("one sample list");
+    let drawn = |draw| Labels::Sampled { seed: 1, draw };
+    let choices = [drawn(0), Labels::Data, drawn(1)];
+    let mut together = vec![vec![]; choices.len()];
+    source.visit_each(1, &choices, &mut |choice, factor, rows, a, s| {
+        together[choice].push((factor, rows, a.to_vec(), s.to_vec()));
+    });
+    for (labels, together) in choices.iter().zip(together) {
+        let mut alone = vec![];
+        source.visit(1, *labels, &mut |factor, rows, a, s| {
+            alone.push((factor, rows, a.to_vec(), s.to_vec()));
+        });
+        assert_eq!(together, alone);
+    }
+}
+
+#[test]
+fn factors_that_are_said_to_read_the_same_do() {
+    let weights = random_weights(tiny_config(), 3);
+    let adapter = random_adapter(&weights.config, &Target::ALL, 2, 4);
+    let all = samples(1);
+    let source = LoraGradients::new(&weights, &adapter, &all).expect("it fits");
+    let mut read: Vec<Vec<f32>> = vec![];
+    source.visit(0, Labels::Data, &mut |_, _, a, _| read.push(a.to_vec()));
+    let inputs = source.inputs();
+    // Q, K, V; O; gate, up; down: factor A of each, then B.
+    let layer = [0, 1, 0, 3, 0, 5, 6, 7, 8, 9, 8, 11, 12, 13];
+    assert_eq!(inputs[..14], layer);
+    assert_eq!(inputs[14..28], layer.map(|factor| 14 + factor));
+    for (factor, input) in inputs.into_iter().enumerate() {
+        assert_eq!(read[factor], read[input], "factor {factor}");
+    }
 }
 
 #[test]

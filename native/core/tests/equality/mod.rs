@@ -1,5 +1,5 @@
 //! The promise of the CUDA back end, as a list of checks that any device can be put through: the same bytes as the
-//! CPU. `tests/cuda.rs` runs them on the kernels compiled for the CPU, `examples/cuda_check.rs` on a card.
+//! CPU. `tests/cuda.rs` runs them on the kernels compiled for the CPU, `examples/cuda_check` on a card.
 
 pub mod golden;
 pub mod host;

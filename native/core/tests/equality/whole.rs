@@ -3,6 +3,7 @@
 use super::Tally;
 use super::golden::{Vectors, of_model};
 use openledger_core::cuda::batch::{Batch, KvPool, Piece};
+use openledger_core::cuda::decode::Decoder;
 use openledger_core::cuda::device::Result;
 use openledger_core::cuda::model::AdapterTable;
 use openledger_core::cuda::samples::{LabelSource, Runner, groups};
@@ -41,20 +42,21 @@ impl Case<'_> {
     }
 
     /// Sequences with different adapters in one batch, first all but their last tokens, then the last of each in a
-    /// second pass: every row as if it were alone.
+    /// second pass, and once more as a step of decoding: every row as if it were alone.
     pub fn mixed_batch(&self, gpu: &Arc<Gpu>, tally: &mut Tally) -> Result<()> {
-        let model = GpuModel::upload(gpu, self.weights)?;
+        let model = Arc::new(GpuModel::upload(gpu, self.weights)?);
         let mut slots = vec![];
         for adapter in &self.adapters {
             slots.push(Some(Arc::new(GpuAdapter::upload(gpu, adapter)?)));
         }
         slots.push(None);
-        let table = AdapterTable::new(&model, slots)?;
+        let table = Arc::new(AdapterTable::new(&model, slots)?);
         let sequences = self.sequences();
         let count = sequences.iter().map(|s| s.len().div_ceil(64)).sum();
         let mut pool = KvPool::new(&model, model.config.layers, count)?;
         let pages: Vec<Vec<u32>> =
             sequences.iter().map(|s| pool.take(s.len())).collect::<Result<_>>()?;
+        let pool = Arc::new(pool);
         let (h, vocab) = (model.config.hidden, model.config.vocab);
         let mut got: Vec<Vec<f32>> = vec![vec![]; sequences.len()];
         for last in [false, true] {
@@ -77,6 +79,18 @@ impl Case<'_> {
             for (i, pair) in batch.starts.windows(2).enumerate() {
                 got[i].extend_from_slice(&logits[pair[0] * vocab..pair[1] * vocab]);
             }
+        }
+        let on_card: Vec<(&[u32], usize)> =
+            pages.iter().enumerate().map(|(i, pages)| (&pages[..], self.slot(i))).collect();
+        let decoder = Decoder::new(model.clone(), pool, table, &on_card)?;
+        let last: Vec<u32> = sequences.iter().map(|s| s[s.len() - 1]).collect();
+        let at: Vec<u32> = sequences.iter().map(|s| s.len() as u32 - 1).collect();
+        // The second time with what the first has left behind.
+        decoder.step(&last.iter().map(|id| (id + 1) % vocab as u32).collect::<Vec<_>>(), &at)?;
+        let decoded = decoder.step(&last, &at)?.to_vec()?;
+        for (i, decoded) in decoded.chunks(vocab).enumerate() {
+            let want = &got[i][got[i].len() - vocab..];
+            tally.floats(&format!("{}: decoding of sequence {i}", self.name), decoded, want);
         }
         for (i, ids) in sequences.iter().enumerate() {
             let adapter = self.adapters.get(self.slot(i)).map(|a| &**a);

@@ -1,10 +1,13 @@
 /** Datanets as pages show them, rows read and checked here, and versions made here. */
 import { OPENLEDGER } from '../../../../genesis/addresses.ts'
+import { userError } from '../../../base/errors.ts'
 import { encodeGroups, GroupIndex, KIND, type Membership } from '../../../datanet/groups.ts'
+import type { Judged } from '../../../datanet/judge.ts'
 import { mediaFault } from '../../../datanet/media.ts'
-import { decodeRows, type Row, rowsRoot as rootOf } from '../../../datanet/rows.ts'
+import { decodeRows, FILE_BYTES_MAX, type Row, rowsRoot as rootOf } from '../../../datanet/rows.ts'
 import { decodeVersionManifest, packVersion, type VersionPart } from '../../../datanet/version.ts'
-import { fromHex, keccakHex, toHex, ZERO_HASH } from './bytes.ts'
+import { concatBytes, fromHex, keccakHex, toHex, ZERO_HASH } from './bytes.ts'
+import { judged } from './judged.ts'
 import { allLogs, word } from './logs.ts'
 import { call } from './rpc.ts'
 import type { Hex } from './types.ts'
@@ -76,11 +79,21 @@ export type ContributionView = {
 
 export type PlacedRow = { readonly index: number; readonly contributor: Hex; readonly row: Row }
 
-/** Content by hash, checked. */
+/** Of one answer of `openledger_getContent`. */
+const PART_BYTES = 4 * 2 ** 20
+
+/** Content by hash, checked. @throws NodeError `content-too-large`, `content-corrupt` */
 async function contentOf(hash: Hex): Promise<Uint8Array> {
-  const bytes = fromHex(await call<Hex>('openledger_getContent', hash))
-  if (keccakHex(bytes) === hash) return bytes
-  throw new Error(`The node's answer for ${hash} is not that content.`)
+  const parts: Uint8Array[] = []
+  for (let at = 0; at <= FILE_BYTES_MAX; at += PART_BYTES) {
+    const part = fromHex(await call<Hex>('openledger_getContent', hash, at))
+    parts.push(part)
+    if (part.length === PART_BYTES) continue
+    const bytes = concatBytes(...parts)
+    if (keccakHex(bytes) === hash) return bytes
+    throw userError('content-corrupt', `The node's answer for ${hash} is not that content.`)
+  }
+  throw userError('content-too-large', `${hash} has more than ${FILE_BYTES_MAX} bytes.`)
 }
 
 /** Rows [from, from + count) of a version; only the files that hold them are fetched. */
@@ -117,15 +130,25 @@ export async function rowsOfContribution({
   throw new Error('Its file holds other rows than were committed.')
 }
 
-/** Whether the node has every picture and sound that rows name, and each is what its row says. */
-async function hasAllMedia(rows: readonly Row[]): Promise<boolean> {
+/** Rows of a contribution, and whether every picture and sound that they name is what its row says. */
+async function judgeRows(
+  { contentHash, rowsRoot }: Pick<ContributionView, 'contentHash' | 'rowsRoot'>,
+  { withMedia }: { withMedia: boolean },
+): Promise<Judged<Row[]>> {
+  const read = await judged(async () => decodeRows(await contentOf(contentHash)))
+  if (read.kind !== 'right') return read
+  if (rootOf(read.value) !== rowsRoot)
+    return { kind: 'wrong', why: 'Its file holds other rows than were committed.' }
+  if (!withMedia) return read
   type Found = { type: string | null; bytes: number }
-  for (const { media } of rows) {
+  for (const { media } of read.value) {
     if (!media) continue
-    const found = await call<Found>('openledger_getMedia', media.hash).catch(() => null)
-    if (!found || mediaFault(media, found)) return false
+    const found = await judged(() => call<Found>('openledger_getMedia', media.hash))
+    if (found.kind !== 'right') return found
+    const why = mediaFault(media, found.value)
+    if (why !== null) return { kind: 'wrong', why }
   }
-  return true
+  return read
 }
 
 type Revealed = {
@@ -192,13 +215,18 @@ export async function publishVersion(
   const asOf = BigInt(await call<Hex>('eth_blockNumber'))
   const all = await revealed()
   const index = new GroupIndex()
+  let leftOut = 0
   const own: (VersionPart & { readonly groups: readonly Membership[] })[] = []
   for (const [i, held] of all.entries()) {
     tell(`Reading contribution ${i + 1} of ${all.length}…`)
     const now = await contribution(held.datanetId, held.rowsRoot)
     if (!now || now.isErased || held.isPrivate || BigInt(now.commitOrder) !== held.order) continue
-    const rows = decodeRows(await contentOf(held.contentHash))
-    if (held.datanetId === BigInt(id) && !(await hasAllMedia(rows))) continue
+    const read = await judgeRows(held, { withMedia: held.datanetId === BigInt(id) })
+    if (read.kind !== 'right') {
+      if (held.datanetId === BigInt(id)) leftOut++
+      continue
+    }
+    const rows = read.value
     const groups = index.addRows(rows)
     if (held.datanetId !== BigInt(id)) continue
     const accepted = await readContract<boolean>({
@@ -224,7 +252,9 @@ export async function publishVersion(
     call<Hex>('openledger_putContent', toHex(manifest)),
     call<Hex>('openledger_putContent', toHex(groups)),
   ])
-  tell('Waiting for the signature…')
+  const without =
+    leftOut === 0 ? '' : ` Left out: ${leftOut} whose content is wrong, or that nobody shows now.`
+  tell(`Waiting for the signature…${without}`)
   const hash = await writeContract({
     address: OPENLEDGER.datanetRegistry,
     abi: DatanetRegistry.abi,

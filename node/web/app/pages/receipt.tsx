@@ -1,5 +1,6 @@
 /** /receipt/:hash: one inference: its fee, where every wei went, and what a validator says. */
 
+import { placeText } from '../../../attribution/pass-place.ts'
 import { ShareBar } from '../chart/bars.tsx'
 import { Card, Fact, Facts, Page } from '../components/layout.tsx'
 import { VerdictBadge } from '../components/receipts.tsx'
@@ -52,6 +53,9 @@ const SHARES = [
   ['platform', 'Platform'],
 ] as const
 
+/** Differences of a model, in every receipt of it. */
+const MODEL_STAGES: readonly string[] = ['table', 'training']
+
 function Details({ receipt }: { receipt: ReceiptView }) {
   const { verdict, shares, contributors } = receipt
   const difference = verdict?.difference
@@ -59,8 +63,12 @@ function Details({ receipt }: { receipt: ReceiptView }) {
     <>
       {difference ? (
         <Notice tone="bad">
+          {MODEL_STAGES.includes(difference.stage)
+            ? 'This receipt is wrong because its model is. Validators report such receipts on chain, the largest fees first, and what a reported one paid is held. '
+            : ''}
           The validator disagrees at {difference.stage} {difference.field}
-          {difference.index === undefined ? '' : ` ${difference.index}`}: claimed{' '}
+          {difference.index === undefined ? '' : ` ${difference.index}`}
+          {difference.at ? `, which comes from ${placeText(difference.at)}` : ''}: claimed{' '}
           {difference.claimed}, found {difference.found}.
         </Notice>
       ) : null}

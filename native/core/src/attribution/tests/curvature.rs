@@ -1,8 +1,8 @@
 //! EK-FAC against its definition, written out densely in f64.
 
-use super::synthetic::{Synthetic, naive_gradients};
+use super::synthetic::{Synthetic, naive_gradients, shape};
 use crate::attribution::curvature::{
-    CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate,
+    CurvatureConfig, FactorCurvature, GRADIENT_CACHE_BYTES_MAX, estimate, samples_max,
 };
 use crate::attribution::index::Progress;
 use crate::attribution::packed::Width;
@@ -218,6 +218,72 @@ fn samples_beyond_the_most_are_not_read_and_the_read_ones_are_spread_evenly() {
     let all = spread.source.samples;
     let read: Vec<usize> = spread.read.into_inner().unwrap().into_iter().collect();
     assert_eq!(read, [0, 1, 2, 3, 4].map(|i| i * all / 5));
+}
+
+#[test]
+fn an_index_reads_one_sample_for_three_dimensions_of_its_widest_side_and_256_at_least() {
+    for (shapes, samples) in [
+        (vec![], 256),
+        (vec![shape(8, 384), shape(128, 8)], 256),
+        (vec![shape(8, 576), shape(1536, 8), shape(8, 1024)], 512),
+    ] {
+        assert_eq!(samples_max(&shapes), samples);
+    }
+}
+
+#[test]
+fn inputs_that_are_shared_are_summed_and_decomposed_once_with_the_same_bytes() {
+    for cache_bytes_max in [0, GRADIENT_CACHE_BYTES_MAX] {
+        let config = CurvatureConfig { cache_bytes_max, ..CONFIG };
+        let run = |says_so| {
+            let source = Twins::new(says_so);
+            let mut go_on = |_, _, _| true;
+            estimate(Level::detect(), 2, &source, &config, &mut Progress(&mut go_on)).unwrap()
+        };
+        let said = run(true);
+        assert_eq!(said, run(false));
+        assert_eq!(said[0].wide, said[4].wide);
+    }
+}
+
+/// One more factor, which reads what factor 0 reads, last.
+struct Twins {
+    source: Synthetic,
+    says_so: bool,
+}
+
+impl Twins {
+    fn new(says_so: bool) -> Self {
+        let mut factors = Synthetic::small().factors;
+        factors.push(shape(4, 10));
+        Self { source: Synthetic { factors, ..Synthetic::small() }, says_so }
+    }
+}
+
+impl GradientSource for Twins {
+    fn factors(&self) -> &[FactorShape] {
+        self.source.factors()
+    }
+
+    fn inputs(&self) -> Vec<usize> {
+        if self.says_so { vec![0, 1, 2, 3, 0] } else { vec![0, 1, 2, 3, 4] }
+    }
+
+    fn sample_count(&self) -> usize {
+        self.source.sample_count()
+    }
+
+    fn visit(&self, sample: usize, labels: Labels, sink: &mut GradientSink<'_>) {
+        let mut first = vec![];
+        self.source.visit(sample, labels, &mut |factor, tokens, a, s| match factor {
+            0 => {
+                first = a.to_vec();
+                sink(factor, tokens, a, s);
+            }
+            4 => sink(factor, tokens, &first, s),
+            _ => sink(factor, tokens, a, s),
+        });
+    }
 }
 
 /// Remembers which samples were walked.

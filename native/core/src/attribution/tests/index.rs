@@ -12,6 +12,7 @@ use crate::attribution::sketch::{
     TRAINING_MAX, largest, project, quantise_query, quantise_training, sketch_query, sketch_values,
 };
 use crate::attribution::stack::{HOLD, Hold, Stack, whiten_all};
+use crate::attribution::whiten::parameters;
 use tiny_keccak::{Hasher, Keccak};
 
 const EXACT: Storage = Storage { eigenbasis: Width::Bits16, directions: Width::Bits16 };
@@ -43,7 +44,7 @@ fn all_directions(source: &Synthetic, built: &BuiltIndex) -> Vec<f64> {
     let stack =
         Stack::gather(level, 1, (&built.index, source), whose, HOLD, &mut progress).unwrap();
     let b = coefficients(level, 1, &stack, k, &mut progress).unwrap();
-    directions(level, (stack.spanning(), stack.width), (&b, k), (0, stack.width))
+    directions(level, &stack.spanning(), (&b, k), (0, stack.width))
 }
 
 fn whitened(source: &Synthetic, built: &BuiltIndex) -> Vec<f32> {
@@ -187,10 +188,15 @@ fn level_and_thread_count_do_not_change_a_byte() {
     assert_eq!(run(Level::portable(), 4), reference);
 }
 
-/// All bytes of an index that holds `rows_max` rows at most.
-fn bytes_holding(rows_max: usize, source: &Synthetic, k: usize) -> Vec<u8> {
+/// Room for `rows` rows of `source`, of which directions need `spanning`.
+fn hold(source: &Synthetic, rows: usize, spanning: usize) -> Hold {
+    let width: usize = source.factors.iter().map(|shape| parameters(*shape)).sum();
+    Hold { bytes_max: 4 * width * rows, spanning }
+}
+
+/// All bytes of an index.
+fn bytes_holding(hold: Hold, source: &Synthetic, k: usize) -> Vec<u8> {
     let owners = source.owners();
-    let hold = Hold { rows_max, ..HOLD };
     let config = config(source, &owners, k);
     let machine = (Level::detect(), 2);
     let b = build_index_with(machine, STORAGE, hold, source, &config, &mut |_, _, _| true).unwrap();
@@ -205,16 +211,29 @@ fn bytes_holding(rows_max: usize, source: &Synthetic, k: usize) -> Vec<u8> {
 fn rows_that_only_pass_by_give_the_bytes_of_rows_that_are_held() {
     let source = Synthetic { samples: 61, ..Synthetic::small() };
     // The contributors take all five directions, so no row need be held.
-    let held = bytes_holding(61, &source, 5);
-    assert_eq!(bytes_holding(60, &source, 5), held);
-    assert_eq!(bytes_holding(0, &source, 5), held);
+    let held = bytes_holding(HOLD, &source, 5);
+    assert_eq!(bytes_holding(hold(&source, 60, 512), &source, 5), held);
+    assert_eq!(bytes_holding(hold(&source, 0, 512), &source, 5), held);
+    // Twenty find the other seven directions, whether all are held or they alone.
+    let few = bytes_holding(hold(&source, 61, 20), &source, 12);
+    assert_eq!(bytes_holding(hold(&source, 60, 20), &source, 12), few);
+    assert_eq!(bytes_holding(hold(&source, 20, 512), &source, 12), few);
+    assert_ne!(bytes_holding(HOLD, &source, 12), few);
+}
+
+#[test]
+fn every_direction_beside_the_contributors_is_found_among_two_rows_at_least() {
+    let source = Synthetic { samples: 61, ..Synthetic::small() };
+    let fourteen = bytes_holding(hold(&source, 61, 14), &source, 12);
+    assert_eq!(bytes_holding(hold(&source, 61, 1), &source, 12), fourteen);
+    assert_ne!(bytes_holding(hold(&source, 61, 15), &source, 12), fourteen);
 }
 
 #[test]
 fn sketches_of_a_second_walk_are_those_of_held_rows() {
     let source = Synthetic { samples: 61, ..Synthetic::small() };
     let owners = source.owners();
-    let hold = Hold { rows_max: 20, ..HOLD };
+    let hold = hold(&source, 20, 512);
     let config = config(&source, &owners, 12);
     let machine = (Level::detect(), 2);
     let b =
@@ -224,7 +243,6 @@ fn sketches_of_a_second_walk_are_those_of_held_rows() {
     assert_eq!(b.sketches, quantise_training(&values, b.scale));
     // Twenty rows of 61 find directions for all of them: no coordinate is empty.
     assert!((0..12).all(|j| b.sketches.iter().skip(j).step_by(12).any(|x| *x != 0)));
-    assert_ne!(bytes_holding(20, &source, 12), bytes_holding(61, &source, 12));
 }
 
 #[test]
@@ -323,6 +341,6 @@ fn the_built_index_has_the_bytes_every_machine_must_get() {
     let mut hash = [0u8; 32];
     keccak.finalize(&mut hash);
     let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-    // Changes only together with the version in codec.rs.
+    // Changes only together with KERNEL_SET.
     assert_eq!(hex, "5af0d3a6196da741a46b658044bdefe730c4b8eb6efa78e08d46b2485ed4b745");
 }

@@ -94,7 +94,8 @@ fn the_gram_matrix_holds_every_pairs_dot_product() {
     let mut random = Random(6);
     let (n, width) = (13, 777);
     let w = floats(&mut random, n * width);
-    let gram = gram(Level::detect(), 2, (&w, n), &mut Progress(&mut |_, _, _| true)).unwrap();
+    let rows: Vec<&[f32]> = w.chunks_exact(w.len() / n).collect();
+    let gram = gram(Level::detect(), 2, &rows, &mut Progress(&mut |_, _, _| true)).unwrap();
     for i in 0..n {
         for j in 0..n {
             let pair = w[i * width..].iter().zip(&w[j * width..]).take(width);

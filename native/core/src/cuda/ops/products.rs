@@ -84,6 +84,7 @@ fn choose(m: usize, n: usize, k: usize, plain: bool) -> &'static str {
         1 if plain && wide => "gemm_row_f32",
         0..=4 if plain && !wide => "gemm_rows4_f32",
         5..=16 if plain && !wide => "gemm_rows8_f32",
+        17..=32 if plain && ROWS_KERNELS[2].blocks(m, n) < 4 * PROCESSORS => "gemm_rows8_f32",
         _ if n <= 16 => "gemm_f32_64x16",
         0..=16 if wide => "gemm_f32_16x128",
         0..=16 => "gemm_f32_16x64",
@@ -253,7 +254,8 @@ pub fn sample_products(
 
 const TILE_I8: Tile = tile("gemm_i8_128x128", [128, 128], 256, 2);
 /// Those that join their sums with scales.
-const TILES_I8_SCALED: [Tile; 4] = [
+const TILES_I8_SCALED: [Tile; 5] = [
+    tile("gemm_i8_scaled_64x128", [64, 128], 128, 3),
     tile("gemm_i8_scaled_64x64", [64, 64], 128, 4),
     tile("gemm_i8_scaled_32x128", [32, 128], 128, 4),
     tile("gemm_i8_few_16", [16, 16], 384, 4),
@@ -267,10 +269,13 @@ pub fn tiles_i8() -> Vec<&'static str> {
 
 /// The int8 kernel for m x n outputs, as measured on an H200.
 fn choose_i8(m: usize, n: usize) -> &'static str {
+    let [large, ..] = &TILES_I8_SCALED;
     match m {
         0..=8 => "gemm_i8_few_8",
-        9..=128 if n <= WIDE => "gemm_i8_few_16",
-        9..=32 => "gemm_i8_scaled_32x128",
+        9..=32 if n > WIDE => "gemm_i8_scaled_32x128",
+        _ if n > WIDE || large.blocks(m, n) >= 5 * PROCESSORS => large.name,
+        33..=128 if n > WIDE / 4 => "gemm_i8_scaled_64x64",
+        9..=128 => "gemm_i8_few_16",
         _ => "gemm_i8_scaled_64x64",
     }
 }

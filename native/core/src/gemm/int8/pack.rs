@@ -4,6 +4,7 @@
 
 use super::quantise::{QUAD, quantise_row};
 use crate::gemm::aligned::Aligned;
+use crate::memory::zeros;
 
 /// Rows of W in a panel: one AVX-512 register of sums.
 pub const PANEL: usize = 16;
@@ -25,7 +26,7 @@ impl PackedI8 {
     /// Quantises W row-major [n, k].
     pub fn from_weight(w: &[f32], n: usize, k: usize) -> Self {
         assert!(w.len() == n * k && (1..=super::K_MAX).contains(&k), "W [{n}, {k}]");
-        let mut entries = vec![0i8; w.len()];
+        let mut entries = zeros("a weight in int8", w.len());
         let rows = w.chunks_exact(k).zip(entries.chunks_exact_mut(k));
         let scales: Vec<f32> = rows.map(|(w, out)| quantise_row(w, out)).collect();
         Self::from_entries(&entries, &scales, n, k)
@@ -107,7 +108,7 @@ impl PackedI8 {
 
     /// Entries row-major [n, k].
     pub fn entries(&self) -> Vec<i8> {
-        let mut all = vec![0; self.n * self.k];
+        let mut all = zeros("a weight in int8", self.n * self.k);
         for (j, row) in all.chunks_exact_mut(self.k).enumerate() {
             self.copy_entries(j, row);
         }
@@ -125,7 +126,7 @@ impl PackedI8 {
 
     /// The W it stands for, row-major [n, k].
     pub fn to_weight(&self) -> Vec<f32> {
-        let mut w = vec![0.0; self.n * self.k];
+        let mut w = zeros("a weight", self.n * self.k);
         for (j, row) in w.chunks_exact_mut(self.k).enumerate() {
             self.copy_row(j, row);
         }

@@ -5,6 +5,7 @@
 //! an 8-bit integer and an f16 is exact in f32, so there is one rounding at most (the sum of Q4_1)
 //! and no order or fused instruction can change a bit.
 
+use crate::memory::with_capacity;
 use half::{bf16, f16};
 
 /// Numbers in a quantised block.
@@ -54,7 +55,7 @@ impl Kind {
     /// Whole blocks as numbers.
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
         let (numbers, size) = self.block();
-        let mut out = Vec::with_capacity(bytes.len() / size * numbers);
+        let mut out = with_capacity("a tensor", bytes.len() / size * numbers);
         for block in bytes.chunks_exact(size) {
             match self {
                 Kind::F32 => out.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]])),

@@ -1,6 +1,7 @@
 //! Reads a header: magic, version, metadata, tensor table. Little-endian, versions 2 and 3.
 
 use super::{Kind, Tensor, Value, insert_once, limits};
+use crate::memory::zeros;
 use crate::{Result, bail};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -97,7 +98,7 @@ impl<R: Read> Header<'_, R> {
     /// Makes sure, before memory is taken, that so many bytes are there.
     fn bytes(&mut self, n: u64, what: &str) -> Result<Vec<u8>> {
         self.claim(n, what)?;
-        let mut bytes = vec![0; n as usize];
+        let mut bytes = zeros(what, n as usize);
         self.fill(&mut bytes, what)?;
         Ok(bytes)
     }

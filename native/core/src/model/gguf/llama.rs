@@ -2,6 +2,7 @@
 //! their Hugging Face names, tokenizer, chat template.
 
 use super::{Gguf, LlamaConfig, Model, Text, Value, vocabulary};
+use crate::memory::with_capacity;
 use crate::model::config::limits;
 use crate::model::{Precision, Weights};
 use crate::{Result, bail};
@@ -24,6 +25,7 @@ impl<R: Read + Seek> Gguf<R> {
     pub fn model_as(&mut self, precision: Precision) -> Result<Model> {
         let config = self.config()?;
         self.refuse_unknown(&config)?;
+        Weights::afford(precision, &config, &self.file)?;
         let text = match vocabulary::tokenizer_json(self)? {
             Some(json) => Some(self.text(&json, config.vocab)?),
             None => None,
@@ -211,7 +213,7 @@ pub(super) fn name_in_file(name: &str) -> String {
 /// half a head apart (rows i and i + d/2).
 pub(super) fn halves(interleaved: &[f32], heads: usize, columns: usize) -> Vec<f32> {
     let d = interleaved.len() / columns / heads;
-    let mut out = Vec::with_capacity(interleaved.len());
+    let mut out = with_capacity("a tensor", interleaved.len());
     for head in interleaved.chunks_exact(d * columns) {
         for second in 0..2 {
             for i in 0..d / 2 {

@@ -6,6 +6,7 @@
 //! allocated for it; tensors are read one by one, so that a load holds one of them besides the
 //! weights. Nothing is mapped: a file that shrinks under us is an error, not a signal.
 
+use crate::memory::zeros;
 use crate::model::{LlamaConfig, Model, Text};
 use crate::tensors::FILE_BYTES_MAX;
 use crate::{EngineError, ErrorCode, Result, bail};
@@ -107,7 +108,7 @@ impl<R: Read + Seek> Gguf<R> {
                 tensor.shape
             );
         }
-        let mut bytes = vec![0; tensor.bytes as usize];
+        let mut bytes = zeros::<u8>("a stored tensor", tensor.bytes as usize);
         let read = self
             .from
             .seek(SeekFrom::Start(tensor.at))

@@ -1,136 +1,23 @@
-//! What a card is worth: first equality with the CPU (every kernel, whole passes, training, attribution), then speed.
-//!
-//!   cargo build --release --example cuda_check
-//!   target/release/examples/cuda_check native/models/base [golden.json]
-//!
-//! Needs a card of compute capability 8.0 and its driver, nothing else. The last line says how many values were compared
-//! and how many differ; golden.json gets the hashes that `tests/cuda.rs` computes on the CPU. With `speed` as second
-//! argument only the figures are printed.
+//! How fast a card is: products, operators, decoding, generation, training.
 
-#[allow(dead_code)]
-#[path = "../tests/equality/mod.rs"]
-mod equality;
-
-use equality::golden::{Vectors, samples, train_config};
-use equality::whole::{self, Case};
-use equality::{Tally, noise, operators};
+use crate::equality::golden::{samples, train_config};
+use crate::equality::noise;
 use openledger_core::cuda::batch::{Batch, KvPool, Piece};
+use openledger_core::cuda::decode::Decoder;
+use openledger_core::cuda::graph::Graph;
 use openledger_core::cuda::memory::{Buffer, Gpu};
 use openledger_core::cuda::model::AdapterTable;
 use openledger_core::cuda::ops::{self, Plan, Side};
-use openledger_core::cuda::{self, GpuAdapter, GpuModel};
+use openledger_core::cuda::{GpuAdapter, GpuModel};
 use openledger_core::gemm::int8::PackedI8;
 use openledger_core::gemm::{BLOCK, MatRef, Packed, gemm};
 use openledger_core::generate::{Request, generate, sampler::GREEDY};
-use openledger_core::model::Model;
 use openledger_core::model::config::Target;
-use openledger_core::model::testing::{
-    in_int8, random_adapter, random_weights, smol_config, tokens,
-};
+use openledger_core::model::testing::{in_int8, random_adapter, tokens};
 use openledger_core::model::weights::Weights;
 use openledger_core::train::train_lora;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let base = arguments.first().map_or("models/base", |a| a.as_str());
-    openledger_core::pool::threads();
-    let gpu = match cuda::shared() {
-        Ok(gpu) => gpu,
-        Err(reason) => {
-            eprintln!("no card to check: {reason}");
-            std::process::exit(2);
-        }
-    };
-    println!("{}", gpu.describe());
-    println!(
-        "CPU: {}, {} threads",
-        openledger_core::math::simd::active().name(),
-        openledger_core::pool::threads()
-    );
-    let mut tally = Tally::default();
-    if arguments.get(1).map(String::as_str) == Some("products") {
-        operators::all(&gpu, false, &mut tally).expect("the card works");
-        tell(&mut tally);
-        return products(&gpu);
-    }
-    let smol =
-        timed("random weights of SmolLM2-135M's shape", || random_weights(smol_config(30), 1));
-    if arguments.get(1).map(String::as_str) != Some("speed") {
-        let golden = equality_run(&gpu, Path::new(base), &smol, &mut tally);
-        if let Some(path) = arguments.get(1) {
-            std::fs::write(path, golden_json(&gpu.describe(), &golden))
-                .expect("the file can be written");
-        }
-        println!("EQUALITY: {} values equal, {} differ", tally.equal, tally.differing);
-    }
-    speed(&gpu, &smol);
-    std::process::exit(i32::from(tally.differing > 0));
-}
-
-fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let out = work();
-    println!("  {what}: {:.2} s", start.elapsed().as_secs_f64());
-    out
-}
-
-fn golden_json(card: &str, vectors: &Vectors) -> String {
-    let results: serde_json::Map<String, serde_json::Value> =
-        vectors.iter().map(|(name, hash)| (name.clone(), hash.clone().into())).collect();
-    let json = serde_json::json!({
-        "about": "keccak-256 of results computed on a card; tests/cuda.rs computes them on the CPU",
-        "card": card,
-        "kernelSet": openledger_core::KERNEL_SET,
-        "results": results,
-    });
-    format!("{json:#}\n")
-}
-
-fn equality_run(gpu: &Arc<Gpu>, base: &Path, smol: &Weights, tally: &mut Tally) -> Vectors {
-    timed("every kernel", || operators::all(gpu, true, tally).expect("the card works"));
-    tell(tally);
-    let base = Model::load(base).expect("the embedded base").weights;
-    let mut golden = vec![];
-    // The whole depth is compared here; four layers of it are what CI computes again.
-    let shallow = random_weights(smol_config(4), 1);
-    golden.extend(whole::products("smollm2 shape", &shallow, 0, gpu, tally));
-    let base_i8 = in_int8(&base);
-    let lengths = [3usize, 65, 130, 200, 7, 64, 128, 90];
-    for (name, weights, lengths, scale) in [
-        ("base", &base, &lengths[..], 1),
-        ("base in int8", &base_i8, &lengths[..], 1),
-        ("30 layers", smol, &[3, 65, 40, 70][..], 0),
-    ] {
-        let config = &weights.config;
-        let adapters = vec![
-            Arc::new(random_adapter(config, &Target::ALL, 8, 1)),
-            Arc::new(random_adapter(config, &[Target::Q, Target::V], 16, 2)),
-            Arc::new(random_adapter(config, &[Target::O, Target::Up, Target::Down], 33, 3)),
-        ];
-        let case = Case { name, weights, adapters, lengths };
-        timed(&format!("{name}: mixed batch"), || {
-            case.mixed_batch(gpu, tally).expect("the card works")
-        });
-        timed(&format!("{name}: gradients"), || {
-            case.gradients(gpu, tally).expect("the card works")
-        });
-        timed(&format!("{name}: answers, training, sketches"), || {
-            let results = whole::products(name, weights, scale, gpu, tally);
-            golden.extend(if scale > 0 { results } else { vec![] });
-        });
-        tell(tally);
-    }
-    golden
-}
-
-/// Says how many values were compared so far, and what differed since the last time.
-fn tell(tally: &mut Tally) {
-    println!("  so far {} equal, {} differ", tally.equal, tally.differing);
-    tally.failures.drain(..).take(20).for_each(|f| println!("  DIFFERS {f}"));
-}
 
 /// Seconds of one run, after one to warm up; `wait` waits for the card.
 fn seconds(runs: u32, mut work: impl FnMut(), wait: impl Fn()) -> f64 {
@@ -142,7 +29,7 @@ fn seconds(runs: u32, mut work: impl FnMut(), wait: impl Fn()) -> f64 {
     start.elapsed().as_secs_f64() / f64::from(runs)
 }
 
-fn speed(gpu: &Arc<Gpu>, smol: &Weights) {
+pub fn all(gpu: &Arc<Gpu>, smol: &Weights) {
     println!("FIGURES");
     products(gpu);
     operators_of(gpu, 1);
@@ -157,22 +44,10 @@ fn speed(gpu: &Arc<Gpu>, smol: &Weights) {
 const MAPS: [(usize, usize); 5] = [(960, 576), (576, 576), (3072, 576), (576, 1536), (49_152, 576)];
 const ROWS: [usize; 7] = [1, 8, 16, 32, 64, 128, 2048];
 
-/// y = x W^T on the model's shapes, f32 and int8; in brackets every kernel that could do it, `/` with its sum spread.
-fn products(gpu: &Arc<Gpu>) {
-    let mut shapes: Vec<(usize, usize, Vec<usize>)> =
-        MAPS.iter().map(|(n, k)| (*n, *k, ROWS.to_vec())).collect();
-    shapes.push((4096, 4096, vec![4096]));
-    for (n, k, rows) in shapes {
-        let w = gpu.upload(&noise(2, n * k)).expect("room");
-        let packed = PackedI8::from_weight(&noise(2, n * k), n, k);
-        let w_i8 = ops::WeightI8::upload(gpu, &[&packed]).expect("room");
-        for m in rows {
-            let x = gpu.upload(&noise(1, m * k)).expect("room");
-            let y: Buffer<f32> = gpu.empty(m * n).expect("room");
-            product_f32(gpu, &x, &w, &y, (m, n, k));
-            product_i8(gpu, &x, &w_i8, &y, (m, n, k));
-        }
-    }
+/// y = x W^T on the model's shapes and a large one.
+pub fn products(gpu: &Arc<Gpu>) {
+    MAPS.iter().for_each(|(n, k)| products_of(gpu, *n, *k, &ROWS));
+    products_of(gpu, 4096, 4096, &[4096]);
     // Without the tiny numbers of `noise`, which a CPU multiplies slowly.
     let (m, n, k) = (2048, 3072, 576);
     let (a, b) = (vec![0.5; m * k], Packed::from_weight(&vec![0.25; n * k], n, k));
@@ -185,10 +60,34 @@ fn products(gpu: &Arc<Gpu>) {
     );
 }
 
-/// Microseconds of one run among many, of which the card may hold several at once.
-fn micros(gpu: &Arc<Gpu>, runs: u32, work: impl FnMut()) -> f64 {
+/// m x n x k for each m in f32 and int8; in brackets every kernel that could do it, `/` with its sum spread.
+pub fn products_of(gpu: &Arc<Gpu>, n: usize, k: usize, rows: &[usize]) {
+    let w = gpu.upload(&noise(2, n * k)).expect("room");
+    let packed = PackedI8::from_weight(&noise(2, n * k), n, k);
+    let w_i8 = ops::WeightI8::upload(gpu, &[&packed]).expect("room");
+    for m in rows {
+        let x = gpu.upload(&noise(1, m * k)).expect("room");
+        let y: Buffer<f32> = gpu.empty(m * n).expect("room");
+        product_f32(gpu, &x, &w, &y, (*m, n, k));
+        product_i8(gpu, &x, &w_i8, &y, (*m, n, k));
+    }
+}
+
+/// Microseconds of one run among many, asked for at once as a graph, so that asking costs nothing.
+fn micros(gpu: &Arc<Gpu>, runs: u32, mut work: impl FnMut()) -> f64 {
+    // What is made once is made before.
+    work();
+    let repeated = || {
+        (0..runs).for_each(|_| work());
+        Ok(())
+    };
+    // SAFETY: what `work` reads and writes outlives this call; nothing leaves it.
+    let many = unsafe { Graph::record(gpu, repeated) }.expect("room");
     let flag = gpu.zeros::<f32>(1).expect("room");
-    1e6 * seconds(runs, work, || drop(flag.to_vec()))
+    let replay = || {
+        many.replay().expect("it runs");
+    };
+    1e6 * seconds(1, replay, || drop(flag.to_vec())) / f64::from(runs)
 }
 
 type Shape = (usize, usize, usize);
@@ -210,7 +109,7 @@ fn product_f32(
         format!("f32 {m}x{n}x{k}: {us:.1} us, {:.0} GFLOP/s [", 2e-3 * (m * n * k) as f64 / us);
     for tile in ops::tiles() {
         let rows_kernel = tile.starts_with("gemm_row");
-        if (rows_kernel && m > 16) || (m > 1000 && !tile.contains("128") && !tile.contains("64x64"))
+        if (rows_kernel && m > 64) || (m > 1000 && !tile.contains("128") && !tile.contains("64x64"))
         {
             continue;
         }
@@ -298,38 +197,43 @@ fn operators_of(gpu: &Arc<Gpu>, m: usize) {
 /// Steps of decoding for `count` sequences with a context of 128, each with an adapter of its own.
 fn decode_rate(
     gpu: &Arc<Gpu>,
-    model: &GpuModel,
+    model: &Arc<GpuModel>,
     adapters: &[Arc<GpuAdapter>],
     count: usize,
 ) -> f64 {
     let slots = (0..count).map(|i| adapters.get(i).cloned()).collect();
-    let table = AdapterTable::new(model, slots).expect("room");
+    let table = Arc::new(AdapterTable::new(model, slots).expect("room"));
     let (context, steps) = (128, 32);
     let mut pool = KvPool::new(model, model.config.layers, count * 3).expect("room");
     let pages: Vec<Vec<u32>> =
         (0..count).map(|_| pool.take(context + steps).expect("room")).collect();
+    let pool = Arc::new(pool);
     let prompt = tokens(1, context, model.config.vocab);
-    let h = model.config.hidden;
-    let pass = |tokens: &[u32], first: usize| {
-        let pieces: Vec<Piece> = pages
-            .iter()
-            .enumerate()
-            .map(|(slot, pages)| Piece { tokens, first, pages, slot })
-            .collect();
-        let batch = Batch::new(gpu, &pieces).expect("room");
-        let hidden = model.forward(&batch, &pool, &table, None).expect("it runs");
-        let last = hidden.rows(h).slice(hidden.len() / h - count, count);
-        model.logits(last).and_then(|l| l.range(0, model.config.vocab)).expect("it runs")
+    let pieces: Vec<Piece> = pages
+        .iter()
+        .enumerate()
+        .map(|(slot, pages)| Piece { tokens: &prompt, first: 0, pages, slot })
+        .collect();
+    let batch = Batch::new(gpu, &pieces).expect("room");
+    model.forward(&batch, &pool, &table, None).expect("it runs");
+    let on_card: Vec<(&[u32], usize)> =
+        pages.iter().enumerate().map(|(slot, pages)| (&pages[..], slot)).collect();
+    let decoder = Decoder::new(model.clone(), pool, table, &on_card).expect("it is recorded");
+    // Whoever decodes needs something of a step before the next.
+    let step = |i: usize| {
+        let at = vec![(context + i) as u32; count];
+        let logits = decoder.step(&vec![prompt[i]; count], &at).expect("it runs");
+        logits.range(0, model.config.vocab).expect("it runs")
     };
-    pass(&prompt, 0);
-    pass(&prompt[..1], context);
+    step(0);
     let start = Instant::now();
-    (1..steps).for_each(|i| drop(pass(&prompt[i..i + 1], context + i)));
+    (1..steps).for_each(|i| drop(step(i)));
     ((steps - 1) * count) as f64 / start.elapsed().as_secs_f64()
 }
 
-fn decoding(gpu: &Arc<Gpu>, smol: &Weights, precision: &str) {
-    let model = GpuModel::upload(gpu, smol).expect("room");
+/// Decoding for batches of different sizes, with and without adapters.
+pub fn decoding(gpu: &Arc<Gpu>, smol: &Weights, precision: &str) {
+    let model = Arc::new(GpuModel::upload(gpu, smol).expect("room"));
     let adapters: Vec<Arc<GpuAdapter>> = (0..32)
         .map(|i| {
             let adapter =
