@@ -1,7 +1,11 @@
 /** Datanets for tests on our own chain: parameters to create one, and contributions to it. */
 import { type Hex, ZERO_HASH } from '../../node/base/bytes.ts'
+import type { ContentStore } from '../../node/content/store.ts'
 import { type Contribution, commitmentOf } from '../../node/datanet/contribution.ts'
+import { encodeGroups, GroupIndex } from '../../node/datanet/groups.ts'
 import { NO_QUORUM, PUBLIC_DOMAIN } from '../../node/datanet/licence.ts'
+import { encodeRows, type Row, rowsRoot } from '../../node/datanet/rows.ts'
+import { packVersion } from '../../node/datanet/version.ts'
 import type { Wallet } from './chain.ts'
 import type { Economy } from './economy.ts'
 import { datanets, hashOf } from './model.ts'
@@ -68,6 +72,25 @@ export async function contribute(
   await commit(world, contribution, who)
   await world.pass()
   await world.send(who, datanets, 'reveal', [contribution])
+}
+
+/** A Datanet of any rows with one version, of one contribution. */
+export async function publishRows(
+  { economy, content }: { economy: Economy; content: ContentStore },
+  owner: Wallet,
+  { who, rows }: { who: Wallet; rows: readonly Row[] },
+): Promise<bigint> {
+  const file = await content.put(encodeRows(rows))
+  const id = await openDatanet(economy, owner, { schema: '' })
+  const given = { rowsRoot: rowsRoot(rows), contentHash: file, rowCount: rows.length }
+  await contribute(economy, contributionOf(id, who, given), who)
+  const packed = packVersion([{ contributor: who.address, rows, file }])
+  const manifestHash = await content.put(packed.manifest)
+  const groups = encodeGroups({ asOf: 0n, rows: new GroupIndex().addRows(rows) })
+  const version = versionOf(packed.rowsRoot, packed.contributions)
+  const hashes = { manifestHash, groupsHash: await content.put(groups) }
+  await economy.send(owner, datanets, 'publish', [id, { ...version, ...hashes }])
+  return id
 }
 
 export function versionOf(

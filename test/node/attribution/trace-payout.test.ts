@@ -10,6 +10,7 @@ import type { PayoutTrace } from '../../../node/attribution/verify/types.ts'
 import type { Hex } from '../../../node/base/bytes.ts'
 import { outputRootOf } from '../../../node/chain/output.ts'
 import type { Block } from '../../../node/chain/types.ts'
+import { mediaOf } from '../../../node/datanet/media.ts'
 import { proveRow } from '../../../node/datanet/proof.ts'
 import { RowPlaces } from '../../../node/factory/places.ts'
 import { ProvenanceIndex } from '../../../node/provenance/event-index.ts'
@@ -19,22 +20,31 @@ import type { RpcContext } from '../../../node/rpc/context.ts'
 import { type ProvenanceServices, walkModules } from '../../../node/rpc/methods/provenance.ts'
 import { tracePayoutMethods } from '../../../node/rpc/methods/trace-payout.ts'
 import { decodeClaims } from '../../../precompiles/mix.ts'
-import { economy as pools } from '../../support/economy.ts'
+import { bob } from '../../support/chain.ts'
+import { publishRows } from '../../support/datanet.ts'
+import { operator, economy as pools } from '../../support/economy.ts'
 import { openWorld, TINY } from '../../support/factory.ts'
 import { openMarket } from '../../support/market.ts'
+import { png } from '../../support/media.ts'
 import { started } from '../../support/started.ts'
+
+const LANTERN = 'The red lantern at the end of the northern pier.'
 
 t.test('a payout leads back to receipts, rows and transactions', async (t) => {
   const world = await openWorld(t)
   const { chain } = world.economy
+  const lantern = { text: LANTERN, media: mediaOf(png(2, 2, [200, 0, 0]), null) }
+  const lights = await publishRows(world, operator, { who: bob, rows: [lantern] })
   const market = await openMarket(t, world, {
     attribution: { ...TINY.attribution, spanTokens: 2 },
+    datanets: [world.datanet, lights].map((id) => ({ datanet: id.toString() })),
   })
   const known = new Map<Hex, SettledReceipt>()
   const read = { top: 2, tokens: 64, at: 0 }
   for (const [text, retrieve] of [
     ['Fellow citizens, the harvest and navy and'],
     ['Tell me of the harvest', read],
+    [LANTERN, { ...read, top: 1 }],
   ] as const) {
     const { settled } = await market.ask(text, 24, retrieve)
     known.set(settled.hash, settled)
@@ -89,9 +99,11 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
       spans += shown.filter(({ channel }) => channel === 'span').length
       retrieved += shown.filter(({ channel }) => channel === 'retrieval').length
       for (const { place, rowHash } of shown) {
-        const ref = market.job.manifest.datanets[0]
+        const ref = market.job.manifest.datanets.find(({ datanet }) => datanet === place?.datanet)
         if (!place || !ref) throw new Error('a row without a place')
-        const proof = await proveRow({ ...ref, rowCount: 36 }, place.row, (hash) =>
+        const isPicture = place.datanet === `${lights}`
+        t.equal(place.tier, isPicture ? 'retrieval' : 'full')
+        const proof = await proveRow({ ...ref, rowCount: isPicture ? 1 : 36 }, place.row, (hash) =>
           world.content.get(hash),
         )
         t.same([proof.rowHash, proof.contributor], [rowHash, account])
@@ -99,9 +111,9 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
     }
   }
   const fees = [...known.values()].reduce((sum, { receipt }) => sum + receipt.fee, 0n)
-  t.equal(paid, fees, 'every wei of both fees is proven')
+  t.equal(paid, fees, 'every wei of all fees is proven')
   t.ok(rows > spans + retrieved && spans > 0, `${rows} rows, ${spans} of them quoted`)
-  t.equal(retrieved, 2, 'and those that were read')
+  t.equal(retrieved, 3, 'and those that were read, the picture by its caption')
 
   await t.test('provenance walks each answer to rows, people and wei, and back', async (t) => {
     const walk = async (id: string): Promise<Provenance> => {
@@ -124,13 +136,27 @@ t.test('a payout leads back to receipts, rows and transactions', async (t) => {
       }
       const claimed = decodeClaims(claims, 3)
       const wasRead = Array.isArray(claimed) && claimed.some(({ kind }) => kind === 'retrieval')
-      t.equal(answer?.retrieved.length, wasRead ? 2 : 0)
+      const isPicture = answer?.retrieved.some(({ datanet }) => datanet === `${lights}`)
+      t.equal(answer?.retrieved.length, wasRead ? (isPicture ? 1 : 2) : 0)
       for (const { text, from, to, contributed } of answer?.quotes ?? []) {
         t.equal(answer?.text?.slice(from, to), text)
         t.ok(contributed && names.has(contributed))
       }
     }
-    const [[hash] = ['0x']] = known
+    const [[hash] = ['0x'], , [picture] = ['0x']] = known
+    const shown = await walk(picture)
+    const of = { datanet: `${lights}`, version: 1, row: 0, tier: 'retrieval' }
+    const row = { ...of, contributor: bob.address, contributed: String }
+    t.match(shown.answer?.retrieved, [row], 'a picture is said to be of the weaker tier')
+    const payee = shown.answer?.payees.find(({ account }) => account === bob.address)
+    t.match(
+      payee?.rows.filter(({ channel }) => channel === 'retrieval'),
+      [of],
+    )
+    const inProv = provOf(shown, chain.config.l2ChainId)['@graph'].filter(
+      (node) => node['ol:tier'] === 'retrieval',
+    )
+    t.match(inProv, [{ 'rdfs:label': 'row', 'prov:wasAttributedTo': [{}] }])
     const told = provOf(await walk(hash), chain.config.l2ChainId)
     const ids = new Set(told['@graph'].map((node) => node['@id']))
     for (const node of told['@graph'])

@@ -9,17 +9,15 @@ import t from 'tap'
 import { keccakHex } from '../../../node/base/bytes.ts'
 import { silentLog } from '../../../node/base/log.ts'
 import { type Media, mediaOf } from '../../../node/datanet/media.ts'
-import { decodeRows, encodeRows, type Row, rowsRoot } from '../../../node/datanet/rows.ts'
-import { packVersion } from '../../../node/datanet/version.ts'
+import { decodeRows, type Row } from '../../../node/datanet/rows.ts'
 import { parseHubPath } from '../../../node/hub/path.ts'
 import { hubHandler } from '../../../node/hub/route.ts'
 import { Registry } from '../../../node/model/registry.ts'
 import { alice } from '../../support/chain.ts'
-import { contribute, contributionOf, openDatanet, versionOf } from '../../support/datanet.ts'
+import { publishRows } from '../../support/datanet.ts'
 import { operator } from '../../support/economy.ts'
 import { BASE_DIR, openWorld } from '../../support/factory.ts'
 import { png, wav } from '../../support/media.ts'
-import { datanets } from '../../support/model.ts'
 
 type Entry = { type: string; path: string; size: number }
 type Info = { id: string; sha: string; siblings: { rfilename: string }[] }
@@ -126,14 +124,7 @@ t.test('a Datanet, a model trained on it and its base are repositories', async (
     )
     const named = media.map((one) => ({ text: one.hash, media: one }))
     const rows: Row[] = [{ text: 'words' }, ...named, { text: 'again', media: media[0] as Media }]
-    const file = await content.put(encodeRows(rows))
-    const given = { rowsRoot: rowsRoot(rows), contentHash: file, rowCount: 5 }
-    const lights = await openDatanet(economy, operator, { schema: '' })
-    await contribute(economy, contributionOf(lights, alice, given), alice)
-    const packed = packVersion([{ contributor: alice.address, rows: rows, file }])
-    const version = versionOf(packed.rowsRoot, packed.contributions)
-    const manifestHash = await content.put(packed.manifest)
-    await economy.send(operator, datanets, 'publish', [lights, { ...version, manifestHash }])
+    const lights = await publishRows(world, operator, { who: alice, rows })
     type Set = { '@id': string; dataType: string; data: Record<string, string | number>[] }
     const path = `/api/datasets/openledger/datanet-${lights}/croissant`
     const { recordSet } = await json<{ recordSet: (Set & { field: { name: string }[] })[] }>(path)
