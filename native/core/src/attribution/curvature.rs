@@ -72,10 +72,9 @@ struct Side {
     scratch: Widened,
 }
 
-/// What a sample's visits leave behind of one factor: tokens, a unless another factor has it, s of every draw.
-#[derive(Clone, Default)]
+/// What a sample's visits leave behind of one factor: a unless another factor has it, s of every draw.
+#[derive(Clone)]
 struct Visited {
-    tokens: usize,
     a: Vec<f32>,
     s: Vec<Vec<f32>>,
 }
@@ -131,7 +130,7 @@ fn walk(
     let batch = threads * VISITS_PER_THREAD.div_ceil(draws);
     let mut gradients = zeros::<f32>("gradients", batch * draws * width);
     // Buffers live across batches: fresh pages cost more than the copies.
-    let empty = Visited { s: vec![vec![]; draws], ..Visited::default() };
+    let empty = Visited { a: vec![], s: vec![vec![]; draws] };
     let mut kept = vec![vec![empty; shapes.len()]; batch];
     for first in (0..read).step_by(batch) {
         let count = batch.min(read - first);
@@ -147,7 +146,6 @@ fn walk(
                 gradient(level, shapes[factor], a, s, tokens, h);
                 if keep {
                     let kept = &mut kept[factor];
-                    kept.tokens = tokens;
                     refill(&mut kept.s[draw], s);
                     if draw == 0 && inputs[factor] == factor {
                         refill(&mut kept.a, a);
