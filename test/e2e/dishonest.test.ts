@@ -19,6 +19,7 @@ import { devnetAccount } from '../../scripts/devnet/accounts.ts'
 import { ask, type ReceiptView, type VerdictView } from '../../scripts/devnet/ask.ts'
 import { bondProvider, createRpc, until } from '../../scripts/devnet/economy.ts'
 import { freePort, type Program, restartRole, startRole } from '../../scripts/devnet/roles.ts'
+import { changedBase, CHANGED as OTHER_WEIGHT } from '../support/changed-base.ts'
 import { workDir } from '../support/dir.ts'
 import { type Live, startLive } from './stack.ts'
 
@@ -169,6 +170,26 @@ t.test('a provider that dies, and one that lies', { timeout: 540_000 }, async (t
       'the payer has its wei back',
     )
     t.equal(await alice.read({ ...REWARDS, functionName: 'totalHeld', args: [] }), held)
+  })
+
+  await t.test('a provider with one other weight is named by operator, tile and row', async (t) => {
+    const weights = changedBase(live.dir)
+    const provider = await restartRole('follower', dir, behaving({ WEIGHTS: weights }))
+    t.teardown(() => provider.stop())
+    const { validator } = live.nodes
+    const asking = { url: provider.url, payer: alice, rpc: createRpc(provider.url) }
+    const { receipt } = await ask(QUESTION, asking)
+    const call = createRpc(validator.url)
+    const verdict = await until('the verdict', () =>
+      call<VerdictView | null>('openledger_getVerdict', receipt.receiptHash),
+    )
+    const { layer, operator, column } = OTHER_WEIGHT
+    t.match(verdict, {
+      ok: false,
+      difference: { stage: 'trace', at: { layer, operator, tile: 1, row: 0, column } },
+    })
+    const shown = await call<Hex>('openledger_openPass', receipt.receiptHash)
+    t.equal(shown.length, 2 + 2 * (65 + 32 * (4 + 15 * 4)), 'which it passes on from the provider')
   })
 })
 

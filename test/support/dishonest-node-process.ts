@@ -4,10 +4,11 @@
  *
  *   CHANGE_TOKEN=3   the fourth token of every answer is another than the one that was computed
  *   HOLD_AFTER=2     an answer stops after two tokens and never ends
+ *   WEIGHTS=dir      all is computed with the weights there, in the name of the base it should be
  */
-import { Engine } from '../../native/index.ts'
+import { Engine, Model } from '../../native/index.ts'
 
-const { CHANGE_TOKEN, HOLD_AFTER } = process.env
+const { CHANGE_TOKEN, HOLD_AFTER, WEIGHTS } = process.env
 const generate = Engine.prototype.generate
 
 Engine.prototype.generate = async function (request, onToken, signal) {
@@ -18,6 +19,11 @@ Engine.prototype.generate = async function (request, onToken, signal) {
   const at = Number(CHANGE_TOKEN)
   if (at < tokens.length) tokens[at] = (tokens[at] as number) ^ 1
   return { ...answer, tokens }
+}
+
+if (WEIGHTS) {
+  const load = Model.load
+  Model.load = (_dir, options) => load.call(Model, WEIGHTS, options)
 }
 
 await import('../../scripts/cli/main.ts')
