@@ -167,6 +167,8 @@ t.test(
           open: world.granted(who),
           signal: new AbortController().signal,
           refuted: async () => {},
+          // Not of itself after a minute, beside what comes here next.
+          later: () => {},
         })
         await audits.heard([market.model], draw)
         await audits.stop()
