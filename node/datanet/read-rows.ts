@@ -291,12 +291,22 @@ function rowOfBytes(columns: Record<string, unknown>, options: ReadOptions): Can
   const media = mediaColumnOf(options)
   const row: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(columns)) {
-    if (name === media) row[name] = mediaIn(value)
-    else if (!(value instanceof Uint8Array)) row[name] = value
-    else if (isUtf8(value)) row[name] = new TextDecoder().decode(value)
-    else return { fault: `has bytes in column '${name}' that are not UTF-8` }
+    const read = name === media ? mediaIn(value) : textIn(value)
+    if (read === NO_TEXT) return { fault: `has bytes in column '${name}' that are not UTF-8` }
+    row[name] = read
   }
   return rowOfColumns(row, options)
+}
+
+const NO_TEXT = Symbol('bytes that are not UTF-8')
+
+/** A column may be a list or a struct. */
+function textIn(value: unknown): unknown {
+  if (value instanceof Uint8Array) return isUtf8(value) ? new TextDecoder().decode(value) : NO_TEXT
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  const entries = Object.entries(value).map(([name, item]) => [name, textIn(item)] as const)
+  if (entries.some(([, item]) => item === NO_TEXT)) return NO_TEXT
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries)
 }
 
 function mediaIn(value: unknown): unknown {

@@ -272,7 +272,10 @@ export class ModelFactory {
   heardErasure(): void {
     const attend = async (): Promise<void> => {
       for (const job of await this.jobs.list())
-        if (!isFinished(job)) this.#inTurn(job.id, () => this.#attend(job.id))
+        this.#inTurn(job.id, async () => {
+          const latest = await this.jobs.get(job.id)
+          if (latest) await this.#isWithoutRows(latest)
+        })
     }
     void attend().catch((error) =>
       this.#modules.log.warn('jobs not looked through', { error: messageOf(error) }),

@@ -21,6 +21,8 @@ export const REQUEST_MS_MAX = 600_000
 /** Questions and answers that nobody has taken away are dropped at this age: an answer may come when its question is as old as the
  * line above says. */
 export const PASSING_MS: number = 2 * REQUEST_MS_MAX
+/** An object of which the server sends nothing for so long while it is read is given up, to be asked for again. */
+export const CHUNK_MS_MAX = 60_000
 /** Progress is written to the record at most this often; checkpoints and changes of state at once. */
 export const PROGRESS_MS = 500
 /** A job that fails without its own fault is tried again so often. */

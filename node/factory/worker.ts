@@ -147,11 +147,12 @@ export class TrainingWorker {
       )
       await diary.settled()
       const kept = await this.#keep(job, result)
-      await this.#finish(job.id, holder, {
-        state: 'trained',
-        result: kept,
-        progress: { phase: 'register', stage: 'waiting', step: 0, steps: kept.chunks.length + 1 },
-        etaSeconds: null,
+      const steps = kept.chunks.length + 1
+      await this.#finish(job.id, holder, (now) => {
+        // Said after the last step: its rows may be erased since.
+        if (now.wish === 'cancel') return this.#ended(now)
+        const progress = { phase: 'register', stage: 'waiting', step: 0, steps } as const
+        return { state: 'trained', result: kept, progress, etaSeconds: null }
       })
     } finally {
       await diary.settled().catch(() => {})
@@ -255,10 +256,14 @@ export class TrainingWorker {
     return delivery.ack()
   }
 
-  async #finish(id: Hex, holder: string, change: Partial<JobRecord>): Promise<void> {
+  async #finish(
+    id: Hex,
+    holder: string,
+    change: Partial<JobRecord> | ((job: JobRecord) => Partial<JobRecord>),
+  ): Promise<void> {
     await this.#jobs.update(id, (now) => {
       if (now.holder !== holder) throw new Lost()
-      return { holder: null, ...change }
+      return { holder: null, ...(typeof change === 'function' ? change(now) : change) }
     })
   }
 

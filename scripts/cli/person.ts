@@ -7,6 +7,9 @@ import type { Call, FlagSpec } from './command.ts'
 import { JSON_FLAG } from './result.ts'
 import { type Rpc, rpcTo } from './rpc.ts'
 
+/** A node asks peer after peer for content that it has not got before it says so. */
+const TIMEOUT_MS = 120_000
+
 export type Flags = Readonly<Record<string, FlagSpec>>
 
 export const NODE_FLAGS: Flags = {
@@ -25,7 +28,7 @@ export const KEY_FLAGS: Flags = {
 
 export function nodeOf({ flags }: Call): { url: string; rpc: Rpc } {
   const url = flags.url as string
-  return { url, rpc: rpcTo(url) }
+  return { url, rpc: rpcTo(url, TIMEOUT_MS) }
 }
 
 export type Person = {

@@ -1,5 +1,5 @@
 /** Folders for tests. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -12,9 +12,21 @@ export function workDir(t: { testdir(): string; teardown(fn: () => unknown): voi
   return t.testdir()
 }
 
-/** Every file below a folder. */
+/** Every file below a folder, but those that their writer takes away meanwhile. */
 export function* filesBelow(dir: string): Generator<Buffer> {
-  if (!existsSync(dir)) return
-  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) yield readFileSync(join(entry.parentPath, entry.name))
+  const entries = unlessGone(() => readdirSync(dir, { recursive: true, withFileTypes: true }))
+  for (const entry of entries ?? [])
+    if (entry.isFile()) {
+      const bytes = unlessGone(() => readFileSync(join(entry.parentPath, entry.name)))
+      if (bytes) yield bytes
+    }
+}
+
+function unlessGone<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }

@@ -24,10 +24,10 @@ import {
 import { type KV, Kvm, KvWatchInclude } from '@nats-io/kv'
 import { type ObjectStore as NatsObjects, Objm } from '@nats-io/obj'
 import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
-import { type Hex, keccakHex } from '../../base/bytes.ts'
+import { concatBytes, type Hex, keccakHex } from '../../base/bytes.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
-import { PASSING_MS, REQUEST_MS_MAX, SILENT_MS_MAX } from '../options.ts'
+import { CHUNK_MS_MAX, PASSING_MS, REQUEST_MS_MAX, SILENT_MS_MAX } from '../options.ts'
 import { recordChanged } from './local.ts'
 import type { Delivery, Fabric, ObjectStore, RecordStore, Signals, WorkQueue } from './types.ts'
 
@@ -39,6 +39,8 @@ export type NatsOptions = {
   readonly silentMs?: number
   /** Age at which what passes is dropped; whoever makes the buckets first decides. */
   readonly passingMs?: number
+  /** An object of which nothing comes for so long while it is read is given up. */
+  readonly chunkMs?: number
 }
 
 type Client = ReturnType<typeof jetstream>
@@ -57,6 +59,7 @@ const WRONG_SEQUENCE: readonly number[] = [
 /** @throws NodeError `nats` when the server cannot be used */
 export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fabric> {
   const { url, prefix, silentMs = SILENT_MS_MAX, passingMs = PASSING_MS } = options
+  const { chunkMs = CHUNK_MS_MAX } = options
   try {
     const connection = await connect({ servers: url, maxReconnectAttempts: -1 })
     const client = jetstream(connection)
@@ -81,6 +84,7 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
     const inference = await queueOf('inference', REQUEST_MS_MAX)
     const records = await new Kvm(connection).create(`${prefix}_records`)
     const objects = await new Objm(connection).create(`${prefix}_objects`)
+    const remove = await openEraser(manager, objects, `${prefix}_objects`)
     const passing = `${prefix}_passing`
     const passingRecords = await new Kvm(connection).create(passing, { ttl: passingMs })
     const passingObjects = await new Objm(connection).create(passing, { ttl: nanos(passingMs) })
@@ -89,10 +93,12 @@ export async function openNatsFabric(options: NatsOptions, log: Log): Promise<Fa
       inference,
       signals: natsSignals(connection, prefix, log),
       records: retryable(natsRecords(records, log)),
-      objects: retryable(natsObjects(objects, eraser(manager, objects, `${prefix}_objects`))),
+      objects: retryable(natsObjects(objects, { remove, chunkMs })),
       passing: {
         records: retryable(natsRecords(passingRecords, log)),
-        objects: retryable(natsObjects(passingObjects, (name) => passingObjects.delete(name))),
+        objects: retryable(
+          natsObjects(passingObjects, { remove: (name) => passingObjects.delete(name), chunkMs }),
+        ),
       },
       close: async () => {
         await connection.close()
@@ -191,7 +197,10 @@ function natsRecords(bucket: KV, log: Log): RecordStore {
   }
 }
 
-function natsObjects(store: NatsObjects, remove: (name: string) => Promise<unknown>): ObjectStore {
+function natsObjects(
+  store: NatsObjects,
+  { remove, chunkMs }: { remove: (name: string) => Promise<unknown>; chunkMs: number },
+): ObjectStore {
   const has = async (hash: Hex): Promise<boolean> => {
     const info = await store.info(hash)
     return info !== null && !info.deleted
@@ -204,7 +213,7 @@ function natsObjects(store: NatsObjects, remove: (name: string) => Promise<unkno
       return hash
     },
     get: async (hash) => {
-      const bytes = await store.getBlob(hash)
+      const bytes = await blobOf(store, hash, chunkMs)
       if (!bytes) throw missing(hash)
       if (keccakHex(bytes) === hash) return bytes
       throw new NodeError(
@@ -219,37 +228,78 @@ function natsObjects(store: NatsObjects, remove: (name: string) => Promise<unkno
   }
 }
 
+/** As `getBlob`, which would wait for ever for what is erased while it is read. @throws NodeError `nats` */
+async function blobOf(
+  store: NatsObjects,
+  name: string,
+  chunkMs: number,
+): Promise<Uint8Array | null> {
+  const found = await store.get(name)
+  if (!found) return null
+  // Reading fails by it as well.
+  found.error.catch(() => {})
+  const reader = found.data.getReader()
+  const parts: Uint8Array[] = []
+  for (let isDone = false; !isDone; ) {
+    let isLate = false
+    const late = setTimeout(() => {
+      isLate = true
+      void reader.cancel()
+    }, chunkMs)
+    const { done, value } = await reader.read().finally(() => clearTimeout(late))
+    if (isLate)
+      throw new NodeError('nats', 'retry', `NATS: nothing of object ${name} came for ${chunkMs} ms`)
+    if (value) parts.push(value)
+    isDone = done
+  }
+  return concatBytes(...parts)
+}
+
 /**
  * Takes an object's bytes out of the server's files: JetStream overwrites a message that is deleted by its number, while what is
- * only purged stays in its block until that is compacted. Renamed first, so that nobody finds half of it; cut short, the next
- * call goes on.
+ * only purged stays in its block until that is compacted. Renamed first, so that nobody finds half of it; what was cut short
+ * goes on when the fabric is opened, whoever opens it.
  * https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-20.md
  */
-function eraser(
+async function openEraser(
   { streams }: JetStreamManager,
   store: NatsObjects,
   bucket: string,
-): (name: string) => Promise<void> {
+): Promise<(name: string) => Promise<void>> {
   const stream = `OBJ_${bucket}`
   const present = async (name: string) => {
     const info = await store.info(name)
     return info && !info.deleted ? info : null
   }
-  const erase = async (name: string): Promise<void> => {
-    const info = await present(name)
-    if (!info) return
-    const last_by_subj = `$O.${bucket}.C.${info.nuid}`
+  const eraseChunks = async (nuid: string): Promise<void> => {
+    const last_by_subj = `$O.${bucket}.C.${nuid}`
     const lastChunk = () => streams.getMessage(stream, { last_by_subj })
-    for (let chunk = await lastChunk(); chunk; chunk = await lastChunk())
-      await streams.deleteMessage(stream, chunk.seq)
-    await store.delete(name)
+    for (let chunk = await lastChunk(); chunk; chunk = await lastChunk()) {
+      const { seq } = chunk
+      await streams.deleteMessage(stream, seq).catch(async (error) => {
+        // Another may erase it as well.
+        if ((await lastChunk())?.seq === seq) throw error
+      })
+    }
   }
+  /** Of an object that has been renamed, or was about to lose its old name. */
+  const goOn = async (name: string): Promise<void> => {
+    const half = await present(name + LEAVING)
+    if (!half) return
+    if ((await present(name))?.nuid === half.nuid) {
+      const filter = `$O.${bucket}.M.${Buffer.from(name).toString('base64url')}`
+      await streams.purge(stream, { filter })
+    }
+    await eraseChunks(half.nuid)
+    await store.delete(half.name)
+  }
+  for (const { name } of await store.list())
+    if (name.endsWith(LEAVING)) await goOn(name.slice(0, -LEAVING.length))
   return async (name) => {
-    const leaving = name + LEAVING
-    await erase(leaving)
+    await goOn(name)
     if (!(await present(name))) return
-    await store.update(name, { name: leaving })
-    await erase(leaving)
+    await store.update(name, { name: name + LEAVING })
+    await goOn(name)
   }
 }
 

@@ -171,6 +171,9 @@ t.test('Parquet has the bytes in a column, alone or with a name', async (t) => {
     'its media is called audio/mpeg; its bytes are audio/wav',
     "has bytes in column 'caption' that are not UTF-8",
   ])
+  const words = { textColumn: 'caption', schema: decodeSchema('{"text":"string"}') }
+  const [inStruct] = await read(STRUCT, words)
+  t.equal(inStruct, "has bytes in column 'image' that are not UTF-8", 'nor are they meta')
 
   writeFileSync(path, Buffer.from(BINARY, 'base64'))
   const shards = shardsOf(path, { ...options, rowBytesMax: 500, rowsMax: 1 })

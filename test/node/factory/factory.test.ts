@@ -229,3 +229,24 @@ t.test(
     t.match(ended, { finishedAtMs: Number, holder: null, result: null })
   },
 )
+
+t.test('a job that its node ends after the last step is not registered', async (t) => {
+  const world = await openWorld(t)
+  const { economy, factory, fabric } = world
+  const { id, manifest } = await world.submit()
+  const error = { code: 'datanet-erased', message: 'its rows are erased' }
+  const put = fabric.objects.put
+  fabric.objects.put = async (bytes) => {
+    const { progress } = await factory.get(id)
+    // All is computed, and about to be given to the node.
+    if (progress?.phase === 'index')
+      await factory.jobs.update(id, () => ({ wish: 'cancel', error }))
+    return put(bytes)
+  }
+  world.worker('late').start()
+  await factory.submit(manifest)
+  const ended = await world.until(id, ({ state }) => state === 'failed' || state === 'done')
+  t.match(ended, { state: 'failed', error, result: null })
+  await factory.settled()
+  t.equal(await economy.read(jobsContract, 'held'), 0n, 'its fee is given back')
+})

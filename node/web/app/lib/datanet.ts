@@ -223,7 +223,7 @@ export async function publishVersion(
     if (!now || now.isErased || held.isPrivate || BigInt(now.commitOrder) !== held.order) continue
     const read = await judgeRows(held, { withMedia: held.datanetId === BigInt(id) })
     if (read.kind !== 'right') {
-      if (held.datanetId === BigInt(id)) leftOut++
+      leftOut++
       continue
     }
     const rows = read.value
@@ -253,7 +253,9 @@ export async function publishVersion(
     call<Hex>('openledger_putContent', toHex(groups)),
   ])
   const without =
-    leftOut === 0 ? '' : ` Left out: ${leftOut} whose content is wrong, or that nobody shows now.`
+    leftOut === 0
+      ? ''
+      : ` Left out, of this Datanet or of the others that copies are looked for in: ${leftOut} whose content is wrong, or that nobody shows now.`
   tell(`Waiting for the signature…${without}`)
   const hash = await writeContract({
     address: OPENLEDGER.datanetRegistry,

@@ -36,12 +36,14 @@ type Waiting = {
 
 const BATCH_MAX = 50
 const TIMEOUT_MS = 30_000
-/** These compute for long: each goes alone, so that nothing waits for it, and is waited for longer. */
+/** These compute for long, or ask peer after peer: each goes alone, so that nothing waits for it, and is waited for longer. */
 const SLOW: ReadonlySet<string> = new Set([
   'openledger_draftJob',
   'openledger_submitJob',
   'openledger_getAttribution',
   'openledger_getVersionProfile',
+  'openledger_getContent',
+  'openledger_getMedia',
 ])
 const SLOW_TIMEOUT_MS = 300_000
 const RECONNECT_MS = [500, 1_000, 2_000, 4_000, 8_000]
