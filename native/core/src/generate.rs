@@ -67,14 +67,15 @@ fn check(weights: &Weights, adapter: Option<&Adapter>, request: &Request) -> Res
     check_request(&weights.config, request)?;
     let positions = request.prompt.len() + request.max_tokens;
     let what = format!("an answer of up to {positions} positions");
-    afford(&what, answer_bytes(&weights.config, positions))
+    afford(&what, pass_bytes(&weights.config, positions, PREFILL_CHUNK))
 }
 
-/// Keys and values, a chunk's rows and attention, logits.
-fn answer_bytes(c: &LlamaConfig, positions: usize) -> Option<usize> {
+/// Keys and values of all positions, what `rows` of them take that run together, logits.
+fn pass_bytes(c: &LlamaConfig, positions: usize, rows: usize) -> Option<usize> {
     let kept = 2 * c.layers * c.kv_heads * c.head_dim;
-    let row = 5 * c.hidden + 3 * c.ffn + c.heads * (positions + 2 * c.head_dim);
-    let floats = kept.checked_mul(positions)?.checked_add(row.checked_mul(PREFILL_CHUNK)?)?;
+    let attention = c.heads.min(crate::pool::threads()) * positions;
+    let row = 5 * c.hidden + 3 * c.ffn + 2 * c.heads * c.head_dim + attention;
+    let floats = kept.checked_mul(positions)?.checked_add(row.checked_mul(rows)?)?;
     floats.checked_add(c.vocab)?.checked_mul(size_of::<f32>())
 }
 

@@ -22,7 +22,7 @@ use super::syrk::{SymmetricSum, Widened};
 use super::whiten::{
     finite, gather, gradient, narrow_wide, out_is_narrow, parameters, rotate, visit_each,
 };
-use crate::memory::zeros;
+use crate::memory::{claim, zeros};
 
 /// Raw gradients are kept between the two passes when they fit; else the source is walked again.
 pub const GRADIENT_CACHE_BYTES_MAX: usize = 2 << 30;
@@ -174,19 +174,25 @@ fn covariances(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Side>> {
     let total = read(source, config);
-    let mut sides: Vec<Side> = vec![];
+    let mut sizes = vec![];
     for ((factor, shape), input) in source.factors().iter().enumerate().zip(source.inputs()) {
-        let mut side = |is_out: bool, d: usize| {
-            let (sum, scratch) = (SymmetricSum::new(d), Widened::default());
-            sides.push(Side { factor, is_out, d, sum, tokens: 0, scratch });
-        };
-        side(true, shape.out_dim);
+        sizes.push((factor, true, shape.out_dim));
         if input == factor {
-            side(false, shape.in_dim);
+            sizes.push((factor, false, shape.in_dim));
         }
     }
     // Threads that work on sides of one size are done at the same time.
-    sides.sort_by_key(|side| std::cmp::Reverse(side.d));
+    sizes.sort_by_key(|(_, _, d)| std::cmp::Reverse(*d));
+    claim("covariances", sizes.iter().map(|(_, _, d)| size_of::<f64>() * d * d).sum());
+    let side = |(factor, is_out, d)| Side {
+        factor,
+        is_out,
+        d,
+        sum: SymmetricSum::new(d),
+        tokens: 0,
+        scratch: Widened::default(),
+    };
+    let mut sides: Vec<Side> = sizes.into_iter().map(side).collect();
     walk(level, threads, source, config, true, &mut |first, gradients, visited| {
         if !cache.is_empty() {
             let start = first * (gradients.len() / visited.len());

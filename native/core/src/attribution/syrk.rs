@@ -6,6 +6,7 @@
 
 use super::parallel::for_each_chunk;
 use super::simd::{Level, multiversion};
+use crate::memory::zeros;
 
 const ROWS: usize = 4;
 const COLS: usize = 8;
@@ -81,7 +82,7 @@ impl Widened {
 impl SymmetricSum {
     pub fn new(d: usize) -> Self {
         let stride = padded(d);
-        Self { d, stride, data: vec![0.0; stride * stride] }
+        Self { d, stride, data: zeros("a symmetric sum", stride * stride) }
     }
 
     /// Adds every x_t of `x` in order.

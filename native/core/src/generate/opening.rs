@@ -9,11 +9,12 @@
 //! Inputs of an operator are outputs of those before it, so the first one that differs is where the two part. The bits are
 //! those of `generate` and `replay`. One layer is held at a time; logits one row of tiles at a time.
 
-use super::trace_leaf;
+use super::{pass_bytes, trace_leaf};
 use crate::attribution::merkle;
 use crate::hash::{Hash, finish};
 use crate::lora::Adapter;
 use crate::math::single::canonical;
+use crate::memory::afford;
 use crate::model::forward::{KvCache, check_tokens};
 use crate::model::operator::{LAYER, Operator};
 use crate::model::{LlamaConfig, Weights};
@@ -104,6 +105,8 @@ impl<'a> Opening<'a> {
         if whole > most {
             bail!(BadInput, "a prompt and an answer of {whole} tokens; at most {most} are opened");
         }
+        let what = format!("an opening of {whole} tokens");
+        afford(&what, pass_bytes(&weights.config, whole, whole))?;
         let outputs = outputs(&weights.config, prompt.len(), claimed.len());
         Ok(Self { weights, adapter, prompt, claimed, outputs, cancelled })
     }

@@ -112,7 +112,7 @@ pub fn attention(
     let heads = cache.heads;
     let width = heads.query * heads.dim;
     let m = q.len() / width;
-    let keys = first + m;
+    let (keys, keep) = (first + m, tapes.is_some());
     let one = |h: usize| -> (Vec<f32>, HeadTape) {
         let kv = h / heads.group();
         let mut p = zeros("attention's weights", m * keys);
@@ -133,7 +133,7 @@ pub fn attention(
             // Adding +0 makes every zero positive: masked keys add zeros of either sign.
             row.iter_mut().for_each(|x| *x = *x * inverse + 0.0);
         }
-        (o, HeadTape { p, inverse })
+        (o, if keep { HeadTape { p, inverse } } else { HeadTape::default() })
     };
     let work = m * keys * width;
     let results: Vec<_> = if work > 1 << 18 {
