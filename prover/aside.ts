@@ -71,12 +71,14 @@ export class Aside {
     await this.#table.delete(fromHex(receipt))
   }
 
-  /** One whose time has come; null when there is none. */
+  /** The one whose time has come first, or others of lower hashes could keep it from ever being looked at; null when there is none. */
   async due(): Promise<Hex | null> {
+    let first: { receipt: Hex | null; atMs: number } = { receipt: null, atMs: this.#now() }
     for await (const [key] of this.#table.iterate()) {
       const receipt = toHex(key)
-      if ((this.#dueAtMs.get(receipt) ?? 0) <= this.#now()) return receipt
+      const atMs = this.#dueAtMs.get(receipt) ?? 0
+      if (first.receipt ? atMs < first.atMs : atMs <= first.atMs) first = { receipt, atMs }
     }
-    return null
+    return first.receipt
   }
 }

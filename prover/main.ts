@@ -32,7 +32,7 @@ import { Filer } from './filing.ts'
 import { VerdictGossip } from './gossip.ts'
 import { ModelReports } from './model-reports.ts'
 import { ModelAudits, registeredIn } from './models.ts'
-import { patientSource } from './opening.ts'
+import { type OpeningSource, patientSources } from './opening.ts'
 import { reexecute } from './reexecute.ts'
 import { Reporter } from './report.ts'
 import { isDrawn } from './sample.ts'
@@ -100,6 +100,7 @@ export class Prover {
   readonly #checkpoints: Checkpoints
   readonly #audits: ModelAudits
   readonly #modelReports: ModelReports
+  readonly #openingsOf: (provider: Hex) => OpeningSource
   #totals: SupplyTotals | null = null
   #asideAtMs = 0
   readonly #abort = new AbortController()
@@ -175,6 +176,11 @@ export class Prover {
       }),
       signal: this.#abort.signal,
       refuted: (modelId, difference) => this.#modelReports.refuted(modelId, difference),
+    })
+    this.#openingsOf = patientSources(node.openings, {
+      chainId: node.config.l2ChainId,
+      signal: this.#abort.signal,
+      log: this.#log,
     })
     this.#loop = new Loop(LOOP, {
       name: 'verification',
@@ -365,11 +371,7 @@ export class Prover {
       registry,
       content: (hash) => this.#content(hash),
       traceOf: (receipt) => this.#traceOf(receipt),
-      openings: patientSource(this.#node.openings, {
-        chainId: this.#node.config.l2ChainId,
-        signal: this.#abort.signal,
-        log: this.#log,
-      }),
+      openings: this.#openingsOf(settled.receipt.provider),
     })
   }
 

@@ -16,7 +16,7 @@ import {
 } from '../node/attribution/opening.ts'
 import type { PassPlace } from '../node/attribution/pass-place.ts'
 import type { SettledReceipt } from '../node/attribution/settled.ts'
-import { bytesEqual, toHex } from '../node/base/bytes.ts'
+import { bytesEqual, type Hex, toHex } from '../node/base/bytes.ts'
 import { messageOf } from '../node/base/errors.ts'
 import type { Log } from '../node/base/log.ts'
 import type { Openings } from '../node/model/openings.ts'
@@ -92,27 +92,40 @@ const RETRY_MS = 5_000
 /** Of all questions about one receipt; those behind it wait so long at most. */
 const PATIENCE_MS = 60_000
 
-/** What the node's `openings` give, for one receipt. */
-export function patientSource(
+/** A provider that did not answer is not asked again for so long: many wrong receipts of it hold up others once. */
+const SILENT_MS = 600_000
+
+/** What the node's `openings` give, for one receipt of a provider. */
+export function patientSources(
   openings: Pick<Openings, 'ask'>,
-  { chainId, signal, log }: { chainId: number; signal: AbortSignal; log: Log },
-): OpeningSource {
-  let ends: AbortSignal | null = null
-  return {
-    chainId,
-    ask: async (question, accepts) => {
-      ends ??= AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
-      for (let tries = 1; !ends.aborted; tries++) {
-        try {
-          return await openings.ask(question, accepts, ends)
-        } catch (error) {
-          log.debug('computation not shown', { ...question, error: messageOf(error) })
-          if (tries === TRIES_MAX) break
-          await delay(RETRY_MS, undefined, { signal: ends }).catch(() => {})
+  options: { chainId: number; signal: AbortSignal; log: Log; now?: () => number; retryMs?: number },
+): (provider: Hex) => OpeningSource {
+  const { chainId, signal, log, now = () => performance.now(), retryMs = RETRY_MS } = options
+  const silentUntilMs = new Map<Hex, number>()
+  const isSilent = (provider: Hex): boolean => {
+    for (const [one, untilMs] of silentUntilMs) if (untilMs <= now()) silentUntilMs.delete(one)
+    return silentUntilMs.has(provider)
+  }
+  return (provider) => {
+    let ends: AbortSignal | null = null
+    return {
+      chainId,
+      ask: async (question, accepts) => {
+        if (isSilent(provider)) return null
+        ends ??= AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
+        for (let tries = 1; !ends.aborted; tries++) {
+          try {
+            return await openings.ask(question, accepts, ends)
+          } catch (error) {
+            log.debug('computation not shown', { ...question, error: messageOf(error) })
+            if (tries === TRIES_MAX) break
+            await delay(retryMs, undefined, { signal: ends }).catch(() => {})
+          }
         }
-      }
-      return null
-    },
+        silentUntilMs.set(provider, now() + SILENT_MS)
+        return null
+      },
+    }
   }
 }
 

@@ -4,6 +4,7 @@
  * the node's own `runInference` gives the bytes to compare.
  */
 
+import { NativeError } from '../native/index.ts'
 import {
   decodeRequest,
   decodeTokens,
@@ -33,7 +34,7 @@ import {
   type Evidence,
   narrowed,
 } from './compare.ts'
-import { locate, type OpeningSource } from './opening.ts'
+import { type Located, locate, type OpeningSource } from './opening.ts'
 
 export type ReinferModules = {
   readonly library: Pick<ModelLibrary, 'base' | 'load'>
@@ -89,9 +90,27 @@ export async function reinfer(
   const difference = compareInference(receipt, evidence, ours)
   if (!difference || !tokens || !modules.openings) return { difference, ours }
   if (!isOfPass(difference, receipt, { ...evidence, ours })) return { difference, ours }
-  const pass = passOf(model, request.prompt, tokens)
-  const located = pass && (await locate(pass, settled, modules.openings))
+  const located = await locatedIn(
+    settled,
+    { model, prompt: request.prompt, tokens },
+    modules.openings,
+  )
   return { difference: located ? narrowed(difference, located) : difference, ours }
+}
+
+/** null: it is not known where. What fails here undoes no verdict: that the answer is wrong is known without. */
+async function locatedIn(
+  settled: SettledReceipt,
+  { model, prompt, tokens }: { model: LoadedModel; prompt: readonly number[]; tokens: number[] },
+  openings: OpeningSource,
+): Promise<Located | null> {
+  try {
+    const pass = passOf(model, prompt, tokens)
+    return pass && (await locate(pass, settled, openings))
+  } catch (error) {
+    if (error instanceof NativeError) return null
+    throw error
+  }
 }
 
 /** The network is to blame, or may be: only the tokens are shown, and neither they nor those here have the committed trace. */

@@ -23,7 +23,7 @@ import {
   toHex,
   utf8,
 } from '../base/bytes.ts'
-import { userError } from '../base/errors.ts'
+import { messageOf, userError } from '../base/errors.ts'
 import { merkleLeaf } from '../base/merkle.ts'
 import { type Envelope, encodeEnvelope, envelopeRoot } from './envelope.ts'
 import { decodeSaltedRows, encodeRow, encodeRows, type Row } from './rows.ts'
@@ -75,7 +75,7 @@ export function openRows(envelope: Envelope, payload: Uint8Array, key: Uint8Arra
   } catch {
     throw bad('the key does not open the payload')
   }
-  const rows = decodeSaltedRows(file)
+  const rows = rowsIn(file)
   const { leaves, rowHashes } = envelope
   if (rows.length !== leaves.length) throw bad(`${rows.length} rows; it promises ${leaves.length}`)
   for (const [i, row] of rows.entries()) {
@@ -86,6 +86,15 @@ export function openRows(envelope: Envelope, payload: Uint8Array, key: Uint8Arra
       throw bad(`row ${i} has another hash`)
   }
   return rows
+}
+
+/** One payload can be made that two keys open, to other texts: what comes out says nothing of who read it by another key. */
+function rowsIn(file: Uint8Array): Row[] {
+  try {
+    return decodeSaltedRows(file)
+  } catch (error) {
+    throw bad(`the key opens something else: ${messageOf(error)}`)
+  }
 }
 
 /** Whose rows a key is for; it cannot be taken for another's. */

@@ -109,7 +109,11 @@ export class Openings {
     }
     this.#waiting++
     try {
-      return await this.#turns.run(() => this.#open(settled, question, signal))
+      return await this.#turns.run(async () => {
+        // Nobody may wait any more: then not even its model is loaded.
+        signal?.throwIfAborted()
+        return this.#open(settled, question, signal)
+      })
     } finally {
       this.#waiting--
     }

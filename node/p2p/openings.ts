@@ -67,13 +67,20 @@ export async function askOpening(
     frameBytesMax: INFERENCE_FRAME_BYTES_MAX,
     signal: AbortSignal.any([question.stopped, AbortSignal.timeout(OPENING_TIMEOUT_MS)]),
   })
-  const parts: Uint8Array[] = []
-  let bytes = 0
+  // Not kept frame by frame: a peer may send millions of empty ones.
+  let answer = new Uint8Array(0)
+  let length = 0
   for await (const frame of frames) {
-    bytes += frame.length
-    if (bytes > OPENING_BYTES_MAX)
+    const end = length + frame.length
+    if (end > OPENING_BYTES_MAX)
       throw new P2PError('too-large', `an opening of more than ${OPENING_BYTES_MAX} bytes`)
-    parts.push(frame)
+    if (end > answer.length) {
+      const longer = new Uint8Array(Math.min(2 * end, OPENING_BYTES_MAX))
+      longer.set(answer.subarray(0, length))
+      answer = longer
+    }
+    answer.set(frame, length)
+    length = end
   }
-  return new Uint8Array(Buffer.concat(parts))
+  return answer.slice(0, length)
 }

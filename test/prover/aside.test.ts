@@ -25,6 +25,9 @@ t.test(
     t.equal(await aside.due(), one)
     await aside.put(one, 1n)
     t.equal(await aside.due(), other, 'the first has to wait again')
+    now += 20_000
+    t.equal(await aside.due(), other, 'whose time came first, whatever its hash')
+    now -= 20_000
     await aside.delete(other)
     t.equal(await aside.due(), null)
     now += 19_999

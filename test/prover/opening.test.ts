@@ -1,7 +1,7 @@
 /** Wrong passes, asked of their provider operator by operator: what is named, and what a provider gains by lying again. */
 import t from 'tap'
 import { encodeChainConfig } from '../../genesis/chain.ts'
-import { generate, Model } from '../../native/index.ts'
+import { generate, Model, NativeError } from '../../native/index.ts'
 import {
   encodeOperators,
   type OpeningQuestion,
@@ -21,14 +21,14 @@ import type { RpcContext } from '../../node/rpc/context.ts'
 import { openingMethods } from '../../node/rpc/methods/openings.ts'
 import type { Difference } from '../../prover/compare.ts'
 import { explainDifference } from '../../prover/explain.ts'
-import { type OpeningSource, patientSource } from '../../prover/opening.ts'
+import { type OpeningSource, patientSources } from '../../prover/opening.ts'
 import { reinfer } from '../../prover/reinfer.ts'
 import { openingsBy } from '../../scripts/attribution/remote.ts'
 import { type LookModules, lookAt, reportLines } from '../../scripts/attribution/verify.ts'
 import type { Rpc } from '../../scripts/cli/rpc.ts'
 import { startNode } from '../node/p2p/support.ts'
 import { CHANGED, changedBase } from '../support/changed-base.ts'
-import { provider } from '../support/economy.ts'
+import { carol, provider } from '../support/economy.ts'
 import { openWorld } from '../support/factory.ts'
 import { openMarket, sell } from '../support/market.ts'
 import { ResultCheck } from '../support/result-check.ts'
@@ -146,7 +146,7 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
       p2p: asker,
     })
     const { signal } = new AbortController()
-    const source = patientSource(validator, { chainId, signal, log: silentLog })
+    const source = patientSources(validator, { chainId, signal, log: silentLog })(provider.address)
     t.match(await verdict(source), { at: { layer: LAYER, operator: 'down_proj', column: COLUMN } })
     const other = { receipt: `0x${'11'.repeat(32)}` as const }
     const lost = new Openings({
@@ -205,6 +205,43 @@ t.test('a wrong weight is named by layer, operator, tile, row and both values', 
     t.same(await verdict(openings(lying, () => null)), unasked)
     const forged = openings(lying, (answer) => answer.with(70, (answer[70] as number) ^ 1))
     t.same(await verdict(forged), unasked)
+  })
+
+  await t.test(
+    'it is silent: the wrong receipts behind the first do not wait for it',
+    async (t) => {
+      const unasked = await verdict()
+      let now = 0
+      let questions = 0
+      const silent = {
+        ask: async () => {
+          questions++
+          throw new Error('nobody answers')
+        },
+      }
+      const { signal } = new AbortController()
+      const options = { chainId, signal, log: silentLog, now: () => now, retryMs: 0 }
+      const sources = patientSources(silent, options)
+      t.same(await verdict(sources(provider.address)), unasked)
+      t.equal(questions, 3)
+      t.same(await verdict(sources(provider.address)), unasked)
+      t.equal(questions, 3)
+      await sources(carol.address).ask({ receipt: settled.hash }, () => true)
+      t.equal(questions, 6, 'another provider is asked')
+      now = 600_000
+      t.same(await verdict(sources(provider.address)), unasked)
+      t.equal(questions, 9, 'and it is, later')
+    },
+  )
+
+  await t.test('a pass that cannot be made again takes nothing from the verdict', async (t) => {
+    const source = openings(lying)
+    const failing: OpeningSource = {
+      chainId,
+      ask: () => Promise.reject(new NativeError('NATIVE_BAD_INPUT', 'too much')),
+    }
+    t.same(await verdict(failing), await verdict())
+    t.ok((await verdict(source)).at)
   })
 
   await t.test('it puts the committed end behind the operators of the true model', async (t) => {

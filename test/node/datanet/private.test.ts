@@ -1,5 +1,6 @@
 /** Private rows: what stands in public proves them, only a granted key reads them, and an erased payload breaks no proof. */
 import { randomBytes } from 'node:crypto'
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import fc from 'fast-check'
 import t from 'tap'
@@ -56,6 +57,13 @@ t.test('rows are read with the key, and nothing of them without', async (t) => {
   t.throws(() => openRows(open, payload.subarray(1), key), /payload is another one/)
   const lying = { ...open, rowHashes: open.rowHashes.toReversed() }
   t.throws(() => openRows(lying, payload, key), /row 0 has another hash/)
+  // Another key that opens the payload as well, to something else: said of the grant, not of the rows.
+  const nonce = random(24)
+  const context = concatBytes(utf8('openledger/private-rows/1'), fromHex(root))
+  const other = concatBytes(nonce, xchacha20poly1305(key, nonce, context).encrypt(utf8('no rows')))
+  const committed = { ...open, payloadHash: keccakHex(other) }
+  const opened = { code: 'datanet-private', message: /opens something else/ }
+  t.throws(() => openRows(committed, other, key), opened)
   t.throws(() => decodeRows(encodeRows(rows)), /row 1: unknown field 'salt'/)
 })
 

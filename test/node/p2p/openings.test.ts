@@ -1,5 +1,5 @@
 import t from 'tap'
-import { OPENING_RATE_PER_PEER } from '../../../node/p2p/options.ts'
+import { OPENING_BYTES_MAX, OPENING_RATE_PER_PEER } from '../../../node/p2p/options.ts'
 import { startNode, until } from './support.ts'
 
 const request = { receipt: new Uint8Array(32).fill(3), depth: 1, operator: 7, tile: 0 }
@@ -23,6 +23,27 @@ t.test('an opening comes whole, in frames, and its provider hears what was asked
   t.same(asked, [request])
   const wrong = node.askOpening(at, request, { accepts: () => false })
   await t.rejects(wrong, { code: 'wrong-answer' })
+})
+
+t.test('an opening is as long as it may be, and no longer', async (t) => {
+  const node = await startNode(t)
+  for (const more of [0, 1]) {
+    const provider = await startNode(t, {
+      openings: async () =>
+        (async function* () {
+          yield new Uint8Array(OPENING_BYTES_MAX - 1).fill(7)
+          yield new Uint8Array(1 + more).fill(8)
+        })(),
+    })
+    const at = { peer: provider.id, address: provider.multiaddrs()[0] as string }
+    const asked = node.askOpening(at, request, { accepts })
+    if (more) await t.rejects(asked, { code: 'too-large' })
+    else {
+      const answer = await asked
+      t.equal(answer.length, OPENING_BYTES_MAX)
+      t.same([...answer.subarray(-2)], [7, 8])
+    }
+  }
 })
 
 t.test('who asks too often is told so', async (t) => {
