@@ -5,7 +5,7 @@
  *
  *   model refuted -> its open receipts \                       /--reported (report.ts), so many a day and model--> gone
  *   settled       -> one of its        -> waiting, on disk, by fee
- *                                                              \--final, or off the chain--> gone
+ *                                                              \--final--> gone
  *
  * A report lays 1 OPEN down until it is resolved, and anybody may settle many receipts of small fees: so the largest fees go
  * first, a day of the chain takes `REPORTS_PER_DAY_MAX` of a model, and the smallest are let go when more wait than a week takes.
@@ -76,13 +76,11 @@ export class ModelReports {
     await ledger.settled()
     let receipts = 0
     for await (const block of ledger.byBlock()) {
-      const of = block.filter(({ receipt }) => receipt.modelId === modelId)
-      const [first] = of
-      if (!first) continue
-      // What was settled before is final as well.
-      if (await this.#isFinal(first.hash)) break
-      for (const settled of of) {
-        if (await isRefuted(settled.hash)) continue
+      const [first] = block
+      // What was settled before is final as well, of whichever model.
+      if (first && (await this.#isFinal(first.hash))) break
+      for (const settled of block) {
+        if (settled.receipt.modelId !== modelId || (await isRefuted(settled.hash))) continue
         await this.add(settled, difference)
         receipts++
       }
@@ -131,7 +129,9 @@ export class ModelReports {
     for (const key of keys) {
       if (reports >= this.#perDay) return
       const settled = await ledger.get(receiptIn(key))
-      if (settled && !(await this.#isFinal(settled.hash))) {
+      // Off the chain, which may be settled again: it has its verdict, so nobody would look at it anew.
+      if (!settled) continue
+      if (!(await this.#isFinal(settled.hash))) {
         await this.#keep(modelId, day, ++reports)
         await reporter.report(settled, difference)
         if (reports === this.#perDay)

@@ -63,6 +63,13 @@ export function payingFetch(options: PayingOptions): typeof fetch {
   const accounts = new Map<string, Account>()
   /** Payments by what they were to buy. */
   const unanswered = new Map<string, string>()
+  const remember = (wanted: string, payment: string): void => {
+    unanswered.set(wanted, payment)
+    for (const oldest of unanswered.keys()) {
+      if (unanswered.size <= UNANSWERED_MAX) break
+      unanswered.delete(oldest)
+    }
+  }
   return async (input, init) => {
     const request = new Request(input, init)
     const wanted = [request.method, request.url, await request.clone().text()].join('\n')
@@ -72,16 +79,18 @@ export function payingFetch(options: PayingOptions): typeof fetch {
       return send(next)
     }
     const pay = async (payment: string): Promise<Response> => {
-      unanswered.set(wanted, payment)
-      for (const oldest of unanswered.keys()) {
-        if (unanswered.size <= UNANSWERED_MAX) break
-        unanswered.delete(oldest)
+      let isAnswered = false
+      try {
+        const answer = await ask({ 'x-openledger-payer': asked, 'x-openledger-payment': payment })
+        isAnswered = answer.ok || answer.status === 402
+        return answer
+      } finally {
+        if (!isAnswered) remember(wanted, payment)
       }
-      const answer = await ask({ 'x-openledger-payer': asked, 'x-openledger-payment': payment })
-      if (answer.ok || answer.status === 402) unanswered.delete(wanted)
-      return answer
     }
     const lost = unanswered.get(wanted)
+    // One request takes it: the same asked twice, side by side, is two answers.
+    unanswered.delete(wanted)
     let answer = await (lost ? pay(lost) : ask({ 'x-openledger-payer': asked }))
     for (let i = 0; i < ATTEMPTS_MAX && answer.status === 402; i++) {
       const terms = await termsOf(answer.clone())

@@ -69,13 +69,19 @@ t.test('a refuted model’s receipts are held, an honest one’s are paid', asyn
     settled: (hash) => ledger.get(hash),
   })
   let day = 0n
+  /** As after a reorg. */
+  let offChain: Hex | null = null
   const judged = new Map<Hex, VerdictRecord['difference']>()
   const reports = new ModelReports(
     {
       waiting: store.table('model-reports'),
       days: store.table('model-report-days'),
       reporter,
-      ledger,
+      ledger: {
+        settled: () => ledger.settled(),
+        byBlock: () => ledger.byBlock(),
+        get: async (hash) => (hash === offChain ? null : ledger.get(hash)),
+      },
       chain: economy.chain,
       log: silentLog,
       now: () => economy.now + day * 86_400n,
@@ -148,6 +154,10 @@ t.test('a refuted model’s receipts are held, an honest one’s are paid', asyn
   if (!ofModel) throw new Error('the model is not known as refuted')
   await reports.add(late, ofModel)
   day = 2n
+  offChain = late.hash
+  await reports.turn(again.refuted)
+  t.equal(sent.length, 2)
+  offChain = null
   await reports.turn(again.refuted)
   t.same(
     sent.map(([hash]) => hash),

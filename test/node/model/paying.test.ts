@@ -120,6 +120,31 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
     t.equal((await registry.escrow(bob.address, provider.address)).balance, PREPAID - sum)
   })
 
+  await t.test(
+    'the same asked once more before the first is answered is another answer',
+    async (t) => {
+      const first = Promise.withResolvers<void>()
+      let sent = 0
+      const slow: typeof fetch = async (input, init) => {
+        const isPaid = new Request(input, init).headers.has('x-openledger-payment')
+        const isFirst = isPaid && sent++ === 0
+        if (isFirst) first.resolve()
+        const answer = await fetch(input, init)
+        if (isFirst) await second
+        return answer
+      }
+      const asking = payingClient(url, bob, { fetch: slow })
+      const before = await charged(world, bob.address)
+      const one = asking.completions.create(QUESTION)
+      const second = first.promise.then(() => asking.completions.create(QUESTION))
+      const answers = await Promise.all([one, second])
+      t.equal(new Set(answers.map(({ id }) => id)).size, 2)
+      await world.settle()
+      const fees = answers.reduce((sum, answer) => sum + BigInt(receiptOf(answer).fee), 0n)
+      t.equal(await charged(world, bob.address), before + fees)
+    },
+  )
+
   await t.test('too little, a replay, an exhausted and a foreign voucher are 402', async (t) => {
     const ask = (headers: Record<string, string>) =>
       client.completions.create(QUESTION, { headers })
