@@ -126,7 +126,7 @@ t.test('the SDK pays through a fetch that signs, and is charged rates times toke
       const first = Promise.withResolvers<void>()
       let sent = 0
       const slow: typeof fetch = async (input, init) => {
-        const isPaid = new Request(input, init).headers.has('x-openledger-payment')
+        const isPaid = (input as Request).headers.has('x-openledger-payment')
         const isFirst = isPaid && sent++ === 0
         if (isFirst) first.resolve()
         const answer = await fetch(input, init)
