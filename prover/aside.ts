@@ -35,6 +35,11 @@ export function wrongBy(error: unknown, stage: 'model' | 'table'): Difference | 
   return { stage, field: error.code, claimed: 'content of the model', found: error.message }
 }
 
+/** The engine refuses what it was given: nothing that this validator can run. */
+export function isOfEngine(error: unknown): boolean {
+  return error instanceof Error && error.name === 'NativeError'
+}
+
 export class Aside {
   /** receipt hash 32 -> block number u64 || looks in vain u32 (absent in rows of before: 0) */
   readonly #table: KvTable

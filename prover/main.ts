@@ -25,7 +25,7 @@ import { hash, required } from '../node/rpc/params.ts'
 import { modelVerdict, proverStatus, supply } from '../node/rpc/results/openledger.ts'
 import { nullable } from '../node/rpc/results/shape.ts'
 import type { KvTable } from '../node/store/kv.ts'
-import { Aside } from './aside.ts'
+import { Aside, isOfEngine } from './aside.ts'
 import { checkReceipt } from './check.ts'
 import type { Difference } from './compare.ts'
 import { Filer } from './filing.ts'
@@ -448,6 +448,6 @@ export class Prover {
 
 /** It cannot be checked now, or not by this node (another base, an adapter that is none): which holds up no other. */
 function isAboutOne(error: unknown): boolean {
-  if (error instanceof Error && error.name === 'NativeError') return true
+  if (isOfEngine(error)) return true
   return error instanceof NodeError && (error.severity === 'retry' || error.severity === 'user')
 }

@@ -4,7 +4,6 @@
  * the node's own `runInference` gives the bytes to compare.
  */
 
-import { NativeError } from '../native/index.ts'
 import {
   decodeRequest,
   decodeTokens,
@@ -26,7 +25,7 @@ import type { ModelLibrary } from '../node/model/library.ts'
 import { passOf } from '../node/model/pass.ts'
 import type { ModelRecord, Registry } from '../node/model/registry.ts'
 import { contextFault, RETRIEVED_ROWS_MAX } from '../node/model/retrieve.ts'
-import { wrongBy } from './aside.ts'
+import { isOfEngine, wrongBy } from './aside.ts'
 import {
   compareInference,
   compareRequest,
@@ -108,7 +107,7 @@ async function locatedIn(
     const pass = passOf(model, prompt, tokens)
     return pass && (await locate(pass, settled, openings))
   } catch (error) {
-    if (error instanceof NativeError) return null
+    if (isOfEngine(error)) return null
     throw error
   }
 }

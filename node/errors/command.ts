@@ -164,6 +164,14 @@ export const COMMAND_ERRORS: ErrorPages = {
     'The node does not answer.',
     'See --rpc and whether it runs: `openledger status`.',
   ],
+  'rpc-busy': [
+    'The node asks to be asked less.',
+    'Try again in a while, or ask another node (--url).',
+  ],
+  'rpc-unavailable': [
+    'The node cannot have now what was asked for.',
+    'Try again; the message says what it lacks.',
+  ],
   'rpc-refused': ['The node refuses the call.', 'The message has its reason.'],
   rpc: ['A call to a node failed.', 'The message has the method and the reason.'],
   reverted: ['A transaction reverted.', 'The message has its hash.'],
