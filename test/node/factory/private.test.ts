@@ -31,7 +31,7 @@ import { carol, operator, provider } from '../../support/economy.ts'
 import { jobsContract, openWorld, TINY, type World } from '../../support/factory.ts'
 import { sell, trained } from '../../support/market.ts'
 import { datanets } from '../../support/model.ts'
-import { startNats } from '../../support/nats.ts'
+import { natsFor } from '../../support/nats.ts'
 
 const random = (size: number): Uint8Array => new Uint8Array(randomBytes(size))
 const PUBLIC: Row[] = Array.from({ length: 10 }, (_, i) => ({
@@ -225,11 +225,8 @@ t.test(
   { timeout: 180_000 },
   async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'openledger-private-'))
-    const server = await startNats(join(dir, 'nats'))
-    if (typeof server === 'string') {
-      t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
-      return
-    }
+    const server = await natsFor(t, join(dir, 'nats'))
+    if (!server) return
     t.teardown(async () => {
       await server.stop()
       rmSync(dir, { recursive: true, force: true })

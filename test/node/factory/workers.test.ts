@@ -15,7 +15,7 @@ import { type ModelRecord, Registry } from '../../../node/model/registry.ts'
 import { remoteRunner } from '../../../node/model/remote/runner.ts'
 import { localRunner } from '../../../node/model/runner.ts'
 import { BASE_DIR, openWorld, TINY } from '../../support/factory.ts'
-import { startNats } from '../../support/nats.ts'
+import { natsFor } from '../../support/nats.ts'
 
 /** Far from done when it is killed. */
 const LONG = { seed: 5, training: { ...TINY.training, epochs: 12 } }
@@ -46,11 +46,8 @@ t.test(
   { timeout: 180_000 },
   async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'openledger-workers-'))
-    const server = await startNats(join(dir, 'nats'))
-    if (typeof server === 'string') {
-      t.skip(`NOT TRIED, no NATS server is to be had: ${server}`, () => {})
-      return
-    }
+    const server = await natsFor(t, join(dir, 'nats'))
+    if (!server) return
     const options = { url: server.url, prefix: PREFIX, silentMs: 1_500 }
     const world = await openWorld(t, { fabric: await openNatsFabric(options, silentLog) })
     const { factory } = world
